@@ -1,0 +1,67 @@
+//! Conversion of a voice: the trait every model family implements, and what a target voice is.
+//!
+//! Knows nothing of threads or of the plugin. A `Converter` is driven by one worker at a time, hop by hop.
+
+use serde::{Deserialize, Serialize};
+
+/// A target voice: all that is kept of a reference, so that a project opens without the reference file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetVoice {
+    /// The name shown to the user.
+    pub name: String,
+    /// GE2E embedding of the reference: 256 numbers, unit length.
+    pub embedding: Vec<f32>,
+    /// Median pitch of the reference in Hz; 0 where it could not be told.
+    pub median_pitch: f32,
+}
+
+/// Where the pitch of the result comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum PitchMode {
+    /// The source's median is moved to the reference's median.
+    #[default]
+    Auto,
+    /// The source's pitch is shifted by so many semitones.
+    Semitones(f32),
+}
+
+/// What the user may change while sound runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Controls {
+    /// Where the pitch comes from.
+    pub pitch: PitchMode,
+    /// The gate's threshold in dBFS (RMS over 10 ms); `f32::NEG_INFINITY` switches the gate off.
+    pub gate_dbfs: f32,
+}
+
+impl Default for Controls {
+    fn default() -> Self {
+        Self { pitch: PitchMode::Auto, gate_dbfs: f32::NEG_INFINITY }
+    }
+}
+
+/// What can go wrong inside a converter.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// The model failed to run.
+    #[error("the voice model failed to run: {0}; load the voice again or choose another pack")]
+    Run(String),
+    /// The model gave numbers that are no sound.
+    #[error("the voice model gave numbers that are not finite; the hop was dropped and the model starts afresh")]
+    NotFinite,
+}
+
+/// A streaming voice converter. Mono, f32, samples in ±1 at `timing().rate`.
+///
+/// The output of call `k` covers positions `[k·hop − delay, (k+1)·hop − delay)` of the input's timeline. A converter is a pure function
+/// of the hops since the last `reset`: equal input gives equal bits (noise is seeded from the hop's index).
+pub trait Converter: Send {
+    /// Rate, hop and delay; constant for the life of the converter.
+    fn timing(&self) -> crate::clock::ConverterTiming;
+    /// Forgets all sound; the next hop has index `hop_index`.
+    fn reset(&mut self, hop_index: u64);
+    /// Converts one hop. `input` and `output` have `timing().hop` samples.
+    fn process(&mut self, input: &[f32], controls: &Controls, output: &mut [f32]) -> Result<(), ConvertError>;
+    /// Takes another target voice of the same kind from the next hop on.
+    fn set_voice(&mut self, voice: &TargetVoice);
+}
