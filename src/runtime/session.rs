@@ -1,0 +1,169 @@
+//! A loaded model on one provider, with its tensors checked against its family's contract.
+
+use std::path::{Path, PathBuf};
+
+use super::{Provider, RuntimeError, with_environment};
+
+/// How a session is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionOptions {
+    /// What computes it.
+    pub provider: Provider,
+    /// Threads inside one run; 1 starts none.
+    pub threads: usize,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self {
+            provider: Provider::Cpu,
+            threads: 1,
+        }
+    }
+}
+
+/// A tensor that a family's contract names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// Its name in the graph.
+    pub name: &'static str,
+    /// Whether it is an input.
+    pub input: bool,
+    /// Its sizes; −1 for a size that may be anything.
+    pub shape: &'static [i64],
+}
+
+impl TensorSpec {
+    /// An input tensor.
+    pub const fn input(name: &'static str, shape: &'static [i64]) -> Self {
+        Self {
+            name,
+            input: true,
+            shape,
+        }
+    }
+
+    /// An output tensor.
+    pub const fn output(name: &'static str, shape: &'static [i64]) -> Self {
+        Self {
+            name,
+            input: false,
+            shape,
+        }
+    }
+}
+
+/// A loaded model.
+#[derive(Debug)]
+pub struct Session {
+    inner: ort::session::Session,
+    path: PathBuf,
+    provider: Provider,
+}
+
+impl Session {
+    /// Loads a model file. Threads never spin while idle. Any thread but the audio thread; takes up to seconds.
+    ///
+    /// There is no fallback in here: a provider that can't be used is an error, and the caller says so before trying another.
+    pub fn load(path: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
+        let model = |e: &dyn std::fmt::Display| RuntimeError::Model {
+            path: path.to_owned(),
+            why: one_line(e),
+        };
+        if !path.is_file() {
+            return Err(model(&"there is no such file"));
+        }
+        let mut builder = with_environment(ort::session::Session::builder)?
+            .map_err(|e| model(&e))?
+            .with_intra_threads(options.threads.max(1))
+            .map_err(|e| model(&e))?
+            .with_inter_threads(1)
+            .map_err(|e| model(&e))?
+            .with_intra_op_spinning(false)
+            .map_err(|e| model(&e))?
+            .with_inter_op_spinning(false)
+            .map_err(|e| model(&e))?
+            .with_flush_to_zero()
+            .map_err(|e| model(&e))?;
+        if let Some(dispatch) = options.provider.dispatch() {
+            builder = builder.with_execution_providers([dispatch]).map_err(|e| {
+                RuntimeError::Provider {
+                    provider: options.provider,
+                    why: one_line(&e),
+                }
+            })?;
+        }
+        let inner = builder.commit_from_file(path).map_err(|e| model(&e))?;
+        Ok(Self {
+            inner,
+            path: path.to_owned(),
+            provider: options.provider,
+        })
+    }
+
+    /// The session itself, for running.
+    pub fn ort(&mut self) -> &mut ort::session::Session {
+        &mut self.inner
+    }
+
+    /// The file it came from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What computes it.
+    pub fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    /// An entry of the model's own metadata.
+    pub fn metadata(&self, key: &str) -> Option<String> {
+        self.inner.metadata().ok()?.custom(key)
+    }
+
+    /// Checks names, ranks and fixed sizes against a family's contract. A size that the graph leaves open fits anything.
+    pub fn expect(&self, tensors: &[TensorSpec]) -> Result<(), RuntimeError> {
+        for t in tensors {
+            let outlets = if t.input {
+                self.inner.inputs()
+            } else {
+                self.inner.outputs()
+            };
+            let side = if t.input { "input" } else { "output" };
+            let expected = format!("the {side} `{}` {:?}", t.name, t.shape);
+            let contract = |found: String| RuntimeError::Contract {
+                path: self.path.clone(),
+                expected: expected.clone(),
+                found,
+            };
+            let Some(outlet) = outlets.iter().find(|o| o.name() == t.name) else {
+                let names: Vec<_> = outlets.iter().map(|o| o.name()).take(12).collect();
+                return Err(contract(format!("{side}s {}", names.join(", "))));
+            };
+            let Some(shape) = outlet.dtype().tensor_shape() else {
+                return Err(contract("something that is no tensor".to_owned()));
+            };
+            let fits = shape.len() == t.shape.len()
+                && shape
+                    .iter()
+                    .zip(t.shape)
+                    .all(|(&g, &w)| g < 0 || w < 0 || g == w);
+            if !fits {
+                return Err(contract(format!(
+                    "`{}` {:?}",
+                    t.name,
+                    shape.as_ref() as &[i64]
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The runtime's messages run over several lines; a person reads one.
+fn one_line(e: &dyn std::fmt::Display) -> String {
+    e.to_string()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
