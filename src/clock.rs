@@ -48,11 +48,7 @@ pub const RESAMPLER_ZERO_CROSSINGS: usize = 16;
 
 /// Samples at `from` that the resampling kernel reaches on each side of its centre when it goes from `from` to `to`.
 pub fn resampler_half(from: u32, to: u32) -> usize {
-    if from == to {
-        0
-    } else {
-        (RESAMPLER_ZERO_CROSSINGS * from as usize).div_ceil(from.min(to) as usize)
-    }
+    if from == to { 0 } else { (RESAMPLER_ZERO_CROSSINGS * from as usize).div_ceil(from.min(to) as usize) }
 }
 
 /// All that the latency depends on.
@@ -97,15 +93,13 @@ const BLOCK_COMPUTE_SHARE: f64 = 0.5;
 /// before any of it has been seen, and the worker needs time: `block` and `slack`.
 pub fn latency(t: &Timing) -> Latency {
     let c = t.converter;
-    let to_host =
-        |samples: usize| (samples as u64 * t.host_rate as u64).div_ceil(c.rate as u64) as usize;
+    let to_host = |samples: usize| (samples as u64 * t.host_rate as u64).div_ceil(c.rate as u64) as usize;
     let resample_in = resampler_half(t.host_rate, c.rate) + 1;
     let hop = to_host(c.hop);
     let look_ahead = to_host(c.delay);
     let resample_out = to_host(resampler_half(c.rate, t.host_rate));
     let block = t.max_block;
-    let slack =
-        (t.slack * t.host_rate as f64 + t.max_block as f64 * BLOCK_COMPUTE_SHARE).ceil() as usize;
+    let slack = (t.slack * t.host_rate as f64 + t.max_block as f64 * BLOCK_COMPUTE_SHARE).ceil() as usize;
     Latency {
         resample_in,
         hop,

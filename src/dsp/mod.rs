@@ -1,1 +1,3 @@
-//! dsp.
+//! Signal processing: plain functions over slices, and `new / reset / process` types. Knows no threads, files or models.
+
+pub mod resample;

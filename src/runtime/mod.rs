@@ -18,9 +18,7 @@ pub enum RuntimeError {
     #[error("the path of ONNX Runtime must be absolute, but it is `{0}`; give the full path")]
     RelativePath(PathBuf),
     /// The library could not be opened, or is no ONNX Runtime, or is too old.
-    #[error(
-        "ONNX Runtime could not be opened at `{path}`: {why}; run `mynah models fetch onnxruntime` or put the right library there"
-    )]
+    #[error("ONNX Runtime could not be opened at `{path}`: {why}; run `mynah models fetch onnxruntime` or put the right library there")]
     Library {
         /// Where it was looked for.
         path: PathBuf,
@@ -28,9 +26,7 @@ pub enum RuntimeError {
         why: String,
     },
     /// Another library was opened before in this process; there can be only one.
-    #[error(
-        "this process already runs ONNX Runtime from `{open}`, so `{asked}` can't be opened beside it; restart the host to change it"
-    )]
+    #[error("this process already runs ONNX Runtime from `{open}`, so `{asked}` can't be opened beside it; restart the host to change it")]
     OtherLibrary {
         /// The library that is open.
         open: PathBuf,
@@ -41,9 +37,7 @@ pub enum RuntimeError {
     #[error("ONNX Runtime is not open yet; run `mynah doctor` to see what is missing")]
     NotOpen,
     /// A provider can't be used here.
-    #[error(
-        "the provider {provider} can't be used here: {why}; choose another provider, cpu always works"
-    )]
+    #[error("the provider {provider} can't be used here: {why}; choose another provider, cpu always works")]
     Provider {
         /// Which one.
         provider: Provider,
@@ -51,9 +45,7 @@ pub enum RuntimeError {
         why: String,
     },
     /// A model file could not be loaded.
-    #[error(
-        "the model `{path}` could not be loaded: {why}; fetch its pack again with `mynah models fetch`"
-    )]
+    #[error("the model `{path}` could not be loaded: {why}; fetch its pack again with `mynah models fetch`")]
     Model {
         /// The file.
         path: PathBuf,
@@ -61,9 +53,7 @@ pub enum RuntimeError {
         why: String,
     },
     /// A model's tensors are not those of its family.
-    #[error(
-        "the model `{path}` does not fit its family: expected {expected}, found {found}; choose a pack of the right family"
-    )]
+    #[error("the model `{path}` does not fit its family: expected {expected}, found {found}; choose a pack of the right family")]
     Contract {
         /// The file.
         path: PathBuf,
@@ -89,20 +79,14 @@ pub fn init(library: &Path) -> Result<(), RuntimeError> {
     if !library.is_absolute() {
         return Err(RuntimeError::RelativePath(library.to_owned()));
     }
-    let failed = |why: String| RuntimeError::Library {
-        path: library.to_owned(),
-        why,
-    };
+    let failed = |why: String| RuntimeError::Library { path: library.to_owned(), why };
     let path = library.canonicalize().map_err(|e| failed(e.to_string()))?;
     let mut open = OPEN.lock().unwrap_or_else(|e| e.into_inner());
     if let Some(open) = open.as_ref() {
         if open.path == path || same_bytes(&open.path, &path) {
             return Ok(());
         }
-        return Err(RuntimeError::OtherLibrary {
-            open: open.path.clone(),
-            asked: path,
-        });
+        return Err(RuntimeError::OtherLibrary { open: open.path.clone(), asked: path });
     }
     let environment = ort::init_from(&path)
         .map_err(|e| failed(e.to_string()))?
@@ -116,36 +100,25 @@ pub fn init(library: &Path) -> Result<(), RuntimeError> {
 
 /// The library that is open, if one is.
 pub fn library() -> Option<PathBuf> {
-    OPEN.lock()
-        .unwrap_or_else(|e| e.into_inner())
-        .as_ref()
-        .map(|o| o.path.clone())
+    OPEN.lock().unwrap_or_else(|e| e.into_inner()).as_ref().map(|o| o.path.clone())
 }
 
 /// The version that the open library tells of itself, such as `1.31.1`.
 pub fn version() -> Option<String> {
     library()?;
-    Some(
-        ort::info()
-            .split_whitespace()
-            .find_map(version_in)
-            .unwrap_or_else(|| ort::info().to_owned()),
-    )
+    Some(ort::info().split_whitespace().find_map(version_in).unwrap_or_else(|| ort::info().to_owned()))
 }
 
 fn version_in(word: &str) -> Option<String> {
     let word = word.trim_matches(|c: char| !c.is_ascii_digit());
-    (word.split('.').count() == 3 && word.split('.').all(|p| p.parse::<u32>().is_ok()))
-        .then(|| word.to_owned())
+    (word.split('.').count() == 3 && word.split('.').all(|p| p.parse::<u32>().is_ok())).then(|| word.to_owned())
 }
 
 /// Two bundles each carry the same library: the one that is open serves both.
 fn same_bytes(a: &Path, b: &Path) -> bool {
     use std::io::Read;
     let read = |p: &Path| std::fs::File::open(p).map(std::io::BufReader::new);
-    let (Ok(a_meta), Ok(b_meta), Ok(mut a), Ok(mut b)) =
-        (a.metadata(), b.metadata(), read(a), read(b))
-    else {
+    let (Ok(a_meta), Ok(b_meta), Ok(mut a), Ok(mut b)) = (a.metadata(), b.metadata(), read(a), read(b)) else {
         return false;
     };
     if a_meta.len() != b_meta.len() {
@@ -155,10 +128,7 @@ fn same_bytes(a: &Path, b: &Path) -> bool {
     let mut left = a_meta.len();
     while left > 0 {
         let n = left.min(x.len() as u64) as usize;
-        if a.read_exact(&mut x[..n]).is_err()
-            || b.read_exact(&mut y[..n]).is_err()
-            || x[..n] != y[..n]
-        {
+        if a.read_exact(&mut x[..n]).is_err() || b.read_exact(&mut y[..n]).is_err() || x[..n] != y[..n] {
             return false;
         }
         left -= n as u64;
@@ -166,11 +136,7 @@ fn same_bytes(a: &Path, b: &Path) -> bool {
     true
 }
 
-fn with_environment<T>(
-    f: impl FnOnce(&ort::environment::Environment) -> T,
-) -> Result<T, RuntimeError> {
+fn with_environment<T>(f: impl FnOnce(&ort::environment::Environment) -> T) -> Result<T, RuntimeError> {
     let open = OPEN.lock().unwrap_or_else(|e| e.into_inner());
-    open.as_ref()
-        .map(|o| f(&o.environment))
-        .ok_or(RuntimeError::NotOpen)
+    open.as_ref().map(|o| f(&o.environment)).ok_or(RuntimeError::NotOpen)
 }

@@ -26,15 +26,8 @@ pub enum Provider {
 
 impl Provider {
     /// All providers; the processor first.
-    pub const ALL: [Provider; 7] = [
-        Provider::Cpu,
-        Provider::Cuda,
-        Provider::TensorRt,
-        Provider::DirectMl,
-        Provider::CoreMl,
-        Provider::OpenVino,
-        Provider::WebGpu,
-    ];
+    pub const ALL: [Provider; 7] =
+        [Provider::Cpu, Provider::Cuda, Provider::TensorRt, Provider::DirectMl, Provider::CoreMl, Provider::OpenVino, Provider::WebGpu];
 
     /// The name used on the command line.
     pub fn name(self) -> &'static str {
@@ -88,12 +81,9 @@ impl std::str::FromStr for Provider {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        Provider::ALL
-            .into_iter()
-            .find(|p| p.name() == s)
-            .ok_or_else(|| {
-                let names: Vec<_> = Provider::ALL.iter().map(|p| p.name()).collect();
-                format!("`{s}` is no provider; choose one of {}", names.join(", "))
-            })
+        Provider::ALL.into_iter().find(|p| p.name() == s).ok_or_else(|| {
+            let names: Vec<_> = Provider::ALL.iter().map(|p| p.name()).collect();
+            format!("`{s}` is no provider; choose one of {}", names.join(", "))
+        })
     }
 }

@@ -15,10 +15,7 @@ pub struct SessionOptions {
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self {
-            provider: Provider::Cpu,
-            threads: 1,
-        }
+        Self { provider: Provider::Cpu, threads: 1 }
     }
 }
 
@@ -36,20 +33,12 @@ pub struct TensorSpec {
 impl TensorSpec {
     /// An input tensor.
     pub const fn input(name: &'static str, shape: &'static [i64]) -> Self {
-        Self {
-            name,
-            input: true,
-            shape,
-        }
+        Self { name, input: true, shape }
     }
 
     /// An output tensor.
     pub const fn output(name: &'static str, shape: &'static [i64]) -> Self {
-        Self {
-            name,
-            input: false,
-            shape,
-        }
+        Self { name, input: false, shape }
     }
 }
 
@@ -66,10 +55,7 @@ impl Session {
     ///
     /// There is no fallback in here: a provider that can't be used is an error, and the caller says so before trying another.
     pub fn load(path: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
-        let model = |e: &dyn std::fmt::Display| RuntimeError::Model {
-            path: path.to_owned(),
-            why: one_line(e),
-        };
+        let model = |e: &dyn std::fmt::Display| RuntimeError::Model { path: path.to_owned(), why: one_line(e) };
         if !path.is_file() {
             return Err(model(&"there is no such file"));
         }
@@ -86,19 +72,12 @@ impl Session {
             .with_flush_to_zero()
             .map_err(|e| model(&e))?;
         if let Some(dispatch) = options.provider.dispatch() {
-            builder = builder.with_execution_providers([dispatch]).map_err(|e| {
-                RuntimeError::Provider {
-                    provider: options.provider,
-                    why: one_line(&e),
-                }
-            })?;
+            builder = builder
+                .with_execution_providers([dispatch])
+                .map_err(|e| RuntimeError::Provider { provider: options.provider, why: one_line(&e) })?;
         }
         let inner = builder.commit_from_file(path).map_err(|e| model(&e))?;
-        Ok(Self {
-            inner,
-            path: path.to_owned(),
-            provider: options.provider,
-        })
+        Ok(Self { inner, path: path.to_owned(), provider: options.provider })
     }
 
     /// The session itself, for running.
@@ -124,18 +103,10 @@ impl Session {
     /// Checks names, ranks and fixed sizes against a family's contract. A size that the graph leaves open fits anything.
     pub fn expect(&self, tensors: &[TensorSpec]) -> Result<(), RuntimeError> {
         for t in tensors {
-            let outlets = if t.input {
-                self.inner.inputs()
-            } else {
-                self.inner.outputs()
-            };
+            let outlets = if t.input { self.inner.inputs() } else { self.inner.outputs() };
             let side = if t.input { "input" } else { "output" };
             let expected = format!("the {side} `{}` {:?}", t.name, t.shape);
-            let contract = |found: String| RuntimeError::Contract {
-                path: self.path.clone(),
-                expected: expected.clone(),
-                found,
-            };
+            let contract = |found: String| RuntimeError::Contract { path: self.path.clone(), expected: expected.clone(), found };
             let Some(outlet) = outlets.iter().find(|o| o.name() == t.name) else {
                 let names: Vec<_> = outlets.iter().map(|o| o.name()).take(12).collect();
                 return Err(contract(format!("{side}s {}", names.join(", "))));
@@ -143,17 +114,9 @@ impl Session {
             let Some(shape) = outlet.dtype().tensor_shape() else {
                 return Err(contract("something that is no tensor".to_owned()));
             };
-            let fits = shape.len() == t.shape.len()
-                && shape
-                    .iter()
-                    .zip(t.shape)
-                    .all(|(&g, &w)| g < 0 || w < 0 || g == w);
+            let fits = shape.len() == t.shape.len() && shape.iter().zip(t.shape).all(|(&g, &w)| g < 0 || w < 0 || g == w);
             if !fits {
-                return Err(contract(format!(
-                    "`{}` {:?}",
-                    t.name,
-                    shape.as_ref() as &[i64]
-                )));
+                return Err(contract(format!("`{}` {:?}", t.name, shape.as_ref() as &[i64])));
             }
         }
         Ok(())
@@ -162,8 +125,5 @@ impl Session {
 
 /// The runtime's messages run over several lines; a person reads one.
 fn one_line(e: &dyn std::fmt::Display) -> String {
-    e.to_string()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    e.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

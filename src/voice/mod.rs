@@ -36,10 +36,7 @@ pub struct Controls {
 
 impl Default for Controls {
     fn default() -> Self {
-        Self {
-            pitch: PitchMode::Auto,
-            gate_dbfs: f32::NEG_INFINITY,
-        }
+        Self { pitch: PitchMode::Auto, gate_dbfs: f32::NEG_INFINITY }
     }
 }
 
@@ -50,9 +47,7 @@ pub enum ConvertError {
     #[error("the voice model failed to run: {0}; load the voice again or choose another pack")]
     Run(String),
     /// The model gave numbers that are no sound.
-    #[error(
-        "the voice model gave numbers that are not finite; the hop was dropped and the model starts afresh"
-    )]
+    #[error("the voice model gave numbers that are not finite; the hop was dropped and the model starts afresh")]
     NotFinite,
 }
 
@@ -66,12 +61,7 @@ pub trait Converter: Send {
     /// Forgets all sound; the next hop has index `hop_index`.
     fn reset(&mut self, hop_index: u64);
     /// Converts one hop. `input` and `output` have `timing().hop` samples.
-    fn process(
-        &mut self,
-        input: &[f32],
-        controls: &Controls,
-        output: &mut [f32],
-    ) -> Result<(), ConvertError>;
+    fn process(&mut self, input: &[f32], controls: &Controls, output: &mut [f32]) -> Result<(), ConvertError>;
     /// Takes another target voice of the same kind from the next hop on.
     fn set_voice(&mut self, voice: &TargetVoice);
 }
