@@ -1,0 +1,402 @@
+//! The audio thread's end of the crossing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::dry::{DryLine, Placing};
+use super::pacing::Pacing;
+use super::stream::{Receiver, Sender};
+use super::tap::Tap;
+use super::{InputMark, OutputMark, Shared, WorkerState};
+use crate::clock::{Latency, Timing};
+
+/// Seconds in which a late hop is faded.
+const FADE: f64 = 0.002;
+/// Seconds in which a control of the mix moves.
+const GLIDE: f64 = 0.01;
+/// How long an offline render waits for one block before it counts the worker as hung.
+const HUNG: Duration = Duration::from_secs(60);
+/// How long the audio thread sleeps between two looks while it may wait. Offline only.
+const LOOK: Duration = Duration::from_micros(100);
+/// Louder than this is no sound: +24 dBFS.
+const LOUDEST: f32 = 16.0;
+
+/// What is heard instead of a hop that missed its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LateSound {
+    /// The speaker's own voice at the same latency.
+    #[default]
+    Dry,
+    /// Silence, for those who must not be recognised.
+    Silence,
+}
+
+/// How the output is put together. Changes glide over 10 ms.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mix {
+    /// Whether the voice is converted.
+    pub voice: bool,
+    /// 0 dry, 1 wet.
+    pub wet: f32,
+    /// Linear gain of the output.
+    pub gain: f32,
+    /// The input unchanged, at the same latency.
+    pub bypass: bool,
+    /// What is heard instead of a late hop.
+    pub late: LateSound,
+}
+
+impl Default for Mix {
+    fn default() -> Self {
+        Self { voice: true, wet: 1.0, gain: 1.0, bypass: false, late: LateSound::Dry }
+    }
+}
+
+/// All that comes with a block of samples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Block<C> {
+    /// What the worker is told.
+    pub controls: C,
+    /// How the output is put together.
+    pub mix: Mix,
+    /// Whether the host says that it renders offline: then the audio thread waits for the worker.
+    pub offline: bool,
+    /// The host's time of the first sample in seconds, while its transport rolls.
+    pub song: Option<f64>,
+    /// Whether the sound is captioned.
+    pub captions: bool,
+}
+
+/// The audio thread's end. `process` takes any number of samples, 0 too, and any number of channels up to the one it was made for.
+pub struct AudioSide<C> {
+    timing: Timing,
+    latency: Latency,
+    shared: Arc<Shared>,
+    input: Sender<InputMark<C>>,
+    output: Receiver<OutputMark>,
+    tap: Tap,
+    tapping: bool,
+    pacing: Pacing,
+    dry: DryLine,
+    placing: Placing,
+    /// Input samples since the reset.
+    position: u64,
+    epoch: u64,
+    /// A `Restart` must be sent before the next sample.
+    restart: bool,
+    controls: Option<C>,
+    /// Position of the next sample in the ring of output, and whose epoch it is.
+    wet_at: i64,
+    wet_epoch: u64,
+    wet: Vec<f32>,
+    have: Vec<bool>,
+    mono: Vec<f32>,
+    /// Share of the converted sound against what stands in for it.
+    fade: f32,
+    /// The last converted sample, held while it fades.
+    held: f32,
+    level: Option<(f32, f32)>,
+    last_late_hop: Option<u64>,
+    gave_up: bool,
+}
+
+impl<C: Copy + PartialEq> AudioSide<C> {
+    pub(super) fn new(
+        timing: Timing,
+        latency: Latency,
+        channels: usize,
+        input: Sender<InputMark<C>>,
+        output: Receiver<OutputMark>,
+        tap: Tap,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let block = timing.max_block.max(1);
+        Self {
+            timing,
+            latency,
+            shared,
+            input,
+            output,
+            tap,
+            tapping: false,
+            pacing: Pacing::default(),
+            dry: DryLine::new(channels, latency.total),
+            placing: Placing::new(channels, timing.host_rate),
+            position: 0,
+            epoch: 1,
+            restart: true,
+            controls: None,
+            wet_at: 0,
+            wet_epoch: 0,
+            wet: vec![0.0; block],
+            have: vec![false; block],
+            mono: vec![0.0; block],
+            fade: 0.0,
+            held: 0.0,
+            level: None,
+            last_late_hop: None,
+            gave_up: false,
+        }
+    }
+
+    /// The latency and its parts.
+    pub fn latency(&self) -> Latency {
+        self.latency
+    }
+
+    /// The counters of this crossing.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Forgets all sound: the next sample stands at position 0.
+    pub fn reset(&mut self) {
+        self.position = 0;
+        self.epoch += 1;
+        self.restart = true;
+        self.dry.reset();
+        self.placing.reset();
+        self.pacing.reset();
+        self.tap.end();
+        (self.fade, self.held, self.level, self.last_late_hop, self.gave_up) = (0.0, 0.0, None, None, false);
+        self.shared.set_due(-(self.latency.total as i64));
+        self.shared.set_owed_from(0);
+    }
+
+    /// The sound stops for now: what was said is final.
+    pub fn pause(&mut self) {
+        self.tap.end();
+    }
+
+    /// Converts a block in place: each sample is replaced by the output that belongs to the input of `latency` samples ago.
+    pub fn process(&mut self, channels: &mut [&mut [f32]], block: &Block<C>) {
+        let known = channels.len().min(self.dry.channels());
+        let channels = &mut channels[..known];
+        let length = channels.iter().map(|c| c.len()).min().unwrap_or(0);
+        let mut start = 0;
+        while start < length {
+            let n = (length - start).min(self.wet.len());
+            let song = block.song.map(|s| s + start as f64 / self.timing.host_rate as f64);
+            self.chunk(channels, start, n, block, song);
+            start += n;
+        }
+    }
+
+    fn chunk(&mut self, channels: &mut [&mut [f32]], start: usize, n: usize, block: &Block<C>, song: Option<f64>) {
+        let input_peak = self.mix_down(channels, start, n);
+        let ahead = self.pacing.block(n, self.timing.host_rate);
+        let patience = if block.offline { HUNG } else { ahead };
+        self.shared.set_offline(!patience.is_zero());
+        let first = self.position as i64 - self.latency.total as i64;
+        self.shared.set_due(first);
+        let until = Instant::now() + patience;
+        self.send(n, block, patience.is_zero(), until);
+        self.send_tap(n, block, song, patience.is_zero(), until);
+        self.position += n as u64;
+        if !patience.is_zero() {
+            self.wait(first, first + n as i64, until);
+            self.gave_up |= block.offline && Instant::now() >= until;
+        }
+        self.gather(first, n);
+        self.count_late(first, n);
+        self.shared.set_due(first + n as i64);
+        let output_peak = self.mix(channels, start, n, &block.mix);
+        self.shared.raise_peaks(input_peak, output_peak);
+    }
+
+    /// Writes the channels' mean to `mono`, cleaned of what is no sound, in the channels too; gives the peak.
+    fn mix_down(&mut self, channels: &mut [&mut [f32]], start: usize, n: usize) -> f32 {
+        let mono = &mut self.mono[..n];
+        mono.fill(0.0);
+        let mut peak = 0.0f32;
+        for channel in channels.iter_mut() {
+            for (m, x) in mono.iter_mut().zip(&mut channel[start..start + n]) {
+                *x = if x.is_finite() { x.clamp(-LOUDEST, LOUDEST) } else { 0.0 };
+                peak = peak.max(x.abs());
+                *m += *x;
+            }
+        }
+        let share = 1.0 / channels.len().max(1) as f32;
+        mono.iter_mut().for_each(|m| *m *= share);
+        peak
+    }
+
+    fn alive(&self) -> bool {
+        !self.shared.stopped() && !self.input.is_abandoned()
+    }
+
+    fn send(&mut self, n: usize, block: &Block<C>, realtime: bool, until: Instant) {
+        let mut sent = 0;
+        if self.restart {
+            self.restart = self.input.mark(InputMark::Restart { epoch: self.epoch, position: self.position }).is_err();
+        }
+        if !self.restart && self.controls != Some(block.controls) && self.input.mark(InputMark::Controls(block.controls)).is_ok() {
+            self.controls = Some(block.controls);
+        }
+        while !self.restart {
+            sent += self.input.send(&self.mono[sent..n]);
+            if sent == n || realtime || !self.alive() || Instant::now() >= until {
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
+        if sent < n && self.alive() {
+            // The worker stands still. What is lost now can't be converted; it starts afresh where room is again.
+            self.shared.count_lost((n - sent) as u64);
+            if !self.restart {
+                self.epoch += 1;
+                self.restart = true;
+            }
+        }
+    }
+
+    fn send_tap(&mut self, n: usize, block: &Block<C>, song: Option<f64>, realtime: bool, until: Instant) {
+        if !block.captions {
+            if std::mem::replace(&mut self.tapping, false) {
+                self.tap.end();
+            }
+            return;
+        }
+        self.tapping = true;
+        let mut sent = 0;
+        loop {
+            let song = song.map(|s| s + sent as f64 / self.timing.host_rate as f64);
+            sent = n - self.tap.send(&self.mono[sent..n], self.position + sent as u64, song);
+            if sent == n || realtime || self.tap.is_abandoned() || Instant::now() >= until {
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
+        if sent < n {
+            self.tap.lose(n - sent);
+        }
+    }
+
+    /// Applies marks and throws away what belongs to a former epoch or lies before `from`.
+    fn settle(&mut self, from: i64) {
+        loop {
+            if let Some(mark) = self.output.mark() {
+                (self.wet_epoch, self.wet_at) = (mark.epoch, mark.position as i64);
+                continue;
+            }
+            let stale = if self.wet_epoch == self.epoch { (from - self.wet_at).max(0) as usize } else { usize::MAX };
+            if stale == 0 {
+                return;
+            }
+            let skipped = self.output.skip(stale);
+            self.wet_at += skipped as i64;
+            if skipped == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the output up to `end` is there, the worker can't give it, or time is up. Never called in realtime.
+    fn wait(&mut self, first: i64, end: i64, until: Instant) {
+        loop {
+            self.settle(first.max(0));
+            let at_hand = if self.wet_epoch == self.epoch { self.wet_at + self.output.available() as i64 } else { i64::MIN };
+            if at_hand >= end || end <= 0 {
+                self.gave_up = false;
+                return;
+            }
+            let able = matches!(self.shared.state(), WorkerState::Loading | WorkerState::Ready);
+            if !able || !self.alive() || self.gave_up || Instant::now() >= until {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Fills `wet` and `have` for the positions from `first` on.
+    fn gather(&mut self, first: i64, n: usize) {
+        // Before the first input there is silence, converted or not.
+        let mut i = (-first).clamp(0, n as i64) as usize;
+        self.wet[..i].fill(0.0);
+        self.have[..i].fill(true);
+        while i < n {
+            let position = first + i as i64;
+            self.settle(position);
+            let ahead = self.wet_at - position;
+            if self.wet_epoch == self.epoch && ahead > 0 {
+                let gap = (ahead as usize).min(n - i);
+                self.have[i..i + gap].fill(false);
+                i += gap;
+            } else if self.wet_epoch == self.epoch && ahead == 0 {
+                let taken = self.output.take(&mut self.wet[i..n]);
+                self.wet_at += taken as i64;
+                self.have[i..i + taken].fill(true);
+                i += taken;
+                if taken == 0 && self.output.available() == 0 {
+                    break;
+                }
+            } else {
+                break;
+            }
+        }
+        self.have[i..n].fill(false);
+    }
+
+    fn count_late(&mut self, first: i64, n: usize) {
+        if self.shared.state() != WorkerState::Ready {
+            return;
+        }
+        let owed_from = self.shared.owed_from();
+        let hop = self.latency.hop.max(1) as i64;
+        let mut late = 0;
+        for i in (0..n).filter(|&i| !self.have[i]) {
+            let position = first + i as i64;
+            let hop = (position.max(0) / hop) as u64;
+            if position >= owed_from && self.last_late_hop != Some(hop) {
+                self.last_late_hop = Some(hop);
+                late += 1;
+            }
+        }
+        if late > 0 {
+            self.shared.count_late_hops(late);
+        }
+    }
+
+    /// Puts the output together; gives its peak.
+    fn mix(&mut self, channels: &mut [&mut [f32]], start: usize, n: usize, mix: &Mix) -> f32 {
+        let rate = self.timing.host_rate as f64;
+        let (fade_step, glide_step) = ((1.0 / (FADE * rate)) as f32, (1.0 / (GLIDE * rate)) as f32);
+        let target = (
+            if mix.voice && !mix.bypass { mix.wet.clamp(0.0, 1.0) } else { 0.0 },
+            if mix.bypass || !mix.gain.is_finite() { 1.0 } else { mix.gain },
+        );
+        let (mut wet_share, mut gain) = self.level.unwrap_or(target);
+        let mut peak = 0.0f32;
+        for i in 0..n {
+            let have = self.have[i];
+            self.fade = glide(self.fade, if have { 1.0 } else { 0.0 }, fade_step);
+            if have {
+                self.held = self.wet[i];
+            }
+            wet_share = glide(wet_share, target.0, glide_step);
+            gain = glide(gain, target.1, glide_step * gain.abs().max(1.0));
+            for (c, channel) in channels.iter_mut().enumerate() {
+                let x = &mut channel[start + i];
+                let dry = self.dry.swap(c, *x);
+                self.placing.hear(c, dry);
+                *x = dry;
+            }
+            self.dry.step();
+            for (c, channel) in channels.iter_mut().enumerate() {
+                let x = &mut channel[start + i];
+                let dry = *x;
+                let instead = if mix.late == LateSound::Dry { dry } else { 0.0 };
+                let voice = self.placing.gain(c) * self.fade * self.held + (1.0 - self.fade) * instead;
+                *x = ((1.0 - wet_share) * dry + wet_share * voice) * gain;
+                peak = peak.max(x.abs());
+            }
+        }
+        self.level = Some((wet_share, gain));
+        peak
+    }
+}
+
+/// One step of at most `step` toward `target`.
+fn glide(value: f32, target: f32, step: f32) -> f32 {
+    value + (target - value).clamp(-step, step)
+}

@@ -1,0 +1,156 @@
+//! What both threads of the crossing tell each other outside the rings: plain atomics, each with one writer.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+
+use atomic_float::AtomicF32;
+
+/// What the worker can do at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum WorkerState {
+    /// No target voice is chosen: the sound stays dry.
+    Idle = 0,
+    /// A voice is being loaded: realtime plays dry, offline waits.
+    Loading = 1,
+    /// Hops are being converted.
+    Ready = 2,
+    /// The worker gave up (a panic, a model that fails): the sound stays dry until a voice is loaded again.
+    Dead = 3,
+}
+
+/// Counters and switches of one crossing. `Relaxed` suffices for all: each value stands for itself, the rings carry the order.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Writer: worker. Readers: audio thread, engine. A `WorkerState`.
+    state: AtomicU8,
+    /// Writer: engine. Reader: worker. Set once, when the crossing must end.
+    stop: AtomicBool,
+    /// Writer: audio thread. Reader: worker. Host samples since the reset: the first output position that can still be played.
+    due: AtomicI64,
+    /// Writers: worker when it becomes ready, audio thread at a reset (to 0). Reader: audio thread. Host samples since the reset: from here on
+    /// the worker owes its output; earlier misses don't count.
+    owed_from: AtomicI64,
+    /// Writer: audio thread. Readers: engine, editor. Hops that missed their time since the crossing was made.
+    late_hops: AtomicU64,
+    /// Writer: audio thread. Readers: engine, editor. Input samples lost because the worker stood still until the ring was full.
+    lost_samples: AtomicU64,
+    /// Writer: worker. Readers: engine, editor. Hops converted.
+    hops: AtomicU64,
+    /// Writer: worker. Readers: engine, editor. Share of a hop's duration that computing it takes, smoothed.
+    load: AtomicF32,
+    /// Writer: worker. Reader: engine, editor. The worst share since it was last taken.
+    worst_load: AtomicF32,
+    /// Writer: audio thread (raises), editor (takes). Peak of the input, linear.
+    input_peak: AtomicF32,
+    /// Writer: audio thread (raises), editor (takes). Peak of the output, linear.
+    output_peak: AtomicF32,
+    /// Writer: audio thread. Readers: engine, worker. Whether the last block was rendered faster than real time.
+    offline: AtomicBool,
+}
+
+/// A reading of the counters.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Counters {
+    /// What the worker can do.
+    pub state: WorkerState,
+    /// Hops that missed their time.
+    pub late_hops: u64,
+    /// Input samples lost while the worker stood still.
+    pub lost_samples: u64,
+    /// Hops converted.
+    pub hops: u64,
+    /// Share of a hop's duration that computing it takes, smoothed.
+    pub load: f32,
+    /// Whether the last block was rendered faster than real time.
+    pub offline: bool,
+}
+
+impl Shared {
+    /// What the worker can do.
+    pub fn state(&self) -> WorkerState {
+        match self.state.load(Ordering::Relaxed) {
+            0 => WorkerState::Idle,
+            1 => WorkerState::Loading,
+            2 => WorkerState::Ready,
+            _ => WorkerState::Dead,
+        }
+    }
+
+    pub(super) fn set_state(&self, state: WorkerState) {
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// Tells the worker to end. The audio side then plays dry.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the worker must end.
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_due(&self, position: i64) {
+        self.due.store(position, Ordering::Relaxed);
+    }
+
+    pub(super) fn due(&self) -> i64 {
+        self.due.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_owed_from(&self, position: i64) {
+        self.owed_from.store(position, Ordering::Relaxed);
+    }
+
+    pub(super) fn owed_from(&self) -> i64 {
+        self.owed_from.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_late_hops(&self, n: u64) {
+        self.late_hops.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_lost(&self, samples: u64) {
+        self.lost_samples.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_offline(&self, offline: bool) {
+        self.offline.store(offline, Ordering::Relaxed);
+    }
+
+    pub(super) fn raise_peaks(&self, input: f32, output: f32) {
+        self.input_peak.fetch_max(input, Ordering::Relaxed);
+        self.output_peak.fetch_max(output, Ordering::Relaxed);
+    }
+
+    /// Tells of a converted hop: the share of its duration that it took.
+    pub(super) fn count_hop(&self, share: f32) {
+        self.hops.fetch_add(1, Ordering::Relaxed);
+        let old = self.load.load(Ordering::Relaxed);
+        let smooth = if old == 0.0 { share } else { old + 0.05 * (share - old) };
+        self.load.store(smooth, Ordering::Relaxed);
+        self.worst_load.fetch_max(share, Ordering::Relaxed);
+    }
+
+    /// The counters as they are now.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            state: self.state(),
+            late_hops: self.late_hops.load(Ordering::Relaxed),
+            lost_samples: self.lost_samples.load(Ordering::Relaxed),
+            hops: self.hops.load(Ordering::Relaxed),
+            load: self.load.load(Ordering::Relaxed),
+            offline: self.offline.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Takes the peaks (input, output; linear) since they were last taken.
+    pub fn take_peaks(&self) -> (f32, f32) {
+        (self.input_peak.swap(0.0, Ordering::Relaxed), self.output_peak.swap(0.0, Ordering::Relaxed))
+    }
+
+    /// Takes the worst share of a hop's duration since it was last taken.
+    pub fn take_worst_load(&self) -> f32 {
+        self.worst_load.swap(0.0, Ordering::Relaxed)
+    }
+}
