@@ -1,7 +1,7 @@
 //! Mynah: the voice on a track becomes another voice, and is captioned, live, with one exact latency.
 //!
 //! The map of the crate; `docs/architecture.md` has the picture. Imports run downward:
-//! `plugin`, `editor`, the binaries → `engine` → `voice`, `captions` → `runtime`, `packs`, `audio` → `dsp`, `clock`.
+//! `plugin`, `editor`, the binaries → `engine` → `voice`, `captions` → `vad` → `runtime`, `packs`, `audio` → `dsp`, `clock`.
 //! `bridge` stands beside `engine` and knows neither voice nor captions.
 
 pub mod audio;
@@ -14,4 +14,5 @@ pub mod engine;
 pub mod packs;
 pub mod plugin;
 pub mod runtime;
+pub mod vad;
 pub mod voice;

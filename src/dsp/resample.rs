@@ -74,6 +74,11 @@ impl Resampler {
         self.centre(self.next) - self.half.saturating_sub(1) as i64
     }
 
+    /// The first output position at or after an input position.
+    pub fn output_at(&self, input: u64) -> u64 {
+        (input as u128 * self.up as u128).div_ceil(self.down as u128) as u64
+    }
+
     /// The input position up to which (exclusive) samples are needed for all outputs before `output`.
     pub fn needed_for(&self, output: u64) -> i64 {
         match output {

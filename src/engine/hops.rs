@@ -1,0 +1,134 @@
+//! The hop loop: host samples in, resampled, cut on absolute positions, converted, gated, resampled back. Knows no threads and no rings.
+
+use crate::clock::{ConverterTiming, Timing};
+use crate::dsp::resample::Resampler;
+use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
+
+/// A converter with its resamplers, at one place on the timeline.
+pub struct HopLoop {
+    converter: Box<dyn Converter>,
+    timing: ConverterTiming,
+    to_model: Resampler,
+    to_host: Resampler,
+    input: Vec<f32>,
+    output: Vec<f32>,
+    /// Model samples of the output timeline that lie before the first position and are not played.
+    hop_index: u64,
+    position: u64,
+    host: Vec<f32>,
+}
+
+impl HopLoop {
+    /// Around a converter whose timing is that of `timing`. Allocates all it needs, except what the converter itself allocates.
+    pub fn new(converter: Box<dyn Converter>, timing: &Timing) -> Self {
+        let c = timing.converter;
+        let hop_host = (c.hop as u64 * timing.host_rate as u64).div_ceil(c.rate as u64) as usize + 1;
+        let mut hops = Self {
+            converter,
+            timing: c,
+            to_model: Resampler::new(timing.host_rate, c.rate, hop_host.max(PULL) * 2),
+            to_host: Resampler::new(c.rate, timing.host_rate, c.hop * 2 + c.delay),
+            input: vec![0.0; c.hop],
+            output: vec![0.0; c.hop],
+            hop_index: 0,
+            position: 0,
+            host: vec![0.0; hop_host * 2 + 64],
+        };
+        hops.restart(0);
+        hops
+    }
+
+    /// Forgets all sound. The next input sample stands at `position`, and so does the next output sample.
+    pub fn restart(&mut self, position: u64) {
+        let t = self.timing;
+        // The first hop that starts at or after the position: hops keep their places whatever happens.
+        let model_position = self.to_model_position(position);
+        let hop_index = model_position.div_ceil(t.hop as u64);
+        self.hop_index = hop_index;
+        self.position = position;
+        self.converter.reset(hop_index);
+        self.to_model.reset(position as i64, hop_index * t.hop as u64);
+        self.to_host.reset((hop_index * t.hop as u64) as i64 - t.delay as i64, position);
+    }
+
+    fn to_model_position(&self, host: u64) -> u64 {
+        self.to_model.output_at(host)
+    }
+
+    /// Takes host samples that follow the last ones. At most `PULL` at a time.
+    pub fn push(&mut self, samples: &[f32]) {
+        self.to_model.push(samples);
+    }
+
+    /// Whether a hop is full.
+    pub fn is_ready(&self) -> bool {
+        self.to_model.ready() >= self.timing.hop
+    }
+
+    /// Converts a hop, if one is full. Gives where the new host samples start, and the samples; an empty slice while the first ones are still
+    /// on their way.
+    pub fn step(&mut self, controls: &Controls) -> Result<Option<(u64, &[f32])>, ConvertError> {
+        if !self.is_ready() {
+            return Ok(None);
+        }
+        self.to_model.pull(&mut self.input);
+        self.hop_index += 1;
+        self.converter.process(&self.input, controls, &mut self.output)?;
+        self.to_host.push(&self.output);
+        let start = self.position;
+        let n = self.to_host.ready();
+        if n > self.host.len() {
+            self.host.resize(n, 0.0);
+        }
+        let n = self.to_host.pull(&mut self.host[..n]);
+        self.position += n as u64;
+        Ok(Some((start, &self.host[..n])))
+    }
+
+    /// Position of the next output sample.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Takes another target voice from the next hop on.
+    pub fn set_voice(&mut self, voice: &TargetVoice) {
+        self.converter.set_voice(voice);
+    }
+}
+
+/// Host samples that a worker takes at a time.
+pub const PULL: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::latency;
+    use crate::engine::testing::Identity;
+
+    /// What goes in at a position comes out at that position, wherever the loop was started.
+    #[test]
+    fn positions_stand_across_a_restart() {
+        for (host_rate, start) in [(48000, 0), (44100, 0), (44100, 12_345), (8000, 777), (24000, 1001), (192_000, 100_003)] {
+            let converter = ConverterTiming { rate: 24000, hop: 240, delay: 1440 };
+            let timing = Timing { host_rate, max_block: 64, converter, slack: 0.0 };
+            let mut hops = HopLoop::new(Box::new(Identity::new(converter)), &timing);
+            hops.restart(start);
+            let at = start + host_rate as u64 / 10;
+            let mut heard = Vec::new();
+            let mut position = start;
+            while heard.len() < host_rate as usize / 5 {
+                let samples: Vec<f32> = (0..50).map(|i| if position + i == at { 1.0 } else { 0.0 }).collect();
+                hops.push(&samples);
+                position += 50;
+                while let Some((from, samples)) = hops.step(&Controls::default()).expect("identity can't fail") {
+                    assert_eq!(from, start + heard.len() as u64);
+                    heard.extend_from_slice(samples);
+                }
+                let lag = position as i64 - (start + heard.len() as u64) as i64;
+                assert!(lag <= latency(&timing).total as i64, "{host_rate}: behind by {lag}");
+            }
+            let peak = (0..heard.len()).max_by(|&a, &b| heard[a].total_cmp(&heard[b])).expect("sound");
+            assert_eq!(start + peak as u64, at, "{host_rate}");
+        }
+    }
+}

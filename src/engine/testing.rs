@@ -1,0 +1,108 @@
+//! Converters whose sound is known exactly: for tests of the crossing, of the latency and of faults, here and in `tests/`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::source::{OpenError, VoiceSource};
+use crate::clock::{ConverterTiming, Mode};
+use crate::runtime::Provider;
+use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
+
+/// Gives back what it got, `delay` samples later: what a perfect converter to the same voice would do.
+#[derive(Debug)]
+pub struct Identity {
+    timing: ConverterTiming,
+    line: Vec<f32>,
+    faults: Arc<Faults>,
+}
+
+/// What shall go wrong, switched from a test while sound runs.
+#[derive(Debug, Default)]
+pub struct Faults {
+    /// Milliseconds that each hop takes.
+    pub stall_ms: AtomicU32,
+    /// The next so many hops panic.
+    pub panics: AtomicU32,
+    /// The next so many hops give an error.
+    pub errors: AtomicU32,
+    /// Milliseconds that loading takes.
+    pub load_ms: AtomicU32,
+}
+
+impl Identity {
+    /// With this timing and no faults.
+    pub fn new(timing: ConverterTiming) -> Self {
+        Self::with_faults(timing, Arc::default())
+    }
+
+    fn with_faults(timing: ConverterTiming, faults: Arc<Faults>) -> Self {
+        Self { timing, line: vec![0.0; timing.delay + timing.hop], faults }
+    }
+}
+
+fn take(counter: &AtomicU32) -> bool {
+    counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+}
+
+impl Converter for Identity {
+    fn timing(&self) -> ConverterTiming {
+        self.timing
+    }
+
+    fn reset(&mut self, _hop_index: u64) {
+        self.line.fill(0.0);
+    }
+
+    fn process(&mut self, input: &[f32], _controls: &Controls, output: &mut [f32]) -> Result<(), ConvertError> {
+        let stall = self.faults.stall_ms.load(Ordering::Relaxed);
+        if stall > 0 {
+            std::thread::sleep(Duration::from_millis(stall as u64));
+        }
+        assert!(!take(&self.faults.panics), "a panic was asked for");
+        if take(&self.faults.errors) {
+            return Err(ConvertError::Run("an error was asked for".to_owned()));
+        }
+        self.line.copy_within(self.timing.hop.., 0);
+        let delay = self.timing.delay;
+        self.line[delay..].copy_from_slice(input);
+        output.copy_from_slice(&self.line[..self.timing.hop]);
+        Ok(())
+    }
+
+    fn set_voice(&mut self, _voice: &TargetVoice) {}
+}
+
+/// A source of identities, with a different hop and delay for each mode.
+#[derive(Debug, Default)]
+pub struct IdentitySource {
+    /// What shall go wrong.
+    pub faults: Arc<Faults>,
+}
+
+impl VoiceSource for IdentitySource {
+    fn timing(&self, mode: Mode) -> Result<ConverterTiming, OpenError> {
+        let (hop, delay) = match mode {
+            Mode::Live => (240, 1440),
+            Mode::Balanced => (480, 2400),
+            Mode::Studio => (960, 4807),
+        };
+        Ok(ConverterTiming { rate: 24000, hop, delay })
+    }
+
+    fn slack(&self, _mode: Mode) -> f64 {
+        0.008
+    }
+
+    fn open(&self, mode: Mode, _voice: &TargetVoice, _provider: Provider) -> Result<Box<dyn Converter>, OpenError> {
+        std::thread::sleep(Duration::from_millis(self.faults.load_ms.load(Ordering::Relaxed) as u64));
+        Ok(Box::new(Identity::with_faults(self.timing(mode)?, self.faults.clone())))
+    }
+}
+
+/// A target voice that no reference was needed for.
+pub fn any_voice(name: &str) -> TargetVoice {
+    let mut embedding = vec![0.0; 256];
+    embedding[name.len() % 256] = 1.0;
+    TargetVoice { name: name.to_owned(), embedding, median_pitch: 180.0 }
+}

@@ -1,0 +1,243 @@
+//! The voice worker: a thread that takes input from the crossing, runs the hop loop, and gives its output back in time.
+//!
+//! It survives what happens inside a converter: a panic or an error makes it `Dead` (the sound falls to dry at the same latency) until
+//! another converter is installed. It knows no plugin type.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::hops::{HopLoop, PULL};
+use crate::bridge::{Pull, WorkerSide, WorkerState};
+use crate::clock::{Latency, Timing};
+use crate::dsp::denormals::FlushDenormals;
+use crate::voice::{Controls, ConvertError, Converter};
+
+/// What the engine asks of the worker.
+pub enum Order {
+    /// A voice is being loaded.
+    Loading,
+    /// Use this converter from now on; a running one is crossfaded.
+    Install(Box<dyn Converter>),
+    /// No voice any more.
+    Idle,
+    /// No voice could be loaded.
+    Failed,
+}
+
+/// Sleep between two looks at the rings while sound runs, and while none has come for a while.
+const NAP: Duration = Duration::from_micros(500);
+const LONG_NAP: Duration = Duration::from_millis(5);
+/// Output that is late by more than this is not worth computing: the loop starts afresh where the sound is now.
+const TOO_LATE_SECONDS: f64 = 0.1;
+/// A new voice hears so much before it is heard, and fades in over so much.
+const WARM_SECONDS: f64 = 0.15;
+const SWAP_SECONDS: f64 = 0.03;
+
+/// Where problems are told: one sentence, or none.
+pub type Problem = Arc<Mutex<Option<String>>>;
+
+/// A voice that is about to take over.
+struct Swap {
+    hops: HopLoop,
+    /// Host position where its fade-in starts.
+    from: u64,
+    pending: Vec<f32>,
+}
+
+/// The worker's state; `run` is its thread.
+pub struct VoiceWorker {
+    side: WorkerSide<Controls>,
+    orders: Receiver<Order>,
+    problem: Problem,
+    timing: Timing,
+    latency: Latency,
+    controls: Controls,
+    hops: Option<HopLoop>,
+    swap: Option<Swap>,
+    hop_seconds: f64,
+}
+
+impl VoiceWorker {
+    /// A worker that has no voice yet.
+    pub fn new(side: WorkerSide<Controls>, orders: Receiver<Order>, problem: Problem, timing: Timing, latency: Latency) -> Self {
+        let hop_seconds = timing.converter.hop as f64 / timing.converter.rate as f64;
+        Self { side, orders, problem, timing, latency, controls: Controls::default(), hops: None, swap: None, hop_seconds }
+    }
+
+    /// The thread: ends when the engine says so or the audio side is gone.
+    pub fn run(mut self) {
+        let _flush = FlushDenormals::new();
+        let mut buffer = vec![0.0f32; PULL];
+        let mut last_sound = Instant::now();
+        while !self.side.must_end() {
+            while let Ok(order) = self.orders.try_recv() {
+                self.obey(order);
+            }
+            match self.side.pull(&mut buffer) {
+                Pull::Restart(position) => self.restart(position),
+                Pull::Controls(controls) => self.controls = controls,
+                Pull::Samples(n) => {
+                    last_sound = Instant::now();
+                    self.hear(&buffer[..n]);
+                }
+                Pull::Empty => std::thread::sleep(if last_sound.elapsed() < Duration::from_secs(1) { NAP } else { LONG_NAP }),
+                Pull::Closed => break,
+            }
+        }
+    }
+
+    fn tell(&self, problem: Option<String>) {
+        *self.problem.lock().unwrap_or_else(|e| e.into_inner()) = problem;
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Loading if self.hops.is_none() => self.side.set_state(WorkerState::Loading),
+            Order::Loading => {}
+            Order::Install(converter) => self.install(converter),
+            Order::Idle | Order::Failed => {
+                self.hops = None;
+                self.swap = None;
+                self.side.set_state(if matches!(order, Order::Idle) { WorkerState::Idle } else { WorkerState::Dead });
+            }
+        }
+    }
+
+    fn install(&mut self, converter: Box<dyn Converter>) {
+        if converter.timing() != self.timing.converter {
+            // Another mode's converter came after the mode was left; the engine opens a new crossing for it.
+            return;
+        }
+        let mut hops = HopLoop::new(converter, &self.timing);
+        let position = self.side.position();
+        if self.hops.is_some() {
+            hops.restart(position);
+            let from = position + (WARM_SECONDS * self.timing.host_rate as f64) as u64;
+            self.swap = Some(Swap { hops, from, pending: Vec::new() });
+        } else {
+            let position = self.side.skip_to(self.side.due().max(0) as u64).max(position);
+            hops.restart(position);
+            self.hops = Some(hops);
+            self.tell(None);
+            // What is played from here on needs input from here on: the first output comes a latency later.
+            let owed = if position == 0 { 0 } else { position as i64 + self.latency.total as i64 };
+            self.side.ready_from(owed);
+        }
+    }
+
+    fn restart(&mut self, position: u64) {
+        if let Some(swap) = self.swap.take() {
+            self.hops = Some(swap.hops);
+        }
+        if let Some(hops) = &mut self.hops {
+            hops.restart(position);
+        }
+    }
+
+    fn hear(&mut self, samples: &[f32]) {
+        let Some(hops) = &mut self.hops else { return };
+        hops.push(samples);
+        if let Some(swap) = &mut self.swap {
+            swap.hops.push(samples);
+        }
+        // The worker fell behind for good: catch up by leaving out what can't be played any more.
+        let behind = self.side.due() - hops.position() as i64;
+        if behind as f64 > TOO_LATE_SECONDS * self.timing.host_rate as f64 {
+            let position = self.side.skip_to(self.side.due().max(0) as u64);
+            self.restart(position);
+            return;
+        }
+        while self.hops.as_ref().is_some_and(HopLoop::is_ready) && !self.side.must_end() {
+            let began = Instant::now();
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.hop()));
+            match outcome {
+                Ok(Ok(())) => self.side.count_hop((began.elapsed().as_secs_f64() / self.hop_seconds) as f32),
+                Ok(Err(ConvertError::NotFinite)) => {
+                    self.tell(Some(ConvertError::NotFinite.to_string()));
+                    let position = self.side.position();
+                    self.restart(position);
+                }
+                Ok(Err(e)) => self.die(e.to_string()),
+                Err(panic) => {
+                    self.die(format!("the voice worker broke down ({}); choose the voice again to revive it", panic_text(&*panic)))
+                }
+            }
+        }
+    }
+
+    fn die(&mut self, why: String) {
+        self.hops = None;
+        self.swap = None;
+        self.tell(Some(why));
+        self.side.set_state(WorkerState::Dead);
+    }
+
+    /// One hop of the voice, and of the one that is about to take over.
+    fn hop(&mut self) -> Result<(), ConvertError> {
+        let Some(hops) = &mut self.hops else { return Ok(()) };
+        let controls = self.controls;
+        let Some((start, samples)) = hops.step(&controls)? else { return Ok(()) };
+        let mut done = false;
+        let mixed;
+        let samples = match &mut self.swap {
+            None => samples,
+            Some(swap) => {
+                if let Some((_, new)) = swap.hops.step(&controls)? {
+                    swap.pending.extend_from_slice(new);
+                }
+                let fade = (SWAP_SECONDS * self.timing.host_rate as f64) as u64;
+                (mixed, done) = crossfade(samples, start, swap, fade);
+                &mixed[..]
+            }
+        };
+        give(&mut self.side, start, samples);
+        if done && let Some(swap) = self.swap.take() {
+            // Both loops cut their hops at the same places, so the new one goes on exactly where the old one stops.
+            self.hops = Some(swap.hops);
+            self.tell(None);
+        }
+        Ok(())
+    }
+}
+
+/// Output of a swap: the old voice, then a mixture, then the new one; tells whether the new one has taken over entirely.
+fn crossfade(old: &[f32], start: u64, swap: &mut Swap, fade: u64) -> (Vec<f32>, bool) {
+    let first_new = swap.hops.position() - swap.pending.len() as u64;
+    let mut mixed = Vec::with_capacity(old.len());
+    for (i, &x) in old.iter().enumerate() {
+        let position = start + i as u64;
+        let share = (position.saturating_sub(swap.from) as f32 / fade as f32).min(1.0);
+        let new = position.checked_sub(first_new).and_then(|k| swap.pending.get(k as usize)).copied();
+        mixed.push(match new {
+            Some(y) if share > 0.0 => x + share * (y - x),
+            _ => x,
+        });
+    }
+    let end = start + old.len() as u64;
+    let spent = (end.saturating_sub(first_new) as usize).min(swap.pending.len());
+    swap.pending.drain(..spent);
+    (mixed, end >= swap.from + fade && swap.hops.position() == end)
+}
+
+/// Gives samples to the audio side; waits where its ring is full, which only an offline render or a paused host can bring about.
+fn give(side: &mut WorkerSide<Controls>, mut start: u64, mut samples: &[f32]) {
+    while !samples.is_empty() && !side.must_end() {
+        let n = side.emit(start, samples);
+        start += n as u64;
+        samples = &samples[n..];
+        if n == 0 {
+            std::thread::sleep(NAP);
+        }
+    }
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no reason given".to_owned())
+}

@@ -1,0 +1,1 @@
+//! Voice activity: where speech is. Used by enrolment and by the captions; knows neither.
