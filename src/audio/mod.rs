@@ -3,11 +3,13 @@
 //! Knows nothing of models or threads. Any thread but the audio thread: everything here reads or writes files.
 
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use read::{Notes, read, read_with_notes};
-pub use write::{Depth, write_wav, write_wav_as};
 pub(crate) use write::write_whole;
+pub use write::{Depth, write_wav, write_wav_as};
 
 use std::path::PathBuf;
 

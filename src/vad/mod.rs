@@ -81,8 +81,7 @@ impl Vad {
             let input = ort::value::TensorRef::from_array_view(([1, CONTEXT + FRAME], &self.input[..])).map_err(ort_failed)?;
             let state = ort::value::TensorRef::from_array_view(([2, 1, 128], &self.state[..])).map_err(ort_failed)?;
             let rate = ort::value::Tensor::from_array(([0usize; 0], vec![RATE as i64])).map_err(ort_failed)?;
-            let outputs =
-                self.session.ort().run(ort::inputs!["input" => input, "state" => state, "sr" => rate]).map_err(ort_failed)?;
+            let outputs = self.session.ort().run(ort::inputs!["input" => input, "state" => state, "sr" => rate]).map_err(ort_failed)?;
             let (_, probability) = outputs["output"].try_extract_tensor::<f32>().map_err(ort_failed)?;
             let (_, state) = outputs["stateN"].try_extract_tensor::<f32>().map_err(ort_failed)?;
             (probability.first().copied(), state.to_vec())
