@@ -1,1 +1,3 @@
 //! packs.
+
+pub mod build;
