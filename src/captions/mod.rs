@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of threads or of the plugin.
 
+pub mod agreement;
 pub mod stream;
 pub mod transcript;
 
