@@ -4,6 +4,7 @@
 
 pub mod stream;
 pub mod transcript;
+pub mod whisper;
 
 use serde::{Deserialize, Serialize};
 
