@@ -5,6 +5,7 @@
 pub mod agreement;
 pub mod stream;
 pub mod transcript;
+pub mod whisper;
 
 use serde::{Deserialize, Serialize};
 
