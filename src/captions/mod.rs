@@ -2,6 +2,9 @@
 //!
 //! Knows nothing of threads or of the plugin.
 
+pub mod stream;
+pub mod transcript;
+
 use serde::{Deserialize, Serialize};
 
 /// A recognised word on a timeline in seconds.
