@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::manifest::MANIFEST;
 use super::build::{self, BuildError};
+use super::manifest::MANIFEST;
 use super::{Builder, FileEntry, Manifest, Pack, PackError, Sha256, Source, Wheel, hash, pip};
 
 /// What can go wrong while a pack is fetched. Nothing is installed then, and what was there before stays.
