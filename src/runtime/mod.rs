@@ -62,6 +62,14 @@ pub enum RuntimeError {
         /// What the file has.
         found: String,
     },
+    /// A loaded model failed while it ran.
+    #[error("the model `{path}` failed to run: {why}; reload it or choose another pack")]
+    Run {
+        /// The file.
+        path: PathBuf,
+        /// What the runtime said.
+        why: String,
+    },
 }
 
 struct Open {

@@ -1,0 +1,233 @@
+//! LocalAgreement-2: what two hypotheses in a row agree on is final. Pure logic over words; knows neither sound nor models.
+//!
+//! The policy is that of Macháček, Dabre and Bojar, "Turning Whisper into Real-Time Transcription System" (2023): the common prefix of two
+//! successive hypotheses over the same buffer is committed and never changes. Where that work finds the place of the new words by
+//! time alone, the committed words are looked for in the hypothesis first, since word times move a little from run to run.
+
+use std::collections::VecDeque;
+
+use super::Word;
+
+/// Committed words that are kept for finding one's place: repeats up to so many words are dropped.
+const TAIL: usize = 5;
+/// A hypothesis' word that starts this much before the last committed end has been said before, where no text tells.
+const BEFORE_END: f64 = 0.1;
+/// Committed words are looked for within so many seconds of where they ended.
+const NEAR: f64 = 1.0;
+
+/// The state of the agreement over one timeline.
+#[derive(Debug, Default)]
+pub struct Agreement {
+    /// The last committed words.
+    tail: VecDeque<Word>,
+    /// What the hypothesis before said after the committed words.
+    pending: Vec<Word>,
+}
+
+impl Agreement {
+    /// Takes the hypothesis over the whole buffer, times on the timeline, and gives the words that are now final.
+    pub fn agree(&mut self, hypothesis: Vec<Word>) -> Vec<Word> {
+        let new = self.after_committed(hypothesis);
+        let same = self.pending.iter().zip(&new).take_while(|(a, b)| same_word(&a.text, &b.text)).count();
+        self.commit(new, same)
+    }
+
+    /// Takes a hypothesis and makes all of its words up to `until` final without a second one: for the end of speech, or under pressure.
+    pub fn agree_until(&mut self, hypothesis: Vec<Word>, until: f64) -> Vec<Word> {
+        let new = self.after_committed(hypothesis);
+        let count = new.iter().take_while(|w| w.end <= until).count();
+        self.commit(new, count)
+    }
+
+    /// Makes what is pending final.
+    pub fn finish(&mut self) -> Vec<Word> {
+        let pending = std::mem::take(&mut self.pending);
+        let count = pending.len();
+        self.commit(pending, count)
+    }
+
+    /// Forgets all: another timeline begins.
+    pub fn reset(&mut self) {
+        self.tail.clear();
+        self.pending.clear();
+    }
+
+    /// The words that are said but not final.
+    pub fn pending(&self) -> &[Word] {
+        &self.pending
+    }
+
+    /// Where the last committed word ends.
+    pub fn last_end(&self) -> Option<f64> {
+        self.tail.back().map(|w| w.end)
+    }
+
+    fn commit(&mut self, mut words: Vec<Word>, count: usize) -> Vec<Word> {
+        self.pending = words.split_off(count);
+        for word in &words {
+            self.tail.push_back(word.clone());
+        }
+        while self.tail.len() > TAIL {
+            self.tail.pop_front();
+        }
+        words
+    }
+
+    /// The words of a hypothesis that follow the committed ones, their times made to rise and not to overlap.
+    fn after_committed(&self, mut words: Vec<Word>) -> Vec<Word> {
+        let from = self.place(&words);
+        words.drain(..from);
+        let mut floor = self.last_end().unwrap_or(f64::NEG_INFINITY);
+        for word in &mut words {
+            word.start = word.start.max(floor);
+            word.end = word.end.max(word.start);
+            floor = word.end;
+        }
+        words
+    }
+
+    /// The index in a hypothesis where the new words start.
+    fn place(&self, words: &[Word]) -> usize {
+        let Some(last) = self.tail.back() else {
+            return 0;
+        };
+        let mut best: Option<(usize, f64, usize)> = None;
+        for k in 1..=words.len() {
+            let off = (words[k - 1].end - last.end).abs();
+            if off > NEAR {
+                continue;
+            }
+            let length = self.tail.iter().rev().zip(words[..k].iter().rev()).take_while(|(a, b)| same_word(&a.text, &b.text)).count();
+            if length > 0 && best.is_none_or(|(l, o, _)| length > l || (length == l && off < o)) {
+                best = Some((length, off, k));
+            }
+        }
+        let by_time = words.iter().take_while(|w| w.start < last.end - BEFORE_END).count();
+        match best {
+            // One short word alone may stand there by chance: it must also be where time says.
+            Some((1, off, k)) if off > 0.5 && k > by_time => by_time,
+            Some((_, _, k)) => k,
+            None => by_time,
+        }
+    }
+}
+
+/// Whether two words are the same but for case and punctuation.
+pub fn same_word(a: &str, b: &str) -> bool {
+    fn letters(s: &str) -> impl Iterator<Item = char> {
+        s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+    }
+    if letters(a).next().is_none() || letters(b).next().is_none() {
+        return a == b;
+    }
+    letters(a).eq(letters(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn words(text: &str) -> Vec<Word> {
+        text.split_whitespace()
+            .enumerate()
+            .map(|(i, t)| Word { text: t.to_owned(), start: i as f64 * 0.4, end: i as f64 * 0.4 + 0.3, confidence: 1.0 })
+            .collect()
+    }
+
+    fn text(words: &[Word]) -> String {
+        words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_common_prefix_becomes_final() {
+        let mut a = Agreement::default();
+        assert!(a.agree(words("the cat sad")).is_empty());
+        assert_eq!(text(&a.agree(words("The cat, sat on the mad"))), "The cat,");
+        assert_eq!(text(a.pending()), "sat on the mad");
+        assert_eq!(text(&a.agree(words("the cat sat on the mat today"))), "sat on the");
+        assert_eq!(text(&a.finish()), "mat today");
+        assert!(a.pending().is_empty());
+    }
+
+    #[test]
+    fn said_words_are_found_again_although_their_times_moved() {
+        let mut a = Agreement::default();
+        a.agree(words("one two three four"));
+        a.agree(words("one two three four"));
+        let mut later = words("one two three four five");
+        later.iter_mut().for_each(|w| {
+            w.start += 0.25;
+            w.end += 0.25;
+        });
+        assert!(a.agree(later.clone()).is_empty());
+        assert_eq!(text(&a.agree(later)), "five");
+    }
+
+    #[test]
+    fn a_word_said_thrice_stays_thrice() {
+        let mut a = Agreement::default();
+        a.agree(words("he said no"));
+        assert_eq!(text(&a.agree(words("he said no"))), "he said no");
+        a.agree(words("he said no no no"));
+        assert_eq!(text(&a.agree(words("he said no no no"))), "no no");
+    }
+
+    #[test]
+    fn a_stutter_of_the_model_over_a_trimmed_buffer_is_dropped() {
+        let mut a = Agreement::default();
+        a.agree(words("we go to the sea"));
+        a.agree(words("we go to the sea"));
+        // The buffer now starts inside "sea": the model hears the words before again, late.
+        let shift = |t: &str, by: f64| -> Vec<Word> {
+            words(t).into_iter().map(|w| Word { start: w.start + by, end: w.end + by, ..w }).collect()
+        };
+        a.agree(shift("the sea and swim", 1.4));
+        assert_eq!(text(&a.agree(shift("the sea and swim", 1.4))), "and swim");
+    }
+
+    proptest! {
+        /// Hypotheses whose last words are wrong, over a growing text: what is final is the text, once and in order.
+        #[test]
+        fn what_is_final_is_what_was_said(
+            said in prop::collection::vec(0usize..12, 1..60),
+            steps in prop::collection::vec((1usize..6, 0usize..3, -0.08f64..0.08), 1..40),
+        ) {
+            let names = ["a", "be", "to", "on", "no", "the", "sea", "we", "go", "in", "it", "is"];
+            let truth: Vec<Word> = words(&said.iter().map(|&i| names[i]).collect::<Vec<_>>().join(" "));
+            let mut a = Agreement::default();
+            let mut out: Vec<Word> = Vec::new();
+            let mut heard = 0;
+            for (k, (grow, wrong, jitter)) in steps.into_iter().enumerate() {
+                heard = (heard + grow).min(truth.len());
+                let mut hypothesis = truth[..heard].to_vec();
+                for (j, w) in hypothesis.iter_mut().rev().take(wrong).enumerate() {
+                    w.text = format!("wrong{k}x{j}");
+                }
+                for w in &mut hypothesis {
+                    w.start += jitter;
+                    w.end += jitter;
+                }
+                out.extend(a.agree(hypothesis));
+            }
+            out.extend(a.agree_until(truth.clone(), f64::INFINITY));
+            prop_assert_eq!(text(&out), text(&truth));
+            for pair in out.windows(2) {
+                prop_assert!(pair[0].end <= pair[1].start && pair[1].start <= pair[1].end);
+            }
+        }
+
+        #[test]
+        fn any_hypotheses_give_rising_times(h in prop::collection::vec(prop::collection::vec((0usize..5, 0.0f64..20.0, 0.0f64..1.0), 0..12), 0..12)) {
+            let mut a = Agreement::default();
+            let mut out: Vec<Word> = Vec::new();
+            for hypothesis in h {
+                out.extend(a.agree(hypothesis.into_iter().map(|(t, start, d)| Word { text: format!("w{t}"), start, end: start + d, confidence: 0.5 }).collect()));
+            }
+            out.extend(a.finish());
+            for pair in out.windows(2) {
+                prop_assert!(pair[0].start <= pair[0].end && pair[0].end <= pair[1].start);
+            }
+        }
+    }
+}
