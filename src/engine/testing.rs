@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::source::{Captioner, OpenError, Opened, Source};
+use super::{AudioPort, Engine, Setup};
+use crate::bridge::{Block, Mix};
 use crate::captions::stream::Event;
 use crate::captions::{RecognizeError, Word};
 use crate::clock::{ConverterTiming, Mode};
@@ -148,4 +150,37 @@ pub fn any_voice(name: &str) -> TargetVoice {
     let mut embedding = vec![0.0; 256];
     embedding[name.len() % 256] = 1.0;
     TargetVoice { name: name.to_owned(), embedding, median_pitch: 180.0 }
+}
+
+/// A setup with a voice, on the processor, without captions.
+pub fn setup(host_rate: u32, max_block: usize, channels: usize, mode: Mode) -> Setup {
+    Setup { host_rate, max_block, channels, mode, provider: Provider::Cpu, voice: Some(any_voice("a")), captions: false }
+}
+
+/// An engine around the identity: what comes out is what went in, later.
+pub fn identity(setup: Setup) -> (Engine, AudioPort, Arc<Faults>) {
+    let source = IdentitySource::default();
+    let faults = source.faults.clone();
+    let (engine, port) = Engine::start(setup, Arc::new(source)).expect("the identity needs nothing");
+    (engine, port, faults)
+}
+
+/// A block's controls as a host in its first minute has them.
+pub fn block(offline: bool) -> Block<Controls> {
+    Block { controls: Controls::default(), mix: Mix::default(), offline, song: None, captions: false }
+}
+
+/// Sends a mono signal through in blocks of the given sizes, over and over, and gives all that comes out.
+pub fn run(port: &mut AudioPort, input: &[f32], sizes: &[usize], block: &Block<Controls>) -> Vec<f32> {
+    let mut output = input.to_vec();
+    let mut at = 0;
+    for n in sizes.iter().cycle() {
+        if at >= output.len() {
+            return output;
+        }
+        let end = (at + n).min(output.len());
+        port.process(&mut [&mut output[at..end]], block);
+        at = end;
+    }
+    output
 }
