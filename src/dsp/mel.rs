@@ -142,8 +142,7 @@ mod tests {
     #[test]
     fn ge2e_features_equal_librosa() {
         let theirs = golden("ge2e_mel");
-        let x: Vec<f32> =
-            (0..4000).map(|i| (0.3 * (i as f64 * 0.11).sin() + 0.2 * (i as f64 * i as f64 * 0.0002).sin()) as f32).collect();
+        let x: Vec<f32> = (0..4000).map(|i| (0.3 * (i as f64 * 0.11).sin() + 0.2 * (i as f64 * i as f64 * 0.0002).sin()) as f32).collect();
         let ours = ge2e(&x);
         assert_eq!(ours.len(), theirs.len());
         let scale = theirs.iter().fold(0.0f32, |a, b| a.max(*b));

@@ -2,6 +2,7 @@
 //!
 //! Knows neither the plugin nor the workers nor what a model computes. Everything here reads files: no function may run on the audio thread.
 
+pub mod build;
 mod catalogue;
 pub mod fetch;
 mod hash;

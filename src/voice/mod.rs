@@ -6,6 +6,8 @@ pub mod gate;
 pub mod library;
 pub mod mynah;
 mod pitch_shift;
+#[cfg(test)]
+mod testing;
 
 use serde::{Deserialize, Serialize};
 

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     fn source(frame: usize) -> f32 {
-        if frame % 50 < 15 { 0.0 } else { 110.0 * (0.2 * (frame as f32 * 0.13).sin()).exp2() }
+        if frame % 50 < 15 { 0.0 } else { 110.0 * (0.2 * (frame as f32 * 0.37).sin()).exp2() }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 """mynah.py CLIP SPEAKER.wav: writes the goldens of src/voice/mynah/golden.rs to tests/golden.
 
 What the graph and the synthesis make of the first second of a clip when pitch is given and the noise is muted.
-pip: numpy soundfile librosa onnxruntime, and Resemblyzer for the embedding.
+pip: numpy soundfile librosa onnxruntime swift-f0, and Resemblyzer for the embedding.
 """
 import pathlib
 import sys
@@ -12,6 +12,7 @@ import librosa
 import numpy as np
 import onnxruntime as ort
 import soundfile as sf
+from swift_f0 import SwiftF0
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 OUT = ROOT / "tests" / "golden"
@@ -47,8 +48,11 @@ speaker = VoiceEncoder("cpu", verbose=False).embed_utterance(r / abs(r).max() * 
 write("speaker", speaker)
 
 n = len(x) // HOP
-f0, voiced, _ = librosa.pyin(x, fmin=60, fmax=500, sr=RATE, frame_length=2048, hop_length=HOP)
-f0 = np.where(voiced, np.nan_to_num(f0), 0)[:n].astype(np.float32)
+track = SwiftF0(threads=1, spin=False).detect(librosa.resample(x, orig_sr=RATE, target_sr=16000), 16000, 60, 500)
+t = np.arange(n) * HOP / RATE
+nearest = np.clip(np.searchsorted(track.timestamps, t), 0, len(track.timestamps) - 1)
+sure = track.confidence >= 0.5
+f0 = np.where(sure[nearest], np.interp(t, track.timestamps[sure], track.pitch_hz[sure]), 0).astype(np.float32)
 write("f0", f0)
 
 mel = np.log(abs(spectrum(x)[:n]) ** 2 @ MEL.T + 1e-5).astype(np.float32)

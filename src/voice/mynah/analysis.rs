@@ -20,6 +20,8 @@ pub struct Frame {
     pub f0: f32,
     /// The amplitude gain that the model should see this frame with.
     pub gain: f32,
+    /// Sum over the squared bins.
+    pub total: f32,
 }
 
 /// Analyses sound hop by hop. Frame `t` is centred on sample `t·HOP` and comes out `WINDOW / 2` samples and `lag` frames later.
@@ -53,7 +55,7 @@ impl Analysis {
             tracker: PitchTracker::new(lag),
             leveller: Leveller::new(),
             waiting: VecDeque::with_capacity(lag + 1),
-            spent: vec![Frame { power: vec![0.0; BANDS], f0: 0.0, gain: 1.0 }; lag + 2],
+            spent: vec![Frame { power: vec![0.0; BANDS], f0: 0.0, gain: 1.0, total: 0.0 }; lag + 2],
             hops: 0,
         }
     }
@@ -81,8 +83,9 @@ impl Analysis {
         for (p, s) in self.power.iter_mut().zip(&self.spectrum) {
             *p = s.norm_sqr();
         }
-        let mut frame = self.spent.pop().unwrap_or_else(|| Frame { power: vec![0.0; BANDS], f0: 0.0, gain: 1.0 });
+        let mut frame = self.spent.pop().unwrap_or_else(|| Frame { power: vec![0.0; BANDS], f0: 0.0, gain: 1.0, total: 0.0 });
         self.bank.apply(&self.power, &mut frame.power);
+        frame.total = self.power.iter().sum();
         frame.gain = self.leveller.hear(rms(&self.window));
         self.waiting.push_back(frame);
         let f0 = self.tracker.push(&self.window);
@@ -111,18 +114,19 @@ const KNOWN: u32 = 100;
 
 /// Follows how loud the loud frames are: up within some 30 ms, down slowly and only while there is sound.
 #[derive(Debug, Clone)]
-struct Leveller {
+pub struct Leveller {
     level_db: f32,
     active: u32,
 }
 
 impl Leveller {
-    fn new() -> Self {
+    /// Takes the speaker to be as loud as the model knows them, until something is heard.
+    pub fn new() -> Self {
         Self { level_db: NOMINAL_DB, active: 0 }
     }
 
     /// Takes a frame's amplitude and gives the gain it should be seen with.
-    fn hear(&mut self, amplitude: f32) -> f32 {
+    pub fn hear(&mut self, amplitude: f32) -> f32 {
         let db = to_db(amplitude);
         if db > ACTIVE_DB {
             self.active = self.active.saturating_add(1);

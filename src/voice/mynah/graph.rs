@@ -82,7 +82,10 @@ impl Graph {
         let lookahead = match session.metadata("lookahead_frames") {
             None => LOOKAHEAD,
             Some(text) => text.trim().parse().ok().filter(|n| LOOKAHEADS.contains(n)).ok_or_else(|| {
-                contract(format!("the metadata `lookahead_frames` from {} to {}", LOOKAHEADS.start(), LOOKAHEADS.end()), format!("`{text}`"))
+                contract(
+                    format!("the metadata `lookahead_frames` from {} to {}", LOOKAHEADS.start(), LOOKAHEADS.end()),
+                    format!("`{text}`"),
+                )
             })?,
         };
         let model = session.ort();

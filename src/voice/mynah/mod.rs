@@ -48,6 +48,18 @@ pub fn timing_with(mode: Mode, lookahead: usize) -> ConverterTiming {
 /// What the first frames complete lies before position 0, where there was no input: it stays silent.
 const BEFORE_ZERO: u64 = (WINDOW / 2 / HOP) as u64;
 
+/// A frame of the output has at most so many times the power of the input's: 6 dB. So silence stays silent whatever the model says.
+const MOST: f32 = 4.0;
+
+/// What is kept of a frame's loudness.
+#[derive(Debug, Clone, Copy)]
+struct Loudness {
+    /// Undoes the gain that the model saw the frame with.
+    undo: f32,
+    /// The most power that its output may have.
+    most: f32,
+}
+
 /// A converter with a voice and a graph.
 pub struct Mynah {
     timing: ConverterTiming,
@@ -56,8 +68,8 @@ pub struct Mynah {
     synth: Synth,
     shift: PitchShift,
     features: Features,
-    /// What undoes the gain of each frame that is inside the graph, oldest first.
-    gains: VecDeque<f32>,
+    /// The loudness of each frame that is inside the graph, oldest first.
+    loudness: VecDeque<Loudness>,
     /// Frames given to the graph since the last reset.
     frames: u64,
 }
@@ -74,7 +86,7 @@ impl Mynah {
             synth: Synth::new(),
             shift: PitchShift::new(0.0),
             features: Features::default(),
-            gains: VecDeque::with_capacity(graph.lookahead() + 8),
+            loudness: VecDeque::with_capacity(graph.lookahead() + 8),
             graph,
             frames: 0,
         };
@@ -100,7 +112,7 @@ impl Converter for Mynah {
         self.graph.reset();
         self.synth.reset(hop_index * self.timing.hop as u64);
         self.shift.reset();
-        self.gains.clear();
+        self.loudness.clear();
         self.frames = 0;
     }
 
@@ -111,7 +123,7 @@ impl Converter for Mynah {
             if let Some(frame) = self.analysis.push(samples) {
                 let f0 = self.shift.next(frame.f0, controls.pitch);
                 self.features.push(&frame.power, frame.gain * frame.gain, f0);
-                self.gains.push_back(1.0 / frame.gain);
+                self.loudness.push_back(Loudness { undo: 1.0 / frame.gain, most: frame.total * MOST });
                 self.synth.push_pitch(f0);
                 self.frames += 1;
             }
@@ -124,11 +136,13 @@ impl Converter for Mynah {
             return Ok(());
         }
         let lookahead = self.graph.lookahead() as u64;
-        let (synth, gains) = (&mut self.synth, &mut self.gains);
+        let (synth, loudness) = (&mut self.synth, &mut self.loudness);
         let mut take = |index: usize, filters: Option<(&[f32], &[f32])>| {
             let Some(samples) = outputs.next() else { return };
             let Some(frame) = (before + index as u64).checked_sub(lookahead) else { return samples.fill(0.0) };
-            synth.frame(filters, gains.pop_front().unwrap_or(1.0));
+            if let Some(l) = loudness.pop_front() {
+                synth.frame(filters, l.undo, l.most);
+            }
             synth.take(samples);
             if frame < BEFORE_ZERO {
                 samples.fill(0.0);

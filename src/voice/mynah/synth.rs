@@ -86,8 +86,9 @@ impl Synth {
         self.pitch.push_back(hertz);
     }
 
-    /// Adds the next frame with these magnitudes, times `gain`; `None` for a frame that is silent.
-    pub fn frame(&mut self, filters: Option<(&[f32], &[f32])>, gain: f32) {
+    /// Adds the next frame with these magnitudes, times `gain`, but with no more power than `most`, which is a sum over the squared bins of a
+    /// frame with the same window; `None` for a frame that is silent.
+    pub fn frame(&mut self, filters: Option<(&[f32], &[f32])>, gain: f32, most: f32) {
         if self.next_hop == 0 {
             self.excite();
         }
@@ -98,6 +99,8 @@ impl Synth {
         for (((p, z), h), n) in self.pulse_spectrum.iter_mut().zip(&self.noise_spectrum).zip(harmonic).zip(noise) {
             *p = *p * h + z * n;
         }
+        let power: f32 = self.pulse_spectrum.iter().map(|p| p.norm_sqr()).sum();
+        let gain = if gain * gain * power > most { (most / power).sqrt() } else { gain };
         self.frames.add_inverse(&mut self.pulse_spectrum, gain / OVERLAP, &mut self.sum);
     }
 
