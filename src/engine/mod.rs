@@ -5,6 +5,7 @@
 mod caption_worker;
 mod hops;
 mod loader;
+pub mod measure;
 pub mod offline;
 mod port;
 mod source;

@@ -94,7 +94,7 @@ pub fn run(a: &Arguments) -> Outcome {
     }
     let source = PackSource::standard();
     for (input, target) in jobs {
-        let words = recognise(a, input, &*source)?;
+        let words = recognise(a, input, &source)?;
         let Some((format, path)) = target else { continue };
         commit(|| Ok(vec![make(&path, |p| Ok(formats::write(p, format, &words, &cues(&words, &a.style.into()))?))?]))?;
         if !a.jsonl {
