@@ -5,6 +5,8 @@
 mod caption_worker;
 mod hops;
 mod loader;
+pub mod measure;
+pub mod offline;
 mod pack_source;
 mod port;
 mod source;
