@@ -21,7 +21,7 @@ pub enum WorkerState {
 /// Counters and switches of one crossing. `Relaxed` suffices for all: each value stands for itself, the rings carry the order.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// Writer: worker. Readers: audio thread, engine. A `WorkerState`.
+    /// Writers: worker; engine, from `Idle` or `Dead` to `Loading` when a voice is asked for. Readers: audio thread, engine. A `WorkerState`.
     state: AtomicU8,
     /// Writer: engine. Reader: worker. Set once, when the crossing must end.
     stop: AtomicBool,
@@ -78,6 +78,13 @@ impl Shared {
 
     pub(super) fn set_state(&self, state: WorkerState) {
         self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// A voice has been asked for: offline renders wait for it from now on. The engine's one way to write the state, where no voice runs.
+    pub fn expect_voice(&self) {
+        for from in [WorkerState::Idle, WorkerState::Dead] {
+            let _ = self.state.compare_exchange(from as u8, WorkerState::Loading as u8, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 
     /// Tells the worker to end. The audio side then plays dry.

@@ -68,6 +68,11 @@ impl<M> Receiver<M> {
         }
     }
 
+    /// Samples that wait, whatever marks stand among them.
+    pub fn waiting(&self) -> usize {
+        self.samples.slots()
+    }
+
     /// The next mark, once all samples before it have been taken.
     pub fn mark(&mut self) -> Option<M> {
         match self.marks.peek() {

@@ -92,6 +92,11 @@ impl TapSide {
         self.rate
     }
 
+    /// Seconds of sound that wait.
+    pub fn behind(&self) -> f64 {
+        self.stream.waiting() as f64 / self.rate as f64
+    }
+
     /// Takes what comes next; samples go to `buffer`.
     pub fn pull(&mut self, buffer: &mut [f32]) -> TapPull {
         match self.stream.mark() {

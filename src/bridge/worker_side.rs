@@ -68,6 +68,11 @@ impl<C> WorkerSide<C> {
         self.position
     }
 
+    /// Input samples that wait.
+    pub fn waiting(&self) -> usize {
+        self.input.waiting()
+    }
+
     /// The first output position that can still be played.
     pub fn due(&self) -> i64 {
         self.shared.due()

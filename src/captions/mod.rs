@@ -7,6 +7,7 @@ pub mod cues;
 pub mod formats;
 pub mod stream;
 pub mod transcript;
+pub mod whisper;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,8 @@
 //! Signal processing: plain functions over slices, and `new / reset / process` types. Knows no threads, files or models.
 
 pub mod denormals;
+pub mod level;
+pub mod mel;
+pub mod pitch;
 pub mod resample;
+pub mod stft;

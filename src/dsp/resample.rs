@@ -112,6 +112,9 @@ impl Resampler {
     /// Writes the next outputs, at most as many as are `ready`, and tells how many.
     pub fn pull(&mut self, output: &mut [f32]) -> usize {
         let n = self.ready().min(output.len());
+        if n == 0 {
+            return 0;
+        }
         if self.half == 0 {
             let from = (self.next as i64 - self.start) as usize;
             output[..n].copy_from_slice(&self.held[from..from + n]);

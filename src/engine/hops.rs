@@ -1,7 +1,8 @@
 //! The hop loop: host samples in, resampled, cut on absolute positions, converted, gated, resampled back. Knows no threads and no rings.
 
-use crate::clock::{ConverterTiming, Timing};
+use crate::clock::{ConverterTiming, Timing, resampler_half};
 use crate::dsp::resample::Resampler;
+use crate::voice::gate::Gate;
 use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
 
 /// A converter with its resamplers, at one place on the timeline.
@@ -10,9 +11,12 @@ pub struct HopLoop {
     timing: ConverterTiming,
     to_model: Resampler,
     to_host: Resampler,
+    gate: Gate,
     input: Vec<f32>,
     output: Vec<f32>,
-    /// Model samples of the output timeline that lie before the first position and are not played.
+    host_rate: u32,
+    /// Model samples after a start in which the kernels still reach into what was not heard.
+    margin: usize,
     hop_index: u64,
     position: u64,
     host: Vec<f32>,
@@ -28,8 +32,11 @@ impl HopLoop {
             timing: c,
             to_model: Resampler::new(timing.host_rate, c.rate, hop_host.max(PULL) * 2),
             to_host: Resampler::new(c.rate, timing.host_rate, c.hop * 2 + c.delay),
+            gate: Gate::new(c.rate, c.hop, c.delay),
             input: vec![0.0; c.hop],
             output: vec![0.0; c.hop],
+            host_rate: timing.host_rate,
+            margin: 2 * resampler_half(c.rate, timing.host_rate),
             hop_index: 0,
             position: 0,
             host: vec![0.0; hop_host * 2 + 64],
@@ -38,17 +45,22 @@ impl HopLoop {
         hops
     }
 
-    /// Forgets all sound. The next input sample stands at `position`, and so does the next output sample.
+    /// Forgets all sound. The next input sample stands at `position`. Hops keep their places whatever happens, so the first one starts at or
+    /// after it, and the output begins there, where the resamplers know both sides of it; `position` tells where. Only a start at 0 has all
+    /// that it needs, since before it there is silence.
     pub fn restart(&mut self, position: u64) {
         let t = self.timing;
-        // The first hop that starts at or after the position: hops keep their places whatever happens.
-        let model_position = self.to_model_position(position);
-        let hop_index = model_position.div_ceil(t.hop as u64);
+        let hop_index = self.to_model_position(position).div_ceil(t.hop as u64);
+        let first = hop_index * t.hop as u64;
         self.hop_index = hop_index;
-        self.position = position;
+        self.position = match position {
+            0 => 0,
+            _ => (first + self.margin as u64).saturating_mul(self.host_rate as u64).div_ceil(t.rate as u64),
+        };
         self.converter.reset(hop_index);
-        self.to_model.reset(position as i64, hop_index * t.hop as u64);
-        self.to_host.reset((hop_index * t.hop as u64) as i64 - t.delay as i64, position);
+        self.gate.reset();
+        self.to_model.reset(position as i64, first);
+        self.to_host.reset(first as i64 - t.delay as i64, self.position);
     }
 
     fn to_model_position(&self, host: u64) -> u64 {
@@ -74,6 +86,7 @@ impl HopLoop {
         self.to_model.pull(&mut self.input);
         self.hop_index += 1;
         self.converter.process(&self.input, controls, &mut self.output)?;
+        self.gate.process(&self.input, &mut self.output, controls.gate_dbfs);
         self.to_host.push(&self.output);
         let start = self.position;
         let n = self.to_host.ready();
@@ -114,6 +127,8 @@ mod tests {
             let mut hops = HopLoop::new(Box::new(Identity::new(converter)), &timing);
             hops.restart(start);
             let at = start + host_rate as u64 / 10;
+            let first = hops.position();
+            assert!(first >= start && first - start < host_rate as u64 / 50, "{host_rate}: begins at {first}");
             let mut heard = Vec::new();
             let mut position = start;
             while heard.len() < host_rate as usize / 5 {
@@ -121,14 +136,14 @@ mod tests {
                 hops.push(&samples);
                 position += 50;
                 while let Some((from, samples)) = hops.step(&Controls::default()).expect("identity can't fail") {
-                    assert_eq!(from, start + heard.len() as u64);
+                    assert_eq!(from, first + heard.len() as u64);
                     heard.extend_from_slice(samples);
                 }
-                let lag = position as i64 - (start + heard.len() as u64) as i64;
+                let lag = position as i64 - (first + heard.len() as u64) as i64;
                 assert!(lag <= latency(&timing).total as i64, "{host_rate}: behind by {lag}");
             }
             let peak = (0..heard.len()).max_by(|&a, &b| heard[a].total_cmp(&heard[b])).expect("sound");
-            assert_eq!(start + peak as u64, at, "{host_rate}");
+            assert_eq!(first + peak as u64, at, "{host_rate}");
         }
     }
 }

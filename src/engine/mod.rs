@@ -1,8 +1,253 @@
-//! The workers: loading and swapping voices, the hop loop, provider choice, status. Knows no plugin type.
+//! The engine: workers, loading and swapping of voices, status. The plugin, the standalone and the command line all use this. Knows no plugin type.
+//!
+//! `Engine` is for the threads of windows and commands, `AudioPort` for the audio thread. Both come from `Engine::start`.
 
+mod caption_worker;
 mod hops;
+mod loader;
+pub mod measure;
+pub mod offline;
+mod pack_source;
+mod port;
 mod source;
+mod station;
 pub mod testing;
 mod voice_worker;
 
-pub use source::{OpenError, VoiceSource};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+pub use hops::HopLoop;
+pub use pack_source::PackSource;
+pub use port::AudioPort;
+pub use source::{Captioner, OpenError, Opened, Source};
+
+use crate::bridge::{Counters, Shared, WorkerState};
+use crate::captions::transcript::Transcript;
+use crate::clock::{Latency, Mode};
+use crate::runtime::Provider;
+use crate::voice::TargetVoice;
+
+/// What the host and the user have settled on. A change of rate, block or channels needs a new engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setup {
+    /// The host's rate in Hz, 8,000 to 192,000.
+    pub host_rate: u32,
+    /// The largest block that the host may send, in samples.
+    pub max_block: usize,
+    /// Channels in and out.
+    pub channels: usize,
+    /// Delay against quality.
+    pub mode: Mode,
+    /// What computes the voice.
+    pub provider: Provider,
+    /// The target voice to begin with.
+    pub voice: Option<TargetVoice>,
+    /// Whether captions are wanted to begin with.
+    pub captions: bool,
+}
+
+/// What the user is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// The mode in use.
+    pub mode: Mode,
+    /// Its latency.
+    pub latency: Latency,
+    /// The counters of the crossing in use.
+    pub counters: Counters,
+    /// The worst share of a hop's duration since the last look.
+    pub worst_load: f32,
+    /// Peaks of input and output since the last look, linear.
+    pub peaks: (f32, f32),
+    /// The target voice in use.
+    pub voice: Option<String>,
+    /// Whether a voice is being loaded.
+    pub loading: bool,
+    /// What computes the voice.
+    pub provider: Provider,
+    /// One sentence where that is not what was asked for.
+    pub note: Option<String>,
+    /// One sentence on what is wrong with the voice.
+    pub voice_problem: Option<String>,
+    /// One sentence on what is wrong with the captions.
+    pub caption_problem: Option<String>,
+    /// Whether a recogniser is loaded.
+    pub captions_ready: bool,
+    /// Seconds of sound that wait for the recogniser.
+    pub captions_behind: f32,
+}
+
+/// What the loader tells of the crossing in use.
+struct View {
+    mode: Mode,
+    latency: Latency,
+    shared: Arc<Shared>,
+    voice: Option<String>,
+    loading: bool,
+    provider: Provider,
+    note: Option<String>,
+}
+
+/// The engine. Dropping it ends all its threads; the audio port then plays dry.
+pub struct Engine {
+    wish: Mutex<loader::Wish>,
+    wishes: Option<Sender<loader::Wish>>,
+    view: Arc<Mutex<View>>,
+    boards: station::Boards,
+    loader: Option<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Starts the workers and begins to load the voice. Does not wait for it.
+    pub fn start(setup: Setup, source: Arc<dyn Source>) -> Result<(Self, AudioPort), OpenError> {
+        let boards = station::Boards {
+            captions: Arc::default(),
+            transcript: Arc::default(),
+            voice_problem: Arc::default(),
+            caption_problem: Arc::default(),
+        };
+        boards.captions.wanted.store(setup.captions, Ordering::Relaxed);
+        let (station, side) = station::Station::start(&setup, setup.mode, &source, &boards)?;
+        let (port, entry) = port::port(side, setup.host_rate);
+        let view = View {
+            mode: setup.mode,
+            latency: station.latency,
+            shared: station.shared.clone(),
+            voice: None,
+            loading: setup.voice.is_some(),
+            provider: setup.provider,
+            note: None,
+        };
+        let view = Arc::new(Mutex::new(view));
+        let (wishes, inbox) = channel();
+        let wish = loader::Wish { mode: setup.mode, provider: setup.provider, voice: setup.voice.clone(), load: 0 };
+        let loader =
+            loader::Loader { setup, source, boards: boards.clone(), view: view.clone(), entry, stations: vec![station], wishes: inbox };
+        let thread = std::thread::Builder::new()
+            .name("mynah-loader".to_owned())
+            .spawn(move || loader.run())
+            .map_err(|e| OpenError(format!("the loader thread could not be started: {e}; close other programs and try again")))?;
+        let engine = Self { wish: Mutex::new(wish.clone()), wishes: Some(wishes), view, boards, loader: Some(thread) };
+        if wish.voice.is_some() {
+            engine.set_voice(wish.voice);
+        }
+        Ok((engine, port))
+    }
+
+    fn wish(&self, change: impl FnOnce(&mut loader::Wish)) {
+        let mut wish = self.wish.lock().unwrap_or_else(|e| e.into_inner());
+        change(&mut wish);
+        if let Some(wishes) = &self.wishes {
+            // The loader ends only with the engine.
+            let _ = wishes.send(wish.clone());
+        }
+    }
+
+    fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Loads a target voice and crossfades to it; without one the sound stays dry. Asking for the same voice again revives a dead worker.
+    pub fn set_voice(&self, voice: Option<TargetVoice>) {
+        if voice.is_some() {
+            let mut view = self.view();
+            view.shared.expect_voice();
+            view.loading = true;
+        }
+        self.wish(|w| {
+            w.voice = voice;
+            w.load += 1;
+        });
+    }
+
+    /// Changes the mode: the latency changes with it, once, when the new workers are ready.
+    pub fn set_mode(&self, mode: Mode) {
+        self.wish(|w| {
+            if w.mode != mode {
+                w.mode = mode;
+                w.load += 1;
+            }
+        });
+    }
+
+    /// Loads the voice anew on another provider.
+    pub fn set_provider(&self, provider: Provider) {
+        self.wish(|w| {
+            if w.provider != provider {
+                w.provider = provider;
+                w.load += 1;
+            }
+        });
+    }
+
+    /// Whether captions are wanted; the first time loads the recogniser.
+    pub fn set_captions(&self, wanted: bool) {
+        self.boards.captions.wanted.store(wanted, Ordering::Relaxed);
+    }
+
+    /// The words so far. Not for the audio thread.
+    pub fn transcript(&self) -> Arc<Mutex<Transcript>> {
+        self.boards.transcript.clone()
+    }
+
+    /// What the user is shown. Takes the peaks and the worst load: for one reader.
+    pub fn status(&self) -> Status {
+        let view = self.view();
+        let problem = |p: &voice_worker::Problem| p.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        Status {
+            mode: view.mode,
+            latency: view.latency,
+            counters: view.shared.counters(),
+            worst_load: view.shared.take_worst_load(),
+            peaks: view.shared.take_peaks(),
+            voice: view.voice.clone(),
+            loading: view.loading,
+            provider: view.provider,
+            note: view.note.clone(),
+            voice_problem: problem(&self.boards.voice_problem),
+            caption_problem: problem(&self.boards.caption_problem),
+            captions_ready: self.boards.captions.ready.load(Ordering::Relaxed),
+            captions_behind: self.boards.captions.behind.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until the wished voice converts, or tells why it can't. Not for the audio thread.
+    pub fn wait_ready(&self, patience: Duration) -> Result<(), OpenError> {
+        let until = Instant::now() + patience;
+        loop {
+            let status = self.status();
+            if !status.loading {
+                match status.counters.state {
+                    WorkerState::Ready | WorkerState::Idle => return Ok(()),
+                    WorkerState::Dead => {
+                        return Err(OpenError(status.voice_problem.unwrap_or_else(|| "the voice could not be loaded".to_owned())));
+                    }
+                    WorkerState::Loading => {}
+                }
+            }
+            if Instant::now() >= until {
+                return Err(OpenError(format!("the voice was not ready after {} s; run `mynah doctor`", patience.as_secs())));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Stretches of sound whose words are all final: grows by one after each `AudioPort::pause` that ended one.
+    pub fn captions_ended(&self) -> u64 {
+        self.boards.captions.ended.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.view().shared.stop();
+        self.wishes = None;
+        if let Some(loader) = self.loader.take() {
+            station::join_within(loader, Instant::now() + station::PATIENCE);
+        }
+    }
+}

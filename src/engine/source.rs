@@ -1,20 +1,43 @@
-//! Where converters come from: the packs, or a test.
+//! Where converters and captioners come from: the packs, or a test.
 
+use crate::captions::{RecognizeError, stream::Event};
 use crate::clock::{ConverterTiming, Mode};
 use crate::runtime::Provider;
 use crate::voice::{Converter, TargetVoice};
 
-/// Why a voice can't be had: one sentence that says what to do.
+/// Why a voice or a recogniser can't be had: one sentence that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct OpenError(pub String);
 
-/// Makes converters. Called on the engine's threads, never on the audio thread.
-pub trait VoiceSource: Send + Sync {
+/// A converter that is loaded and warm.
+pub struct Opened {
+    /// The converter.
+    pub converter: Box<dyn Converter>,
+    /// What computes it.
+    pub provider: Provider,
+    /// One sentence where that is not what was asked for.
+    pub note: Option<String>,
+}
+
+/// Turns sound into words as it comes; driven by the caption worker. 16 kHz mono.
+pub trait Captioner: Send {
+    /// The next sample stands at this time on the timeline, in seconds.
+    fn at(&mut self, seconds: f64, events: &mut Vec<Event>) -> Result<(), RecognizeError>;
+    /// Takes samples that follow the last ones. `behind` is the sound in seconds that waits after these.
+    fn push(&mut self, samples: &[f32], behind: f64, events: &mut Vec<Event>) -> Result<(), RecognizeError>;
+    /// The stretch of sound is over: what was said becomes final.
+    fn end(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError>;
+}
+
+/// Makes converters and captioners. Called on the engine's threads, never on the audio thread.
+pub trait Source: Send + Sync {
     /// The timing of a mode; quick, since it must be known before any model is loaded.
     fn timing(&self, mode: Mode) -> Result<ConverterTiming, OpenError>;
     /// Seconds kept for computing a hop in a mode.
     fn slack(&self, mode: Mode) -> f64;
     /// Loads and warms up a converter. Takes up to seconds.
-    fn open(&self, mode: Mode, voice: &TargetVoice, provider: Provider) -> Result<Box<dyn Converter>, OpenError>;
+    fn open(&self, mode: Mode, voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError>;
+    /// Loads a captioner. Takes up to seconds.
+    fn captioner(&self) -> Result<Box<dyn Captioner>, OpenError>;
 }

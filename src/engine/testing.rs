@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::source::{OpenError, VoiceSource};
+use super::source::{Captioner, OpenError, Opened, Source};
+use super::{AudioPort, Engine, Setup};
+use crate::bridge::{Block, Mix};
+use crate::captions::stream::Event;
+use crate::captions::{RecognizeError, Word};
 use crate::clock::{ConverterTiming, Mode};
 use crate::runtime::Provider;
 use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
@@ -26,6 +30,8 @@ pub struct Faults {
     pub panics: AtomicU32,
     /// The next so many hops give an error.
     pub errors: AtomicU32,
+    /// The next so many loads fail.
+    pub refusals: AtomicU32,
     /// Milliseconds that loading takes.
     pub load_ms: AtomicU32,
 }
@@ -80,7 +86,7 @@ pub struct IdentitySource {
     pub faults: Arc<Faults>,
 }
 
-impl VoiceSource for IdentitySource {
+impl Source for IdentitySource {
     fn timing(&self, mode: Mode) -> Result<ConverterTiming, OpenError> {
         let (hop, delay) = match mode {
             Mode::Live => (240, 1440),
@@ -94,9 +100,48 @@ impl VoiceSource for IdentitySource {
         0.008
     }
 
-    fn open(&self, mode: Mode, _voice: &TargetVoice, _provider: Provider) -> Result<Box<dyn Converter>, OpenError> {
+    fn open(&self, mode: Mode, _voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError> {
         std::thread::sleep(Duration::from_millis(self.faults.load_ms.load(Ordering::Relaxed) as u64));
-        Ok(Box::new(Identity::with_faults(self.timing(mode)?, self.faults.clone())))
+        if take(&self.faults.refusals) {
+            return Err(OpenError("a refusal was asked for".to_owned()));
+        }
+        let converter = Box::new(Identity::with_faults(self.timing(mode)?, self.faults.clone()));
+        Ok(Opened { converter, provider, note: None })
+    }
+
+    fn captioner(&self) -> Result<Box<dyn Captioner>, OpenError> {
+        Ok(Box::new(Counter::default()))
+    }
+}
+
+/// A captioner that says `beep` for each stretch of sound louder than half scale, where it starts.
+#[derive(Debug, Default)]
+struct Counter {
+    now: f64,
+    loud: bool,
+}
+
+impl Captioner for Counter {
+    fn at(&mut self, seconds: f64, _events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        (self.now, self.loud) = (seconds, false);
+        Ok(())
+    }
+
+    fn push(&mut self, samples: &[f32], _behind: f64, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        for x in samples {
+            let loud = x.abs() > 0.5;
+            if loud && !self.loud {
+                let word = Word { text: "beep".to_owned(), start: self.now, end: self.now + 0.1, confidence: 1.0 };
+                events.push(Event::Final(vec![word]));
+            }
+            self.loud = loud;
+            self.now += 1.0 / 16000.0;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, _events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        Ok(())
     }
 }
 
@@ -105,4 +150,37 @@ pub fn any_voice(name: &str) -> TargetVoice {
     let mut embedding = vec![0.0; 256];
     embedding[name.len() % 256] = 1.0;
     TargetVoice { name: name.to_owned(), embedding, median_pitch: 180.0 }
+}
+
+/// A setup with a voice, on the processor, without captions.
+pub fn setup(host_rate: u32, max_block: usize, channels: usize, mode: Mode) -> Setup {
+    Setup { host_rate, max_block, channels, mode, provider: Provider::Cpu, voice: Some(any_voice("a")), captions: false }
+}
+
+/// An engine around the identity: what comes out is what went in, later.
+pub fn identity(setup: Setup) -> (Engine, AudioPort, Arc<Faults>) {
+    let source = IdentitySource::default();
+    let faults = source.faults.clone();
+    let (engine, port) = Engine::start(setup, Arc::new(source)).expect("the identity needs nothing");
+    (engine, port, faults)
+}
+
+/// A block's controls as a host in its first minute has them.
+pub fn block(offline: bool) -> Block<Controls> {
+    Block { controls: Controls::default(), mix: Mix::default(), offline, song: None, captions: false }
+}
+
+/// Sends a mono signal through in blocks of the given sizes, over and over, and gives all that comes out.
+pub fn run(port: &mut AudioPort, input: &[f32], sizes: &[usize], block: &Block<Controls>) -> Vec<f32> {
+    let mut output = input.to_vec();
+    let mut at = 0;
+    for n in sizes.iter().cycle() {
+        if at >= output.len() {
+            return output;
+        }
+        let end = (at + n).min(output.len());
+        port.process(&mut [&mut output[at..end]], block);
+        at = end;
+    }
+    output
 }

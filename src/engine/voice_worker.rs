@@ -31,6 +31,8 @@ const NAP: Duration = Duration::from_micros(500);
 const LONG_NAP: Duration = Duration::from_millis(5);
 /// Output that is late by more than this is not worth computing: the loop starts afresh where the sound is now.
 const TOO_LATE_SECONDS: f64 = 0.1;
+/// Sound beyond the latency that is kept while a voice is being loaded; less than the ring's room.
+const HELD_SECONDS: f64 = 1.0;
 /// A new voice hears so much before it is heard, and fades in over so much.
 const WARM_SECONDS: f64 = 0.15;
 const SWAP_SECONDS: f64 = 0.03;
@@ -75,6 +77,10 @@ impl VoiceWorker {
             while let Ok(order) = self.orders.try_recv() {
                 self.obey(order);
             }
+            if self.holds_back() {
+                std::thread::sleep(NAP);
+                continue;
+            }
             match self.side.pull(&mut buffer) {
                 Pull::Restart(position) => self.restart(position),
                 Pull::Controls(controls) => self.controls = controls,
@@ -86,6 +92,12 @@ impl VoiceWorker {
                 Pull::Closed => break,
             }
         }
+    }
+
+    /// While a first voice is being loaded the sound waits in the ring, so that an offline render loses none of it.
+    fn holds_back(&self) -> bool {
+        let enough = self.latency.total + (HELD_SECONDS * self.timing.host_rate as f64) as usize;
+        self.hops.is_none() && self.side.shared().state() == WorkerState::Loading && self.side.waiting() < enough
     }
 
     fn tell(&self, problem: Option<String>) {
@@ -234,7 +246,7 @@ fn give(side: &mut WorkerSide<Controls>, mut start: u64, mut samples: &[f32]) {
 }
 
 /// What a panic said.
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(|s| (*s).to_owned())

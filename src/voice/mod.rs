@@ -2,6 +2,15 @@
 //!
 //! Knows nothing of threads or of the plugin. A `Converter` is driven by one worker at a time, hop by hop.
 
+pub mod enrol;
+pub mod gate;
+mod ge2e;
+pub mod library;
+pub mod mynah;
+mod pitch_shift;
+#[cfg(test)]
+mod testing;
+
 use serde::{Deserialize, Serialize};
 
 /// A target voice: all that is kept of a reference, so that a project opens without the reference file.

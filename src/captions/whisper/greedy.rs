@@ -1,0 +1,226 @@
+//! Greedy decoding with guards against invented text. Knows no session: it asks a [`Language`] for one step after the other.
+
+use super::vocabulary::Vocabulary;
+
+/// Tokens a second of speech that English does not pass (measured; see docs), and how many may come before the rate counts.
+const TOKENS_A_SECOND: f64 = 6.5;
+const GRACE: usize = 5;
+/// An n-gram that stands this often in a row is a loop. Single tokens may: "no, no, no".
+const REPEATS: usize = 3;
+const SINGLE_REPEATS: usize = 6;
+const LONGEST_REPEAT: usize = 16;
+/// Whisper's own thresholds for a passage without speech.
+const NO_SPEECH: f32 = 0.6;
+const LEAST_MEAN_LOG: f32 = -1.0;
+
+/// What one run of the decoder gives.
+pub(super) struct Step {
+    /// For each token of the vocabulary, after the last token that went in.
+    pub(super) logits: Vec<f32>,
+    /// For the last token that went in: each alignment head's weights over the encoder's positions, head after head.
+    pub(super) attention: Vec<f32>,
+}
+
+/// A decoder with its caches.
+pub(super) trait Language {
+    /// Reads tokens that follow those before.
+    fn step(&mut self, tokens: &[i64]) -> Result<Step, String>;
+}
+
+/// What was said.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) tokens: Vec<usize>,
+    /// One a token.
+    pub(super) probabilities: Vec<f32>,
+    /// One for each token, that of the run which chose it, then one more where the end was heard; before them `lead` of the start.
+    pub(super) attention: Vec<Vec<f32>>,
+    pub(super) lead: usize,
+    /// Whether a guard had to stop it, so that the text is doubtful.
+    pub(super) runaway: bool,
+    /// Probability of no speech.
+    pub(super) no_speech: f32,
+    /// Mean logarithm of the tokens' probabilities, the end included.
+    pub(super) mean_log: f32,
+}
+
+impl Said {
+    /// Whether this is what the model makes of a passage without speech.
+    pub(super) fn is_silence(&self) -> bool {
+        self.tokens.is_empty() || (self.no_speech > NO_SPEECH && self.mean_log < LEAST_MEAN_LOG)
+    }
+}
+
+/// Decodes `seconds` of speech after `prompt`, with at most `room` tokens in all.
+pub(super) fn decode(
+    language: &mut impl Language,
+    vocabulary: &Vocabulary,
+    prompt: &[i64],
+    seconds: f64,
+    room: usize,
+) -> Result<Said, String> {
+    let mut said = Said::default();
+    // No speech is told after the transcript's first token, so what follows it goes in separately.
+    let (first, rest) = vocabulary.start.split_first().ok_or("the vocabulary has no start")?;
+    let opening: Vec<i64> = prompt.iter().chain([first]).copied().collect();
+    let step = language.step(&opening)?;
+    said.no_speech = softmax_at(&step.logits, vocabulary.no_speech);
+    said.attention.push(step.attention);
+    for &token in rest {
+        said.attention.push(language.step(&[token])?.attention);
+    }
+    said.lead = said.attention.len();
+    let used = prompt.len() + vocabulary.start.len() + 1;
+    let most = (GRACE + (seconds * TOKENS_A_SECOND).ceil() as usize).min(room.saturating_sub(used + 1));
+    let mut next = vocabulary.no_timestamps;
+    let mut logs = 0.0;
+    loop {
+        let Step { logits, attention } = language.step(&[next])?;
+        let (token, log) = choose(&logits, vocabulary, said.tokens.is_empty())?;
+        said.attention.push(attention);
+        logs += log;
+        if token == vocabulary.end {
+            break;
+        }
+        if said.tokens.len() == most {
+            said.runaway = true;
+            break;
+        }
+        said.tokens.push(token);
+        said.probabilities.push(log.exp());
+        if let Some(kept) = loop_start(&said.tokens) {
+            said.tokens.truncate(kept);
+            said.probabilities.truncate(kept);
+            said.attention.truncate(said.lead + kept + 1);
+            said.runaway = true;
+            break;
+        }
+        next = token as i64;
+    }
+    said.mean_log = logs / (said.attention.len() - said.lead).max(1) as f32;
+    Ok(said)
+}
+
+/// The likeliest token that may be said, and the logarithm of its probability among those.
+fn choose(logits: &[f32], vocabulary: &Vocabulary, first: bool) -> Result<(usize, f32), String> {
+    let allowed = |t: &usize| !vocabulary.never[*t] && !(first && vocabulary.not_first.contains(t));
+    let best = (0..logits.len().min(vocabulary.never.len())).filter(allowed).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+    let best = best.filter(|&t| logits[t].is_finite()).ok_or("it gave no finite number")?;
+    let sum: f32 = logits.iter().zip(&vocabulary.never).filter(|(_, never)| !**never).map(|(x, _)| (x - logits[best]).exp()).sum();
+    Ok((best, -sum.ln()))
+}
+
+fn softmax_at(logits: &[f32], at: usize) -> f32 {
+    let most = logits.iter().fold(f32::MIN, |a, &b| a.max(b));
+    let sum: f32 = logits.iter().map(|x| (x - most).exp()).sum();
+    logits.get(at).map_or(0.0, |x| (x - most).exp() / sum)
+}
+
+/// If the tokens end in an n-gram that stands too often in a row: how many tokens are left with the first one only.
+fn loop_start(tokens: &[usize]) -> Option<usize> {
+    (1..=LONGEST_REPEAT).find_map(|n| {
+        let repeats = if n == 1 { SINGLE_REPEATS } else { REPEATS };
+        let start = tokens.len().checked_sub(n * repeats)?;
+        let run = &tokens[start..];
+        run.iter().zip(&run[n..]).all(|(a, b)| a == b).then_some(start + n)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::vocabulary::tests::vocabulary;
+    use super::*;
+
+    /// Says what it is told to, one token after the other.
+    struct Script {
+        tokens: Vec<usize>,
+        at: usize,
+        no_speech: f32,
+        fed: Vec<i64>,
+    }
+
+    impl Script {
+        fn new(tokens: &[usize]) -> Self {
+            Self { tokens: tokens.to_vec(), at: 0, no_speech: 0.0, fed: Vec::new() }
+        }
+    }
+
+    impl Language for Script {
+        fn step(&mut self, tokens: &[i64]) -> Result<Step, String> {
+            self.fed.extend(tokens);
+            let mut logits = vec![0.0; 20];
+            if tokens.last() == Some(&12) {
+                logits[13] = self.no_speech;
+            } else {
+                logits[*self.tokens.get(self.at).unwrap_or(self.tokens.last().expect("tokens"))] = 9.0;
+                self.at += 1;
+            }
+            Ok(Step { logits, attention: vec![self.at as f32] })
+        }
+    }
+
+    #[test]
+    fn says_what_is_likeliest_until_the_end() {
+        let (v, mut script) = (vocabulary(), Script::new(&[6, 8, 7, 11]));
+        let said = decode(&mut script, &v, &[14, 0], 2.0, 100).expect("decodes");
+        assert_eq!(said.tokens, [6, 8, 7]);
+        assert_eq!(script.fed, [14, 0, 12, 15, 6, 8, 7]);
+        assert_eq!((said.lead, said.attention.len(), said.runaway), (1, 5, false));
+        assert!(said.probabilities.iter().all(|&p| p > 0.9 && p <= 1.0) && said.mean_log > -0.1);
+        assert!(!said.is_silence());
+    }
+
+    #[test]
+    fn tokens_that_may_not_be_said_are_passed_over() {
+        let v = vocabulary();
+        struct Two;
+        impl Language for Two {
+            fn step(&mut self, tokens: &[i64]) -> Result<Step, String> {
+                let mut logits = vec![0.0; 20];
+                // Token 4 is suppressed, the end (11) may not come first, token 16 is a timestamp.
+                (logits[4], logits[11], logits[16], logits[6]) = (9.0, 8.0, 9.5, 7.0);
+                Ok(Step { logits, attention: vec![tokens[0] as f32] })
+            }
+        }
+        assert_eq!(decode(&mut Two, &v, &[], 1.0, 100).expect("decodes").tokens, [6]);
+    }
+
+    #[test]
+    fn a_loop_is_cut_to_its_first_turn() {
+        let v = vocabulary();
+        let said = decode(&mut Script::new(&[0, 6, 8, 6, 8, 6, 8, 6, 8, 11]), &v, &[], 10.0, 100).expect("decodes");
+        assert_eq!((said.tokens, said.runaway), (vec![0, 6, 8], true));
+        assert_eq!(said.attention.len(), said.lead + 4);
+    }
+
+    #[test]
+    fn more_tokens_than_speech_has_stop_it() {
+        let v = vocabulary();
+        let endless: Vec<usize> = (0..200).map(|i| [0, 1, 2, 3, 6, 7, 8][(i * i + i / 3) % 7]).collect();
+        let said = decode(&mut Script::new(&endless), &v, &[], 2.0, 100).expect("decodes");
+        assert_eq!((said.tokens.len(), said.runaway), (GRACE + 13, true));
+        let said = decode(&mut Script::new(&endless), &v, &[14, 0], 30.0, 20).expect("decodes");
+        assert!(said.tokens.len() + 5 <= 20, "the context is never passed");
+    }
+
+    #[test]
+    fn silence_needs_both_signs() {
+        let mut said = Said { tokens: vec![6], no_speech: 0.9, mean_log: -0.5, ..Default::default() };
+        assert!(!said.is_silence());
+        said.mean_log = -1.5;
+        assert!(said.is_silence());
+        let mut script = Script { no_speech: 9.0, ..Script::new(&[6, 11]) };
+        assert!(decode(&mut script, &vocabulary(), &[], 1.0, 100).expect("decodes").no_speech > 0.9);
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_an_error() {
+        struct Broken;
+        impl Language for Broken {
+            fn step(&mut self, _: &[i64]) -> Result<Step, String> {
+                Ok(Step { logits: vec![f32::NAN; 20], attention: vec![0.0] })
+            }
+        }
+        assert!(decode(&mut Broken, &vocabulary(), &[], 1.0, 100).is_err());
+    }
+}

@@ -1,0 +1,135 @@
+//! The audio thread's handle on the engine: the crossing in use, and the way in for the next one when the mode changes.
+//!
+//! Wait-free: a new crossing comes through a ring of one place, the old one leaves through another and is dropped by the engine.
+
+use std::sync::Arc;
+
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use crate::bridge::{AudioSide, Block, Shared};
+use crate::clock::Latency;
+use crate::voice::Controls;
+
+/// Seconds over which the sound fades out before a change of mode, and in after it.
+const CHANGE_FADE: f64 = 0.005;
+
+/// For the audio thread. The latency stays until the user picks another mode; then `latency` tells another number and the host must be told.
+pub struct AudioPort {
+    side: AudioSide<Controls>,
+    incoming: Consumer<AudioSide<Controls>>,
+    retired: Producer<AudioSide<Controls>>,
+    /// The next crossing, while the last block before it fades.
+    next: Option<AudioSide<Controls>>,
+    rate: f64,
+    /// Samples until the fade-in begins, then how far it is; `None` while the sound is whole.
+    entry: Option<(u64, u64)>,
+}
+
+/// The engine's end of the same.
+pub(super) struct PortEntry {
+    incoming: Producer<AudioSide<Controls>>,
+    retired: Consumer<AudioSide<Controls>>,
+}
+
+/// Both ends, around the first crossing. `rate` in Hz.
+pub(super) fn port(side: AudioSide<Controls>, rate: u32) -> (AudioPort, PortEntry) {
+    let (incoming_in, incoming) = RingBuffer::new(1);
+    let (retired, retired_out) = RingBuffer::new(4);
+    let port = AudioPort { side, incoming, retired, next: None, rate: rate as f64, entry: None };
+    (port, PortEntry { incoming: incoming_in, retired: retired_out })
+}
+
+impl PortEntry {
+    /// Drops what the audio thread has given back and tells how many those were.
+    pub fn clean_up(&mut self) -> usize {
+        std::iter::from_fn(|| self.retired.pop().ok()).count()
+    }
+
+    /// Hands the next crossing over; gives it back where the last one has not been taken yet.
+    pub fn replace(&mut self, side: AudioSide<Controls>) -> Result<(), Box<AudioSide<Controls>>> {
+        self.incoming.push(side).map_err(|rtrb::PushError::Full(side)| Box::new(side))
+    }
+}
+
+impl AudioPort {
+    /// What the host must be told at the moment.
+    pub fn latency(&self) -> Latency {
+        self.side.latency()
+    }
+
+    /// The counters of the crossing in use.
+    pub fn shared(&self) -> &Arc<Shared> {
+        self.side.shared()
+    }
+
+    /// Forgets all sound: the next sample stands at position 0. Takes a waiting crossing at once.
+    pub fn reset(&mut self) {
+        self.fetch();
+        self.exchange();
+        self.entry = None;
+        self.side.reset();
+    }
+
+    /// The sound stops for now: what was said is final.
+    pub fn pause(&mut self) {
+        self.side.pause();
+    }
+
+    /// Converts a block in place; see `AudioSide::process`.
+    pub fn process(&mut self, channels: &mut [&mut [f32]], block: &Block<Controls>) {
+        self.exchange();
+        self.side.process(channels, block);
+        self.fade_in(channels);
+        self.fetch();
+        if self.next.is_some() {
+            self.fade_out(channels);
+        }
+    }
+
+    fn fetch(&mut self) {
+        // What is taken must have a way out, since it can't be dropped here.
+        if self.next.is_none() && self.retired.slots() > 0 {
+            self.next = self.incoming.pop().ok();
+        }
+    }
+
+    fn exchange(&mut self) {
+        if let Some(next) = self.next.take() {
+            self.entry = Some((next.latency().total as u64, 0));
+            let old = std::mem::replace(&mut self.side, next);
+            if let Err(rtrb::PushError::Full(old)) = self.retired.push(old) {
+                // Can't be: `fetch` saw room and nobody else fills it. Leaking is better than freeing on this thread.
+                std::mem::forget(old);
+            }
+        }
+    }
+
+    fn fade_samples(&self) -> u64 {
+        (CHANGE_FADE * self.rate) as u64 + 1
+    }
+
+    fn fade_in(&mut self, channels: &mut [&mut [f32]]) {
+        let Some((mut wait, mut done)) = self.entry else { return };
+        let whole = self.fade_samples();
+        let n = channels.iter().map(|c| c.len()).min().unwrap_or(0);
+        for i in 0..n {
+            let gain = if wait > 0 { 0.0 } else { done as f32 / whole as f32 };
+            channels.iter_mut().for_each(|c| c[i] *= gain);
+            if wait > 0 {
+                wait -= 1;
+            } else if done < whole {
+                done += 1;
+            }
+        }
+        self.entry = (done < whole).then_some((wait, done));
+    }
+
+    fn fade_out(&self, channels: &mut [&mut [f32]]) {
+        let n = channels.iter().map(|c| c.len()).min().unwrap_or(0);
+        let fade = (self.fade_samples() as usize).min(n);
+        for i in 0..fade {
+            let gain = 1.0 - (i + 1) as f32 / fade as f32;
+            channels.iter_mut().for_each(|c| c[n - fade + i] *= gain);
+        }
+    }
+}

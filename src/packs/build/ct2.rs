@@ -1,0 +1,218 @@
+//! CTranslate2's `model.bin`, version 6: named variables, then aliases. Knows no network.
+//!
+//! Little endian: u32 version; strings as a u16 length that counts the closing NUL; the spec's name and u32 revision; u32 count; then each
+//! variable as name, u8 rank, u32 sizes, u8 type (0 f32, 1 i8, 2 i16, 3 i32, 4 f16), u32 bytes, data; then u32 aliases as name and target.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use half::f16;
+
+use super::{BuildError, Bytes};
+
+const VERSION: u32 = 6;
+const TYPE_BYTES: [usize; 5] = [4, 1, 2, 4, 2];
+const F32: u8 = 0;
+const F16: u8 = 4;
+
+#[derive(Clone)]
+struct Variable {
+    shape: Vec<usize>,
+    kind: u8,
+    /// Where its data lies in the file.
+    start: usize,
+    bytes: usize,
+}
+
+/// A file that was read.
+pub(super) struct Ct2 {
+    path: PathBuf,
+    data: Vec<u8>,
+    variables: HashMap<String, Variable>,
+}
+
+impl Ct2 {
+    /// Reads a file whose spec has this name.
+    pub(super) fn open(path: &Path, spec: &str) -> Result<Self, BuildError> {
+        let data = super::read(path)?;
+        let variables = parse(&data, spec).map_err(|why| BuildError::Malformed { path: path.to_owned(), why })?;
+        Ok(Self { path: path.to_owned(), data, variables })
+    }
+
+    /// An error that says that the file is of another network.
+    pub(super) fn network(&self, why: String) -> BuildError {
+        BuildError::Network { path: self.path.clone(), why }
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.variables.contains_key(name)
+    }
+
+    fn variable(&self, name: &str) -> Result<&Variable, BuildError> {
+        self.variables.get(name).ok_or_else(|| self.network(format!("it has no variable `{name}`")))
+    }
+
+    /// The sizes of a variable of a known rank.
+    pub(super) fn shape<const N: usize>(&self, name: &str) -> Result<[usize; N], BuildError> {
+        let shape = &self.variable(name)?.shape;
+        shape[..].try_into().map_err(|_| self.network(format!("`{name}` has the shape {shape:?} where {N} sizes are expected")))
+    }
+
+    /// A whole number without sizes.
+    pub(super) fn number(&self, name: &str) -> Result<i64, BuildError> {
+        let v = self.variable(name)?;
+        let raw = &self.data[v.start..v.start + v.bytes];
+        match (v.shape.is_empty(), v.kind, raw) {
+            (true, 1, &[b]) => Ok(i64::from(b as i8)),
+            (true, 2, &[a, b]) => Ok(i64::from(i16::from_le_bytes([a, b]))),
+            (true, 3, &[a, b, c, d]) => Ok(i64::from(i32::from_le_bytes([a, b, c, d]))),
+            _ => Err(self.network(format!("`{name}` is no whole number"))),
+        }
+    }
+
+    /// The half floats of a variable with this shape, as raw bytes; 32-bit floats are rounded.
+    pub(super) fn halves(&self, name: &str, shape: &[usize]) -> Result<Vec<u8>, BuildError> {
+        let v = self.variable(name)?;
+        if v.shape != shape {
+            return Err(self.network(format!("`{name}` has the shape {:?} where {shape:?} is expected", v.shape)));
+        }
+        let raw = &self.data[v.start..v.start + v.bytes];
+        match v.kind {
+            F16 => Ok(raw.to_vec()),
+            F32 => {
+                Ok(raw.chunks_exact(4).flat_map(|b| f16::from_f32(f32::from_le_bytes([b[0], b[1], b[2], b[3]])).to_le_bytes()).collect())
+            }
+            kind => Err(self.network(format!("`{name}` has the type {kind} where floats are expected"))),
+        }
+    }
+
+    /// The same as 32-bit floats.
+    pub(super) fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, BuildError> {
+        let raw = self.halves(name, shape)?;
+        Ok(raw.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect())
+    }
+}
+
+fn parse(data: &[u8], spec: &str) -> Result<HashMap<String, Variable>, String> {
+    let mut bytes = Bytes::new(data);
+    let version = bytes.u32()?;
+    if version != VERSION {
+        return Err(format!("its first number is {version} where version {VERSION} is expected"));
+    }
+    let found = string(&mut bytes)?;
+    if found != spec {
+        return Err(format!("it is a `{found}` where a `{spec}` is expected"));
+    }
+    bytes.u32()?;
+    let count = bytes.u32()?;
+    let mut variables = HashMap::new();
+    for _ in 0..count {
+        let name = string(&mut bytes)?;
+        let rank = bytes.u8()?;
+        let mut shape = Vec::new();
+        for _ in 0..rank {
+            shape.push(bytes.u32()? as usize);
+        }
+        let kind = bytes.u8()?;
+        let stated = bytes.u32()? as usize;
+        let width = *TYPE_BYTES.get(usize::from(kind)).ok_or_else(|| format!("`{name}` has the unknown type {kind}"))?;
+        let expected = shape.iter().try_fold(width, |n, &d| n.checked_mul(d));
+        if expected != Some(stated) {
+            return Err(format!("`{name}` has {stated} bytes, which do not fit its shape {shape:?}"));
+        }
+        let start = bytes.at;
+        bytes.take(stated)?;
+        variables.insert(name, Variable { shape, kind, start, bytes: stated });
+    }
+    for _ in 0..bytes.u32()? {
+        let (name, target) = (string(&mut bytes)?, string(&mut bytes)?);
+        let target = variables.get(&target).cloned().ok_or_else(|| format!("`{name}` stands for `{target}`, which is not there"))?;
+        variables.insert(name, target);
+    }
+    Ok(variables)
+}
+
+fn string(bytes: &mut Bytes) -> Result<String, String> {
+    let length = usize::from(bytes.u16()?);
+    match bytes.take(length)?.split_last() {
+        Some((0, text)) => String::from_utf8(text.to_vec()).map_err(|_| format!("a name before byte {} is not UTF-8", bytes.at)),
+        _ => Err(format!("a name before byte {} does not end in NUL", bytes.at)),
+    }
+}
+
+/// A small file with half floats (or i16 numbers, where the shape is empty), for tests here and of the builders.
+#[cfg(test)]
+pub(super) fn synthesise(spec: &str, variables: &[(String, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
+    let string = |s: &str| [&(s.len() as u16 + 1).to_le_bytes()[..], s.as_bytes(), &[0]].concat();
+    let mut out = [&VERSION.to_le_bytes()[..], &string(spec), &3_u32.to_le_bytes(), &(variables.len() as u32).to_le_bytes()].concat();
+    for (name, shape, values) in variables {
+        out.extend(string(name));
+        out.push(shape.len() as u8);
+        out.extend(shape.iter().flat_map(|&d| (d as u32).to_le_bytes()));
+        out.push(if shape.is_empty() { 2 } else { F16 });
+        out.extend((2 * values.len() as u32).to_le_bytes());
+        for &v in values {
+            out.extend(if shape.is_empty() { (v as i16).to_le_bytes() } else { f16::from_f32(v).to_le_bytes() });
+        }
+    }
+    out.extend(1_u32.to_le_bytes());
+    out.extend(string("alias"));
+    out.extend(string(&variables[0].0));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> Vec<u8> {
+        synthesise("Spec", &[("w".into(), vec![2, 2], vec![1.0, -2.0, 0.5, 3.0]), ("heads".into(), vec![], vec![6.0])])
+    }
+
+    fn opened(data: &[u8]) -> Result<Ct2, BuildError> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), data).expect("writes");
+        Ct2::open(file.path(), "Spec")
+    }
+
+    #[test]
+    fn variables_and_aliases_come_out() {
+        let f = opened(&small()).expect("a file");
+        assert_eq!(f.floats("w", &[2, 2]).expect("w"), [1.0, -2.0, 0.5, 3.0]);
+        assert_eq!(f.floats("alias", &[2, 2]).expect("alias"), [1.0, -2.0, 0.5, 3.0]);
+        assert_eq!(f.number("heads").expect("heads"), 6);
+        assert_eq!(f.shape::<2>("w").expect("shape"), [2, 2]);
+    }
+
+    #[test]
+    fn what_is_missing_or_misshapen_is_named() {
+        let f = opened(&small()).expect("a file");
+        for (message, part) in [
+            (f.floats("v", &[1]).expect_err("missing").to_string(), "`v`"),
+            (f.floats("w", &[4]).expect_err("shape").to_string(), "[2, 2]"),
+            (f.shape::<1>("w").expect_err("rank").to_string(), "`w`"),
+            (f.number("w").expect_err("no number").to_string(), "`w`"),
+        ] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn every_truncation_and_the_wrong_spec_are_errors() {
+        let whole = small();
+        for n in 0..whole.len() {
+            assert!(opened(&whole[..n]).is_err(), "{n} bytes");
+        }
+        let other = synthesise("Other", &[("w".into(), vec![1], vec![1.0])]);
+        assert!(opened(&other).is_err());
+    }
+
+    #[test]
+    fn a_shape_that_lies_about_its_size_is_an_error_and_allocates_nothing() {
+        let mut lying = small();
+        // The first size of `w` comes after version, spec, revision, count, name and rank.
+        let at = 4 + 2 + 5 + 4 + 4 + 2 + 2 + 1;
+        lying[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(opened(&lying).is_err());
+    }
+}

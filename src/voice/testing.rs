@@ -1,0 +1,56 @@
+//! For tests: where fetched packs lie, and sound to test with. Only compiled for tests.
+
+use std::path::{Path, PathBuf};
+
+use super::TargetVoice;
+
+/// A file of any fetched pack; fails with a sentence if it is missing.
+pub fn asset(name: &str) -> PathBuf {
+    let from = |variable: &str, inside: &str| std::env::var_os(variable).filter(|v| !v.is_empty()).map(|v| Path::new(&v).join(inside));
+    let places = [from("MYNAH_PACKS", ""), from("MYNAH_HOME", "packs"), Some(root().join("target/assets/packs"))];
+    let found = places.iter().flatten().find_map(|place| {
+        let packs = std::fs::read_dir(place).ok()?;
+        packs.flatten().map(|pack| pack.path().join(name)).find(|file| file.is_file())
+    });
+    found.unwrap_or_else(|| panic!("no fetched pack has `{name}`; run `cargo xtask test`, which fetches what tests need"))
+}
+
+/// Opens ONNX Runtime.
+pub fn runtime() {
+    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+    let library = asset(&format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}"));
+    crate::runtime::init(&std::path::absolute(library).expect("a path")).expect("ONNX Runtime opens");
+}
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Numbers that `models/recipes/golden` wrote.
+pub fn golden(name: &str) -> Vec<f32> {
+    let path = root().join(format!("tests/golden/{name}.f32"));
+    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; run models/recipes/golden", path.display()));
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes"))).collect()
+}
+
+/// A second of speech at 24 kHz, made for Mynah's own corpus.
+pub fn clip() -> Vec<f32> {
+    let bytes = std::fs::read(root().join("tests/golden/mynah_clip.i16")).expect("the clip is in the repository");
+    bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]) as f32 / 32768.0).collect()
+}
+
+/// The voice model of the repository.
+pub fn voice_model() -> PathBuf {
+    root().join("models/mynah-prototype/voice.onnx")
+}
+
+/// A target voice with a real embedding.
+pub fn voice() -> TargetVoice {
+    TargetVoice { name: "golden".to_owned(), embedding: golden("mynah_speaker"), median_pitch: 180.0 }
+}
+
+/// A reference of five seconds, made for Mynah's own corpus.
+pub fn reference() -> crate::audio::Sound {
+    crate::audio::read(&root().join("tests/golden/reference.flac")).expect("the reference is in the repository")
+}

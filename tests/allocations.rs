@@ -1,0 +1,55 @@
+//! The audio thread allocates and frees nothing: not while a voice is swapped, a mode changes, the worker is late, dead or gone.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use assert_no_alloc::{AllocDisabler, assert_no_alloc};
+use mynah::clock::Mode;
+use mynah::engine::AudioPort;
+use mynah::engine::testing::{any_voice, block, identity, setup};
+
+#[global_allocator]
+static GUARD: AllocDisabler = AllocDisabler;
+
+fn play(port: &mut AudioPort, blocks: usize, captions: bool) {
+    let (mut l, mut r) = ([0.3f32; 64], [-0.1f32; 64]);
+    let mut b = block(false);
+    b.captions = captions;
+    for _ in 0..blocks {
+        assert_no_alloc(|| port.process(&mut [&mut l, &mut r], &b));
+        std::thread::sleep(Duration::from_micros(1300));
+    }
+}
+
+#[test]
+fn nothing_is_allocated_whatever_happens() {
+    let (engine, mut port, faults) = identity(setup(48000, 64, 2, Mode::Live));
+    faults.load_ms.store(30, Ordering::Relaxed);
+    play(&mut port, 100, false);
+    engine.set_captions(true);
+    play(&mut port, 100, true);
+    engine.set_voice(Some(any_voice("bb")));
+    play(&mut port, 300, true);
+    faults.stall_ms.store(100, Ordering::Relaxed);
+    play(&mut port, 200, true);
+    faults.stall_ms.store(0, Ordering::Relaxed);
+    let before = port.latency();
+    engine.set_mode(Mode::Balanced);
+    play(&mut port, 300, true);
+    assert_ne!(port.latency(), before, "the mode changed");
+    assert_no_alloc(|| port.reset());
+    play(&mut port, 100, true);
+    faults.panics.store(1, Ordering::Relaxed);
+    for _ in 0..100 {
+        play(&mut port, 20, true);
+        if engine.status().voice_problem.is_some() {
+            break;
+        }
+    }
+    assert!(engine.status().voice_problem.is_some(), "the worker died");
+    engine.set_voice(None);
+    play(&mut port, 50, false);
+    assert_no_alloc(|| port.pause());
+    drop(engine);
+    play(&mut port, 50, true);
+}
