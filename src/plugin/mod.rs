@@ -11,6 +11,7 @@ pub mod state;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use assert_no_alloc::assert_no_alloc;
 use nice_plug::prelude::*;
 
 use crate::bridge::Block;
@@ -144,7 +145,7 @@ impl Plugin for Mynah {
             song: if transport.playing { transport.pos_seconds() } else { None },
             captions: self.params.captions.on.value(),
         };
-        port.process(buffer.as_slice(), &block);
+        assert_no_alloc(|| port.process(buffer.as_slice(), &block));
         self.claim.leave(Instant::now());
         if port.latency().total as u32 != self.reported {
             context.set_latency_samples(self.tell_latency());
