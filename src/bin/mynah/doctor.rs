@@ -114,9 +114,9 @@ fn packs(store: &Store) -> Result<Vec<Finding>, Failure> {
     let mut findings = Vec::new();
     let mut here = Vec::new();
     for pack in store.list() {
-        let id = pack.as_ref().map(|p| p.id().to_owned());
+        let id = pack.as_ref().ok().map(|p| p.id().to_owned());
         let checked = pack.and_then(|p| p.verify().map(|()| p));
-        let what = id.as_ref().map_or_else(|_| "a pack".to_owned(), |id| format!("pack {id}"));
+        let what = id.as_ref().map_or_else(|| "a pack".to_owned(), |id| format!("pack {id}"));
         here.extend(id);
         findings.push(match checked {
             Ok(pack) => Finding::ok(&what, format!("{}, whole, {}", pack.kind(), pack.folder().display())),
