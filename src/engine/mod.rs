@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use hops::HopLoop;
-pub use pack_source::PackSource;
+pub use pack_source::{PackSource, enrol_file};
 pub use port::AudioPort;
 pub use source::{Captioner, OpenError, Opened, Source};
 

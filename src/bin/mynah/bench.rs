@@ -191,7 +191,12 @@ fn missed(modes: &[ModeReport], port: &PortCost, share: f64, captions: Option<&C
 }
 
 fn table(r: &Report) -> Outcome {
-    say(&format!("{}, {} processors{}", r.cpu, r.processors, if r.optimised { "" } else { "; NOT an optimised build: the figures don't count" }))?;
+    say(&format!(
+        "{}, {} processors{}",
+        r.cpu,
+        r.processors,
+        if r.optimised { "" } else { "; NOT an optimised build: the figures don't count" }
+    ))?;
     say("\nA hop in ms, one thread, cpu")?;
     say("mode       budget    p50    p95    p99    max    RTF  converter p50  bare p50  engine/bare  hop/bare")?;
     for m in &r.modes {

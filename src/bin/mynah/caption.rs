@@ -79,7 +79,9 @@ pub fn format_of(path: &Path) -> Result<Format, Failure> {
 /// Runs it.
 pub fn run(a: &Arguments) -> Outcome {
     if a.output.is_some() && a.inputs.len() > 1 {
-        return Err(Failure::Usage("-o names one file, but several recordings were given; leave it out to write one beside each".to_owned()));
+        return Err(Failure::Usage(
+            "-o names one file, but several recordings were given; leave it out to write one beside each".to_owned(),
+        ));
     }
     let mut outputs = Outputs::default();
     let mut jobs = Vec::new();

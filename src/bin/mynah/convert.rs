@@ -107,7 +107,8 @@ pub fn run(a: &Arguments) -> Outcome {
         captions: captions.is_some(),
     };
     let bar = sound_bar("converting", sound.seconds());
-    let converted = offline::convert(&sound, &voice, &job, Arc::new(PackSource::standard()), &mut |s| bar.set_position((s * 100.0) as u64))?;
+    let converted =
+        offline::convert(&sound, &voice, &job, Arc::new(PackSource::standard()), &mut |s| bar.set_position((s * 100.0) as u64))?;
     bar.finish_and_clear();
     commit(|| {
         let mut made = vec![make(&output, |p| Ok(audio::write_wav(p, &converted.sound)?))?];

@@ -206,12 +206,7 @@ fn timing() -> Vec<Finding> {
 }
 
 fn judge(what: &str, t: &HopTimes) -> Finding {
-    let found = format!(
-        "a hop takes {:.2} ms (p50), {:.2} ms (p99) of {:.0} ms",
-        t.hop.p50 * 1e3,
-        t.hop.p99 * 1e3,
-        t.budget * 1e3,
-    );
+    let found = format!("a hop takes {:.2} ms (p50), {:.2} ms (p99) of {:.0} ms", t.hop.p50 * 1e3, t.hop.p99 * 1e3, t.budget * 1e3,);
     if t.hop.p99 < t.budget {
         Finding::ok(what, found)
     } else {

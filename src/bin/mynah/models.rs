@@ -203,7 +203,8 @@ fn verify(store: &Store, id: Option<&str>) -> Outcome {
 }
 
 fn packs_folder() -> Result<PathBuf, Failure> {
-    let home = user_folder().ok_or_else(|| Failure::Other("this machine tells no home; set MYNAH_HOME to a folder for packs and voices".to_owned()))?;
+    let home = user_folder()
+        .ok_or_else(|| Failure::Other("this machine tells no home; set MYNAH_HOME to a folder for packs and voices".to_owned()))?;
     Ok(home.join("packs"))
 }
 
@@ -275,7 +276,9 @@ fn add(folder: &Path) -> Outcome {
 fn copy(folder: &Path, manifest: &Manifest, into: &Path) -> Result<Pack, Failure> {
     let _whole = writing();
     let home = into.join(&*manifest.id);
-    let cant = |e: std::io::Error| Failure::Other(format!("`{}` can't be written: {e}; check its folder and the room on its disk", home.display()));
+    let cant = |e: std::io::Error| {
+        Failure::Other(format!("`{}` can't be written: {e}; check its folder and the room on its disk", home.display()))
+    };
     let same = |a: &Path, b: &Path| a.canonicalize().ok().is_some_and(|a| b.canonicalize().ok() == Some(a));
     if same(folder, &home) {
         return Ok(Pack::load(&home)?);

@@ -51,7 +51,9 @@ fn place(path: &Path) -> std::io::Result<tempfile::TempPath> {
 
 /// Lets `write` make a file beside `path`.
 pub fn make(path: &Path, write: impl FnOnce(&Path) -> Outcome) -> Result<Made, Failure> {
-    let cant = |e: std::io::Error| Failure::Other(format!("`{}` can't be written: {e}; check its folder and the room on its disk", path.display()));
+    let cant = |e: std::io::Error| {
+        Failure::Other(format!("`{}` can't be written: {e}; check its folder and the room on its disk", path.display()))
+    };
     let temporary = place(path).map_err(cant)?;
     // The temporary name means nothing to the person.
     let name = |why: String| why.replace(&temporary.display().to_string(), &path.display().to_string());

@@ -70,8 +70,7 @@ fn list(library: &Library, json: bool) -> Outcome {
         eprintln!("mynah: {problem}");
     }
     if json {
-        let shown: Vec<_> =
-            voices.iter().map(|v| Shown { name: &v.name, median_pitch_hz: v.median_pitch, embedding: EMBEDDING }).collect();
+        let shown: Vec<_> = voices.iter().map(|v| Shown { name: &v.name, median_pitch_hz: v.median_pitch, embedding: EMBEDDING }).collect();
         return say_json(&shown);
     }
     if voices.is_empty() {
