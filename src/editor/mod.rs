@@ -10,7 +10,9 @@ use crate::plugin::instance::Instance;
 pub type MynahEditor = EguiEditor<Window>;
 
 /// The window.
-pub struct Window { _instance: Arc<Instance> }
+pub struct Window {
+    _instance: Arc<Instance>,
+}
 
 impl NiceEguiApp for Window {
     fn ui(&mut self, _ui: &mut egui::Ui, _frame: &mut nice_plug_egui::Frame) {}

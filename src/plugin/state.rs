@@ -70,9 +70,8 @@ impl SavedWords {
     pub fn of(transcript: &Transcript) -> Self {
         let words = transcript.words();
         let milliseconds = |seconds: f64| (seconds * 1000.0).round() as i64;
-        let word = |w: &Word| {
-            (w.text.clone(), milliseconds(w.start), milliseconds(w.end), (w.confidence.clamp(0.0, 1.0) * 100.0).round() as u8)
-        };
+        let word =
+            |w: &Word| (w.text.clone(), milliseconds(w.start), milliseconds(w.end), (w.confidence.clamp(0.0, 1.0) * 100.0).round() as u8);
         Self(words[words.len().saturating_sub(MOST_WORDS)..].iter().map(word).collect())
     }
 
