@@ -32,7 +32,7 @@ fn row(ui: &mut Ui, name: &str) -> Rect {
 /// A slider with its value in it: drag, shift-drag for fine steps, double click for the default.
 pub fn slider(ui: &mut Ui, setter: &ParamSetter, param: &FloatParam, enabled: bool) -> Response {
     let rect = row(ui, param.name());
-    let id = ui.id().with(param.name());
+    let id = ui.scope_id().with(param.name());
     let sense = if enabled { Sense::click_and_drag() } else { Sense::hover() };
     let response = ui.interact(rect, id, sense).on_hover_cursor(CursorIcon::ResizeHorizontal);
     if response.drag_started() {
@@ -74,7 +74,7 @@ pub fn choice<T: Enum + PartialEq + 'static>(ui: &mut Ui, setter: &ParamSetter, 
     let width = rect.width() / names.len() as f32;
     for (i, name) in names.iter().enumerate() {
         let cell = Rect::from_min_size(pos2(rect.left() + i as f32 * width, rect.top()), vec2(width, rect.height()));
-        let response = ui.interact(cell, ui.id().with((param.name(), i)), Sense::click()).on_hover_cursor(CursorIcon::PointingHand);
+        let response = ui.interact(cell, ui.scope_id().with((param.name(), i)), Sense::click()).on_hover_cursor(CursorIcon::PointingHand);
         if response.clicked() {
             set(setter, param, i as f32 / (names.len() - 1) as f32);
         }
@@ -118,5 +118,5 @@ pub fn bar(ui: &mut Ui, name: &str, share: f32, colour: egui::Color32, text: &st
     let filled = Rect::from_min_size(rect.min, vec2(rect.width() * share.clamp(0.0, 1.0), rect.height()));
     painter.rect_filled(filled, ROUND, colour.linear_multiply(0.5));
     painter.text(rect.center(), Align2::CENTER_CENTER, text, font(), TEXT);
-    ui.interact(rect, ui.id().with(("bar", name)), Sense::hover())
+    ui.interact(rect, ui.scope_id().with(("bar", name)), Sense::hover())
 }

@@ -42,8 +42,7 @@ pub enum Picked {
 impl Picker {
     /// A picker that shows a folder; `typed` stands in its field.
     pub fn new(title: &'static str, purpose: Purpose, folder: &Path, typed: &str) -> Self {
-        let mut picker =
-            Self { title, purpose, folder: PathBuf::new(), entries: Vec::new(), typed: typed.to_owned(), problem: None };
+        let mut picker = Self { title, purpose, folder: PathBuf::new(), entries: Vec::new(), typed: typed.to_owned(), problem: None };
         picker.enter(folder.to_owned());
         picker
     }
@@ -68,7 +67,9 @@ impl Picker {
     fn entry(&self, path: &Path) -> Option<(String, bool)> {
         let name = path.file_name()?.to_str()?.to_owned();
         let fits = match self.purpose {
-            Purpose::Open(endings) => path.extension().and_then(|e| e.to_str()).is_some_and(|e| endings.contains(&e.to_lowercase().as_str())),
+            Purpose::Open(endings) => {
+                path.extension().and_then(|e| e.to_str()).is_some_and(|e| endings.contains(&e.to_lowercase().as_str()))
+            }
             Purpose::Save => true,
         };
         (!name.starts_with('.') && (path.is_dir() || fits)).then(|| (name, path.is_dir()))
@@ -93,7 +94,7 @@ impl Picker {
     /// Draws it over everything else.
     pub fn show(&mut self, ctx: &Context) -> Picked {
         let mut picked = Picked::Open;
-        let response = egui::Modal::new(egui::Id::new("files")).show(ctx, |ui| {
+        let response = egui::Modal::new(egui::Id::unique("mynah files")).show(ctx, |ui| {
             ui.set_width(460.0);
             ui.horizontal(|ui| {
                 ui.label(RichText::new(self.title).strong());
