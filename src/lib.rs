@@ -16,3 +16,6 @@ pub mod plugin;
 pub mod runtime;
 pub mod vad;
 pub mod voice;
+
+nice_plug::nice_export_clap!(plugin::Mynah);
+nice_plug::nice_export_vst3!(plugin::Mynah);

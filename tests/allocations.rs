@@ -40,7 +40,12 @@ fn nothing_is_allocated_whatever_happens() {
     assert_no_alloc(|| port.reset());
     play(&mut port, 100, true);
     faults.panics.store(1, Ordering::Relaxed);
-    play(&mut port, 100, true);
+    for _ in 0..100 {
+        play(&mut port, 20, true);
+        if engine.status().voice_problem.is_some() {
+            break;
+        }
+    }
     assert!(engine.status().voice_problem.is_some(), "the worker died");
     engine.set_voice(None);
     play(&mut port, 50, false);
