@@ -2,8 +2,10 @@
 //!
 //! Knows nothing of threads or of the plugin.
 
+pub mod agreement;
 pub mod stream;
 pub mod transcript;
+pub mod whisper;
 
 use serde::{Deserialize, Serialize};
 

@@ -5,6 +5,7 @@
 mod caption_worker;
 mod hops;
 mod loader;
+mod pack_source;
 mod port;
 mod source;
 mod station;
@@ -18,6 +19,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use hops::HopLoop;
+pub use pack_source::PackSource;
 pub use port::AudioPort;
 pub use source::{Captioner, OpenError, Opened, Source};
 

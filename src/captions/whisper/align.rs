@@ -139,7 +139,7 @@ mod tests {
     fn odd_sizes_do_no_harm() {
         assert!(starts(&[], 0, 1, 10, 10).is_empty());
         assert_eq!(starts(&[vec![1.0], vec![1.0]], 0, 1, 1, 1), [0, 0]);
-        assert_eq!(starts(&[vec![0.0; 4]; 3], 0, 2, 2, 9).len(), 3);
+        assert_eq!(starts(&vec![vec![0.0; 4]; 3], 0, 2, 2, 9).len(), 3);
     }
 
     #[test]

@@ -1,0 +1,128 @@
+//! Whisper's two graphs in ONNX Runtime: the encoder's keys and values and the decoder's caches stay the runtime's own values, so that no
+//! step copies them. Knows no text.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use ort::session::SessionInputValue;
+use ort::value::{DynValue, Tensor, TensorRef};
+
+use super::greedy::{Language, Step};
+use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
+
+/// The sessions and the sizes of the model.
+pub(super) struct Graphs {
+    encoder: Session,
+    decoder: Session,
+    pub(super) mels: usize,
+    /// Positions of the encoder and of the decoder.
+    pub(super) audio_context: usize,
+    pub(super) text_context: usize,
+    pub(super) words: usize,
+    /// Alignment heads.
+    pub(super) heads: usize,
+    layers: usize,
+    text_heads: usize,
+    head_size: usize,
+    names: Names,
+}
+
+/// The names of the caches, in the order in which they are held: k and v of layer 0, of layer 1 …
+#[derive(Default)]
+struct Names {
+    cross: Vec<String>,
+    past: Vec<String>,
+    new: Vec<String>,
+}
+
+impl Graphs {
+    pub(super) fn open(folder: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
+        let encoder = Session::load(&folder.join("encoder.onnx"), options)?;
+        let decoder = Session::load(&folder.join("decoder.onnx"), options)?;
+        let number = |key: &str| {
+            let value = decoder.metadata(key).and_then(|v| v.parse::<usize>().ok()).filter(|&v| v > 0);
+            value.ok_or_else(|| RuntimeError::Contract {
+                path: decoder.path().to_owned(),
+                expected: format!("a whole number `{key}` in the metadata"),
+                found: decoder.metadata(key).map_or_else(|| "none".to_owned(), |v| format!("`{v}`")),
+            })
+        };
+        let (layers, text_heads, state) = (number("n_text_layer")?, number("n_text_head")?, number("n_text_state")?);
+        let heads = decoder.metadata("alignment_heads").unwrap_or_default().split(',').count();
+        let (mels, words) = (number("n_mels")?, number("n_vocab")?);
+        let (audio_context, text_context) = (number("n_audio_ctx")?, number("n_text_ctx")?);
+        let mut names = Names::default();
+        for (layer, part) in (0..layers).flat_map(|l| [(l, "k"), (l, "v")]) {
+            names.cross.push(format!("cross_{part}_{layer}"));
+            names.past.push(format!("self_{part}_{layer}"));
+            names.new.push(format!("new_self_{part}_{layer}"));
+        }
+        encoder.expect(&[TensorSpec::input("mel", &[1, -1, -1]), TensorSpec::output("cross_k_0", &[1, -1, -1, -1])])?;
+        decoder.expect(&[
+            TensorSpec::input("tokens", &[1, -1]),
+            TensorSpec::input("self_k_0", &[1, -1, -1, -1]),
+            TensorSpec::input("cross_k_0", &[1, -1, -1, -1]),
+            TensorSpec::output("logits", &[1, -1]),
+            TensorSpec::output("cross_attention_weights", &[-1, -1, -1]),
+            TensorSpec::output("new_self_v_0", &[1, -1, -1, -1]),
+        ])?;
+        let head_size = state / text_heads;
+        Ok(Self { encoder, decoder, mels, audio_context, text_context, words, heads, layers, text_heads, head_size, names })
+    }
+
+    /// Runs the encoder over [mels, 2 · positions] features; the decoder then starts with empty caches.
+    pub(super) fn hear(&mut self, mel: &[f32], positions: usize) -> Result<Pass<'_>, String> {
+        let mel = TensorRef::from_array_view(([1, self.mels, 2 * positions], mel)).map_err(one_line)?;
+        let mut outputs = self.encoder.ort().run(ort::inputs!["mel" => mel]).map_err(one_line)?;
+        let cross: Option<Vec<DynValue>> = self.names.cross.iter().map(|n| outputs.remove(n)).collect();
+        let cross = cross.ok_or("the encoder lacks a layer that the decoder has")?;
+        drop(outputs);
+        let (h, s) = (self.text_heads, self.head_size);
+        let empty = |shape: [usize; 4]| Tensor::from_array((shape, Vec::<f32>::new())).map(Tensor::into_dyn).map_err(one_line);
+        let mut past = Vec::with_capacity(2 * self.layers);
+        for _ in 0..self.layers {
+            past.push(empty([1, h, s, 0])?);
+            past.push(empty([1, h, 0, s])?);
+        }
+        Ok(Pass { graphs: self, positions, cross, past })
+    }
+}
+
+/// One hearing: the encoder's keys and values, and the decoder's as they grow.
+pub(super) struct Pass<'a> {
+    graphs: &'a mut Graphs,
+    positions: usize,
+    cross: Vec<DynValue>,
+    past: Vec<DynValue>,
+}
+
+impl Language for Pass<'_> {
+    fn step(&mut self, tokens: &[i64]) -> Result<Step, String> {
+        let Graphs { decoder, names, words, heads, .. } = &mut *self.graphs;
+        let mut inputs: Vec<(Cow<str>, SessionInputValue)> = Vec::with_capacity(1 + 4 * names.cross.len());
+        let read = TensorRef::from_array_view(([1, tokens.len()], tokens)).map_err(one_line)?;
+        inputs.push(("tokens".into(), read.into()));
+        for (name, value) in names.cross.iter().zip(&self.cross).chain(names.past.iter().zip(&self.past)) {
+            inputs.push((name.into(), value.into()));
+        }
+        let mut outputs = decoder.ort().run(inputs).map_err(one_line)?;
+        let (_, logits) = outputs["logits"].try_extract_tensor::<f32>().map_err(one_line)?;
+        let (shape, weights) = outputs["cross_attention_weights"].try_extract_tensor::<f32>().map_err(one_line)?;
+        let positions = self.positions;
+        if logits.len() != *words || shape[..] != [*heads as i64, tokens.len() as i64, positions as i64] {
+            return Err(format!("the decoder gave {} logits and attention {:?}", logits.len(), &shape[..]));
+        }
+        // Only the last token's row of each head.
+        let attention =
+            weights.chunks_exact(positions * tokens.len()).flat_map(|h| &h[positions * (tokens.len() - 1)..]).copied().collect();
+        let step = Step { logits: logits.to_vec(), attention };
+        let past: Option<Vec<DynValue>> = names.new.iter().map(|n| outputs.remove(n)).collect();
+        drop(outputs);
+        self.past = past.ok_or("the decoder lacks a layer's cache")?;
+        Ok(step)
+    }
+}
+
+fn one_line(e: ort::Error) -> String {
+    e.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,168 @@
+//! The Whisper family: a buffer of speech becomes words with times. Knows nothing of streaming, threads or packs.
+//!
+//! The graphs are those of `packs::build::whisper`. Whisper was trained on 30 s; here a buffer gets a tail of silence and the encoder sees
+//! only so much ([`TAIL`]). Where a guard finds the text doubtful, the buffer is read again with the full context and without a prompt.
+
+mod align;
+mod features;
+mod graphs;
+mod greedy;
+mod vocabulary;
+
+use std::path::Path;
+
+use features::{Features, HOP};
+use graphs::Graphs;
+use greedy::{Said, decode};
+use vocabulary::Vocabulary;
+
+use super::{RecognizeError, Recognizer, Word};
+use crate::runtime::{RuntimeError, SessionOptions};
+
+/// Samples a second.
+const RATE: usize = 16_000;
+/// Silence behind the buffer, in seconds: a third of the full context's cost for nearly its accuracy.
+const TAIL: usize = 10;
+/// The most that the encoder reads, in seconds.
+const LONGEST: usize = 30;
+/// The encoder halves the frames: a position is 20 ms.
+const POSITION: usize = 2 * HOP;
+/// A word far longer than the others hides a pause; this many times the median, which counts for at most so many seconds.
+const LONG_WORD: f64 = 2.0;
+const LONGEST_MEDIAN: f64 = 0.7;
+/// No word is shorter, in seconds, where its neighbours leave room.
+const LEAST_WORD: f64 = 0.06;
+
+/// A Whisper model with its tokenizer. One thread at a time; a run takes a good part of a second.
+pub struct Whisper {
+    graphs: Graphs,
+    vocabulary: Vocabulary,
+    features: Features,
+}
+
+impl Whisper {
+    /// Opens `encoder.onnx`, `decoder.onnx`, `tokenizer.json` and `config.json` in `folder`, and runs the graphs once to warm them up.
+    ///
+    /// Takes some seconds; any thread but the audio thread.
+    pub fn open(folder: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
+        let graphs = Graphs::open(folder, options)?;
+        let vocabulary = Vocabulary::open(folder, graphs.words)?;
+        let features = Features::new(graphs.mels);
+        let mut whisper = Self { graphs, vocabulary, features };
+        let warmed = whisper.read(&[0.0; RATE / 10], &[], 1);
+        warmed.map_err(|why| RuntimeError::Model { path: folder.join("decoder.onnx"), why })?;
+        Ok(whisper)
+    }
+
+    /// What is said in `samples`, which a tail of silence follows.
+    fn read(&mut self, samples: &[f32], prompt: &[i64], tail: usize) -> Result<(Said, usize), String> {
+        let longest = (LONGEST * RATE / POSITION).min(self.graphs.audio_context);
+        let positions = (samples.len() + tail * RATE).div_ceil(POSITION).clamp(1, longest);
+        let mel = self.features.log_mel(samples, 2 * positions);
+        let room = self.graphs.text_context;
+        let mut pass = self.graphs.hear(&mel, positions)?;
+        Ok((decode(&mut pass, &self.vocabulary, prompt, samples.len() as f64 / RATE as f64, room)?, positions))
+    }
+
+    /// The words of what was said, with their times.
+    fn words(&self, said: &Said, positions: usize, samples: usize) -> Result<Vec<Word>, String> {
+        let length = samples as f64 / RATE as f64;
+        let heard = samples.div_ceil(POSITION);
+        let starts = align::starts(&said.attention, said.lead, self.graphs.heads, positions, heard);
+        let time = |token: usize| starts.get(token).map_or(length, |&p| (p * POSITION) as f64 / RATE as f64).min(length);
+        let word = |(tokens, text): (std::ops::Range<usize>, String)| {
+            let confidence = said.probabilities[tokens.clone()].iter().sum::<f32>() / tokens.len() as f32;
+            Word { text, start: time(tokens.start), end: time(tokens.end), confidence: confidence.clamp(0.0, 1.0) }
+        };
+        let mut words: Vec<Word> = self.vocabulary.words(&said.tokens)?.into_iter().map(word).collect();
+        shorten(&mut words);
+        lengthen(&mut words, length);
+        Ok(words)
+    }
+}
+
+impl Recognizer for Whisper {
+    fn transcribe(&mut self, samples: &[f32], prompt: &str) -> Result<Vec<Word>, RecognizeError> {
+        let samples = &samples[..samples.len().min(LONGEST * RATE)];
+        if samples.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Whisper itself gives the text before at most half of the context.
+        let most = self.graphs.text_context / 2 - 1;
+        let words = self.vocabulary.prompt(prompt, most).and_then(|prompt| {
+            let (mut said, mut positions) = self.read(samples, &prompt, TAIL)?;
+            if said.runaway && samples.len() + TAIL * RATE < LONGEST * RATE {
+                (said, positions) = self.read(samples, &[], LONGEST)?;
+            }
+            if said.is_silence() { Ok(Vec::new()) } else { self.words(&said, positions, samples.len()) }
+        });
+        words.map_err(RecognizeError::Run)
+    }
+}
+
+/// The path through the attention has no pauses, so a word beside one is stretched over it: words at the edges of sentences are cut to a
+/// length that words have (the rule of Whisper's `timing.py`).
+fn shorten(words: &mut [Word]) {
+    let mut lengths: Vec<f64> = words.iter().map(|w| w.end - w.start).filter(|&l| l > 0.0).collect();
+    lengths.sort_unstable_by(f64::total_cmp);
+    let Some(&median) = lengths.get(lengths.len() / 2) else { return };
+    let most = median.min(LONGEST_MEDIAN) * LONG_WORD;
+    let mut sentence_starts = true;
+    for w in words {
+        let ends = w.text.ends_with(['.', '?', '!', ',', ';', ':']);
+        if w.end - w.start > most {
+            if sentence_starts {
+                w.start = w.end - most;
+            } else if ends {
+                w.end = w.start + most;
+            }
+        }
+        sentence_starts = ends;
+    }
+}
+
+/// Gives words that the path passed in no time a length that can be shown: from the pause before, else from the word after.
+fn lengthen(words: &mut [Word], length: f64) {
+    for i in 0..words.len() {
+        let before = if i == 0 { 0.0 } else { words[i - 1].end };
+        if words[i].end - words[i].start < LEAST_WORD {
+            words[i].start = words[i].start.min((words[i].end - LEAST_WORD).max(before));
+        }
+        if words[i].end - words[i].start < LEAST_WORD {
+            let end = (words[i].start + LEAST_WORD).min(words.get(i + 1).map_or(length, |n| n.end.max(words[i].end)));
+            words[i].end = end;
+            if let Some(next) = words.get_mut(i + 1) {
+                next.start = next.start.max(end);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(text: &str, start: f64, end: f64) -> Word {
+        Word { text: text.to_owned(), start, end, confidence: 1.0 }
+    }
+
+    #[test]
+    fn words_beside_pauses_are_cut() {
+        let mut words =
+            vec![word("It", 0.0, 2.0), word("was", 2.0, 2.2), word("late.", 2.2, 4.0), word("Then", 4.0, 4.2), word("on", 4.2, 4.4)];
+        shorten(&mut words);
+        let times: Vec<_> = words.iter().map(|w| ((w.start * 10.0).round(), (w.end * 10.0).round())).collect();
+        assert_eq!(times, [(16.0, 20.0), (20.0, 22.0), (22.0, 26.0), (40.0, 42.0), (42.0, 44.0)]);
+        shorten(&mut []);
+    }
+
+    #[test]
+    fn words_without_length_get_some_and_stay_in_order() {
+        let mut words = vec![word("It", 1.0, 1.0), word("is", 1.0, 1.5), word("a", 1.5, 1.5), word("b", 1.5, 1.52), word("c", 2.0, 2.0)];
+        lengthen(&mut words, 2.0);
+        assert!(words.iter().all(|w| w.end >= w.start && w.end <= 2.0));
+        assert!(words.windows(2).all(|w| w[0].end <= w[1].start), "{words:?}");
+        let lengths: Vec<_> = words.iter().map(|w| ((w.end - w.start) * 100.0).round()).collect();
+        assert_eq!(lengths, [6.0, 50.0, 2.0, 0.0, 6.0], "from the pause before; what has no room stays");
+    }
+}
