@@ -3,13 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use assert_no_alloc::{AllocDisabler, assert_no_alloc};
+use assert_no_alloc::assert_no_alloc;
 use mynah::clock::Mode;
 use mynah::engine::AudioPort;
 use mynah::engine::testing::{any_voice, block, identity, setup};
-
-#[global_allocator]
-static GUARD: AllocDisabler = AllocDisabler;
 
 fn play(port: &mut AudioPort, blocks: usize, captions: bool) {
     let (mut l, mut r) = ([0.3f32; 64], [-0.1f32; 64]);

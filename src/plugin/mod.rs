@@ -8,15 +8,17 @@ pub mod instance;
 pub mod params;
 pub mod state;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use assert_no_alloc::assert_no_alloc;
 use nice_plug::prelude::*;
 
 use crate::bridge::Block;
 use crate::dsp::denormals::FlushDenormals;
 use crate::editor::{self, MynahEditor};
-use crate::engine::{AudioPort, Source};
+use crate::engine::{AudioPort, PackSource, Source};
 use claim::Claim;
 use instance::{Frame, Instance};
 use params::MynahParams;
@@ -25,6 +27,14 @@ use params::MynahParams;
 const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 /// The largest block that counts towards the latency.
 const LARGEST_BLOCK: usize = 16_384;
+
+static LOGS: AtomicBool = AtomicBool::new(false);
+
+/// Lets the shell log to the standard error stream, as a program of one's own may. In a host it stays silent: a logger or a panic hook that
+/// outlives an unloaded plugin would crash it.
+pub fn log_to_stderr() {
+    LOGS.store(true, Ordering::Relaxed);
+}
 
 static SOURCE: Mutex<Option<Arc<dyn Source>>> = Mutex::new(None);
 
@@ -39,7 +49,7 @@ fn source() -> Arc<dyn Source> {
 }
 
 fn standard_source() -> Arc<dyn Source> {
-    Arc::new(crate::engine::testing::IdentitySource::default())
+    Arc::new(PackSource::standard())
 }
 
 /// The plugin.
@@ -144,7 +154,7 @@ impl Plugin for Mynah {
             song: if transport.playing { transport.pos_seconds() } else { None },
             captions: self.params.captions.on.value(),
         };
-        port.process(buffer.as_slice(), &block);
+        assert_no_alloc(|| port.process(buffer.as_slice(), &block));
         self.claim.leave(Instant::now());
         if port.latency().total as u32 != self.reported {
             context.set_latency_samples(self.tell_latency());
@@ -161,6 +171,11 @@ impl Plugin for Mynah {
 
     fn deactivate(&mut self) {
         self.stop_processing();
+    }
+
+    fn setup_logger() -> Option<bool> {
+        // `None` is the shell's own logger.
+        (!LOGS.load(Ordering::Relaxed)).then_some(true)
     }
 }
 

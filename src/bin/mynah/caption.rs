@@ -71,9 +71,7 @@ struct Line<'a> {
 
 /// The format that a file's name asks for.
 pub fn format_of(path: &Path) -> Result<Format, Failure> {
-    Format::from_path(path).ok_or_else(|| {
-        Failure::Usage(format!("`{}` does not tell the format of its captions; end it in .srt, .vtt, .ttml, .json or .txt", path.display()))
-    })
+    Format::from_path(path).map_err(|e| Failure::Usage(e.to_string()))
 }
 
 /// Runs it.
