@@ -49,7 +49,7 @@ pub struct Costs {
 
 impl Default for Costs {
     fn default() -> Self {
-        Self { voicing: 0.5, octave: 0.01, jump: 0.7, switch: 0.14, ringing: 1.0, silence: 0.03 }
+        Self { voicing: 0.5, octave: 0.01, jump: 0.7, switch: 0.14, ringing: 1.0, silence: 0.06 }
     }
 }
 
