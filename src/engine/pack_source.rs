@@ -1,8 +1,9 @@
 //! Voices and captioners from the packs of this machine. Knows which family each piece belongs to; knows no threads.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::source::{Captioner, OpenError, Opened, Source};
+use crate::audio;
 use crate::captions::RecognizeError;
 use crate::captions::stream::{Event, Streamer};
 use crate::captions::whisper::Whisper;
@@ -10,6 +11,7 @@ use crate::clock::{ConverterTiming, Mode};
 use crate::packs::{Kind, Pack, PackError, Store};
 use crate::runtime::{self, Provider, RuntimeError, SessionOptions};
 use crate::vad::Vad;
+use crate::voice::enrol::{EnrolError, Enroller};
 use crate::voice::{Converter, TargetVoice, mynah};
 
 macro_rules! told {
@@ -22,7 +24,7 @@ macro_rules! told {
     )*};
 }
 
-told!(PackError, RuntimeError, RecognizeError);
+told!(PackError, RuntimeError, RecognizeError, EnrolError, audio::AudioError);
 
 /// The packs of this machine as a source.
 pub struct PackSource {
@@ -56,6 +58,14 @@ impl PackSource {
         let pack = self.store.find(kind, None)?;
         pack.expect_family(family)?;
         model_of(&pack)
+    }
+
+    /// What turns references into target voices. Takes up to a second.
+    pub fn enroller(&self) -> Result<Enroller, OpenError> {
+        self.open_runtime()?;
+        let speaker = self.only_model(Kind::Speaker, "ge2e")?;
+        let vad = self.only_model(Kind::Vad, "silero")?;
+        Ok(Enroller::open(&speaker, &vad)?)
     }
 }
 
@@ -129,4 +139,10 @@ impl Captioner for Streamer {
     fn end(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
         Streamer::end(self, events)
     }
+}
+
+/// Makes a target voice of a reference of any format. Takes some seconds; not for the audio thread.
+pub fn enrol_file(path: &Path, name: &str) -> Result<TargetVoice, OpenError> {
+    let sound = audio::read(path)?;
+    Ok(PackSource::standard().enroller()?.enrol(&sound, name)?)
 }

@@ -163,6 +163,6 @@ mod tests {
         assert!(words.iter().all(|w| w.end >= w.start && w.end <= 2.0));
         assert!(words.windows(2).all(|w| w[0].end <= w[1].start), "{words:?}");
         let lengths: Vec<_> = words.iter().map(|w| ((w.end - w.start) * 100.0).round()).collect();
-        assert_eq!(lengths, [6.0, 50.0, 2.0, 0.0, 6.0], "from the pause before; what has no room stays");
+        assert_eq!(lengths, [6.0, 50.0, 2.0, 6.0, 6.0], "from the pause before, else from the word after");
     }
 }
