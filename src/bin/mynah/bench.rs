@@ -182,7 +182,7 @@ fn missed(modes: &[ModeReport], port: &PortCost, share: f64, captions: Option<&C
         missed.push(format!("the audio thread spends {:.2} % of a block of {PORT_BLOCK} samples, over 1 %", share * 1e2));
     }
     if port.late_hops > 0 {
-        missed.push(format!("{} of {} hops were late in real time", port.late_hops, port.hops));
+        missed.push(format!("{} hops were late in real time while {} were converted", port.late_hops, port.hops));
     }
     if let Some(c) = captions.filter(|c| c.rtf > 1.0) {
         missed.push(format!("captions take {:.2} of real time", c.rtf));
@@ -229,7 +229,7 @@ fn table(r: &Report) -> Outcome {
     }
     let p = &r.audio_thread;
     say(&format!(
-        "\nThe audio thread, blocks of {} samples in real time: {:.0} ns p50, {:.0} ns p99 a block, {:.2} % of it; {} of {} hops late",
+        "\nThe audio thread, blocks of {} samples in real time: {:.0} ns p50, {:.0} ns p99 a block, {:.2} % of it; {} hops late, {} converted",
         p.block,
         p.process.p50 * 1e9,
         p.process.p99 * 1e9,
