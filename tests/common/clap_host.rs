@@ -85,7 +85,9 @@ impl ClapHost {
     /// Loads a bundle and makes an instance.
     pub fn open(bundle: &Path) -> HostResult<Self> {
         let bundle = std::path::absolute(bundle)?;
-        let why = |e: &dyn std::fmt::Display| format!("`{}` can't be loaded as a CLAP plugin: {e}; build it with `cargo xtask bundle`", bundle.display());
+        let why = |e: &dyn std::fmt::Display| {
+            format!("`{}` can't be loaded as a CLAP plugin: {e}; build it with `cargo xtask bundle`", bundle.display())
+        };
         let file = library_of(&bundle);
         // SAFETY: the library is the plugin that was named; loading it runs its initialisers, as any host does.
         let library = unsafe { libloading::Library::new(&file) }.map_err(|e| why(&e))?;
