@@ -4,11 +4,13 @@
 //! Knows nothing of threads; the worker says how far behind it is.
 
 mod policy;
+mod said;
 #[cfg(test)]
 mod tests;
 
 pub use policy::Policy;
 
+use said::Said;
 use serde::{Deserialize, Serialize};
 
 use super::agreement::Agreement;
@@ -29,8 +31,6 @@ pub enum Event {
 const MIN_SPEECH_FRAMES: usize = 3;
 /// Samples of quiet behind a last word that make its hypothesis a good one.
 const QUIET_BEHIND: u64 = RATE as u64 / 5;
-/// Characters of final text that the recogniser is told.
-const PROMPT_CHARACTERS: usize = 200;
 /// A timeline that steps less than this goes on.
 const SAME_PLACE: f64 = 0.05;
 /// A word must have speech within so many seconds of it, or it is invented.
@@ -64,10 +64,7 @@ pub struct Streamer {
     last_speech: u64,
     /// Where the buffer ended when the recogniser last ran.
     heard_until: u64,
-    /// Final words whose sound is still in the buffer.
-    in_buffer: Vec<Word>,
-    /// Final text whose sound has left the buffer.
-    prompt: String,
+    said: Said,
     partial: Vec<Word>,
 }
 
@@ -108,8 +105,7 @@ impl Streamer {
             speech_frames: 0,
             last_speech: 0,
             heard_until: 0,
-            in_buffer: Vec::new(),
-            prompt: String::new(),
+            said: Said::default(),
             partial: Vec::new(),
         }
     }
@@ -232,7 +228,7 @@ impl Streamer {
         let rest = self.agreement.finish();
         self.tell(rest, events);
         self.agreement.next_segment();
-        self.scroll(f64::INFINITY);
+        self.said.scroll(f64::INFINITY);
         self.speaking = false;
         self.keep_last((self.policy.pre_roll * RATE as f64) as usize / FRAME + 1);
         outcome
@@ -254,7 +250,7 @@ impl Streamer {
         self.keep_last(0);
         self.detector.reset();
         self.agreement.reset();
-        self.prompt.clear();
+        self.said.forget_text();
         self.base = (self.position, self.seconds(self.position));
         outcome
     }
@@ -262,11 +258,11 @@ impl Streamer {
     /// Runs the recogniser over the buffer.
     fn run(&mut self, trust: Trust, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
         self.heard_until = self.position;
-        let heard = match self.recognizer.transcribe(&self.buffer, &self.prompt) {
+        let heard = match self.recognizer.transcribe(&self.buffer, self.said.text()) {
             Ok(words) => words,
             Err(e) => {
                 // Text that led to a failure leads to the next one.
-                self.prompt.clear();
+                self.said.forget_text();
                 return Err(e);
             }
         };
@@ -299,7 +295,7 @@ impl Streamer {
     /// Appends a final where there are words, and a partial where it changed.
     fn tell(&mut self, words: Vec<Word>, events: &mut Vec<Event>) {
         if !words.is_empty() {
-            self.in_buffer.extend(words.iter().cloned());
+            self.said.add(&words);
             events.push(Event::Final(words));
         }
         if self.partial != self.agreement.pending() {
@@ -312,15 +308,16 @@ impl Streamer {
     fn trim(&mut self) {
         let third = self.seconds(self.buffer_position()) + self.buffer.len() as f64 / RATE as f64 / 3.0;
         let sentence = |w: &&Word| w.end > third && w.text.ends_with(['.', '?', '!', '…']);
-        if let Some(word) = self.in_buffer.iter().rev().find(sentence).or(self.in_buffer.last()) {
-            self.cut(word.end);
+        if let Some(word) = self.said.in_buffer().iter().rev().find(sentence).or(self.said.in_buffer().last()) {
+            let end = word.end;
+            self.cut(end);
         }
     }
 
     /// The buffer may grow no further: cuts it before the first word that isn't final.
     fn cut_hard(&mut self) {
         let end = self.seconds(self.position);
-        let last = self.in_buffer.last().map_or(f64::NEG_INFINITY, |w| w.end);
+        let last = self.said.in_buffer().last().map_or(f64::NEG_INFINITY, |w| w.end);
         let cut = self.agreement.pending().first().map_or(end - UNSURE, |w| w.start - GUARD_SECONDS).max(last);
         // A word that is not final and longer than the buffer can hold is no word.
         self.cut(cut.max(end - self.policy.trim));
@@ -330,29 +327,12 @@ impl Streamer {
         let samples = ((seconds - self.seconds(self.buffer_position())) * RATE as f64).max(0.0) as usize;
         let frames = self.probabilities.len() - (samples / FRAME).min(self.probabilities.len());
         self.keep_last(frames);
-        self.scroll(seconds);
+        self.said.scroll(seconds);
     }
 
     fn keep_last(&mut self, frames: usize) {
         let drop = self.probabilities.len().saturating_sub(frames);
         self.probabilities.drain(..drop);
         self.buffer.drain(..drop * FRAME);
-    }
-
-    /// Final words that end by this second have left the buffer: their text leads the recogniser on.
-    fn scroll(&mut self, until: f64) {
-        let count = self.in_buffer.iter().take_while(|w| w.end <= until).count();
-        for word in self.in_buffer.drain(..count) {
-            if !self.prompt.is_empty() {
-                self.prompt.push(' ');
-            }
-            self.prompt.push_str(&word.text);
-        }
-        let length = self.prompt.chars().count();
-        if length > PROMPT_CHARACTERS {
-            let cut = self.prompt.char_indices().nth(length - PROMPT_CHARACTERS).map_or(0, |(i, _)| i);
-            let cut = self.prompt[cut..].find(' ').map_or(cut, |space| cut + space + 1);
-            self.prompt.drain(..cut);
-        }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
+use super::said::PROMPT_CHARACTERS;
 use super::*;
 use crate::runtime::RuntimeError;
 
@@ -173,7 +174,7 @@ fn ten_minutes_without_a_pause_stay_bounded() {
     assert!(longest <= 17.0 && kept <= 17.0, "{longest} {kept}");
     assert!(log.prompts.iter().all(|p| p.chars().count() <= PROMPT_CHARACTERS));
     assert!(log.prompts.last().expect("a prompt").starts_with('w'), "whole words");
-    assert!(s.in_buffer.len() < 60 && s.buffer.capacity() < 40 * RATE as usize);
+    assert!(s.said.in_buffer().len() < 60 && s.buffer.capacity() < 40 * RATE as usize);
 }
 
 #[test]
