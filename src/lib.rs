@@ -16,3 +16,11 @@ pub mod plugin;
 pub mod runtime;
 pub mod vad;
 pub mod voice;
+
+nice_plug::nice_export_clap!(plugin::Mynah);
+nice_plug::nice_export_vst3!(plugin::Mynah);
+
+/// In debug builds an allocation on the audio thread ends the process: the tests would see it. Release builds have the ordinary allocator.
+#[cfg(debug_assertions)]
+#[global_allocator]
+static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;

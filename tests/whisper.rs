@@ -145,7 +145,7 @@ fn the_speaker_encoder_equals_torch() {
     let outputs = session.ort().run(ort::inputs!["mel" => mel]).expect("runs");
     let (shape, ours) = outputs["embedding"].try_extract_tensor::<f32>().expect("floats");
     assert_eq!(shape[..], [2, 256]);
-    assert!(worst(ours, &golden("ge2e_embedding")) < 1e-5);
+    assert!(worst(ours, &golden("ge2e_graph")) < 1e-5);
 }
 
 #[test]

@@ -12,8 +12,10 @@ use super::Word;
 const TAIL: usize = 5;
 /// A hypothesis' word that starts this much before the last committed end has been said before, where no text tells.
 const BEFORE_END: f64 = 0.1;
-/// Committed words are looked for within so many seconds of where they ended.
-const NEAR: f64 = 1.0;
+/// Committed words are looked for within so many seconds of where they ended: at all, and more for each word that fits.
+const NEAR: (f64, f64) = (0.1, 0.2);
+/// So many words in a row tell the place without the time.
+const SURE: usize = 3;
 
 /// The state of the agreement over one timeline.
 #[derive(Debug, Default)]
@@ -22,6 +24,8 @@ pub struct Agreement {
     tail: VecDeque<Word>,
     /// What the hypothesis before said after the committed words.
     pending: Vec<Word>,
+    /// No word may start before this.
+    floor: Option<f64>,
 }
 
 impl Agreement {
@@ -46,10 +50,15 @@ impl Agreement {
         self.commit(pending, count)
     }
 
-    /// Forgets all: another timeline begins.
-    pub fn reset(&mut self) {
+    /// The buffer starts anew after a pause: what comes is no repeat of what was. The times still only rise.
+    pub fn next_segment(&mut self) {
         self.tail.clear();
         self.pending.clear();
+    }
+
+    /// Forgets all: another timeline begins.
+    pub fn reset(&mut self) {
+        *self = Self::default();
     }
 
     /// The words that are said but not final.
@@ -57,16 +66,10 @@ impl Agreement {
         &self.pending
     }
 
-    /// Where the last committed word ends.
-    pub fn last_end(&self) -> Option<f64> {
-        self.tail.back().map(|w| w.end)
-    }
-
     fn commit(&mut self, mut words: Vec<Word>, count: usize) -> Vec<Word> {
         self.pending = words.split_off(count);
-        for word in &words {
-            self.tail.push_back(word.clone());
-        }
+        self.floor = words.last().map(|w| w.end).or(self.floor);
+        self.tail.extend(words.iter().cloned());
         while self.tail.len() > TAIL {
             self.tail.pop_front();
         }
@@ -77,7 +80,7 @@ impl Agreement {
     fn after_committed(&self, mut words: Vec<Word>) -> Vec<Word> {
         let from = self.place(&words);
         words.drain(..from);
-        let mut floor = self.last_end().unwrap_or(f64::NEG_INFINITY);
+        let mut floor = self.floor.unwrap_or(f64::NEG_INFINITY);
         for word in &mut words {
             word.start = word.start.max(floor);
             word.end = word.end.max(word.start);
@@ -94,18 +97,16 @@ impl Agreement {
         let mut best: Option<(usize, f64, usize)> = None;
         for k in 1..=words.len() {
             let off = (words[k - 1].end - last.end).abs();
-            if off > NEAR {
-                continue;
-            }
             let length = self.tail.iter().rev().zip(words[..k].iter().rev()).take_while(|(a, b)| same_word(&a.text, &b.text)).count();
-            if length > 0 && best.is_none_or(|(l, o, _)| length > l || (length == l && off < o)) {
+            let near = off <= NEAR.0 + NEAR.1 * length as f64;
+            if length > 0 && near && best.is_none_or(|(l, o, _)| length > l || (length == l && off < o)) {
                 best = Some((length, off, k));
             }
         }
         let by_time = words.iter().take_while(|w| w.start < last.end - BEFORE_END).count();
         match best {
-            // One short word alone may stand there by chance: it must also be where time says.
-            Some((1, off, k)) if off > 0.5 && k > by_time => by_time,
+            // A word or two may stand there by chance, and a model may revise what is final: time has its say.
+            Some((length, _, k)) if length < SURE => k.max(by_time),
             Some((_, _, k)) => k,
             None => by_time,
         }
@@ -179,9 +180,8 @@ mod tests {
         a.agree(words("we go to the sea"));
         a.agree(words("we go to the sea"));
         // The buffer now starts inside "sea": the model hears the words before again, late.
-        let shift = |t: &str, by: f64| -> Vec<Word> {
-            words(t).into_iter().map(|w| Word { start: w.start + by, end: w.end + by, ..w }).collect()
-        };
+        let shift =
+            |t: &str, by: f64| -> Vec<Word> { words(t).into_iter().map(|w| Word { start: w.start + by, end: w.end + by, ..w }).collect() };
         a.agree(shift("the sea and swim", 1.4));
         assert_eq!(text(&a.agree(shift("the sea and swim", 1.4))), "and swim");
     }

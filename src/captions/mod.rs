@@ -2,6 +2,9 @@
 //!
 //! Knows nothing of threads or of the plugin.
 
+pub mod agreement;
+pub mod cues;
+pub mod formats;
 pub mod stream;
 pub mod transcript;
 pub mod whisper;

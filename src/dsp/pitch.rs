@@ -27,8 +27,8 @@ const SIZE: usize = 1536;
 /// Candidates of a frame; the first is "unvoiced".
 const CANDIDATES: usize = 12;
 /// Above this the spectrum is faded out before correlating: formants there make false peaks. In Hz.
-const FADE_FROM: f32 = 900.0;
-const FADE_TO: f32 = 1800.0;
+const FADE_FROM: f32 = 1500.0;
+const FADE_TO: f32 = 3500.0;
 
 /// The costs of the path, in units of correlation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,14 +41,21 @@ pub struct Costs {
     pub jump: f32,
     /// For starting or ending voice.
     pub switch: f32,
+    /// Against high candidates that die away, which are formants.
+    pub ringing: f32,
     /// A frame whose peak is below this share of the loudest recent peak counts as silence.
     pub silence: f32,
 }
 
 impl Default for Costs {
     fn default() -> Self {
-        Self { voicing: 0.5, octave: 0.03, jump: 0.35, switch: 0.14, silence: 0.03 }
+        Self { voicing: 0.5, octave: 0.01, jump: 0.7, switch: 0.14, ringing: 1.0, silence: 0.06 }
     }
+}
+
+/// Where candidates may be ringing formants: none at 200 Hz, all from 350 Hz.
+fn ringing_share(hertz: f32) -> f32 {
+    ((hertz - 200.0) / 150.0).clamp(0.0, 1.0)
 }
 
 /// The loudest recent peak is forgotten by this factor a frame: half in 7 s.
@@ -177,6 +184,14 @@ impl PitchTracker {
         peak
     }
 
+    /// How much less the window resembles itself after twice the lag: a formant that rings dies away, a voice goes on.
+    fn decay(&self, lag: usize, here: f32) -> f32 {
+        match self.correlation.get(2 * lag - 2..=2 * lag + 2) {
+            Some(twice) => (here - twice.iter().copied().fold(-1.0, f32::max)).max(0.0),
+            None => 0.0,
+        }
+    }
+
     /// The new frame's candidates and the best paths to them.
     fn extend(&self, peak: f32) -> Frame {
         let c = &self.costs;
@@ -193,7 +208,7 @@ impl PitchTracker {
             let offset = if bend < 0.0 { (0.5 * (before - after) / bend).clamp(-0.5, 0.5) } else { 0.0 };
             let height = here - 0.25 * (before - after) * offset;
             let hertz = RATE as f32 / (lag as f32 + offset);
-            let score = height.min(1.0) + c.octave * (hertz / LOW).log2();
+            let score = height.min(1.0) + c.octave * (hertz / LOW).log2() - c.ringing * self.decay(lag, here) * ringing_share(hertz);
             // When all places are taken the weakest makes room.
             let at = if frame.count < CANDIDATES {
                 frame.count += 1;

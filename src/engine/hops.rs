@@ -2,6 +2,7 @@
 
 use crate::clock::{ConverterTiming, Timing, resampler_half};
 use crate::dsp::resample::Resampler;
+use crate::voice::gate::Gate;
 use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
 
 /// A converter with its resamplers, at one place on the timeline.
@@ -10,6 +11,7 @@ pub struct HopLoop {
     timing: ConverterTiming,
     to_model: Resampler,
     to_host: Resampler,
+    gate: Gate,
     input: Vec<f32>,
     output: Vec<f32>,
     host_rate: u32,
@@ -30,6 +32,7 @@ impl HopLoop {
             timing: c,
             to_model: Resampler::new(timing.host_rate, c.rate, hop_host.max(PULL) * 2),
             to_host: Resampler::new(c.rate, timing.host_rate, c.hop * 2 + c.delay),
+            gate: Gate::new(c.rate, c.hop, c.delay),
             input: vec![0.0; c.hop],
             output: vec![0.0; c.hop],
             host_rate: timing.host_rate,
@@ -55,6 +58,7 @@ impl HopLoop {
             _ => (first + self.margin as u64).saturating_mul(self.host_rate as u64).div_ceil(t.rate as u64),
         };
         self.converter.reset(hop_index);
+        self.gate.reset();
         self.to_model.reset(position as i64, first);
         self.to_host.reset(first as i64 - t.delay as i64, self.position);
     }
@@ -82,6 +86,7 @@ impl HopLoop {
         self.to_model.pull(&mut self.input);
         self.hop_index += 1;
         self.converter.process(&self.input, controls, &mut self.output)?;
+        self.gate.process(&self.input, &mut self.output, controls.gate_dbfs);
         self.to_host.push(&self.output);
         let start = self.position;
         let n = self.to_host.ready();

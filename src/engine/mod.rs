@@ -5,6 +5,9 @@
 mod caption_worker;
 mod hops;
 mod loader;
+pub mod measure;
+pub mod offline;
+mod pack_source;
 mod port;
 mod source;
 mod station;
@@ -18,6 +21,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use hops::HopLoop;
+pub use pack_source::{PackSource, enrol_file};
 pub use port::AudioPort;
 pub use source::{Captioner, OpenError, Opened, Source};
 

@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::build::{self, BuildError};
 use super::manifest::MANIFEST;
-use super::{FileEntry, Manifest, Pack, PackError, Sha256, Source, Wheel, hash, pip};
+use super::{Builder, FileEntry, Manifest, Pack, PackError, Sha256, Source, Wheel, hash, pip};
 
 /// What can go wrong while a pack is fetched. Nothing is installed then, and what was there before stays.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,9 @@ pub enum FetchError {
         /// What the system said.
         why: String,
     },
+    /// A file could not be built from fetched ones.
+    #[error(transparent)]
+    Build(#[from] BuildError),
     /// The disk refused.
     #[error("`{path}` can't be written: {why}; free some space or choose another folder with MYNAH_HOME")]
     Write {
@@ -152,6 +156,7 @@ pub fn fetch(manifest: &Manifest, into: &Path, offline: bool, progress: &mut dyn
         report(Stage::Unpack, &file.name, 0, 0);
         copy_local(manifest, file, &new)?;
     }
+    build_all(manifest, &new, &mut |what| report(Stage::Build, what, 0, 0))?;
     for file in manifest.files_here().filter(|f| f.build_only) {
         let path = new.join(&*file.name);
         fs::remove_file(&path).map_err(write_error(&path))?;
@@ -202,6 +207,24 @@ fn copy_local(manifest: &Manifest, entry: &FileEntry, new: &Path) -> Result<(), 
     put(entry, &mut reader, new).map_err(|e| e.unwrap_or_else(|e| wrong(e.to_string())))
 }
 
+/// Makes the built files from the fetched ones, which are all in `new` by now, and checks their hashes.
+fn build_all(manifest: &Manifest, new: &Path, building: &mut dyn FnMut(&str)) -> Result<(), FetchError> {
+    for (n, built) in manifest.built.iter().enumerate() {
+        building(&built.name);
+        let (source, path) = (new.join(&*built.source), new.join(&*built.name));
+        match built.builder {
+            Builder::Ge2e => build::ge2e(&source, &path)?,
+            // One run makes both graphs.
+            Builder::Whisper if manifest.built[..n].iter().any(|b| b.builder == Builder::Whisper) => {}
+            Builder::Whisper => build::whisper(source.parent().unwrap_or(new), new)?,
+        }
+        let found = File::open(&path).and_then(hash::of_reader).map_err(write_error(&path))?;
+        for_all_to_read(&path)?;
+        same(&format!("the built file `{}`", built.name), &built.sha256, found)?;
+    }
+    Ok(())
+}
+
 /// Writes a file of the pack and checks its hash. A failure to read is `Err(Err(_))`, so that the caller can say where from.
 fn put(entry: &FileEntry, reader: &mut dyn io::Read, new: &Path) -> Result<(), Result<FetchError, io::Error>> {
     let path = new.join(&*entry.name);
@@ -248,7 +271,17 @@ fn write_whole(path: &Path, text: &str) -> Result<(), FetchError> {
     let folder = path.parent().unwrap_or(path);
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(write_error(path))?;
     file.write_all(text.as_bytes()).map_err(write_error(path))?;
-    file.persist(path).map_err(|e| write_error(path)(e.error)).map(|_| ())
+    file.persist(path).map_err(|e| write_error(path)(e.error))?;
+    for_all_to_read(path)
+}
+
+/// Files that were temporary ones are private to the user who made them; a pack may serve every user of the machine.
+fn for_all_to_read(path: &Path) -> Result<(), FetchError> {
+    #[cfg(unix)]
+    let done = fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    #[cfg(not(unix))]
+    let done = Ok(());
+    done.map_err(write_error(path))
 }
 
 fn write_error(path: &Path) -> impl Fn(io::Error) -> FetchError + '_ {

@@ -1,12 +1,11 @@
 //! `pack.toml`: its keys, and the checks that need no other file. Unknown keys are errors that name the line.
 
 use std::collections::HashSet;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::PackError;
+use super::{FileName, PackError, PackId, Sha256};
 
 /// What a pack is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -85,74 +84,6 @@ impl Target {
             ("macos", "aarch64") => Target::MacArm64,
             _ => return None,
         })
-    }
-}
-
-/// Declares a string that is checked when it is read, so that the error carries its line.
-macro_rules! checked_string {
-    ($(#[$doc:meta])* $name:ident, $check:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-        #[serde(try_from = "String")]
-        pub struct $name(String);
-
-        impl TryFrom<String> for $name {
-            type Error = String;
-
-            fn try_from(s: String) -> Result<Self, String> {
-                let check: fn(&str) -> Result<(), String> = $check;
-                check(&s).map(|()| $name(s))
-            }
-        }
-
-        impl Deref for $name {
-            type Target = str;
-
-            fn deref(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-checked_string! {
-    /// A pack's name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit; also its folder's name.
-    PackId, |s| {
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
-        if s.starts_with(|c: char| c.is_ascii_alphanumeric()) && s.len() <= 64 && s.chars().all(fits) {
-            Ok(())
-        } else {
-            Err(format!("`{s}` is no pack id: use up to 64 lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit"))
-        }
-    }
-}
-
-checked_string! {
-    /// A file's name relative to the pack's folder, with `/` between folders; it can't leave the folder.
-    FileName, |s| {
-        let part_fits = |part: &str| !part.is_empty() && part != "." && part != "..";
-        if s.split('/').all(part_fits) && !s.contains(['\\', ':', '\0']) && s != MANIFEST {
-            Ok(())
-        } else {
-            Err(format!("`{s}` is no file name inside the pack: no absolute path, no `..`, no `\\`, no `:`, and not `pack.toml`"))
-        }
-    }
-}
-
-checked_string! {
-    /// A sha256 as 64 lower-case hexadecimal digits.
-    Sha256, |s| {
-        if s.len() == 64 && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            Ok(())
-        } else {
-            Err(format!("`{s}` is no sha256: write 64 lower-case hexadecimal digits"))
-        }
     }
 }
 
@@ -339,6 +270,12 @@ impl Manifest {
     pub fn installed(&self) -> impl Iterator<Item = (&FileName, &Sha256)> {
         let fetched = self.files_here().filter(|f| !f.build_only).map(|f| (&f.name, &f.sha256));
         fetched.chain(self.built.iter().map(|b| (&b.name, &b.sha256)))
+    }
+
+    /// Whether both install the same files with the same bytes on this platform: a pack that is here is the one that is meant.
+    pub fn same_files(&self, other: &Manifest) -> bool {
+        let all = |m: &Manifest| m.installed().map(|(name, sha256)| (name.clone(), sha256.clone())).collect::<HashSet<_>>();
+        all(self) == all(other)
     }
 
     /// The checks across entries; an error is the string that stands in the wrong line, and what is wrong.

@@ -7,6 +7,7 @@ mod catalogue;
 pub mod fetch;
 mod hash;
 mod manifest;
+mod names;
 mod pack;
 mod pip;
 mod place;
@@ -15,7 +16,8 @@ mod store;
 mod testing;
 
 pub use catalogue::catalogue;
-pub use manifest::{Builder, Built, FileEntry, FileName, Kind, Manifest, PackId, Sha256, Source, Target, Wheel};
+pub use manifest::{Builder, Built, FileEntry, Kind, Manifest, Source, Target, Wheel};
+pub use names::{FileName, PackId, Sha256};
 pub use pack::Pack;
 pub use place::module_path;
 pub use store::Store;

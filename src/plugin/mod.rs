@@ -1,1 +1,207 @@
-//! plugin.
+//! The plugin shell for CLAP, VST3 and the standalone: parameters in, sound through the engine, latency out. Thin: it knows no model.
+//!
+//! The audio thread reads atomics of parameters and drives `AudioPort`; everything that waits or allocates belongs to `instance`.
+
+mod claim;
+pub mod diagnostics;
+pub mod instance;
+pub mod params;
+pub mod state;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use assert_no_alloc::assert_no_alloc;
+use nice_plug::prelude::*;
+
+use crate::bridge::Block;
+use crate::dsp::denormals::FlushDenormals;
+use crate::editor::{self, MynahEditor};
+use crate::engine::{AudioPort, PackSource, Source};
+use claim::Claim;
+use instance::{Frame, Instance};
+use params::MynahParams;
+
+/// Rates that the engine takes, in Hz.
+const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
+/// The largest block that counts towards the latency.
+const LARGEST_BLOCK: usize = 16_384;
+
+static LOGS: AtomicBool = AtomicBool::new(false);
+
+/// Lets the shell log to the standard error stream, as a program of one's own may. In a host it stays silent: a logger or a panic hook that
+/// outlives an unloaded plugin would crash it.
+pub fn log_to_stderr() {
+    LOGS.store(true, Ordering::Relaxed);
+}
+
+static SOURCE: Mutex<Option<Arc<dyn Source>>> = Mutex::new(None);
+
+/// Takes another source of voices for all instances that a host starts from now on, in place of the packs. For hosts of one's own and tests.
+pub fn use_source(source: Arc<dyn Source>) {
+    *SOURCE.lock().unwrap_or_else(|e| e.into_inner()) = Some(source);
+}
+
+fn source() -> Arc<dyn Source> {
+    let mut held = SOURCE.lock().unwrap_or_else(|e| e.into_inner());
+    held.get_or_insert_with(standard_source).clone()
+}
+
+fn standard_source() -> Arc<dyn Source> {
+    Arc::new(PackSource::standard())
+}
+
+/// The plugin.
+pub struct Mynah {
+    params: Arc<MynahParams>,
+    instance: Arc<Instance>,
+    port: Option<AudioPort>,
+    frame: Option<Frame>,
+    claim: Claim,
+    /// The latency in samples that the host was told.
+    reported: u32,
+}
+
+impl Default for Mynah {
+    fn default() -> Self {
+        let params = Arc::new(MynahParams::default());
+        let instance = Instance::new(params.clone());
+        Self { params, instance, port: None, frame: None, claim: Claim::new(false, false), reported: 0 }
+    }
+}
+
+impl Mynah {
+    /// Whether the engine that runs fits what is wanted; it is then only reset.
+    fn keeps_engine(&mut self, frame: Frame) -> bool {
+        let Some(port) = &mut self.port else { return false };
+        // Takes a crossing that waits: its latency is the one to tell.
+        port.reset();
+        let status = self.instance.readings().status;
+        let fits = status.is_some_and(|s| s.mode == self.params.mode() && s.latency == port.latency());
+        self.frame == Some(frame) && fits
+    }
+
+    fn tell_latency(&mut self) -> u32 {
+        self.reported = self.port.as_ref().map_or(0, |p| p.latency().total as u32);
+        self.instance.report(self.reported);
+        self.reported
+    }
+}
+
+impl Drop for Mynah {
+    fn drop(&mut self) {
+        self.port = None;
+        self.instance.end();
+    }
+}
+
+impl Plugin for Mynah {
+    const NAME: &'static str = "Mynah";
+    const VENDOR: &'static str = "Mynah";
+    const URL: &'static str = "";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[layout(2, "Stereo"), layout(1, "Mono")];
+
+    type Editor = MynahEditor;
+    type SysExMessage = ();
+    type BackgroundTask = ();
+
+    fn params(&self) -> Arc<dyn Params> {
+        self.params.clone()
+    }
+
+    fn editor(&mut self, _async_executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        editor::create(self.instance.clone())
+    }
+
+    fn activate(&mut self, layout: &AudioIOLayout, config: &BufferConfig, context: &mut impl ActivateContext<Self>) -> bool {
+        let frame = Frame {
+            rate: config.sample_rate.round() as u32,
+            block: (config.max_buffer_size as usize).clamp(1, LARGEST_BLOCK),
+            channels: layout.main_output_channels.map_or(0, |n| n.get() as usize),
+        };
+        self.claim = Claim::new(config.process_mode == ProcessMode::Offline, context.plugin_api() == PluginApi::Vst3);
+        if !RATES.contains(&frame.rate) {
+            self.port = None;
+            self.instance.halt(format!("the host's rate is {} Hz; Mynah plays dry and needs 8,000 to 192,000 Hz", frame.rate));
+        } else if !self.keeps_engine(frame) {
+            self.port = None;
+            // Without an engine the sound stays dry, and the editor tells why.
+            self.port = self.instance.start(frame, source()).ok();
+        }
+        self.frame = Some(frame);
+        context.set_latency_samples(self.tell_latency());
+        true
+    }
+
+    fn reset(&mut self) {
+        if let Some(port) = &mut self.port {
+            port.reset();
+        }
+    }
+
+    fn process(&mut self, buffer: &mut Buffer, _aux: &mut AuxiliaryBuffers, context: &mut impl ProcessContext<Self>) -> ProcessStatus {
+        let _flush = FlushDenormals::new();
+        let Some(port) = &mut self.port else { return ProcessStatus::Normal };
+        let transport = context.transport();
+        let seconds = buffer.samples() as f64 / transport.sample_rate.max(1.0) as f64;
+        let block = Block {
+            controls: self.params.controls(),
+            mix: self.params.mix(),
+            offline: self.claim.enter(Instant::now(), seconds),
+            song: if transport.playing { transport.pos_seconds() } else { None },
+            captions: self.params.captions.on.value(),
+        };
+        assert_no_alloc(|| port.process(buffer.as_slice(), &block));
+        self.claim.leave(Instant::now());
+        if port.latency().total as u32 != self.reported {
+            context.set_latency_samples(self.tell_latency());
+        }
+        // What went in comes out a latency later; a host that stops at silence would cut off the end.
+        ProcessStatus::Tail(self.reported)
+    }
+
+    fn stop_processing(&mut self) {
+        if let Some(port) = &mut self.port {
+            port.pause();
+        }
+    }
+
+    fn deactivate(&mut self) {
+        self.stop_processing();
+    }
+
+    fn setup_logger() -> Option<bool> {
+        // `None` is the shell's own logger.
+        (!LOGS.load(Ordering::Relaxed)).then_some(true)
+    }
+}
+
+impl ClapPlugin for Mynah {
+    const CLAP_ID: &'static str = "audio.mynah.mynah";
+    const CLAP_DESCRIPTION: Option<&'static str> = Some(env!("CARGO_PKG_DESCRIPTION"));
+    const CLAP_MANUAL_URL: Option<&'static str> = None;
+    const CLAP_SUPPORT_URL: Option<&'static str> = None;
+    const CLAP_FEATURES: &'static [ClapFeature] = &[
+        ClapFeature::AudioEffect,
+        ClapFeature::PitchShifter,
+        ClapFeature::Analyzer,
+        ClapFeature::Utility,
+        ClapFeature::Stereo,
+        ClapFeature::Mono,
+    ];
+}
+
+impl Vst3Plugin for Mynah {
+    const VST3_CLASS_ID: [u8; 16] = *b"MynahVoiceCapt01";
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] =
+        &[Vst3SubCategory::Fx, Vst3SubCategory::PitchShift, Vst3SubCategory::Analyzer, Vst3SubCategory::Stereo, Vst3SubCategory::Mono];
+}
+
+const fn layout(channels: u32, name: &'static str) -> AudioIOLayout {
+    let names = PortNames { layout: Some(name), ..PortNames::const_default() };
+    let port = NonZeroU32::new(channels);
+    AudioIOLayout { main_input_channels: port, main_output_channels: port, names, ..AudioIOLayout::const_default() }
+}

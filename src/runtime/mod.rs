@@ -113,13 +113,15 @@ pub fn library() -> Option<PathBuf> {
 
 /// The version that the open library tells of itself, such as `1.31.1`.
 pub fn version() -> Option<String> {
-    library()?;
-    Some(ort::info().split_whitespace().find_map(version_in).unwrap_or_else(|| ort::info().to_owned()))
-}
-
-fn version_in(word: &str) -> Option<String> {
-    let word = word.trim_matches(|c: char| !c.is_ascii_digit());
-    (word.split('.').count() == 3 && word.split('.').all(|p| p.parse::<u32>().is_ok())).then(|| word.to_owned())
+    let path = library()?;
+    // SAFETY: the library is open already and stays so; this only counts one more user of it.
+    let library = unsafe { libloading::Library::new(path) }.ok()?;
+    // SAFETY: every ONNX Runtime exports this function with this signature.
+    let base: libloading::Symbol<unsafe extern "system" fn() -> *const ort::sys::OrtApiBase> =
+        unsafe { library.get(b"OrtGetApiBase\0") }.ok()?;
+    // SAFETY: it gives a table that lives as long as the library, whose entry gives a string that does so too.
+    let text = unsafe { std::ffi::CStr::from_ptr(((*base()).GetVersionString)()) };
+    Some(text.to_string_lossy().into_owned())
 }
 
 /// Two bundles each carry the same library: the one that is open serves both.

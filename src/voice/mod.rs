@@ -2,7 +2,9 @@
 //!
 //! Knows nothing of threads or of the plugin. A `Converter` is driven by one worker at a time, hop by hop.
 
+pub mod enrol;
 pub mod gate;
+mod ge2e;
 pub mod library;
 pub mod mynah;
 mod pitch_shift;

@@ -49,3 +49,8 @@ pub fn voice_model() -> PathBuf {
 pub fn voice() -> TargetVoice {
     TargetVoice { name: "golden".to_owned(), embedding: golden("mynah_speaker"), median_pitch: 180.0 }
 }
+
+/// A reference of five seconds, made for Mynah's own corpus.
+pub fn reference() -> crate::audio::Sound {
+    crate::audio::read(&root().join("tests/golden/reference.flac")).expect("the reference is in the repository")
+}

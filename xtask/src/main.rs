@@ -1,2 +1,88 @@
-//! x
-fn main() {}
+//! Everything a person types starts here: set-up, packs, bundles, installation, demo, test, bench.
+//!
+//! Knows cargo, the system's package manager and the command line of Mynah; knows nothing of sound or models, and doesn't link `mynah`.
+
+mod bundle;
+mod demo;
+mod hosts;
+mod install;
+mod packs;
+mod run;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Builds, tests and shows Mynah.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Installs the system packages that building, testing and the demo need (Debian and its kin; as root), or names them.
+    Setup,
+    /// Fetches every model pack into the user's data folder, or MYNAH_HOME.
+    Packs {
+        /// Use no network: an error names what is missing.
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Builds target/bundled/Mynah.vst3 and Mynah.clap, with the runtime and the default packs inside.
+    Bundle {
+        /// Build without optimisation, with debug checks.
+        #[arg(long)]
+        debug: bool,
+        /// Use no network: an error names what is missing.
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Bundles and copies the plugins to the user's plugin folders.
+    Install {
+        /// Use no network: an error names what is missing.
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Runs the plugin in a host over a real recording and shows what came out.
+    Demo {
+        /// Use no network: an error names what is missing.
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Runs every check: format, lints, bundles, tests, hosts. The last line counts them.
+    Test {
+        /// Use no network: an error names what is missing.
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Measures speed and latency on this machine.
+    Bench {
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = run::enter_root().and_then(|()| match Arguments::parse().command {
+        Command::Setup => setup::install(),
+        Command::Packs { offline } => run::build(run::Profile::Release).and_then(|()| packs::fetch(run::Profile::Release, offline)),
+        Command::Bundle { debug, offline } => bundle::bundle(if debug { run::Profile::Debug } else { run::Profile::Release }, offline),
+        Command::Install { offline } => install::install(offline),
+        Command::Demo { offline } => demo::demo(offline),
+        Command::Test { offline } => test::test(offline),
+        Command::Bench { json } => demo::bench(json),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("{e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

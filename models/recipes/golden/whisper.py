@@ -74,4 +74,4 @@ n, t, b = np.ogrid[:2, :160, :40]
 mel = (0.02 * (1 + np.sin(0.05 * t + 0.3 * b + n))).astype(np.float32)
 with torch.no_grad():
     raw = torch.relu(linear(lstm(torch.from_numpy(mel))[1][0][-1]))
-    write("ge2e_embedding", (raw / raw.norm(dim=1, keepdim=True)).numpy())
+    write("ge2e_graph", (raw / raw.norm(dim=1, keepdim=True)).numpy())

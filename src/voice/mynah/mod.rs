@@ -19,7 +19,8 @@ use std::path::Path;
 
 use self::analysis::Analysis;
 use self::graph::{Features, Graph};
-use self::synth::{HOP, Synth, WINDOW};
+pub use self::synth::HOP;
+use self::synth::{Synth, WINDOW};
 use super::pitch_shift::PitchShift;
 use super::{Controls, ConvertError, Converter, TargetVoice};
 use crate::clock::{ConverterTiming, Mode};

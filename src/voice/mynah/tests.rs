@@ -176,9 +176,9 @@ fn a_voice_that_is_no_number_is_an_error_and_the_next_one_works() {
 #[test]
 fn another_model_is_named_with_what_it_lacks() {
     runtime();
-    let other = crate::voice::testing::asset("silero_vad.onnx");
+    let other = crate::voice::testing::asset("silero_vad_16k.onnx");
     let said = Mynah::open(&other, Mode::Live, &voice(), &SessionOptions::default()).err().expect("it is no voice").to_string();
-    assert!(said.contains("`mel`") && said.contains("silero_vad.onnx"), "{said}");
+    assert!(said.contains("`mel`") && said.contains("silero_vad_16k.onnx"), "{said}");
 }
 
 /// The pitch of the output is the one asked for.

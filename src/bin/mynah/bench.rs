@@ -1,0 +1,249 @@
+//! `mynah bench`: speed, overhead and latency on this machine, as a table or as JSON.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+
+use mynah::audio::{self, Sound};
+use mynah::clock::{Latency, Mode, Timing, latency};
+use mynah::engine::measure::{HOST_RATE, HopTimes, PortCost, hop_times, port_cost};
+use mynah::engine::{PackSource, Source, offline};
+use mynah::packs::{Kind, Store};
+
+use super::terminal::{Failure, Outcome, bar, say, say_json};
+
+/// What `bench` takes.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    /// Hops that are measured in each mode
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..=100_000), value_name = "N")]
+    hops: u32,
+    /// A recording to caption; without it the first of the pack `recordings`
+    #[arg(long, value_name = "FILE")]
+    recording: Option<PathBuf>,
+}
+
+/// What the engine may add to a bare loop of ONNX Runtime.
+const GOAL_OVER_BARE: f64 = 1.05;
+/// Share of a block of 64 samples that the audio thread may spend.
+const GOAL_PORT_SHARE: f64 = 0.01;
+const PORT_BLOCK: usize = 64;
+const PORT_SECONDS: f64 = 5.0;
+/// The host block of the latency table.
+const LATENCY_BLOCK: usize = 128;
+/// Seconds of the recording that are captioned.
+const CAPTION_SECONDS: usize = 30;
+
+#[derive(Debug, Serialize)]
+struct Report {
+    cpu: String,
+    processors: usize,
+    optimised: bool,
+    modes: Vec<ModeReport>,
+    audio_thread: PortCost,
+    audio_thread_share: f64,
+    captions: Option<CaptionReport>,
+    /// Goals that were missed; each one sentence.
+    missed: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ModeReport {
+    mode: &'static str,
+    hop: HopTimes,
+    /// Share of real time that the voice takes: p50 of a hop over its budget.
+    rtf: f64,
+    latency: LatencyReport,
+}
+
+/// In milliseconds at 48 kHz and blocks of 128 samples; `samples` is what the host is told.
+#[derive(Debug, Serialize)]
+struct LatencyReport {
+    samples: usize,
+    total: f64,
+    hop: f64,
+    look_ahead: f64,
+    resampling: f64,
+    block: f64,
+    slack: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct CaptionReport {
+    seconds: f64,
+    took: f64,
+    rtf: f64,
+    words: usize,
+}
+
+impl From<Latency> for LatencyReport {
+    fn from(l: Latency) -> Self {
+        let ms = |samples: usize| samples as f64 / HOST_RATE as f64 * 1e3;
+        Self {
+            samples: l.total,
+            total: ms(l.total),
+            hop: ms(l.hop),
+            look_ahead: ms(l.look_ahead),
+            resampling: ms(l.resample_in + l.resample_out),
+            block: ms(l.block),
+            slack: ms(l.slack),
+        }
+    }
+}
+
+/// Runs it.
+pub fn run(a: &Arguments) -> Outcome {
+    let source = Arc::new(PackSource::standard());
+    let graph = voice_graph()?;
+    let steps = bar(Mode::ALL.len() as u64 + 2, "measuring {msg} {wide_bar} {pos}/{len}");
+    let mut modes = Vec::new();
+    for mode in Mode::ALL {
+        steps.set_message(mode.name());
+        let hop = hop_times(&*source, mode, a.hops as usize, Some(&graph))?;
+        let timing = Timing { host_rate: HOST_RATE, max_block: LATENCY_BLOCK, converter: source.timing(mode)?, slack: source.slack(mode) };
+        modes.push(ModeReport { mode: mode.name(), hop, rtf: hop.hop.p50 / hop.budget, latency: latency(&timing).into() });
+        steps.inc(1);
+    }
+    steps.set_message("the audio thread");
+    let audio_thread = port_cost(source.clone(), PORT_BLOCK, PORT_SECONDS)?;
+    steps.inc(1);
+    steps.set_message("captions");
+    let captions = captions(a, &*source)?;
+    steps.finish_and_clear();
+    let audio_thread_share = audio_thread.process.p50 / audio_thread.lasts;
+    let missed = missed(&modes, &audio_thread, audio_thread_share, captions.as_ref());
+    let report = Report {
+        cpu: cpu(),
+        processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        optimised: !cfg!(debug_assertions),
+        modes,
+        audio_thread,
+        audio_thread_share,
+        captions,
+        missed,
+    };
+    if a.json { say_json(&report) } else { table(&report) }
+}
+
+fn voice_graph() -> Result<PathBuf, Failure> {
+    let pack = Store::standard().find(Kind::Voice, None)?;
+    let name = pack.manifest().installed().map(|(name, _)| name.to_string()).find(|name| name.ends_with(".onnx"));
+    let name = name.ok_or_else(|| Failure::Other(format!("the pack `{}` holds no graph; choose another voice pack", pack.id())))?;
+    Ok(pack.file(&name)?)
+}
+
+fn captions(a: &Arguments, source: &dyn Source) -> Result<Option<CaptionReport>, Failure> {
+    let Some(path) = a.recording.clone().or_else(recording) else { return Ok(None) };
+    let mut sound = audio::read(&path)?;
+    cut(&mut sound, CAPTION_SECONDS);
+    let mut began = None;
+    let words = offline::caption(&sound, source, &mut |_, _| {
+        began.get_or_insert_with(std::time::Instant::now);
+    })?;
+    // The first step of 0.1 s is heard before the clock runs: loading is not counted.
+    let took = began.map_or(0.0, |b| b.elapsed().as_secs_f64());
+    Ok(Some(CaptionReport { seconds: sound.seconds(), took, rtf: took / sound.seconds(), words: words.len() }))
+}
+
+fn cut(sound: &mut Sound, seconds: usize) {
+    let frames = sound.rate as usize * seconds;
+    sound.channels.iter_mut().for_each(|c| c.truncate(frames));
+}
+
+fn recording() -> Option<PathBuf> {
+    let pack = Store::standard().find(Kind::Recordings, None).ok()?;
+    let name = pack.manifest().installed().map(|(name, _)| name.to_string()).find(|name| name.ends_with(".wav"))?;
+    pack.file(&name).ok()
+}
+
+/// The processor's name where the system tells it.
+fn cpu() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|l| l.strip_prefix("model name")).and_then(|l| l.split_once(':')).map(|(_, n)| n.trim().to_owned());
+    name.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
+}
+
+fn missed(modes: &[ModeReport], port: &PortCost, share: f64, captions: Option<&CaptionReport>) -> Vec<String> {
+    let mut missed = Vec::new();
+    for m in modes {
+        if m.hop.hop.p99 > m.hop.budget {
+            missed.push(format!("{}: p99 of a hop is {:.2} ms, over its {:.0} ms", m.mode, m.hop.hop.p99 * 1e3, m.hop.budget * 1e3));
+        }
+        if let Some(ratio) = m.hop.engine_over_bare.filter(|&r| r > GOAL_OVER_BARE) {
+            missed.push(format!("{}: the engine takes {ratio:.3} of a bare loop, over {GOAL_OVER_BARE}", m.mode));
+        }
+    }
+    if share > GOAL_PORT_SHARE {
+        missed.push(format!("the audio thread spends {:.2} % of a block of {PORT_BLOCK} samples, over 1 %", share * 1e2));
+    }
+    if port.late_hops > 0 {
+        missed.push(format!("{} of {} hops were late in real time", port.late_hops, port.hops));
+    }
+    if let Some(c) = captions.filter(|c| c.rtf > 1.0) {
+        missed.push(format!("captions take {:.2} of real time", c.rtf));
+    }
+    missed
+}
+
+fn table(r: &Report) -> Outcome {
+    say(&format!(
+        "{}, {} processors{}",
+        r.cpu,
+        r.processors,
+        if r.optimised { "" } else { "; NOT an optimised build: the figures don't count" }
+    ))?;
+    say("\nA hop in ms, one thread, cpu")?;
+    say("mode       budget    p50    p95    p99    max    RTF  converter p50  bare p50  engine/bare  hop/bare")?;
+    for m in &r.modes {
+        let (h, ms) = (&m.hop, 1e3);
+        say(&format!(
+            "{:9} {:7.1} {:6.2} {:6.2} {:6.2} {:6.2} {:6.3} {:14.2} {:9.2} {:12.3} {:9.3}",
+            m.mode,
+            h.budget * ms,
+            h.hop.p50 * ms,
+            h.hop.p95 * ms,
+            h.hop.p99 * ms,
+            h.hop.max * ms,
+            m.rtf,
+            h.converter.p50 * ms,
+            h.bare.unwrap_or_default().p50 * ms,
+            h.engine_over_bare.unwrap_or_default(),
+            h.hop_over_bare.unwrap_or_default(),
+        ))?;
+    }
+    say("converter: features, graph and synthesis; bare: ONNX Runtime alone on the same graph, between the same hops;")?;
+    say("engine/bare: 1 + (hop − converter) / bare; hop/bare: the whole hop, features and synthesis included")?;
+    say(&format!("\nLatency in ms at {HOST_RATE} Hz and blocks of {LATENCY_BLOCK} samples"))?;
+    say("mode       samples  total    hop  look-ahead  resampling  block  slack")?;
+    for m in &r.modes {
+        let l = &m.latency;
+        say(&format!(
+            "{:9} {:8} {:6.1} {:6.1} {:11.1} {:11.2} {:6.2} {:6.1}",
+            m.mode, l.samples, l.total, l.hop, l.look_ahead, l.resampling, l.block, l.slack
+        ))?;
+    }
+    let p = &r.audio_thread;
+    say(&format!(
+        "\nThe audio thread, blocks of {} samples in real time: {:.0} ns p50, {:.0} ns p99 a block, {:.2} % of it; {} of {} hops late",
+        p.block,
+        p.process.p50 * 1e9,
+        p.process.p99 * 1e9,
+        r.audio_thread_share * 1e2,
+        p.late_hops,
+        p.hops
+    ))?;
+    match &r.captions {
+        Some(c) => say(&format!("Captions: {:.1} s in {:.1} s, RTF {:.3}, {} words", c.seconds, c.took, c.rtf, c.words))?,
+        None => say("Captions: not measured; give --recording FILE or fetch the pack `recordings`")?,
+    }
+    if r.missed.is_empty() {
+        return say("\nAll goals are met.");
+    }
+    say("\nGoals missed:")?;
+    r.missed.iter().try_for_each(|m| say(&format!("  {m}")))
+}

@@ -1,0 +1,218 @@
+//! `mynah doctor`: what this machine has and lacks, each finding with its remedy.
+
+use clap::Args;
+use cpal::traits::{DeviceTrait, HostTrait};
+use serde::Serialize;
+
+use mynah::clock::Mode;
+use mynah::engine::PackSource;
+use mynah::engine::measure::{HopTimes, hop_times};
+use mynah::packs::{Kind, Pack, Store, catalogue};
+use mynah::runtime::{self, Provider, Session, SessionOptions};
+
+use super::terminal::{Failure, Outcome, say, say_json};
+
+/// What `doctor` takes.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Grade {
+    /// As it should be.
+    Ok,
+    /// Mynah works without it.
+    Note,
+    /// Mynah does not work like this.
+    Bad,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    what: String,
+    grade: Grade,
+    found: String,
+    /// What to do; none where nothing is to be done.
+    remedy: Option<String>,
+}
+
+impl Finding {
+    fn ok(what: &str, found: impl Into<String>) -> Self {
+        Self { what: what.to_owned(), grade: Grade::Ok, found: found.into(), remedy: None }
+    }
+
+    fn amiss(what: &str, grade: Grade, found: impl Into<String>, remedy: &str) -> Self {
+        Self { what: what.to_owned(), grade, found: found.into(), remedy: Some(remedy.to_owned()) }
+    }
+}
+
+/// Without a pack of these kinds something that Mynah is for does not work.
+const NEEDED: [(Kind, &str); 5] = [
+    (Kind::Runtime, "run any model"),
+    (Kind::Voice, "convert"),
+    (Kind::Speaker, "enrol a voice"),
+    (Kind::Vad, "enrol a voice or caption"),
+    (Kind::Captions, "caption"),
+];
+
+/// Hops that the timing is taken from.
+const HOPS: usize = 200;
+
+/// Runs it.
+pub fn run(a: &Arguments) -> Outcome {
+    let store = Store::standard();
+    let mut findings = vec![library(&store)];
+    findings.extend(packs(&store)?);
+    findings.extend(needed(&store));
+    findings.extend(providers(&store));
+    findings.extend(devices());
+    findings.push(processors());
+    findings.extend(timing());
+    if a.json {
+        say_json(&findings)?;
+    } else {
+        let width = findings.iter().map(|f| f.what.chars().count()).max().unwrap_or(0);
+        for f in &findings {
+            let sign = match f.grade {
+                Grade::Ok => "ok  ",
+                Grade::Note => "note",
+                Grade::Bad => "BAD ",
+            };
+            say(&format!("{sign}  {:width$}  {}", f.what, f.found))?;
+            if let Some(remedy) = &f.remedy {
+                say(&format!("      {:width$}  → {remedy}", ""))?;
+            }
+        }
+    }
+    match findings.iter().filter(|f| f.grade == Grade::Bad).count() {
+        0 => Ok(()),
+        n => Err(Failure::Other(format!("{n} findings keep Mynah from working here; each names its remedy above"))),
+    }
+}
+
+fn library(store: &Store) -> Finding {
+    let what = "ONNX Runtime";
+    let remedy = "run `mynah models fetch onnxruntime`";
+    match store.runtime_library() {
+        Err(e) => Finding::amiss(what, Grade::Bad, e.to_string(), remedy),
+        Ok(path) => match runtime::init(&path) {
+            Err(e) => Finding::amiss(what, Grade::Bad, e.to_string(), remedy),
+            Ok(()) => {
+                let version = runtime::version().unwrap_or_else(|| "of unknown version".to_owned());
+                Finding::ok(what, format!("{version}, hash right, {}", path.display()))
+            }
+        },
+    }
+}
+
+fn packs(store: &Store) -> Result<Vec<Finding>, Failure> {
+    let mut findings = Vec::new();
+    let mut here = Vec::new();
+    for pack in store.list() {
+        let id = pack.as_ref().ok().map(|p| p.id().to_owned());
+        let checked = pack.and_then(|p| p.verify().map(|()| p));
+        let what = id.as_ref().map_or_else(|| "a pack".to_owned(), |id| format!("pack {id}"));
+        here.extend(id);
+        findings.push(match checked {
+            Ok(pack) => Finding::ok(&what, format!("{}, whole, {}", pack.kind(), pack.folder().display())),
+            Err(e) => Finding::amiss(&what, Grade::Note, e.to_string(), "fetch it again with `mynah models fetch`, or remove its folder"),
+        });
+    }
+    for manifest in catalogue()?.iter().filter(|m| !here.iter().any(|id| *id == *m.id)) {
+        let remedy = format!("run `mynah models fetch {}`", manifest.id);
+        findings.push(Finding::amiss(&format!("pack {}", manifest.id), Grade::Note, "not here", &remedy));
+    }
+    Ok(findings)
+}
+
+/// What is missing altogether.
+fn needed(store: &Store) -> Vec<Finding> {
+    let lacking = NEEDED.iter().filter_map(|&(kind, purpose)| store.find(kind, None).err().map(|e| (kind, purpose, e)));
+    lacking
+        .map(|(kind, purpose, e)| {
+            let what = format!("kind {kind}");
+            Finding::amiss(&what, Grade::Bad, format!("without it Mynah can't {purpose}: {e}"), "run `mynah models fetch --all`")
+        })
+        .collect()
+}
+
+/// Whether a provider is usable is only known from loading a model on it: the smallest.
+fn providers(store: &Store) -> Vec<Finding> {
+    let model = store.find(Kind::Vad, None).ok().and_then(|pack| first_model(&pack));
+    let mut findings = Vec::new();
+    for provider in Provider::ALL {
+        let what = format!("provider {provider}");
+        if !provider.compiled_in() {
+            findings.push(Finding::amiss(&what, Grade::Note, "not in this library", "use cpu, or a runtime pack that has it"));
+            continue;
+        }
+        let Some(model) = &model else {
+            findings.push(Finding::amiss(&what, Grade::Note, "in the library, not tried", "fetch the pack silero-vad to try it"));
+            continue;
+        };
+        findings.push(match Session::load(model, &SessionOptions { provider, threads: 1 }) {
+            Ok(_) => Finding::ok(&what, "usable"),
+            Err(e) => Finding::amiss(&what, Grade::Note, e.to_string(), "use cpu, or install what the message names"),
+        });
+    }
+    findings
+}
+
+fn first_model(pack: &Pack) -> Option<std::path::PathBuf> {
+    let name = pack.manifest().installed().map(|(name, _)| name.to_string()).find(|name| name.ends_with(".onnx"))?;
+    pack.file(&name).ok()
+}
+
+fn devices() -> Vec<Finding> {
+    let host = cpal::default_host();
+    let system = host.id().name();
+    let name = |d: cpal::Device| d.description().map_or_else(|_| "a device without a name".to_owned(), |d| d.name().to_owned());
+    let remedy = "plug one in or start the sound server; plugins and files need none";
+    [("sound input", host.default_input_device()), ("sound output", host.default_output_device())]
+        .into_iter()
+        .map(|(what, device)| match device {
+            Some(device) => Finding::ok(what, format!("{} ({system})", name(device))),
+            None => Finding::amiss(what, Grade::Note, format!("none ({system})"), remedy),
+        })
+        .collect()
+}
+
+fn processors() -> Finding {
+    match std::thread::available_parallelism().map_or(1, std::num::NonZero::get) {
+        1 => Finding::amiss("processors", Grade::Note, "1", "captions and voice share it: watch the load in the editor"),
+        n => Finding::ok("processors", n.to_string()),
+    }
+}
+
+/// One hop of the voice against its budget.
+fn timing() -> Vec<Finding> {
+    let source = PackSource::standard();
+    let measured = Mode::ALL.map(|mode| (mode, hop_times(&source, mode, HOPS, None)));
+    measured
+        .into_iter()
+        .map(|(mode, times)| {
+            let what = format!("timing {}", mode.name());
+            match times {
+                Err(e) => Finding::amiss(&what, Grade::Note, format!("not measured: {e}"), "see the findings above"),
+                Ok(times) => judge(&what, &times),
+            }
+        })
+        .collect()
+}
+
+fn judge(what: &str, t: &HopTimes) -> Finding {
+    let found = format!("a hop takes {:.2} ms (p50), {:.2} ms (p99) of {:.0} ms", t.hop.p50 * 1e3, t.hop.p99 * 1e3, t.budget * 1e3,);
+    let remedy = "close other programs, or choose a mode or machine with more time a hop";
+    let unoptimised = if cfg!(debug_assertions) { "; this is no optimised build" } else { "" };
+    if t.hop.p99 < t.budget {
+        Finding::ok(what, found)
+    } else {
+        let grade = if t.hop.p50 < t.budget { Grade::Note } else { Grade::Bad };
+        Finding::amiss(what, grade, format!("{found}{unoptimised}"), remedy)
+    }
+}

@@ -1,0 +1,301 @@
+//! `mynah models`: the packs of this machine.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use mynah::packs::fetch::{Progress, Stage, fetch};
+use mynah::packs::{Manifest, Pack, PackError, Store, catalogue, user_folder};
+
+use super::terminal::{Failure, Outcome, bar, say, say_json, writing};
+
+/// What `models` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the packs: those that are here, and those that can be fetched
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell all about a pack
+    Info {
+        /// Its id
+        pack: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check every file of a pack, or of all packs, against its hash
+    Verify {
+        /// Its id; without it all packs that are here
+        pack: Option<String>,
+    },
+    /// Fetch packs that Mynah knows by name
+    Fetch(FetchArguments),
+    /// Take a pack of one's own from a folder with a pack.toml
+    Add {
+        /// The folder
+        folder: PathBuf,
+    },
+}
+
+/// What `fetch` takes.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// The pack's id
+    pack: Option<String>,
+    /// Every pack that Mynah knows
+    #[arg(long)]
+    all: bool,
+}
+
+/// What `fetch` takes.
+#[derive(Debug, Args)]
+pub struct FetchArguments {
+    #[command(flatten)]
+    what: What,
+    /// Touch no network: only say whether what is here suffices
+    #[arg(long)]
+    offline: bool,
+}
+
+/// A pack as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct Shown {
+    id: String,
+    kind: &'static str,
+    family: String,
+    title: String,
+    rate: Option<u32>,
+    hop: Option<usize>,
+    look_ahead: Option<usize>,
+    licence: String,
+    origin: String,
+    /// Where it lies; none for one that can be fetched.
+    folder: Option<PathBuf>,
+    files: Vec<ShownFile>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownFile {
+    name: String,
+    sha256: String,
+}
+
+impl Shown {
+    fn new(m: &Manifest, folder: Option<&Path>) -> Self {
+        Self {
+            id: m.id.to_string(),
+            kind: m.kind.name(),
+            family: m.family.clone(),
+            title: m.title.clone(),
+            rate: m.rate,
+            hop: m.hop,
+            look_ahead: m.look_ahead,
+            licence: m.licence.clone(),
+            origin: m.origin.clone(),
+            folder: folder.map(Path::to_owned),
+            files: m.installed().map(|(name, sha256)| ShownFile { name: name.to_string(), sha256: sha256.to_string() }).collect(),
+        }
+    }
+}
+
+/// Runs it.
+pub fn run(command: &Command) -> Outcome {
+    let store = Store::standard();
+    match command {
+        Command::List { json } => list(&store, *json),
+        Command::Info { pack, json } => info(&store, pack, *json),
+        Command::Verify { pack } => verify(&store, pack.as_deref()),
+        Command::Fetch(a) => fetch_wanted(a),
+        Command::Add { folder } => add(folder),
+    }
+}
+
+/// Packs that are here, those that can't be read as errors, and those of the catalogue that are not here.
+fn known(store: &Store) -> Result<(Vec<Pack>, Vec<PackError>, Vec<Manifest>), Failure> {
+    let (mut here, mut broken) = (Vec::new(), Vec::new());
+    for pack in store.list() {
+        match pack {
+            Ok(pack) => here.push(pack),
+            Err(e) => broken.push(e),
+        }
+    }
+    let elsewhere = catalogue()?.into_iter().filter(|m| here.iter().all(|p| p.id() != &*m.id)).collect();
+    Ok((here, broken, elsewhere))
+}
+
+fn list(store: &Store, json: bool) -> Outcome {
+    let (here, broken, elsewhere) = known(store)?;
+    broken.iter().for_each(|e| eprintln!("mynah: {e}"));
+    let shown: Vec<_> =
+        here.iter().map(|p| Shown::new(p.manifest(), Some(p.folder()))).chain(elsewhere.iter().map(|m| Shown::new(m, None))).collect();
+    if json {
+        return say_json(&shown);
+    }
+    let width = shown.iter().map(|s| s.id.len()).max().unwrap_or(0);
+    for s in &shown {
+        let place = s.folder.as_ref().map_or_else(|| "not here; fetch it".to_owned(), |f| f.display().to_string());
+        say(&format!("{:width$}  {:10}  {}  ({place})", s.id, s.kind, s.title))?;
+    }
+    Ok(())
+}
+
+fn info(store: &Store, id: &str, json: bool) -> Outcome {
+    let (here, _, elsewhere) = known(store)?;
+    let shown = match (here.iter().find(|p| p.id() == id), elsewhere.iter().find(|m| &*m.id == id)) {
+        (Some(pack), _) => Shown::new(pack.manifest(), Some(pack.folder())),
+        (None, Some(manifest)) => Shown::new(manifest, None),
+        (None, None) => return Err(unknown(id)),
+    };
+    if json {
+        return say_json(&shown);
+    }
+    let or_none = |n: Option<String>| n.unwrap_or_else(|| "none".to_owned());
+    say(&format!("{}: {}", shown.id, shown.title))?;
+    say(&format!("kind {}, family {}", shown.kind, shown.family))?;
+    say(&format!(
+        "rate {}, hop {}, look-ahead {}",
+        or_none(shown.rate.map(|r| format!("{r} Hz"))),
+        or_none(shown.hop.map(|h| h.to_string())),
+        or_none(shown.look_ahead.map(|l| l.to_string())),
+    ))?;
+    say(&format!("licence {}; {}", shown.licence, shown.origin))?;
+    say(&shown.folder.as_ref().map_or_else(|| format!("not here: mynah models fetch {id}"), |f| format!("in {}", f.display())))?;
+    for file in &shown.files {
+        say(&format!("{}  {}", file.sha256, file.name))?;
+    }
+    Ok(())
+}
+
+fn unknown(id: &str) -> Failure {
+    Failure::Other(format!("there is no pack `{id}`; see `mynah models list`"))
+}
+
+fn verify(store: &Store, id: Option<&str>) -> Outcome {
+    let (mut bad, mut seen) = (0, 0);
+    for pack in store.list() {
+        let checked = match pack {
+            Ok(pack) if id.is_some_and(|id| id != pack.id()) => continue,
+            Ok(pack) => pack.verify().map(|()| pack),
+            // It can't be told which pack that is: told when all are asked for.
+            Err(_) if id.is_some() => continue,
+            Err(e) => Err(e),
+        };
+        seen += 1;
+        match checked {
+            Ok(pack) => say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()))?,
+            Err(e) => {
+                bad += 1;
+                eprintln!("mynah: {e}");
+            }
+        }
+    }
+    match (bad, seen, id) {
+        (0, 0, Some(id)) => Err(Failure::Other(format!("the pack `{id}` is not here; run `mynah models fetch {id}`"))),
+        (0, 0, None) => Err(Failure::Other("no pack is here; run `mynah models fetch --all`".to_owned())),
+        (0, _, _) => Ok(()),
+        (bad, seen, _) => Err(Failure::Other(format!("{bad} of {seen} packs are not whole; fetch them again with `mynah models fetch`"))),
+    }
+}
+
+fn packs_folder() -> Result<PathBuf, Failure> {
+    let home = user_folder()
+        .ok_or_else(|| Failure::Other("this machine tells no home; set MYNAH_HOME to a folder for packs and voices".to_owned()))?;
+    Ok(home.join("packs"))
+}
+
+fn fetch_wanted(a: &FetchArguments) -> Outcome {
+    let mut wanted = catalogue()?;
+    if let Some(id) = &a.what.pack {
+        wanted.retain(|m| &*m.id == id.as_str());
+        if wanted.is_empty() {
+            return Err(unknown(id));
+        }
+    }
+    let into = packs_folder()?;
+    let mut failed = Vec::new();
+    for manifest in &wanted {
+        // One that came with the program needs no second copy; one of an older version is replaced.
+        let here = Store::standard().find(manifest.kind, Some(&manifest.id));
+        if let Some(pack) = here.ok().filter(|pack| pack.manifest().same_files(manifest)) {
+            say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()))?;
+            continue;
+        }
+        match fetch_one(manifest, &into, a.offline) {
+            Ok(pack) => say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()))?,
+            // The others are still worth fetching.
+            Err(Failure::Other(why)) if a.what.all => failed.push(why),
+            Err(e) => return Err(e),
+        }
+    }
+    match failed.len() {
+        0 => Ok(()),
+        1 => Err(Failure::Other(failed.swap_remove(0))),
+        n => {
+            failed.iter().for_each(|why| eprintln!("mynah: {why}"));
+            Err(Failure::Other(format!("{n} packs could not be fetched; the lines above say why and what to do")))
+        }
+    }
+}
+
+fn fetch_one(manifest: &Manifest, into: &Path, offline: bool) -> Result<Pack, Failure> {
+    let bar = bar(0, "{msg} {wide_bar} {bytes}/{total_bytes}");
+    // Ctrl-C ends pip, and with it the fetching, which then takes its own folder away.
+    let _whole = writing();
+    let pack = fetch(manifest, into, offline, &mut |p: &Progress| {
+        let doing = match p.stage {
+            Stage::Download => "getting",
+            Stage::Unpack => "checking",
+            Stage::Build => "building",
+            Stage::Done => "done with",
+        };
+        bar.set_message(format!("{doing} {}", p.what));
+        bar.set_length(p.total);
+        bar.set_position(p.done);
+    })?;
+    bar.finish_and_clear();
+    Ok(pack)
+}
+
+fn add(folder: &Path) -> Outcome {
+    let into = packs_folder()?;
+    let manifest = Manifest::load(folder)?;
+    let pack = match Pack::load(folder)?.verify() {
+        Ok(()) => copy(folder, &manifest, &into)?,
+        // Files that are missing may be fetched or built; what can't be is told.
+        Err(PackError::Missing { .. }) => fetch_one(&manifest, &into, false)?,
+        Err(e) => return Err(e.into()),
+    };
+    say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()))
+}
+
+/// Copies a whole pack into the folder of packs: as a whole or not at all.
+fn copy(folder: &Path, manifest: &Manifest, into: &Path) -> Result<Pack, Failure> {
+    let _whole = writing();
+    let home = into.join(&*manifest.id);
+    let cant = |e: std::io::Error| {
+        Failure::Other(format!("`{}` can't be written: {e}; check its folder and the room on its disk", home.display()))
+    };
+    let same = |a: &Path, b: &Path| a.canonicalize().ok().is_some_and(|a| b.canonicalize().ok() == Some(a));
+    if same(folder, &home) {
+        return Ok(Pack::load(&home)?);
+    }
+    std::fs::create_dir_all(into).map_err(cant)?;
+    let work = tempfile::Builder::new().prefix(&format!(".{}-", &*manifest.id)).tempdir_in(into).map_err(cant)?;
+    let new = work.path().join("new");
+    for name in manifest.installed().map(|(name, _)| &**name).chain(["pack.toml"]) {
+        let target = new.join(name);
+        target.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(cant)?;
+        std::fs::copy(folder.join(name), target).map_err(cant)?;
+    }
+    Pack::load(&new)?.verify()?;
+    if home.exists() {
+        std::fs::rename(&home, work.path().join("old")).map_err(cant)?;
+    }
+    std::fs::rename(&new, &home).map_err(cant)?;
+    Ok(Pack::load(&home)?)
+}

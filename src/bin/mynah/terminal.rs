@@ -1,0 +1,79 @@
+//! What all subcommands share toward the person: failures, printing, progress bars, Ctrl-C. Knows no engine.
+
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Why a subcommand ended early: one sentence that says what to do.
+#[derive(Debug)]
+pub enum Failure {
+    /// The person asked for something that makes no sense: exit status 2.
+    Usage(String),
+    /// All else: exit status 1.
+    Other(String),
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(e: E) -> Self {
+        Failure::Other(one_sentence(&e.to_string()))
+    }
+}
+
+/// Messages of other programs may run over several lines; a person reads one.
+fn one_sentence(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What a subcommand comes to.
+pub type Outcome = Result<(), Failure>;
+
+/// Held while files are put in place: Ctrl-C waits for it, so that nothing half-made stays.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// From now on Ctrl-C ends the program at once, or as soon as the file that is being written is whole. Exit status 1.
+pub fn watch_interrupts() -> Result<(), ctrlc::Error> {
+    ctrlc::set_handler(|| {
+        let _whole = writing();
+        eprintln!("mynah: stopped");
+        std::process::exit(1);
+    })
+}
+
+/// Keeps Ctrl-C waiting until the guard is dropped.
+pub fn writing() -> MutexGuard<'static, ()> {
+    WRITING.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// Prints a line to stdout. A reader that has gone (`| head`) ends the program quietly, as other programs do.
+pub fn say(line: &str) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(e) => Err(Failure::Other(format!("the result could not be printed: {e}; check where stdout leads"))),
+    }
+}
+
+/// Prints a value as JSON.
+pub fn say_json(value: &impl serde::Serialize) -> Outcome {
+    say(&serde_json::to_string_pretty(value)?)
+}
+
+/// A bar over so many steps, on stderr; invisible unless that is a terminal.
+pub fn bar(length: u64, template: &str) -> ProgressBar {
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(length) } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// A bar over seconds of sound, in hundredths.
+pub fn sound_bar(what: &str, seconds: f64) -> ProgressBar {
+    let bar = bar((seconds * 100.0) as u64, "{msg} {wide_bar} {percent}% {eta}");
+    bar.set_message(what.to_owned());
+    bar
+}

@@ -1,0 +1,338 @@
+//! Makes a recogniser that reads whole buffers caption a stream: voice activity in front, agreement behind, bounded in memory and in lag.
+//!
+//! Every decision falls on frames of the voice activity model, cut on sample positions: how the sound is portioned changes nothing.
+//! Knows nothing of threads; the worker says how far behind it is.
+
+mod policy;
+mod said;
+#[cfg(test)]
+mod tests;
+
+pub use policy::Policy;
+
+use said::Said;
+use serde::{Deserialize, Serialize};
+
+use super::agreement::Agreement;
+use super::{RecognizeError, Recognizer, Word};
+use crate::vad::{Detector, FRAME, GO_ON, RATE, START, Vad};
+
+/// What the stream tells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event {
+    /// What is said but may still change; it replaces the former partial, and may be empty.
+    Partial(Vec<Word>),
+    /// Words that never change, in order, after those of the former final on the same pass of the timeline.
+    Final(Vec<Word>),
+}
+
+/// Fewer frames of speech than this are a click: the recogniser isn't asked.
+const MIN_SPEECH_FRAMES: usize = 3;
+/// Samples of quiet behind a last word that make its hypothesis a good one.
+const QUIET_BEHIND: u64 = RATE as u64 / 5;
+/// A timeline that steps less than this goes on.
+const SAME_PLACE: f64 = 0.05;
+/// A word must have speech within so many seconds of it, or it is invented.
+const GUARD_SECONDS: f64 = 0.25;
+/// What counts as speech there: far less than it takes to start, since soft words are words.
+const GUARD_PROBABILITY: f32 = 0.15;
+/// Words that end in the last so many seconds of a buffer are not trusted when there is no second hypothesis.
+const UNSURE: f64 = 1.0;
+
+/// The streaming policy around a recogniser. One thread; a call takes as long as the recogniser does.
+pub struct Streamer {
+    recognizer: Box<dyn Recognizer>,
+    detector: Box<dyn Detector>,
+    policy: Policy,
+    agreement: Agreement,
+    backlog: f64,
+    /// The samples of a frame that isn't full.
+    frame: Vec<f32>,
+    /// The position of the first sample of `frame`, in samples since the start.
+    position: u64,
+    /// The timeline: this position lies at this second.
+    base: (u64, f64),
+    jump: Option<f64>,
+    /// Whole frames: while nobody speaks the last ones, else all since speech began or the last trim.
+    buffer: Vec<f32>,
+    /// The probability of each frame in `buffer`.
+    probabilities: Vec<f32>,
+    speaking: bool,
+    speech_frames: usize,
+    /// Where the last frame of speech ends.
+    last_speech: u64,
+    /// Where the buffer ended when the recogniser last ran.
+    heard_until: u64,
+    said: Said,
+    partial: Vec<Word>,
+}
+
+enum Trust {
+    /// Two hypotheses must agree.
+    Agreement,
+    /// One is enough for the words that end by this time.
+    Until(f64),
+}
+
+impl std::fmt::Debug for Streamer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streamer").field("position", &self.position).field("speaking", &self.speaking).finish_non_exhaustive()
+    }
+}
+
+impl Streamer {
+    /// With the voice activity model and the standard policy.
+    pub fn new(recognizer: Box<dyn Recognizer>, vad: Vad) -> Streamer {
+        Self::with(recognizer, Box::new(vad), Policy::default())
+    }
+
+    /// With any detector of speech and any policy.
+    pub fn with(recognizer: Box<dyn Recognizer>, detector: Box<dyn Detector>, policy: Policy) -> Streamer {
+        Streamer {
+            recognizer,
+            detector,
+            policy: policy.bounded(),
+            agreement: Agreement::default(),
+            backlog: 0.0,
+            frame: Vec::with_capacity(FRAME),
+            position: 0,
+            base: (0, 0.0),
+            jump: None,
+            buffer: Vec::new(),
+            probabilities: Vec::new(),
+            speaking: false,
+            speech_frames: 0,
+            last_speech: 0,
+            heard_until: 0,
+            said: Said::default(),
+            partial: Vec::new(),
+        }
+    }
+
+    /// Says where on the timeline the next pushed sample lies. A jump makes all that was said before final, with the next call.
+    pub fn at(&mut self, seconds: f64) {
+        let here = self.seconds(self.position + self.frame.len() as u64);
+        self.jump = ((seconds - here).abs() > SAME_PLACE && seconds.is_finite()).then_some(seconds);
+    }
+
+    /// Says how many seconds of sound wait behind what is pushed next. The further behind, the more sound each run of the recogniser
+    /// takes; far behind, one hypothesis is enough. So each second of sound costs less and the lag stays bounded.
+    pub fn set_backlog(&mut self, seconds: f64) {
+        self.backlog = if seconds.is_finite() { seconds.max(0.0) } else { 0.0 };
+    }
+
+    /// Seconds of sound that are kept.
+    pub fn buffered_seconds(&self) -> f64 {
+        (self.buffer.len() + self.frame.len()) as f64 / RATE as f64
+    }
+
+    /// Takes the next samples, 16 kHz mono ±1, and appends what they bring about.
+    ///
+    /// On an error all samples are still taken and the stream goes on; the first error is given.
+    pub fn push(&mut self, samples_16k: &[f32], events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        let mut outcome = Ok(());
+        if let Some(seconds) = self.jump.take() {
+            outcome = outcome.and(self.flush(events));
+            self.base = (self.position, seconds);
+        }
+        let mut rest = samples_16k;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(FRAME - self.frame.len()));
+            self.frame.extend(now.iter().map(|x| if x.is_finite() { *x } else { 0.0 }));
+            rest = later;
+            if self.frame.len() == FRAME {
+                outcome = outcome.and(self.take_frame(events));
+            }
+        }
+        outcome
+    }
+
+    /// The stream ends: everything said becomes final. What is pushed later starts anew, at the same place of the timeline.
+    pub fn end(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        self.flush(events)
+    }
+
+    fn seconds(&self, position: u64) -> f64 {
+        self.base.1 + (position - self.base.0) as f64 / RATE as f64
+    }
+
+    /// The position of the first sample of the buffer.
+    fn buffer_position(&self) -> u64 {
+        self.position - self.buffer.len() as u64
+    }
+
+    /// Whether there is speech whose end the recogniser hasn't heard together with the quiet behind it.
+    fn unheard(&self) -> bool {
+        self.speech_frames >= MIN_SPEECH_FRAMES && self.last_speech + QUIET_BEHIND > self.heard_until
+    }
+
+    /// Moves a full frame into the buffer and decides.
+    fn take_frame(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        let heard = self.detector.probability(&self.frame).map_err(|e| RecognizeError::Run(e.to_string()));
+        let p = *heard.as_ref().unwrap_or(&0.0);
+        self.buffer.append(&mut self.frame);
+        self.probabilities.push(p);
+        self.position += FRAME as u64;
+        let decided = self.decide(p, events);
+        heard.map(|_| ()).and(decided)
+    }
+
+    fn decide(&mut self, p: f32, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        if !self.speaking {
+            if p < START {
+                let keep = (self.policy.pre_roll * RATE as f64) as usize / FRAME + 1;
+                self.keep_last(keep);
+                return Ok(());
+            }
+            self.speaking = true;
+            self.speech_frames = 0;
+            self.heard_until = self.position - FRAME as u64;
+        }
+        if p >= GO_ON {
+            self.last_speech = self.position;
+            self.speech_frames += 1;
+        }
+        let silence = (self.position - self.last_speech) as f64 / RATE as f64;
+        if silence >= self.policy.endpoint {
+            return self.close(events);
+        }
+        if self.buffer.len() as f64 >= self.policy.cap * RATE as f64 {
+            let outcome = self.run(Trust::Until(self.seconds(self.position) - UNSURE), events);
+            self.cut_hard();
+            return outcome;
+        }
+        let due = (self.position - self.heard_until) as f64 >= self.policy.step(self.backlog) * RATE as f64;
+        let settled = silence >= self.policy.settle && self.backlog < self.policy.step;
+        if self.unheard() && (due || settled) {
+            if self.policy.urgent(self.backlog) {
+                self.run(Trust::Until(self.seconds(self.position) - UNSURE), events)?;
+                self.cut_hard();
+                return Ok(());
+            }
+            self.run(Trust::Agreement, events)?;
+            if self.buffer.len() as f64 > self.policy.trim * RATE as f64 {
+                self.trim();
+            }
+        }
+        Ok(())
+    }
+
+    /// Speech ended: what was said becomes final, and the last frames wait for the next speech.
+    fn close(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        let mut outcome = Ok(());
+        if self.unheard() {
+            outcome = self.run(Trust::Until(f64::INFINITY), events);
+        }
+        // Where the last run already heard the end of the speech, or failed, what it said stands.
+        let rest = self.agreement.finish();
+        self.tell(rest, events);
+        self.agreement.next_segment();
+        self.said.scroll(f64::INFINITY);
+        self.speaking = false;
+        self.keep_last((self.policy.pre_roll * RATE as f64) as usize / FRAME + 1);
+        outcome
+    }
+
+    fn flush(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        let mut outcome = Ok(());
+        let length = self.frame.len();
+        let padding = if length > 0 { FRAME - length } else { 0 };
+        if length > 0 {
+            self.frame.resize(FRAME, 0.0);
+            outcome = self.take_frame(events);
+        }
+        if self.speaking {
+            outcome = outcome.and(self.close(events));
+        }
+        // Padding is no time that passed.
+        self.position -= padding as u64;
+        self.keep_last(0);
+        self.detector.reset();
+        self.agreement.reset();
+        self.said.forget_text();
+        self.base = (self.position, self.seconds(self.position));
+        outcome
+    }
+
+    /// Runs the recogniser over the buffer.
+    fn run(&mut self, trust: Trust, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        self.heard_until = self.position;
+        let heard = match self.recognizer.transcribe(&self.buffer, self.said.text()) {
+            Ok(words) => words,
+            Err(e) => {
+                // Text that led to a failure leads to the next one.
+                self.said.forget_text();
+                return Err(e);
+            }
+        };
+        let origin = self.seconds(self.buffer_position());
+        let length = self.buffer.len() as f64 / RATE as f64;
+        let hypothesis = heard
+            .into_iter()
+            .filter(|w| self.was_spoken(w))
+            .map(|w| Word { start: origin + w.start.max(0.0), end: origin + w.end.clamp(0.0, length), ..w })
+            .collect();
+        let words = match trust {
+            Trust::Agreement => self.agreement.agree(hypothesis),
+            Trust::Until(end) => self.agreement.agree_until(hypothesis, end),
+        };
+        self.tell(words, events);
+        Ok(())
+    }
+
+    /// Whether there was speech where the recogniser claims a word; times are in seconds of the buffer.
+    fn was_spoken(&self, word: &Word) -> bool {
+        let frame = |seconds: f64| (seconds * RATE as f64 / FRAME as f64).max(0.0) as usize;
+        if word.text.trim().is_empty() || !word.start.is_finite() || !word.end.is_finite() || word.end < word.start {
+            return false;
+        }
+        let from = frame(word.start - GUARD_SECONDS).min(self.probabilities.len());
+        let to = (frame(word.end + GUARD_SECONDS) + 1).min(self.probabilities.len());
+        from < to && frame(word.start) < self.probabilities.len() && self.probabilities[from..to].iter().any(|&p| p >= GUARD_PROBABILITY)
+    }
+
+    /// Appends a final where there are words, and a partial where it changed.
+    fn tell(&mut self, words: Vec<Word>, events: &mut Vec<Event>) {
+        if !words.is_empty() {
+            self.said.add(&words);
+            events.push(Event::Final(words));
+        }
+        if self.partial != self.agreement.pending() {
+            self.partial = self.agreement.pending().to_vec();
+            events.push(Event::Partial(self.partial.clone()));
+        }
+    }
+
+    /// Cuts the buffer behind the last sentence that is final, or else behind the last final word.
+    fn trim(&mut self) {
+        let third = self.seconds(self.buffer_position()) + self.buffer.len() as f64 / RATE as f64 / 3.0;
+        let sentence = |w: &&Word| w.end > third && w.text.ends_with(['.', '?', '!', '…']);
+        if let Some(word) = self.said.in_buffer().iter().rev().find(sentence).or(self.said.in_buffer().last()) {
+            let end = word.end;
+            self.cut(end);
+        }
+    }
+
+    /// The buffer may grow no further: cuts it before the first word that isn't final.
+    fn cut_hard(&mut self) {
+        let end = self.seconds(self.position);
+        let last = self.said.in_buffer().last().map_or(f64::NEG_INFINITY, |w| w.end);
+        let cut = self.agreement.pending().first().map_or(end - UNSURE, |w| w.start - GUARD_SECONDS).max(last);
+        // A word that is not final and longer than the buffer can hold is no word.
+        self.cut(cut.max(end - self.policy.trim));
+    }
+
+    fn cut(&mut self, seconds: f64) {
+        let samples = ((seconds - self.seconds(self.buffer_position())) * RATE as f64).max(0.0) as usize;
+        let frames = self.probabilities.len() - (samples / FRAME).min(self.probabilities.len());
+        self.keep_last(frames);
+        self.said.scroll(seconds);
+    }
+
+    fn keep_last(&mut self, frames: usize) {
+        let drop = self.probabilities.len().saturating_sub(frames);
+        self.probabilities.drain(..drop);
+        self.buffer.drain(..drop * FRAME);
+    }
+}

@@ -1,0 +1,323 @@
+//! Tests of the streaming policy with a recogniser that knows what is said when: each sample carries its own position.
+
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+
+use super::said::PROMPT_CHARACTERS;
+use super::*;
+use crate::runtime::RuntimeError;
+
+/// Positions up to this are exact in a sample.
+const SCALE: f32 = (1 << 24) as f32;
+
+/// Samples that tell where they are.
+fn sound(seconds: f64) -> Vec<f32> {
+    (0..(seconds * RATE as f64) as usize).map(|i| i as f32 / SCALE).collect()
+}
+
+fn place(sample: f32) -> f64 {
+    (sample * SCALE) as f64 / RATE as f64
+}
+
+#[derive(Clone, Default)]
+struct Script(Arc<Vec<Word>>);
+
+impl Script {
+    fn new(words: Vec<(String, f64, f64)>) -> Self {
+        Self(Arc::new(words.into_iter().map(|(text, start, end)| Word { text, start, end, confidence: 1.0 }).collect()))
+    }
+
+    /// Words of 0.3 s, one each 0.4 s, from a second on; `w0 w1 …`.
+    fn talk(start: f64, count: usize) -> Vec<(String, f64, f64)> {
+        (0..count).map(|i| (format!("w{i}"), start + i as f64 * 0.4, start + i as f64 * 0.4 + 0.3)).collect()
+    }
+}
+
+struct Ear(Script);
+
+impl Detector for Ear {
+    fn reset(&mut self) {}
+
+    fn probability(&mut self, frame: &[f32]) -> Result<f32, RuntimeError> {
+        let (from, to) = (place(frame[0]), place(frame[0]) + FRAME as f64 / RATE as f64);
+        // Like the real one it hears the first frame of a word late, and small pauses not at all.
+        let speech = self.0.0.iter().any(|w| from > w.start && to < w.end + 0.15);
+        Ok(if speech { 0.95 } else { 0.02 })
+    }
+}
+
+#[derive(Default)]
+struct Log {
+    seconds: Vec<f64>,
+    prompts: Vec<String>,
+    fail: bool,
+}
+
+struct Listener {
+    script: Script,
+    log: Arc<Mutex<Log>>,
+    invents: bool,
+}
+
+impl Recognizer for Listener {
+    fn transcribe(&mut self, samples: &[f32], prompt: &str) -> Result<Vec<Word>, RecognizeError> {
+        let mut log = self.log.lock().expect("no panic before");
+        log.seconds.push(samples.len() as f64 / RATE as f64);
+        log.prompts.push(prompt.to_owned());
+        if log.fail {
+            return Err(RecognizeError::Run("told to".to_owned()));
+        }
+        let (from, to) = (place(samples[0]), place(samples[0]) + samples.len() as f64 / RATE as f64);
+        let inside = self.script.0.iter().filter(|w| w.start >= from - 0.02 && w.start < to - 0.05);
+        let mut words: Vec<Word> = inside
+            .map(|w| match w.end <= to {
+                true => Word { start: w.start - from, end: w.end - from, ..w.clone() },
+                false => Word { text: "half".to_owned(), start: w.start - from, end: to - from, confidence: 0.3 },
+            })
+            .collect();
+        if self.invents {
+            words.push(Word { text: "subscribe".to_owned(), start: to - from - 0.05, end: to - from + 4.0, confidence: 0.9 });
+        }
+        Ok(words)
+    }
+}
+
+fn streamer(script: &Script, policy: Policy) -> (Streamer, Arc<Mutex<Log>>) {
+    let log = Arc::new(Mutex::new(Log::default()));
+    let listener = Listener { script: script.clone(), log: log.clone(), invents: false };
+    (Streamer::with(Box::new(listener), Box::new(Ear(script.clone())), policy), log)
+}
+
+fn finals(events: &[Event]) -> Vec<Word> {
+    events
+        .iter()
+        .flat_map(|e| match e {
+            Event::Final(words) => words.clone(),
+            Event::Partial(_) => Vec::new(),
+        })
+        .collect()
+}
+
+fn assert_said(events: &[Event], script: &Script) {
+    let said = finals(events);
+    let texts = |words: &[Word]| words.iter().map(|w| w.text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(&said), texts(&script.0));
+    for (a, b) in said.iter().zip(script.0.iter()) {
+        assert!((a.start - b.start).abs() < 1e-3 && (a.end - b.end).abs() < 1e-3, "{a:?} {b:?}");
+    }
+}
+
+#[test]
+fn a_talk_with_pauses_becomes_final_once_and_in_order() {
+    let mut words = Script::talk(1.0, 20);
+    words.extend(Script::talk(12.0, 3));
+    words.extend(Script::talk(15.0, 30));
+    let script = Script::new(words);
+    let (mut s, log) = streamer(&script, Policy::default());
+    let mut events = Vec::new();
+    s.push(&sound(30.0), &mut events).expect("it runs");
+    assert_said(&events, &script);
+    assert!(matches!(events.last(), Some(Event::Partial(p)) if p.is_empty()) || matches!(events.last(), Some(Event::Final(_))));
+    let before = log.lock().expect("log").seconds.len();
+    s.end(&mut events).expect("it runs");
+    assert_said(&events, &script);
+    assert_eq!(log.lock().expect("log").seconds.len(), before, "nothing new, nothing run");
+}
+
+#[test]
+fn the_end_makes_all_final_even_in_the_middle_of_speech() {
+    let script = Script::new(Script::talk(0.5, 10));
+    let (mut s, _) = streamer(&script, Policy::default());
+    let mut events = Vec::new();
+    s.push(&sound(4.5), &mut events).expect("it runs");
+    s.end(&mut events).expect("it runs");
+    assert_said(&events, &script);
+}
+
+#[test]
+fn partial_words_come_within_two_steps_and_finals_follow() {
+    let script = Script::new(Script::talk(1.0, 40));
+    let (mut s, _) = streamer(&script, Policy::default());
+    let all = sound(16.0);
+    let (mut events, mut first_partial, mut worst) = (Vec::new(), None, 0.0f64);
+    for (i, chunk) in all.chunks(1600).enumerate() {
+        s.push(chunk, &mut events).expect("it runs");
+        let now = (i + 1) as f64 * 0.1;
+        if first_partial.is_none() && !events.is_empty() {
+            first_partial = Some(now);
+        }
+        if now > 3.5 {
+            worst = worst.max(now - finals(&events).last().map_or(0.0, |w| w.end));
+        }
+    }
+    let first = first_partial.expect("a partial comes");
+    assert!(first < 2.3, "{first}");
+    // Two hypotheses, one second apart, and the word that was cut.
+    assert!(worst < 3.0, "{worst}");
+}
+
+#[test]
+fn ten_minutes_without_a_pause_stay_bounded() {
+    let script = Script::new(Script::talk(1.0, 1490));
+    let (mut s, log) = streamer(&script, Policy::default());
+    let all = sound(600.0);
+    let (mut events, mut kept) = (Vec::new(), 0.0f64);
+    for chunk in all.chunks(8000) {
+        s.push(chunk, &mut events).expect("it runs");
+        kept = kept.max(s.buffered_seconds());
+    }
+    s.end(&mut events).expect("it runs");
+    assert_said(&events, &script);
+    let log = log.lock().expect("log");
+    let longest = log.seconds.iter().copied().fold(0.0, f64::max);
+    assert!(longest <= 17.0 && kept <= 17.0, "{longest} {kept}");
+    assert!(log.prompts.iter().all(|p| p.chars().count() <= PROMPT_CHARACTERS));
+    assert!(log.prompts.last().expect("a prompt").starts_with('w'), "whole words");
+    assert!(s.said.in_buffer().len() < 60 && s.buffer.capacity() < 40 * RATE as usize);
+}
+
+#[test]
+fn a_model_that_never_agrees_is_still_bounded_and_heard() {
+    struct Fickle(usize, Arc<Mutex<f64>>);
+    impl Recognizer for Fickle {
+        fn transcribe(&mut self, samples: &[f32], _: &str) -> Result<Vec<Word>, RecognizeError> {
+            self.0 += 1;
+            let length = samples.len() as f64 / RATE as f64;
+            let mut longest = self.1.lock().expect("no panic before");
+            *longest = longest.max(length);
+            let n = length as usize;
+            Ok((0..n).map(|i| Word { text: format!("x{}", self.0), start: i as f64, end: i as f64 + 0.9, confidence: 0.1 }).collect())
+        }
+    }
+    let script = Script::new(Script::talk(0.1, 490));
+    let longest = Arc::new(Mutex::new(0.0));
+    let mut s = Streamer::with(Box::new(Fickle(0, longest.clone())), Box::new(Ear(script)), Policy::default());
+    let mut events = Vec::new();
+    s.push(&sound(200.0), &mut events).expect("it runs");
+    s.end(&mut events).expect("it runs");
+    assert!(*longest.lock().expect("log") < 26.0);
+    let said = finals(&events);
+    assert!(said.len() > 150, "{}", said.len());
+    for pair in said.windows(2) {
+        assert!(pair[0].end <= pair[1].start);
+    }
+}
+
+#[test]
+fn words_claimed_in_silence_are_dropped() {
+    let script = Script::new(Script::talk(1.0, 5));
+    let listener = Listener { script: script.clone(), log: Arc::default(), invents: true };
+    // The settling run hears the silence, in which the listener invents a word.
+    let policy = Policy { step: 5.0, settle: 0.6, endpoint: 0.7, ..Policy::default() };
+    let mut s = Streamer::with(Box::new(listener), Box::new(Ear(script.clone())), policy);
+    let mut events = Vec::new();
+    s.push(&sound(6.0), &mut events).expect("it runs");
+    assert_said(&events, &script);
+}
+
+#[test]
+fn clicks_never_reach_the_recogniser() {
+    let script = Script::new(vec![("click".to_owned(), 1.0, 0.95)]);
+    let (mut s, log) = streamer(&script, Policy::default());
+    let mut events = Vec::new();
+    s.push(&sound(5.0), &mut events).expect("it runs");
+    s.end(&mut events).expect("it runs");
+    assert!(events.is_empty() && log.lock().expect("log").seconds.is_empty());
+}
+
+#[test]
+fn a_jump_of_the_timeline_ends_what_was_before() {
+    let script = Script::new(Script::talk(0.5, 25));
+    let (mut s, log) = streamer(&script, Policy::default());
+    let mut events = Vec::new();
+    let all = sound(12.0);
+    let (first, second) = all.split_at(4 * RATE as usize);
+    s.at(100.0);
+    s.push(first, &mut events).expect("it runs");
+    s.at(104.0);
+    assert_eq!(s.jump, None, "the timeline goes on");
+    s.at(50.0);
+    let cut = events.len();
+    s.push(second, &mut events).expect("it runs");
+    s.end(&mut events).expect("it runs");
+    let said = finals(&events);
+    let before: Vec<_> = said.iter().filter(|w| w.start >= 100.0).collect();
+    let after: Vec<_> = said.iter().filter(|w| w.start < 100.0).collect();
+    assert!(before.iter().all(|w| w.end <= 104.05), "{before:?}");
+    assert!(after.iter().all(|w| (49.9..58.0).contains(&w.start)), "{after:?}");
+    assert!((24..=26).contains(&said.len()), "{}", said.len());
+    assert!(matches!(&events[cut], Event::Final(w) if w[0].start >= 100.0), "what was said before comes first");
+    assert!((before[0].start - 100.5).abs() < 1e-3);
+    // Text from another place of the timeline doesn't lead the recogniser on.
+    assert!(log.lock().expect("log").prompts.iter().all(String::is_empty));
+}
+
+#[test]
+fn the_further_behind_the_less_is_run() {
+    let script = Script::new(Script::talk(1.0, 240));
+    let fed = |backlog: f64| {
+        let (mut s, log) = streamer(&script, Policy::default());
+        let mut events = Vec::new();
+        s.set_backlog(backlog);
+        s.push(&sound(99.0), &mut events).expect("it runs");
+        s.end(&mut events).expect("it runs");
+        let words = finals(&events).iter().filter(|w| w.text != "half").count();
+        assert!(words >= 236, "{words} of 240 words at {backlog} s");
+        log.lock().expect("log").seconds.iter().sum::<f64>()
+    };
+    let (live, behind, far) = (fed(0.0), fed(3.0), fed(20.0));
+    assert!(live > 2.5 * behind && behind > 1.5 * far, "{live} {behind} {far}");
+    assert!(far < 1.5 * 99.0, "each second is heard hardly more than once: {far}");
+}
+
+#[test]
+fn after_a_failure_the_stream_goes_on() {
+    let mut words = Script::talk(1.0, 5);
+    words.extend(Script::talk(6.0, 5));
+    let script = Script::new(words);
+    let (mut s, log) = streamer(&script, Policy::default());
+    let mut events = Vec::new();
+    let all = sound(12.0);
+    log.lock().expect("log").fail = true;
+    s.push(&all[..5 * RATE as usize], &mut events).expect_err("it fails");
+    log.lock().expect("log").fail = false;
+    s.push(&all[5 * RATE as usize..], &mut events).expect("it runs");
+    assert_eq!(finals(&events).len(), 5);
+    assert!((finals(&events)[0].start - 6.0).abs() < 1e-3);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// However the sound is portioned, the events are the same.
+    #[test]
+    fn portions_do_not_matter(
+        talks in prop::collection::vec((0.2f64..3.0, 1usize..30), 1..4),
+        portions in prop::collection::vec(1usize..9000, 1..50),
+    ) {
+        let (mut words, mut t) = (Vec::new(), 0.3);
+        for (pause, count) in talks {
+            words.extend(Script::talk(t + pause, count));
+            t += pause + count as f64 * 0.4;
+        }
+        let script = Script::new(words);
+        let all = sound(t + 0.7);
+        let (mut whole, _) = streamer(&script, Policy::default());
+        let mut a = Vec::new();
+        whole.push(&all, &mut a).expect("it runs");
+        whole.end(&mut a).expect("it runs");
+        let (mut cut, _) = streamer(&script, Policy::default());
+        let (mut b, mut rest) = (Vec::new(), &all[..]);
+        for n in portions.iter().cycle() {
+            let (now, later) = rest.split_at((*n).min(rest.len()));
+            cut.push(now, &mut b).expect("it runs");
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        cut.end(&mut b).expect("it runs");
+        prop_assert_eq!(&a, &b);
+        assert_said(&a, &script);
+    }
+}

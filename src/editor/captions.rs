@@ -1,0 +1,168 @@
+//! The card of captions: the words as they come, those that may still change lighter, and their way into a file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use egui::text::{LayoutJob, TextFormat};
+use egui::{Align, Context, FontId, Layout, RichText, ScrollArea, Ui};
+use nice_plug::prelude::ParamSetter;
+
+use super::controls::switch;
+use super::files::{Picked, Picker, Purpose};
+use super::theme::{ACCENT, BAD, GOOD, MUTED, TEXT};
+use super::voices::home;
+use crate::captions::Word;
+use crate::captions::cues::{Style, cues};
+use crate::captions::formats::{Format, write};
+use crate::captions::transcript::Transcript;
+use crate::plugin::instance::{Instance, Readings};
+
+/// Words that are shown.
+const SHOWN: usize = 400;
+/// A pause of so many seconds begins a paragraph.
+const PAUSE: f64 = 1.5;
+
+/// See the top of the file.
+pub struct CaptionCard {
+    instance: Arc<Instance>,
+    picker: Option<Picker>,
+    folder: PathBuf,
+    /// How the last export went.
+    exported: Option<Result<String, String>>,
+}
+
+impl CaptionCard {
+    /// A card of this instance's words.
+    pub fn new(instance: Arc<Instance>) -> Self {
+        Self { instance, picker: None, folder: home(), exported: None }
+    }
+
+    /// Draws the card.
+    pub fn show(&mut self, ui: &mut Ui, setter: &ParamSetter, readings: &Readings) {
+        let on = &self.instance.params.captions.on;
+        ui.horizontal(|ui| {
+            switch(ui, setter, on).on_hover_text("Whether the sound is captioned");
+            if let Some(status) = readings.status.as_ref().filter(|_| on.value()) {
+                let (text, colour) = match &status.caption_problem {
+                    Some(_) => ("stopped".to_owned(), BAD),
+                    None if !status.captions_ready => ("being loaded".to_owned(), MUTED),
+                    None if status.captions_behind > 3.0 => (format!("{:.0} s behind", status.captions_behind), ACCENT),
+                    None => ("listening".to_owned(), GOOD),
+                };
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| ui.label(RichText::new(text).color(colour)));
+            }
+        });
+        if let Some(problem) = readings.status.as_ref().and_then(|s| s.caption_problem.as_ref()) {
+            ui.label(RichText::new(problem).color(BAD));
+        }
+        let board = self.instance.transcript();
+        let transcript = board.lock().unwrap_or_else(|e| e.into_inner());
+        let (empty, job) = (transcript.words().is_empty(), layout(&transcript, ui.available_width() - 8.0));
+        drop(transcript);
+        let foot = 38.0 + if self.exported.is_some() { 40.0 } else { 0.0 };
+        ScrollArea::vertical().max_height(ui.available_height() - foot).auto_shrink(false).stick_to_bottom(true).show(ui, |ui| {
+            if job.is_empty() {
+                ui.label(RichText::new("What is said will stand here, word by word.").color(MUTED));
+            } else {
+                ui.label(job);
+            }
+        });
+        ui.horizontal(|ui| {
+            if ui.add_enabled(!empty, egui::Button::new("Export")).on_hover_text("As .srt, .vtt, .ttml, .json or .txt").clicked() {
+                self.picker =
+                    Some(Picker::new("Captions as .srt, .vtt, .ttml, .json or .txt", Purpose::Save, &self.folder, "captions.srt"));
+            }
+            if ui.add_enabled(!empty, egui::Button::new("Clear")).clicked() {
+                board.lock().unwrap_or_else(|e| e.into_inner()).clear();
+                self.exported = None;
+            }
+        });
+        match &self.exported {
+            Some(Ok(done)) => ui.label(RichText::new(done).small().color(GOOD)),
+            Some(Err(why)) => ui.label(RichText::new(why).small().color(BAD)),
+            None => return,
+        };
+    }
+
+    /// Draws the picker where one is open.
+    pub fn picker(&mut self, ctx: &Context) {
+        let Some(picker) = &mut self.picker else { return };
+        let picked = picker.show(ctx);
+        self.folder = picker.folder().to_owned();
+        if picked != Picked::Open {
+            self.picker = None;
+        }
+        if let Picked::File(path) = picked {
+            let words = self.instance.transcript().lock().unwrap_or_else(|e| e.into_inner()).words().to_vec();
+            self.exported = Some(export(&path, &words));
+        }
+    }
+}
+
+/// Writes the words as captions in the format that the file's ending names.
+fn export(path: &Path, words: &[Word]) -> Result<String, String> {
+    let format = Format::from_path(path).map_err(|e| e.to_string())?;
+    write(path, format, words, &cues(words, &Style::netflix())).map_err(|e| e.to_string())?;
+    Ok(format!("{} words are in {}", words.len(), path.display()))
+}
+
+fn clock(seconds: f64) -> String {
+    let s = seconds.max(0.0) as u64;
+    format!("{}:{:02}", s / 60, s % 60)
+}
+
+/// The last words in paragraphs, each with its time.
+fn layout(transcript: &Transcript, width: f32) -> LayoutJob {
+    let format = |size: f32, color: egui::Color32| TextFormat {
+        font_id: FontId::proportional(size),
+        color,
+        line_height: Some(size * 1.4),
+        ..TextFormat::default()
+    };
+    let mut job = LayoutJob::default();
+    job.wrap.max_width = width;
+    let words = transcript.words();
+    let finals = words[words.len().saturating_sub(SHOWN)..].iter().map(|w| (w, TEXT));
+    let partials = transcript.partial().iter().map(|w| (w, MUTED));
+    let mut last: Option<f64> = None;
+    for (word, color) in finals.chain(partials) {
+        if last.is_none_or(|end| word.start - end > PAUSE || word.start < end - PAUSE) {
+            let lead = if last.is_some() { "\n" } else { "" };
+            job.append(&format!("{lead}{}  ", clock(word.start)), 0.0, format(11.0, ACCENT));
+        } else {
+            job.append(" ", 0.0, format(14.0, color));
+        }
+        job.append(&word.text, 0.0, format(14.0, color));
+        last = Some(word.end);
+    }
+    job
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::captions::stream::Event;
+
+    fn word(text: &str, start: f64) -> Word {
+        Word { text: text.to_owned(), start, end: start + 0.3, confidence: 1.0 }
+    }
+
+    #[test]
+    fn words_stand_in_paragraphs_and_partial_ones_are_lighter() {
+        let mut t = Transcript::default();
+        t.apply(Event::Final(vec![word("one", 0.0), word("two.", 0.4), word("Three", 65.0)]));
+        t.apply(Event::Partial(vec![word("four", 65.4)]));
+        let job = layout(&t, 300.0);
+        assert_eq!(job.text, "0:00  one two.\n1:05  Three four");
+        assert_eq!(job.sections.last().map(|s| s.format.color), Some(MUTED));
+    }
+
+    #[test]
+    fn an_export_is_written_or_says_why_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let words = [word("Good", 0.0), word("morning.", 0.4)];
+        assert!(export(&folder.path().join("a.srt"), &words).is_ok());
+        assert!(std::fs::read_to_string(folder.path().join("a.srt")).expect("the file").contains("Good morning."));
+        assert!(export(&folder.path().join("a.docx"), &words).expect_err("no such format").contains(".srt"));
+    }
+}

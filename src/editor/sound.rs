@@ -1,0 +1,106 @@
+//! The cards of parameters and of the engine, and the latency in the header.
+
+use egui::{Align, Layout, RichText, Ui};
+use nice_plug::prelude::ParamSetter;
+
+use super::controls::{bar, choice, slider, switch};
+use super::theme::{ACCENT, BAD, GOOD, MUTED};
+use crate::clock::Latency;
+use crate::plugin::instance::Readings;
+use crate::plugin::params::{MynahParams, PitchChoice};
+
+/// The meters' lowest level, in dBFS.
+const METER_FLOOR: f32 = -60.0;
+
+/// All parameters of the sound.
+pub fn parameters(ui: &mut Ui, setter: &ParamSetter, params: &MynahParams) {
+    switch(ui, setter, &params.voice.on).on_hover_text("Whether the voice is converted");
+    choice(ui, setter, &params.voice.mode, &["The smallest delay", "A middle way", "The best sound, with the longest delay"]);
+    let hints = ["Moves the speaker's pitch to the reference's", "Shifts the speaker's pitch by the number below"];
+    choice(ui, setter, &params.voice.pitch, &hints);
+    slider(ui, setter, &params.voice.semitones, params.voice.pitch.value() == PitchChoice::Semitones);
+    slider(ui, setter, &params.sound.gate, true);
+    slider(ui, setter, &params.sound.mix, true);
+    slider(ui, setter, &params.sound.gain, true);
+    let hints = ["Your own voice where a hop comes too late", "Silence where a hop comes too late, for those who must not be recognised"];
+    choice(ui, setter, &params.sound.late, &hints);
+}
+
+/// Meters, load and what was late.
+pub fn engine(ui: &mut Ui, readings: &Readings) {
+    meter(ui, "Input", readings.meters.0);
+    meter(ui, "Output", readings.meters.1);
+    let Some(status) = &readings.status else { return };
+    let (load, worst) = (status.counters.load, readings.worst_load);
+    let colour = if worst > 1.0 { BAD } else { GOOD };
+    let text = format!("{:.0} % of the deadline, worst {:.0} %", load * 100.0, worst * 100.0);
+    bar(ui, "Load", load.max(worst), colour, &text).on_hover_text("What computing a hop takes of the time that it may take");
+    ui.horizontal(|ui| {
+        let late = status.counters.late_hops;
+        let colour = if late > 0 { BAD } else { MUTED };
+        ui.label(RichText::new(format!("{late} late of {} hops", status.counters.hops)).color(colour))
+            .on_hover_text("Hops that came too late were replaced; the delay did not grow");
+        if status.counters.lost_samples > 0 {
+            ui.label(RichText::new(format!("{} samples lost", status.counters.lost_samples)).color(BAD));
+        }
+    });
+    if let Some(note) = &status.note {
+        ui.label(RichText::new(note).small().color(ACCENT));
+    }
+}
+
+fn decibels(peak: f32) -> f32 {
+    20.0 * peak.max(1e-6).log10()
+}
+
+fn meter(ui: &mut Ui, name: &str, peak: f32) {
+    let db = decibels(peak);
+    let text = if db <= METER_FLOOR { "silent".to_owned() } else { format!("{db:.1} dBFS") };
+    bar(ui, name, 1.0 - db / METER_FLOOR, if db > -0.1 { BAD } else { GOOD }, &text);
+}
+
+/// The latency, with its parts on hover.
+pub fn latency(ui: &mut Ui, readings: &Readings) {
+    let (Some(status), Some(frame)) = (&readings.status, readings.frame) else { return };
+    let rate = frame.rate as f64;
+    let milliseconds = |samples: usize| samples as f64 / rate * 1000.0;
+    let total = status.latency.total;
+    let response = ui.with_layout(Layout::top_down(Align::Max), |ui| {
+        ui.spacing_mut().item_spacing.y = 1.0;
+        ui.label(RichText::new(format!("{:.1} ms", milliseconds(total))).size(20.0));
+        ui.label(RichText::new(format!("{total} samples at {} Hz", frame.rate)).small().color(MUTED));
+    });
+    response.response.on_hover_ui(|ui| {
+        egui::Grid::new("latency").num_columns(3).show(ui, |ui| {
+            for (name, samples) in parts(&status.latency) {
+                ui.label(name);
+                ui.label(format!("{samples}"));
+                ui.label(format!("{:.2} ms", milliseconds(samples)));
+                ui.end_row();
+            }
+        });
+    });
+}
+
+fn parts(l: &Latency) -> [(&'static str, usize); 6] {
+    [
+        ("Resampling to the model", l.resample_in),
+        ("Hop", l.hop),
+        ("Look-ahead", l.look_ahead),
+        ("Resampling back", l.resample_out),
+        ("The host's block", l.block),
+        ("Time to compute", l.slack),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_shown_are_the_whole() {
+        let l = Latency { resample_in: 1, hop: 2, look_ahead: 3, resample_out: 4, block: 5, slack: 6, total: 21 };
+        assert_eq!(parts(&l).iter().map(|(_, n)| n).sum::<usize>(), l.total);
+        assert!((decibels(0.5) + 6.02).abs() < 0.01);
+    }
+}

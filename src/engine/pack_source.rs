@@ -1,0 +1,148 @@
+//! Voices and captioners from the packs of this machine. Knows which family each piece belongs to; knows no threads.
+
+use std::path::{Path, PathBuf};
+
+use super::source::{Captioner, OpenError, Opened, Source};
+use crate::audio;
+use crate::captions::RecognizeError;
+use crate::captions::stream::{Event, Streamer};
+use crate::captions::whisper::Whisper;
+use crate::clock::{ConverterTiming, Mode};
+use crate::packs::{Kind, Pack, PackError, Store};
+use crate::runtime::{self, Provider, RuntimeError, SessionOptions};
+use crate::vad::Vad;
+use crate::voice::enrol::{EnrolError, Enroller};
+use crate::voice::{Converter, TargetVoice, mynah};
+
+macro_rules! told {
+    ($($error:ty),*) => {$(
+        impl From<$error> for OpenError {
+            fn from(e: $error) -> Self {
+                Self(e.to_string())
+            }
+        }
+    )*};
+}
+
+told!(PackError, RuntimeError, RecognizeError, EnrolError, audio::AudioError);
+
+/// The packs of this machine as a source.
+pub struct PackSource {
+    store: Store,
+}
+
+impl PackSource {
+    /// From the places of this machine.
+    pub fn standard() -> Self {
+        Self::at(Store::standard())
+    }
+
+    /// From given places.
+    pub fn at(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Opens ONNX Runtime, once a process.
+    fn open_runtime(&self) -> Result<(), OpenError> {
+        if runtime::library().is_none() {
+            runtime::init(&self.store.runtime_library()?)?;
+        }
+        Ok(())
+    }
+
+    fn vad(&self) -> Result<Vad, OpenError> {
+        Ok(Vad::open(&self.only_model(Kind::Vad, "silero")?)?)
+    }
+
+    fn only_model(&self, kind: Kind, family: &str) -> Result<PathBuf, OpenError> {
+        let pack = self.store.find(kind, None)?;
+        pack.expect_family(family)?;
+        model_of(&pack)
+    }
+
+    /// What turns references into target voices. Takes up to a second.
+    pub fn enroller(&self) -> Result<Enroller, OpenError> {
+        self.open_runtime()?;
+        let speaker = self.only_model(Kind::Speaker, "ge2e")?;
+        let vad = self.only_model(Kind::Vad, "silero")?;
+        Ok(Enroller::open(&speaker, &vad)?)
+    }
+}
+
+/// The pack's only graph.
+fn model_of(pack: &Pack) -> Result<PathBuf, OpenError> {
+    let graphs: Vec<_> = pack.manifest().installed().filter(|(name, _)| name.ends_with(".onnx")).collect();
+    match graphs[..] {
+        [(name, _)] => Ok(pack.file(name)?),
+        _ => Err(OpenError(format!("the pack `{}` holds {} graphs where one is expected; choose another pack", pack.id(), graphs.len()))),
+    }
+}
+
+impl Source for PackSource {
+    fn timing(&self, mode: Mode) -> Result<ConverterTiming, OpenError> {
+        // Without a pack there is no voice, but a latency all the same: the one of the usual look-ahead.
+        let look_ahead = self.store.list().into_iter().flatten().find(|p| p.kind() == Kind::Voice).and_then(|p| p.manifest().look_ahead);
+        Ok(look_ahead.map_or_else(|| mynah::timing(mode), |samples| mynah::timing_with(mode, samples / mynah::HOP)))
+    }
+
+    fn slack(&self, mode: Mode) -> f64 {
+        match mode {
+            Mode::Live => 0.008,
+            Mode::Balanced => 0.016,
+            Mode::Studio => 0.040,
+        }
+    }
+
+    fn open(&self, mode: Mode, voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError> {
+        self.open_runtime()?;
+        let pack = self.store.find(Kind::Voice, None)?;
+        pack.expect_family("mynah")?;
+        let model = model_of(&pack)?;
+        let open = |provider| mynah::Mynah::open(&model, mode, voice, &SessionOptions { provider, threads: 1 });
+        let (converter, provider, note) = match open(provider) {
+            Ok(c) => (c, provider, None),
+            Err(e @ RuntimeError::Provider { .. }) => (open(Provider::Cpu)?, Provider::Cpu, Some(e.to_string())),
+            Err(e) => return Err(e.into()),
+        };
+        let promised = self.timing(mode)?;
+        if converter.timing() != promised {
+            let (found, said) = (converter.timing().delay, promised.delay);
+            return Err(OpenError(format!(
+                "the voice pack `{}` says a delay of {said} samples in pack.toml, but its graph has {found}; correct its look_ahead",
+                pack.id()
+            )));
+        }
+        Ok(Opened { converter: Box::new(converter), provider, note })
+    }
+
+    fn captioner(&self) -> Result<Box<dyn Captioner>, OpenError> {
+        self.open_runtime()?;
+        let pack = self.store.find(Kind::Captions, None)?;
+        pack.expect_family("whisper")?;
+        let whisper = Whisper::open(pack.folder(), &SessionOptions::default())?;
+        Ok(Box::new(Streamer::new(Box::new(whisper), self.vad()?)))
+    }
+}
+
+impl Captioner for Streamer {
+    fn at(&mut self, seconds: f64, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        Streamer::end(self, events)?;
+        Streamer::at(self, seconds);
+        Ok(())
+    }
+
+    fn push(&mut self, samples: &[f32], behind: f64, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        self.set_backlog(behind);
+        Streamer::push(self, samples, events)
+    }
+
+    fn end(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        Streamer::end(self, events)
+    }
+}
+
+/// Makes a target voice of a reference of any format. Takes some seconds; not for the audio thread.
+pub fn enrol_file(path: &Path, name: &str) -> Result<TargetVoice, OpenError> {
+    let sound = audio::read(path)?;
+    Ok(PackSource::standard().enroller()?.enrol(&sound, name)?)
+}

@@ -1,0 +1,242 @@
+//! One instance of the plugin off the audio thread: the engine, the thread that keeps it in line with the parameters, and what windows and
+//! diagnostics read. The audio thread knows nothing of this but one atomic number.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::params::MynahParams;
+use super::state::{Seen, checked};
+use crate::captions::transcript::Transcript;
+use crate::engine::{AudioPort, Engine, OpenError, Setup, Source, Status};
+use crate::runtime::Provider;
+use crate::voice::TargetVoice;
+
+/// How often the parameters are compared with what the engine was told.
+const LOOK: Duration = Duration::from_millis(20);
+/// How fast a meter falls, per look.
+const FALL: f32 = 0.86;
+/// How long the worst load is shown.
+const WORST_HELD: Duration = Duration::from_secs(3);
+
+static LIVE: Mutex<Vec<Weak<Instance>>> = Mutex::new(Vec::new());
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// What the host has settled on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// The host's rate in Hz.
+    pub rate: u32,
+    /// The largest block.
+    pub block: usize,
+    /// Channels in and out.
+    pub channels: usize,
+}
+
+/// What windows and diagnostics read, brought up to date fifty times a second.
+#[derive(Debug, Clone, Default)]
+pub struct Readings {
+    /// The engine's status; none before the host has started the sound.
+    pub status: Option<Status>,
+    /// Meters of input and output, linear, falling.
+    pub meters: (f32, f32),
+    /// The worst share of a hop's duration in the last seconds.
+    pub worst_load: f32,
+    /// What the host has settled on.
+    pub frame: Option<Frame>,
+    /// One sentence on what this instance can't do.
+    pub problem: Option<String>,
+}
+
+/// See the top of the file.
+pub struct Instance {
+    /// Counts the instances of this process.
+    pub id: u64,
+    /// The parameters and persisted choices.
+    pub params: Arc<MynahParams>,
+    engine: Mutex<Option<Engine>>,
+    seen: Mutex<Seen>,
+    readings: Mutex<Readings>,
+    /// Writer: audio thread. Readers: windows, diagnostics. Samples of latency that the host was told.
+    reported: AtomicU32,
+    /// Writer: whoever ends the instance. Reader: the watcher.
+    stop: Arc<AtomicBool>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// All instances of this process that live.
+pub fn live() -> Vec<Arc<Instance>> {
+    lock(&LIVE).iter().filter_map(Weak::upgrade).collect()
+}
+
+impl Instance {
+    /// An instance that no host has started yet. No threads.
+    pub fn new(params: Arc<MynahParams>) -> Arc<Self> {
+        let seen = Mutex::new(Seen::now(&params));
+        let instance = Arc::new(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            params,
+            engine: Mutex::default(),
+            seen,
+            readings: Mutex::default(),
+            reported: AtomicU32::new(0),
+            stop: Arc::default(),
+            threads: Mutex::default(),
+        });
+        let mut all = lock(&LIVE);
+        all.retain(|weak| weak.strong_count() > 0);
+        all.push(Arc::downgrade(&instance));
+        instance
+    }
+
+    /// Replaces the engine by one for this frame and the parameters as they are. Takes up to the time of ending the old one.
+    pub fn start(self: &Arc<Self>, frame: Frame, source: Arc<dyn Source>) -> Result<AudioPort, OpenError> {
+        let mut engine = lock(&self.engine);
+        *engine = None;
+        let seen = Seen::now(&self.params);
+        let voice = checked(self.params.target.get().0);
+        let setup = Setup {
+            host_rate: frame.rate,
+            max_block: frame.block,
+            channels: frame.channels,
+            mode: seen.mode,
+            provider: self.params.provider.get().0,
+            voice: voice.clone().unwrap_or_default(),
+            captions: seen.captions,
+        };
+        let started = Engine::start(setup, source);
+        *lock(&self.readings) = Readings {
+            problem: voice.err().or_else(|| started.as_ref().err().map(ToString::to_string)),
+            frame: Some(frame),
+            ..Readings::default()
+        };
+        let (new, port) = started?;
+        self.params.words.move_to(new.transcript());
+        *lock(&self.seen) = seen;
+        *engine = Some(new);
+        drop(engine);
+        self.watch();
+        self.look(Instant::now(), &mut Instant::now());
+        Ok(port)
+    }
+
+    /// Ends the engine; the sound stays dry, and windows say why.
+    pub fn halt(&self, problem: String) {
+        *lock(&self.engine) = None;
+        *lock(&self.readings) = Readings { problem: Some(problem), ..Readings::default() };
+    }
+
+    /// Ends the engine and all threads: for the last moment of the plugin.
+    pub fn end(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        threads.into_iter().for_each(|t| {
+            // A thread that panicked has nothing more to tell.
+            let _ = t.join();
+        });
+        *lock(&self.engine) = None;
+    }
+
+    /// Runs something of this instance on a thread that ends before the plugin does.
+    pub fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(work)
+            .map_err(|e| OpenError(format!("a thread could not be started: {e}; close other programs and try again")))?;
+        let mut threads = lock(&self.threads);
+        threads.retain(|t| !t.is_finished());
+        threads.push(thread);
+        Ok(())
+    }
+
+    fn watch(self: &Arc<Self>) {
+        if lock(&self.threads).iter().any(|t| t.thread().name() == Some("mynah-watcher") && !t.is_finished()) {
+            return;
+        }
+        let (weak, stop) = (Arc::downgrade(self), self.stop.clone());
+        let watcher = move || {
+            let mut worst_at = Instant::now();
+            while !stop.load(Ordering::Relaxed) {
+                match weak.upgrade() {
+                    Some(instance) => instance.look(Instant::now(), &mut worst_at),
+                    None => return,
+                }
+                std::thread::sleep(LOOK);
+            }
+        };
+        if let Err(e) = self.spawn("mynah-watcher", watcher) {
+            lock(&self.readings).problem = Some(e.to_string());
+        }
+    }
+
+    /// Tells the engine what has changed, and reads how it does.
+    fn look(&self, now: Instant, worst_at: &mut Instant) {
+        let engine = lock(&self.engine);
+        let Some(engine) = engine.as_ref() else { return };
+        self.tell(engine);
+        let status = engine.status();
+        let mut readings = lock(&self.readings);
+        let fall = |old: f32, peak: f32| (old * FALL).max(peak);
+        readings.meters = (fall(readings.meters.0, status.peaks.0), fall(readings.meters.1, status.peaks.1));
+        if status.worst_load >= readings.worst_load || now.saturating_duration_since(*worst_at) > WORST_HELD {
+            readings.worst_load = status.worst_load;
+            *worst_at = now;
+        }
+        readings.status = Some(status);
+    }
+
+    fn tell(&self, engine: &Engine) {
+        let now = Seen::now(&self.params);
+        let mut seen = lock(&self.seen);
+        if now.provider != seen.provider {
+            engine.set_provider(self.params.provider.get().0);
+        }
+        if now.mode != seen.mode {
+            engine.set_mode(now.mode);
+        }
+        if now.target != seen.target {
+            let voice = checked(self.params.target.get().0);
+            lock(&self.readings).problem = voice.as_ref().err().cloned();
+            engine.set_voice(voice.unwrap_or_default());
+        }
+        if now.captions != seen.captions {
+            engine.set_captions(now.captions);
+        }
+        *seen = now;
+    }
+
+    /// What windows and diagnostics show.
+    pub fn readings(&self) -> Readings {
+        lock(&self.readings).clone()
+    }
+
+    /// The latency in samples that the host was told last.
+    pub fn reported(&self) -> u32 {
+        self.reported.load(Ordering::Relaxed)
+    }
+
+    /// The host has been told this latency. For the audio thread too.
+    pub fn report(&self, samples: u32) {
+        self.reported.store(samples, Ordering::Relaxed);
+    }
+
+    /// Another target voice, or none.
+    pub fn choose_voice(&self, voice: Option<TargetVoice>) {
+        self.params.target.choose(voice);
+    }
+
+    /// Another provider.
+    pub fn choose_provider(&self, provider: Provider) {
+        self.params.provider.choose(provider);
+    }
+
+    /// The words so far.
+    pub fn transcript(&self) -> Arc<Mutex<Transcript>> {
+        self.params.words.board()
+    }
+}

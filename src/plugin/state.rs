@@ -1,0 +1,311 @@
+//! What a project keeps beside the parameters, and states made or read without a host. Knows no engine and no window.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use nice_plug::params::persist::PersistentField;
+use nice_plug::prelude::PluginState;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::params::{GATE_OFF, MynahParams};
+use crate::bridge::LateSound;
+use crate::captions::Word;
+use crate::captions::stream::Event;
+use crate::captions::transcript::Transcript;
+use crate::clock::Mode;
+use crate::runtime::Provider;
+use crate::voice::{PitchMode, TargetVoice};
+
+/// The latest words that a project keeps: more than an hour of speech, a few hundred kB.
+pub const MOST_WORDS: usize = 10_000;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// A choice that is no parameter. Loading a state does not activate the plugin anew, so whoever acts on it watches `generation`.
+#[derive(Debug, Default)]
+pub struct Chosen<T> {
+    value: Mutex<T>,
+    generation: AtomicU64,
+}
+
+impl<T: Clone> Chosen<T> {
+    /// The choice, and which one it is.
+    pub fn get(&self) -> (T, u64) {
+        let value = lock(&self.value);
+        (value.clone(), self.generation.load(Ordering::Relaxed))
+    }
+
+    /// Another choice. The same again counts too: it revives a worker that gave up.
+    pub fn choose(&self, value: T) {
+        let mut held = lock(&self.value);
+        *held = value;
+        self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it was chosen.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+}
+
+impl<'a, T: Serialize + DeserializeOwned + Clone + Send> PersistentField<'a, T> for Chosen<T> {
+    fn set(&self, new_value: T) {
+        self.choose(new_value);
+    }
+
+    fn map<F: Fn(&T) -> R, R>(&self, f: F) -> R {
+        f(&lock(&self.value))
+    }
+}
+
+/// Words as a project keeps them: text, start and end in milliseconds, confidence in percent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SavedWords(Vec<(String, i64, i64, u8)>);
+
+impl SavedWords {
+    /// The last final words of a transcript.
+    pub fn of(transcript: &Transcript) -> Self {
+        let words = transcript.words();
+        let milliseconds = |seconds: f64| (seconds * 1000.0).round() as i64;
+        let word =
+            |w: &Word| (w.text.clone(), milliseconds(w.start), milliseconds(w.end), (w.confidence.clamp(0.0, 1.0) * 100.0).round() as u8);
+        Self(words[words.len().saturating_sub(MOST_WORDS)..].iter().map(word).collect())
+    }
+
+    /// A transcript with these words.
+    pub fn transcript(self) -> Transcript {
+        let word = |(text, start, end, confidence): (String, i64, i64, u8)| Word {
+            text,
+            start: start as f64 / 1000.0,
+            end: end as f64 / 1000.0,
+            confidence: confidence as f32 / 100.0,
+        };
+        let mut transcript = Transcript::default();
+        transcript.apply(Event::Final(self.0.into_iter().map(word).collect()));
+        transcript
+    }
+}
+
+/// The board that the caption worker writes on. It changes with the engine; the words move along.
+#[derive(Debug, Default)]
+pub struct Words {
+    board: Mutex<Arc<Mutex<Transcript>>>,
+}
+
+impl Words {
+    /// The board in use.
+    pub fn board(&self) -> Arc<Mutex<Transcript>> {
+        lock(&self.board).clone()
+    }
+
+    /// Another board is written on from now on; it takes over the words so far.
+    pub fn move_to(&self, board: Arc<Mutex<Transcript>>) {
+        let mut held = lock(&self.board);
+        let words = SavedWords::of(&lock(&held)).transcript();
+        *lock(&board) = words;
+        *held = board;
+    }
+}
+
+impl PersistentField<'_, SavedWords> for Words {
+    fn set(&self, new_value: SavedWords) {
+        *lock(&self.board()) = new_value.transcript();
+    }
+
+    fn map<F: Fn(&SavedWords) -> R, R>(&self, f: F) -> R {
+        let saved = SavedWords::of(&lock(&self.board()));
+        f(&saved)
+    }
+}
+
+/// Values of the parameters, for states made without a host. The default is the plugin's own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The host's bypass.
+    pub bypass: bool,
+    /// Whether the voice is converted.
+    pub voice: bool,
+    /// Delay against quality.
+    pub mode: Mode,
+    /// Where the pitch comes from.
+    pub pitch: PitchMode,
+    /// The gate's threshold in dBFS; below −80 it is off.
+    pub gate_dbfs: f32,
+    /// 0 dry, 1 wet.
+    pub wet: f32,
+    /// Gain of the output in dB.
+    pub gain_db: f32,
+    /// What is heard instead of a late hop.
+    pub late: LateSound,
+    /// Whether the sound is captioned.
+    pub captions: bool,
+    /// What computes the voice.
+    pub provider: Provider,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            bypass: false,
+            voice: true,
+            mode: Mode::Live,
+            pitch: PitchMode::Auto,
+            gate_dbfs: GATE_OFF,
+            wet: 1.0,
+            gain_db: 0.0,
+            late: LateSound::Dry,
+            captions: false,
+            provider: Provider::Cpu,
+        }
+    }
+}
+
+/// What surrounds the state: the two formats differ by a count of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Container {
+    /// Eight bytes of length (little-endian), then the state.
+    Clap,
+    /// The state alone.
+    Vst3,
+}
+
+/// Why a saved state can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// It is no state of this plugin.
+    #[error("these bytes are no saved state of Mynah ({0}); save the project again")]
+    NoState(#[from] serde_json::Error),
+}
+
+/// The bytes of a state that holds a target voice and values of the parameters, as a host would have saved it.
+pub fn with_voice(voice: Option<&TargetVoice>, settings: &Settings, container: Container) -> Vec<u8> {
+    let (pitch, semitones) = match settings.pitch {
+        PitchMode::Auto => ("auto", 0.0),
+        PitchMode::Semitones(s) => ("semitones", s),
+    };
+    let late = match settings.late {
+        LateSound::Dry => "dry",
+        LateSound::Silence => "silence",
+    };
+    let state = serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "params": {
+            "bypass": { "bool": settings.bypass },
+            "voice": { "bool": settings.voice },
+            "mode": { "string": settings.mode.name() },
+            "pitch": { "string": pitch },
+            "semis": { "f32": semitones },
+            "gate": { "f32": settings.gate_dbfs.max(GATE_OFF) },
+            "mix": { "f32": settings.wet },
+            "gain": { "f32": settings.gain_db },
+            "late": { "string": late },
+            "capt": { "bool": settings.captions },
+        },
+        // Each field is JSON in itself, so that one that can't be read doesn't spoil the others.
+        "fields": {
+            "voice": serde_json::json!(voice).to_string(),
+            "provider": serde_json::json!(settings.provider).to_string(),
+        },
+    });
+    let body = state.to_string().into_bytes();
+    match container {
+        Container::Vst3 => body,
+        Container::Clap => [&(body.len() as u64).to_le_bytes()[..], &body].concat(),
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<PluginState, StateError> {
+    let body = match bytes.split_first_chunk::<8>() {
+        Some((length, rest)) if u64::from_le_bytes(*length) == rest.len() as u64 => rest,
+        _ => bytes,
+    };
+    Ok(serde_json::from_slice(body)?)
+}
+
+/// The final words of a saved state, whichever format it was saved by.
+pub fn transcript(bytes: &[u8]) -> Result<Transcript, StateError> {
+    let state = parse(bytes)?;
+    let words = state.fields.get("words").map(|json| serde_json::from_str::<SavedWords>(json)).transpose()?;
+    Ok(words.unwrap_or_default().transcript())
+}
+
+/// The target voice of a saved state, whichever format it was saved by.
+pub fn voice(bytes: &[u8]) -> Result<Option<TargetVoice>, StateError> {
+    let state = parse(bytes)?;
+    Ok(state.fields.get("voice").map(|json| serde_json::from_str(json)).transpose()?.flatten())
+}
+
+/// A voice from a project is used only where it is one: 256 finite numbers.
+pub fn checked(voice: Option<TargetVoice>) -> Result<Option<TargetVoice>, String> {
+    match voice {
+        Some(v) if v.embedding.len() != 256 || !v.embedding.iter().all(|x| x.is_finite()) || !v.median_pitch.is_finite() => Err(format!(
+            "the project's voice `{}` has {} numbers where 256 finite ones belong; choose the voice again",
+            v.name,
+            v.embedding.len()
+        )),
+        good => Ok(good),
+    }
+}
+
+/// Which choices of `params` have been acted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Generation of the target voice.
+    pub target: u64,
+    /// Generation of the provider.
+    pub provider: u64,
+    /// The mode.
+    pub mode: Mode,
+    /// Whether captions are wanted.
+    pub captions: bool,
+}
+
+impl Seen {
+    /// The choices as they are now.
+    pub fn now(params: &MynahParams) -> Self {
+        Self {
+            target: params.target.generation(),
+            provider: params.provider.generation(),
+            mode: params.mode(),
+            captions: params.captions.on.value(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nice_plug::params::Params;
+
+    #[test]
+    fn words_come_back() {
+        let params = MynahParams::default();
+        let word = Word { text: "mynah".to_owned(), start: 1.25, end: 1.75, confidence: 0.5 };
+        lock(&params.words.board()).apply(Event::Final(vec![word.clone()]));
+        params.words.move_to(Arc::default());
+        let state = PluginState { version: String::new(), params: Default::default(), fields: params.serialize_fields() };
+        let bytes = serde_json::to_vec(&state).expect("a state");
+        assert_eq!(transcript(&bytes).expect("the words").words(), [word.clone()]);
+        let other = MynahParams::default();
+        other.deserialize_fields(&state.fields);
+        assert_eq!(lock(&other.words.board()).words(), [word]);
+        assert!(transcript(b"no state").is_err());
+    }
+
+    #[test]
+    fn a_made_state_holds_the_voice() {
+        let v = crate::engine::testing::any_voice("Ada");
+        for container in [Container::Clap, Container::Vst3] {
+            let bytes = with_voice(Some(&v), &Settings::default(), container);
+            assert_eq!(voice(&bytes).expect("a state"), Some(v.clone()));
+            assert!(transcript(&bytes).expect("a state").words().is_empty());
+        }
+        let params = MynahParams::default();
+        params.deserialize_fields(&parse(&with_voice(Some(&v), &Settings::default(), Container::Vst3)).expect("a state").fields);
+        assert_eq!(params.target.get(), (Some(v.clone()), 1));
+        assert!(checked(Some(TargetVoice { embedding: vec![f32::NAN; 256], ..v })).is_err());
+    }
+}

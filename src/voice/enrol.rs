@@ -1,0 +1,193 @@
+//! From a reference to a target voice: a few seconds of one speaker become an embedding and a median pitch. Knows no files and no packs.
+
+use std::path::Path;
+
+use super::ge2e::Ge2e;
+use super::{ConvertError, TargetVoice};
+use crate::audio::Sound;
+use crate::dsp::level::{peak, to_db};
+use crate::dsp::pitch;
+use crate::dsp::resample::resample_all;
+use crate::runtime::RuntimeError;
+use crate::vad::{self, Vad};
+
+/// The shortest reference, in seconds.
+const SHORTEST: f64 = 3.0;
+/// The least speech in it, in seconds.
+const LEAST_SPEECH: f64 = 1.5;
+/// Speech beyond this tells nothing new, in seconds.
+const MOST_SPEECH: usize = 30;
+/// Speech is looked for so far from the start, in seconds.
+const SEARCHED: usize = 300;
+/// A reference whose peak is below this is silent: −60 dBFS.
+const SILENT: f32 = 1e-3;
+/// Samples at or above this are at full scale, and so many in a row are clipped.
+const FULL_SCALE: f32 = 0.999;
+const CLIPPED_RUN: usize = 3;
+/// The largest share of clipped samples.
+const MOST_CLIPPED: f64 = 0.01;
+/// The encoder's and the voice detector's rate, in Hz.
+const RATE: u32 = 16000;
+/// Frames of look-ahead for the pitch: there is no hurry.
+const PITCH_LAG: usize = 8;
+
+/// Why a reference can't be enrolled.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// Shorter than three seconds.
+    #[error("the reference lasts only {0:.1} s; give at least 3 seconds of one speaker, better 10")]
+    TooShort(f64),
+    /// Too little of it is speech.
+    #[error("the reference holds only {0:.1} s of speech; give a clip in which one speaker talks for at least 2 seconds")]
+    TooLittleSpeech(f64),
+    /// Nothing is to be heard.
+    #[error("the reference is silent (its peak is {0:.0} dBFS); give a louder recording")]
+    Silent(f32),
+    /// It is overdriven.
+    #[error("{0:.0} % of the reference is clipped at full scale; give a recording with a lower level")]
+    Clipped(f64),
+    /// A model could not be run.
+    #[error("the reference could not be analysed: {0}")]
+    Model(String),
+}
+
+impl From<RuntimeError> for EnrolError {
+    fn from(e: RuntimeError) -> Self {
+        EnrolError::Model(e.to_string())
+    }
+}
+
+/// Makes target voices. Any thread but the audio thread.
+pub struct Enroller {
+    encoder: Ge2e,
+    vad: Vad,
+}
+
+impl Enroller {
+    /// Loads the speaker encoder and the voice detector.
+    pub fn open(ge2e_onnx: &Path, vad: &Path) -> Result<Self, RuntimeError> {
+        Ok(Self { encoder: Ge2e::open(ge2e_onnx)?, vad: Vad::open(vad)? })
+    }
+
+    /// Makes a target voice of a reference: any rate, any number of channels. Silence between words is cut out; of long references the first 30 s
+    /// of speech are used.
+    pub fn enrol(&mut self, sound: &Sound, name: &str) -> Result<TargetVoice, EnrolError> {
+        if sound.seconds() < SHORTEST {
+            return Err(EnrolError::TooShort(sound.seconds()));
+        }
+        let mut mono = sound.mono();
+        mono.truncate(SEARCHED * sound.rate as usize);
+        mono.iter_mut().filter(|x| !x.is_finite()).for_each(|x| *x = 0.0);
+        let loudest = peak(&mono);
+        if loudest < SILENT {
+            return Err(EnrolError::Silent(to_db(loudest)));
+        }
+        let clipped = sound.channels.iter().map(|c| clipped_share(c)).fold(0.0, f64::max);
+        if clipped > MOST_CLIPPED {
+            return Err(EnrolError::Clipped(clipped * 100.0));
+        }
+        let samples = resample_all(&mono, sound.rate, RATE);
+        let mut speech = Vec::new();
+        for stretch in vad::speech(&mut self.vad, &samples)? {
+            speech.extend_from_slice(&samples[stretch]);
+        }
+        let seconds = speech.len() as f64 / RATE as f64;
+        if seconds < LEAST_SPEECH {
+            return Err(EnrolError::TooLittleSpeech(seconds));
+        }
+        speech.truncate(MOST_SPEECH * RATE as usize);
+        let embedding = self.embed(&speech)?;
+        let track = pitch::track(&resample_all(&speech, RATE, pitch::RATE), PITCH_LAG);
+        Ok(TargetVoice { name: name.to_owned(), embedding, median_pitch: pitch::median(&track) })
+    }
+
+    /// The embedding of all of the sound, at 16 kHz: 256 numbers of unit length. Nothing is cut out.
+    pub fn embed(&mut self, samples_16k: &[f32]) -> Result<Vec<f32>, EnrolError> {
+        if samples_16k.is_empty() {
+            return Err(EnrolError::TooShort(0.0));
+        }
+        self.encoder.embed(samples_16k).map_err(|e| match e {
+            ConvertError::Run(why) => EnrolError::Model(why),
+            ConvertError::NotFinite => EnrolError::Model("the speaker encoder gave numbers that are not finite".to_owned()),
+        })
+    }
+}
+
+/// The share of samples that stand at full scale with their neighbours.
+fn clipped_share(samples: &[f32]) -> f64 {
+    let (mut clipped, mut run) = (0, 0);
+    for x in samples {
+        run = if x.abs() >= FULL_SCALE { run + 1 } else { 0 };
+        clipped += match run {
+            0..CLIPPED_RUN => 0,
+            CLIPPED_RUN => CLIPPED_RUN,
+            _ => 1,
+        };
+    }
+    clipped as f64 / samples.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::voice::testing::{asset, golden, reference, runtime};
+
+    fn enroller() -> Enroller {
+        runtime();
+        Enroller::open(&asset("ge2e.onnx"), &asset("silero_vad_16k.onnx")).expect("the models open")
+    }
+
+    fn cosine(a: &[f32], b: &[f32]) -> f32 {
+        a.iter().zip(b).map(|(x, y)| x * y).sum()
+    }
+
+    #[test]
+    fn a_reference_becomes_a_voice() {
+        let voice = enroller().enrol(&reference(), "Ada").expect("enrolled");
+        assert_eq!(voice.name, "Ada");
+        let near = cosine(&voice.embedding, &golden("reference_embedding"));
+        println!("cosine after cutting: {near:.4}; median pitch {:.1} Hz", voice.median_pitch);
+        assert!(near > 0.95, "cutting silence leaves the speaker: {near}");
+        let wanted = golden("reference_pitch")[0];
+        assert!((voice.median_pitch / wanted).log2().abs() < 1.0 / 12.0, "{} Hz instead of {wanted} Hz", voice.median_pitch);
+    }
+
+    #[test]
+    fn rate_channels_and_silence_around_do_not_matter() {
+        let mut enroller = enroller();
+        let one = reference();
+        let plain = enroller.enrol(&one, "a").expect("enrolled");
+        let mut long = vec![0.0; 48000];
+        long.extend(resample_all(&one.mono(), one.rate, 48000).iter().map(|x| 0.5 * x));
+        long.extend(vec![0.0; 96000]);
+        let eight = Sound { rate: 48000, channels: vec![long; 8] };
+        let other = enroller.enrol(&eight, "b").expect("enrolled");
+        assert!(cosine(&plain.embedding, &other.embedding) > 0.98);
+        assert!((plain.median_pitch / other.median_pitch).log2().abs() < 0.02);
+    }
+
+    #[test]
+    fn what_is_no_reference_is_told_in_a_sentence() {
+        let mut enroller = enroller();
+        let one = reference();
+        let said = |sound: &Sound, enroller: &mut Enroller| enroller.enrol(sound, "x").expect_err("no reference").to_string();
+        let of = |samples: Vec<f32>| Sound { rate: 16000, channels: vec![samples] };
+        assert!(said(&of(one.mono()[..32000].to_vec()), &mut enroller).contains("lasts only 2.0 s"));
+        assert!(said(&of(vec![0.0; 80000]), &mut enroller).contains("silent"));
+        assert!(said(&of(vec![f32::NAN; 80000]), &mut enroller).contains("silent"));
+        assert!(said(&Sound { rate: 16000, channels: Vec::new() }, &mut enroller).contains("lasts only"));
+        let hum: Vec<f32> = (0..80000).map(|i| 0.2 * (i as f32 * 0.02).sin()).collect();
+        assert!(said(&of(hum), &mut enroller).contains("of speech"));
+        let driven = one.mono().iter().map(|x| (x * 40.0).clamp(-1.0, 1.0)).collect();
+        assert!(said(&of(driven), &mut enroller).contains("clipped"));
+    }
+
+    #[test]
+    fn single_peaks_are_not_clipping() {
+        let mut x = vec![0.1; 1000];
+        x.iter_mut().step_by(10).for_each(|v| *v = 1.0);
+        assert_eq!(clipped_share(&x), 0.0);
+        x[100..120].fill(1.0);
+        assert!((clipped_share(&x) - 0.021).abs() < 0.002);
+    }
+}

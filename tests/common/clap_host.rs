@@ -1,0 +1,291 @@
+//! A small CLAP host, as a DAW would be one: loads a bundle from disk, keeps its main thread, plays on an audio thread of its own.
+//! Knows no engine; what the plugin tells of itself comes through `mynah_diagnostics` of the loaded library.
+
+use std::ffi::{CStr, c_char};
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use clack_extensions::latency::{HostLatency, HostLatencyImpl, PluginLatency};
+use clack_extensions::render::{PluginRender, RenderMode};
+use clack_extensions::state::PluginState;
+use clack_host::events::event_types::{TransportEvent, TransportFlags};
+use clack_host::events::{EventFlags, EventHeader};
+use clack_host::extensions::prelude::{Extension, PluginExtensionSide};
+use clack_host::prelude::*;
+use clack_host::utils::{BeatTime, SecondsTime};
+
+/// What goes wrong in here is told in one sentence.
+pub type HostResult<T> = Result<T, Box<dyn std::error::Error>>;
+
+const ID: &CStr = c"audio.mynah.mynah";
+
+/// What the plugin asks of its host, noted by any thread.
+#[derive(Default)]
+struct Asked {
+    restart: AtomicBool,
+    callback: AtomicBool,
+}
+
+impl SharedHandler<'_> for Asked {
+    fn request_restart(&self) {
+        self.restart.store(true, Ordering::Relaxed);
+    }
+
+    fn request_process(&self) {}
+
+    fn request_callback(&self) {
+        self.callback.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The main thread's part of the host: the latency is read after each activation, so a change needs no note.
+struct MainThread;
+
+impl MainThreadHandler<'_> for MainThread {}
+
+impl HostLatencyImpl for MainThread {
+    fn changed(&self) {}
+}
+
+struct Handlers;
+
+impl HostHandlers for Handlers {
+    type Shared<'a> = Asked;
+    type MainThread<'a> = MainThread;
+    type AudioProcessor<'a> = ();
+
+    fn declare_extensions(builder: &mut HostExtensions<Self>, _: &Self::Shared<'_>) {
+        builder.register::<HostLatency>();
+    }
+}
+
+/// What came of playing.
+pub struct Played {
+    /// The output, channel by channel, as long as the input: not compensated.
+    pub channels: Vec<Vec<f32>>,
+    /// Seconds that each block took on the audio thread.
+    pub blocks: Vec<f64>,
+    /// Seconds of it all.
+    pub took: f64,
+}
+
+/// A plugin in its host. Stereo.
+pub struct ClapHost {
+    // Dropped first: the processor, then the instance, then the library.
+    processor: Option<StoppedPluginAudioProcessor<Handlers>>,
+    plugin: PluginInstance<Handlers>,
+    library: libloading::Library,
+    rate: u32,
+    block: usize,
+}
+
+impl ClapHost {
+    /// Loads a bundle and makes an instance.
+    pub fn open(bundle: &Path) -> HostResult<Self> {
+        let bundle = std::path::absolute(bundle)?;
+        let why = |e: &dyn std::fmt::Display| {
+            format!("`{}` can't be loaded as a CLAP plugin: {e}; build it with `cargo xtask bundle`", bundle.display())
+        };
+        let file = library_of(&bundle);
+        // SAFETY: the library is the plugin that was named; loading it runs its initialisers, as any host does.
+        let library = unsafe { libloading::Library::new(&file) }.map_err(|e| why(&e))?;
+        // SAFETY: the same library; its entry is that of a CLAP plugin.
+        let entry = unsafe { PluginEntry::load(&bundle) }.map_err(|e| why(&e))?;
+        let info = HostInfo::new("Mynah demo host", "Mynah", "", env!("CARGO_PKG_VERSION"))?;
+        let plugin = PluginInstance::<Handlers>::new(|_| Asked::default(), |_| MainThread, &entry, ID, &info).map_err(|e| why(&e))?;
+        Ok(Self { processor: None, plugin, library, rate: 0, block: 0 })
+    }
+
+    fn extension<E: Extension<ExtensionSide = PluginExtensionSide>>(&mut self, name: &str) -> HostResult<E> {
+        self.plugin.plugin_handle().get_extension::<E>().ok_or_else(|| format!("the plugin lacks the extension `{name}`").into())
+    }
+
+    /// Loads a saved state.
+    pub fn load(&mut self, state: &[u8]) -> HostResult<()> {
+        let extension: PluginState = self.extension("state")?;
+        extension.load(&self.plugin.plugin_handle(), &mut Cursor::new(state))?;
+        self.answer();
+        Ok(())
+    }
+
+    /// The plugin's state, as a project would keep it.
+    pub fn save(&mut self) -> HostResult<Vec<u8>> {
+        let extension: PluginState = self.extension("state")?;
+        let mut bytes = Vec::new();
+        extension.save(&self.plugin.plugin_handle(), &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Tells the plugin whether sound is rendered offline.
+    pub fn render_offline(&mut self, offline: bool) -> HostResult<()> {
+        let extension: PluginRender = self.extension("render")?;
+        extension.set(&self.plugin.plugin_handle(), if offline { RenderMode::Offline } else { RenderMode::Realtime })?;
+        Ok(())
+    }
+
+    /// Activates at a rate and with a largest block; gives the latency in samples.
+    pub fn activate(&mut self, rate: u32, block: usize) -> HostResult<usize> {
+        (self.rate, self.block) = (rate, block);
+        let configuration = PluginAudioConfiguration { sample_rate: rate as f64, min_frames_count: 1, max_frames_count: block as u32 };
+        self.processor = Some(self.plugin.activate(|_, _| (), configuration)?);
+        self.answer();
+        self.latency()
+    }
+
+    /// The latency that the plugin tells, in samples.
+    pub fn latency(&mut self) -> HostResult<usize> {
+        let extension: PluginLatency = self.extension("latency")?;
+        Ok(extension.get(&self.plugin.plugin_handle()) as usize)
+    }
+
+    /// Does what the plugin asked of the main thread; a restart where nothing plays.
+    pub fn answer(&mut self) {
+        if self.plugin.access_shared_handler(|asked| asked.callback.swap(false, Ordering::Relaxed)) {
+            self.plugin.call_on_main_thread_callback();
+        }
+        if self.plugin.access_shared_handler(|asked| asked.restart.load(Ordering::Relaxed))
+            && let Some(processor) = self.processor.take()
+        {
+            self.plugin.access_shared_handler(|asked| asked.restart.store(false, Ordering::Relaxed));
+            self.plugin.deactivate(processor);
+            let configuration =
+                PluginAudioConfiguration { sample_rate: self.rate as f64, min_frames_count: 1, max_frames_count: self.block as u32 };
+            self.processor = self.plugin.activate(|_, _| (), configuration).ok();
+        }
+    }
+
+    /// What the plugin tells of itself: the report of `mynah_diagnostics`.
+    pub fn diagnostics(&self) -> HostResult<serde_json::Value> {
+        // SAFETY: the plugin exports this function with this signature.
+        let report: libloading::Symbol<unsafe extern "C" fn(*mut c_char, usize) -> usize> =
+            unsafe { self.library.get(b"mynah_diagnostics\0") }?;
+        let mut buffer = vec![0u8; 1 << 16];
+        // SAFETY: the buffer has that length.
+        let written = unsafe { report(buffer.as_mut_ptr().cast(), buffer.len()) };
+        Ok(serde_json::from_slice(&buffer[..written.min(buffer.len() - 1)])?)
+    }
+
+    /// Waits, while the main thread does its duty, until the plugin's own report satisfies `holds`.
+    pub fn until(&mut self, patience: Duration, mut holds: impl FnMut(&serde_json::Value) -> bool) -> HostResult<bool> {
+        let until = Instant::now() + patience;
+        loop {
+            self.answer();
+            if holds(&self.diagnostics()?) {
+                return Ok(true);
+            }
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Plays stereo sound from the start of the timeline, the transport rolling, on an audio thread: in real time or as fast as it goes.
+    /// The main thread does its duty meanwhile; `watch` is called there now and then with the seconds so far.
+    pub fn play(&mut self, channels: &[Vec<f32>; 2], realtime: bool, mut watch: impl FnMut(f64)) -> HostResult<Played> {
+        let processor = self.processor.take().ok_or("the plugin is not active")?;
+        let mut processor = processor.start_processing().map_err(|e| format!("the plugin refuses to start: {e}"))?;
+        let (rate, block) = (self.rate, self.block);
+        let done = AtomicBool::new(false);
+        let heard = std::sync::atomic::AtomicU64::new(0);
+        let (processor, played) = std::thread::scope(|scope| {
+            let audio = scope.spawn(|| {
+                let played = sound(&mut processor, channels, rate, block, realtime, &heard);
+                done.store(true, Ordering::Release);
+                (processor.stop_processing(), played)
+            });
+            while !done.load(Ordering::Acquire) {
+                if self.plugin.access_shared_handler(|asked| asked.callback.swap(false, Ordering::Relaxed)) {
+                    self.plugin.call_on_main_thread_callback();
+                }
+                watch(heard.load(Ordering::Relaxed) as f64 / rate as f64);
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            audio.join().map_err(|_| "the audio thread broke down")
+        })?;
+        self.processor = Some(processor);
+        self.answer();
+        Ok(played?)
+    }
+}
+
+impl Drop for ClapHost {
+    fn drop(&mut self) {
+        if let Some(processor) = self.processor.take() {
+            self.plugin.deactivate(processor);
+        }
+    }
+}
+
+/// On macOS a CLAP is a folder with the library inside, elsewhere the library itself.
+fn library_of(bundle: &Path) -> PathBuf {
+    let inside = bundle.join("Contents").join("MacOS").join(bundle.file_stem().unwrap_or_default());
+    if inside.is_file() { inside } else { bundle.to_owned() }
+}
+
+/// The audio thread.
+fn sound(
+    processor: &mut StartedPluginAudioProcessor<Handlers>,
+    channels: &[Vec<f32>; 2],
+    rate: u32,
+    block: usize,
+    realtime: bool,
+    heard: &std::sync::atomic::AtomicU64,
+) -> Result<Played, String> {
+    let frames = channels[0].len().min(channels[1].len());
+    let mut output = vec![Vec::with_capacity(frames), Vec::with_capacity(frames)];
+    let (mut inputs, mut outputs) = (AudioPorts::with_capacity(2, 1), AudioPorts::with_capacity(2, 1));
+    let (mut dry, mut wet) = (vec![vec![0.0f32; block]; 2], vec![vec![0.0f32; block]; 2]);
+    let mut blocks = Vec::with_capacity(frames / block + 1);
+    let began = Instant::now();
+    let mut at = 0;
+    while at < frames {
+        let n = block.min(frames - at);
+        if realtime {
+            // A device asks for a block when it has played one; a host that sleeps keeps the same pace.
+            let due = Duration::from_secs_f64(at as f64 / rate as f64);
+            std::thread::sleep(due.saturating_sub(began.elapsed()));
+        }
+        dry.iter_mut().zip(channels).for_each(|(d, c)| d[..n].copy_from_slice(&c[at..at + n]));
+        let input = inputs.with_input_buffers([AudioPortBuffer {
+            latency: 0,
+            channels: AudioPortBufferType::f32_input_only(dry.iter_mut().map(|c| InputChannel::variable(&mut c[..n]))),
+        }]);
+        let mut out = outputs.with_output_buffers([AudioPortBuffer {
+            latency: 0,
+            channels: AudioPortBufferType::f32_output_only(wet.iter_mut().map(|c| &mut c[..n])),
+        }]);
+        let transport = rolling(at as f64 / rate as f64);
+        let before = Instant::now();
+        processor
+            .process(&input, &mut out, &InputEvents::empty(), &mut OutputEvents::void(), Some(at as u64), Some(&transport))
+            .map_err(|e| format!("the plugin failed at {:.2} s: {e}", at as f64 / rate as f64))?;
+        blocks.push(before.elapsed().as_secs_f64());
+        output.iter_mut().zip(&wet).for_each(|(o, w)| o.extend_from_slice(&w[..n]));
+        at += n;
+        heard.store(at as u64, Ordering::Relaxed);
+    }
+    Ok(Played { channels: output, blocks, took: began.elapsed().as_secs_f64() })
+}
+
+/// The transport at a time, rolling, with no tempo.
+fn rolling(seconds: f64) -> TransportEvent {
+    TransportEvent {
+        header: EventHeader::new_core(0, EventFlags::empty()),
+        flags: TransportFlags::HAS_SECONDS_TIMELINE | TransportFlags::IS_PLAYING,
+        song_pos_beats: BeatTime::from_int(0),
+        song_pos_seconds: SecondsTime::from_float(seconds),
+        tempo: 0.0,
+        tempo_inc: 0.0,
+        loop_start_beats: BeatTime::from_int(0),
+        loop_end_beats: BeatTime::from_int(0),
+        loop_start_seconds: SecondsTime::from_int(0),
+        loop_end_seconds: SecondsTime::from_int(0),
+        bar_start: BeatTime::from_int(0),
+        bar_number: 0,
+        time_signature_numerator: 4,
+        time_signature_denominator: 4,
+    }
+}

@@ -1,0 +1,87 @@
+//! The plugin bundles: the library in each format's layout, and the packs beside it where `mynah::packs` looks for them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use nice_plug_xtask::{Architecture, CompilationTarget};
+
+use crate::packs;
+use crate::run::{Profile, build, bundled, say, target};
+
+/// Builds both bundles with their packs.
+pub(crate) fn bundle(profile: Profile, offline: bool) -> Result<()> {
+    build(profile)?;
+    packs::fetch(profile, offline)?;
+    say("bundling");
+    let args: Vec<String> = profile.cargo_args().iter().map(|&a| a.to_owned()).collect();
+    nice_plug_xtask::bundle(&target(), "mynah", &args, false)?;
+    let from = packs::folder()?;
+    for (plugin, resources) in plugins() {
+        if !plugin.exists() {
+            bail!("no `{}` was made, because the library exports no such plugin; look at the exports in src/lib.rs", plugin.display());
+        }
+        let into = resources.join("packs");
+        if into.exists() {
+            fs::remove_dir_all(&into).with_context(|| format!("`{}` can't be replaced", into.display()))?;
+        }
+        for id in packs::BUNDLED {
+            link_tree(&from.join(id), &into.join(id)).with_context(|| format!("the pack {id} can't be put into `{}`", into.display()))?;
+        }
+        if cfg!(target_os = "macos") {
+            // The first signature was made before the packs came in.
+            let architecture = if cfg!(target_arch = "aarch64") { Architecture::AArch64 } else { Architecture::X86_64 };
+            nice_plug_xtask::maybe_codesign(&plugin, CompilationTarget::MacOS(architecture));
+        }
+        say(&format!("`{}` carries {}", plugin.display(), packs::BUNDLED.join(", ")));
+    }
+    Ok(())
+}
+
+/// Each bundle and the folder of its resources. A CLAP is a bundle on macOS and a single file elsewhere.
+pub(crate) fn plugins() -> [(PathBuf, PathBuf); 2] {
+    let (vst3, clap) = (bundled().join("Mynah.vst3"), bundled().join("Mynah.clap"));
+    let inside = |bundle: &Path| bundle.join("Contents").join("Resources");
+    let clap_resources = if cfg!(target_os = "macos") { inside(&clap) } else { bundled().join("Mynah.resources") };
+    [(vst3.clone(), inside(&vst3)), (clap, clap_resources)]
+}
+
+/// Hard-links every file of a folder into another, and copies where the file system can't link.
+fn link_tree(from: &Path, into: &Path) -> std::io::Result<()> {
+    each_file(from, into, &|from, to| fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(|_| ())))
+}
+
+/// Copies a file or a folder with all in it.
+pub(crate) fn copy_tree(from: &Path, into: &Path) -> std::io::Result<()> {
+    each_file(from, into, &|from, to| fs::copy(from, to).map(|_| ()))
+}
+
+fn each_file(from: &Path, into: &Path, put: &dyn Fn(&Path, &Path) -> std::io::Result<()>) -> std::io::Result<()> {
+    if !from.is_dir() {
+        return put(from, into);
+    }
+    fs::create_dir_all(into)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        each_file(&entry.path(), &into.join(entry.file_name()), put)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_linked_and_copied_whole() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (from, linked, copied) = (home.path().join("a"), home.path().join("b"), home.path().join("c"));
+        fs::create_dir_all(from.join("x")).expect("a folder");
+        fs::write(from.join("x/y"), "1").expect("written");
+        link_tree(&from, &linked).expect("linked");
+        copy_tree(&from, &copied).expect("copied");
+        assert_eq!(fs::read_to_string(linked.join("x/y")).expect("read"), "1");
+        assert_eq!(fs::read_to_string(copied.join("x/y")).expect("read"), "1");
+        assert!(link_tree(&home.path().join("none"), &home.path().join("d")).is_err());
+    }
+}

@@ -1,0 +1,30 @@
+//! Fetching packs through the built command line, so that there is one implementation, and where they lie then.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::run::{Profile, checked, mynah, say};
+
+/// The packs that every bundle carries: a project opens on a machine that has nothing else.
+pub(crate) const BUNDLED: [&str; 5] = ["onnxruntime", "mynah-prototype", "silero-vad", "ge2e", "whisper-tiny-en"];
+
+/// The voice model lies in the repository.
+const OWN_VOICE: &str = "models/mynah-prototype";
+
+/// Puts every pack into the user's folder; what is there and whole stays. The programs of this profile must be built.
+pub(crate) fn fetch(profile: Profile, offline: bool) -> Result<()> {
+    say("fetching packs");
+    checked(Command::new(mynah(profile)).args(["models", "add", OWN_VOICE]))?;
+    checked(Command::new(mynah(profile)).args(["models", "fetch", "--all"]).args(offline.then_some("--offline")))
+}
+
+/// The user's folder of packs: the same rule as `mynah::packs::user_folder`.
+pub(crate) fn folder() -> Result<PathBuf> {
+    let home = match std::env::var_os("MYNAH_HOME").filter(|v| !v.is_empty()) {
+        Some(home) => std::path::absolute(PathBuf::from(home))?,
+        None => directories::BaseDirs::new().context("this machine tells no home; set MYNAH_HOME")?.data_dir().join("mynah"),
+    };
+    Ok(home.join("packs"))
+}
