@@ -35,12 +35,16 @@ const SETTLED: Duration = Duration::from_secs(5);
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The plugin: Mynah.clap
+    #[arg(long)]
     plugin: PathBuf,
     /// The recording
+    #[arg(long = "source", value_name = "RECORDING")]
     input: PathBuf,
     /// A reference of the target voice
+    #[arg(long)]
     reference: PathBuf,
     /// The folder for the results; it is made
+    #[arg(long = "out", value_name = "FOLDER")]
     output: PathBuf,
     /// Seconds of the recording that are played
     #[arg(long, default_value_t = 15.0)]
@@ -48,7 +52,8 @@ struct Arguments {
     /// Render as fast as it goes, as a bounce, instead of in real time
     #[arg(long)]
     fast: bool,
-    /// What is said in the recording, as plain text: captions are measured against it
+    /// What is said in the recording, as plain text: captions are measured against it; without it the project's own transcript of a
+    /// recording of that name
     #[arg(long)]
     transcript: Option<PathBuf>,
     /// live, balanced or studio
@@ -116,7 +121,7 @@ fn run(a: &Arguments) -> HostResult<()> {
     });
     println!("playing {:.1} s {} …", frames as f64 / RATE as f64, if a.fast { "as fast as it goes" } else { "in real time" });
     let played = host.play(&padded, !a.fast, |_| ())?;
-    last_words(&mut host)?;
+    let worst_load = last_words(&mut host)?;
     let end = host.diagnostics()?;
     let words = transcript(&host.save()?)?.words().to_vec();
     drop(host);
@@ -125,8 +130,9 @@ fn run(a: &Arguments) -> HostResult<()> {
     let files = leave(a, &converted, &words)?;
     let before = Sound { rate: RATE, channels: input.to_vec() };
     let likeness = measures::likeness(&voice, &before, &converted)?;
-    let wer = a.transcript.as_deref().map(|p| measures::wer_of_file(p, &words)).transpose()?;
-    let figures = Figures { latency, loading, played: &played, seconds: frames as f64 / RATE as f64, end: ours(&end), wer, likeness };
+    let wer = said_in(a).map(|p| measures::wer_of_file(&p, &words)).transpose()?;
+    let figures =
+        Figures { latency, loading, played: &played, seconds: frames as f64 / RATE as f64, end: ours(&end), worst_load, wer, likeness };
     let story = Story {
         before: before.mono(),
         after: converted.mono(),
@@ -139,6 +145,11 @@ fn run(a: &Arguments) -> HostResult<()> {
     report::draw(&picture, &story)?;
     tell(a, &figures, &story, &files, &picture);
     Ok(())
+}
+
+fn said_in(a: &Arguments) -> Option<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/transcripts").join(stem(&a.input)).with_extension("txt");
+    a.transcript.clone().or_else(|| own.is_file().then_some(own))
 }
 
 fn stem(path: &Path) -> String {
@@ -159,17 +170,18 @@ fn recording(path: &Path, seconds: f64) -> HostResult<[Vec<f32>; 2]> {
     Ok([at(0), at(1)])
 }
 
-/// Waits until the recogniser has heard all and no word has come for a while.
-fn last_words(host: &mut ClapHost) -> HostResult<()> {
-    let (mut words, mut since) = (u64::MAX, Instant::now());
+/// Waits until the recogniser has heard all and no word has come for a while. Gives the worst load: the plugin tells each only once.
+fn last_words(host: &mut ClapHost) -> HostResult<f64> {
+    let (mut words, mut since, mut worst) = (u64::MAX, Instant::now(), 0.0f64);
     host.until(Duration::from_secs(120), |d| {
         let (now, behind) = (ours(d)["words"].as_u64().unwrap_or(0), ours(d)["engine"]["captions_behind"].as_f64().unwrap_or(0.0));
         if now != words || behind > 0.0 {
             (words, since) = (now, Instant::now());
         }
+        worst = worst.max(ours(d)["worst_load"].as_f64().unwrap_or(0.0));
         since.elapsed() > SETTLED
     })?;
-    Ok(())
+    Ok(worst)
 }
 
 fn leave(a: &Arguments, converted: &Sound, words: &[Word]) -> HostResult<[PathBuf; 3]> {
@@ -187,6 +199,7 @@ struct Figures<'a> {
     played: &'a Played,
     seconds: f64,
     end: &'a serde_json::Value,
+    worst_load: f64,
     wer: Option<measures::Wer>,
     likeness: measures::Likeness,
 }
@@ -228,13 +241,19 @@ fn tell(a: &Arguments, f: &Figures, story: &Story, files: &[PathBuf], picture: &
     println!();
     match &f.wer {
         Some(w) => {
-            println!("captions     {} words, WER {:.1} % ({} of {} words differ)", story.words.len(), w.rate() * 1e2, w.errors, w.words)
+            println!(
+                "captions     {} words, WER {:.1} % ({} of {} words of the transcript so far)",
+                story.words.len(),
+                w.rate() * 1e2,
+                w.errors,
+                w.words
+            )
         }
         None => println!("captions     {} words (no transcript to measure them against)", story.words.len()),
     }
     println!("likeness     converted to target {:.3}, recording to target {:.3} (GE2E cosine)", f.likeness.after, f.likeness.before);
     println!("late hops    {late} of {hops}");
-    println!("load         {:.2} of a hop's time, worst {:.2}", f.rtf(), f.end["worst_load"].as_f64().unwrap_or(f64::NAN));
+    println!("load         {:.2} of a hop's time, worst {:.2}", f.rtf(), f.worst_load);
     println!("latency      {:.1} ms, {} samples at {RATE} Hz in blocks of {BLOCK}", f.latency_ms(), f.latency);
     println!(
         "RTF          {:.2} for the voice; {:.1} s of sound took {:.1} s, after {:.1} s of loading",

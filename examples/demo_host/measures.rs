@@ -28,7 +28,7 @@ impl Wer {
     }
 }
 
-/// Word errors of captions against a text file.
+/// Word errors of captions against a text file: against as much of its start as fits best, since a recording may be played in part.
 pub fn wer_of_file(path: &Path, words: &[Word]) -> HostResult<Wer> {
     let text = std::fs::read_to_string(path).map_err(|e| format!("the transcript `{}` can't be read: {e}", path.display()))?;
     let said = words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
@@ -45,9 +45,10 @@ fn plain(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Levenshtein's distance in words.
+/// Levenshtein's distance in words to the nearest start of the reference.
 fn wer(reference: &[String], heard: &[String]) -> Wer {
     let mut row: Vec<usize> = (0..=heard.len()).collect();
+    let mut best = Wer { errors: heard.len(), words: 0 };
     for (i, r) in reference.iter().enumerate() {
         let mut diagonal = row[0];
         row[0] = i + 1;
@@ -56,8 +57,11 @@ fn wer(reference: &[String], heard: &[String]) -> Wer {
             diagonal = row[j + 1];
             row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
         }
+        if row[heard.len()] <= best.errors {
+            best = Wer { errors: row[heard.len()], words: i + 1 };
+        }
     }
-    Wer { errors: row[heard.len()], words: reference.len() }
+    best
 }
 
 /// Cosines of GE2E embeddings with the target's.

@@ -19,7 +19,7 @@ const WORDS: i32 = 978;
 /// Window of the spectrogram in samples, its highest frequency in Hz, and its range in dB.
 const WINDOW: usize = 2048;
 const HIGHEST: f64 = 8000.0;
-const RANGE: f32 = 75.0;
+const RANGE: f32 = 66.0;
 
 const INK: RGBColor = RGBColor(32, 36, 44);
 const FAINT: RGBColor = RGBColor(120, 126, 138);

@@ -44,6 +44,10 @@ impl Provider {
 
     /// Whether the open library was compiled with it. That it works is only known from loading a session.
     pub fn compiled_in(self) -> bool {
+        // Asking the runtime's binding before a library is open would panic.
+        if super::library().is_none() {
+            return false;
+        }
         let there = match self {
             Provider::Cpu => Ok(true),
             Provider::Cuda => ep::CUDA::is_available(),
@@ -53,7 +57,7 @@ impl Provider {
             Provider::OpenVino => ep::OpenVINO::is_available(),
             Provider::WebGpu => ep::WebGPU::is_available(),
         };
-        super::library().is_some() && there.unwrap_or(false)
+        there.unwrap_or(false)
     }
 
     /// The registration, failing loudly; `None` for the processor, which needs none.

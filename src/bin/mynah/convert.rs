@@ -93,7 +93,7 @@ pub fn run(a: &Arguments) -> Outcome {
     if !a.output.extension().is_some_and(|e| e.eq_ignore_ascii_case("wav")) {
         return Err(Failure::Usage(format!("`{}` does not end in .wav; the converted sound is written as wav", a.output.display())));
     }
-    let format = a.captions.as_deref().map(|p| super::caption::format_of(p)).transpose()?;
+    let format = a.captions.as_deref().map(super::caption::format_of).transpose()?;
     let mut outputs = Outputs::default();
     let output = outputs.promise(&a.output)?;
     let captions = a.captions.as_deref().map(|p| outputs.promise(p)).transpose()?;

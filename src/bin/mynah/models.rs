@@ -115,21 +115,31 @@ pub fn run(command: &Command) -> Outcome {
     }
 }
 
-/// Packs that are here, those that can't be read as errors, and those of the catalogue that are not here.
-fn known(store: &Store) -> Result<(Vec<Pack>, Vec<PackError>, Vec<Manifest>), Failure> {
-    let (mut here, mut broken) = (Vec::new(), Vec::new());
-    for pack in store.list() {
-        match pack {
-            Ok(pack) => here.push(pack),
-            Err(e) => broken.push(e),
+/// What is known of packs.
+struct Known {
+    here: Vec<Pack>,
+    /// Why a folder of a pack can't be read.
+    broken: Vec<PackError>,
+    /// Those of the catalogue that are not here.
+    elsewhere: Vec<Manifest>,
+}
+
+impl Known {
+    fn of(store: &Store) -> Result<Self, Failure> {
+        let (mut here, mut broken) = (Vec::new(), Vec::new());
+        for pack in store.list() {
+            match pack {
+                Ok(pack) => here.push(pack),
+                Err(e) => broken.push(e),
+            }
         }
+        let elsewhere = catalogue()?.into_iter().filter(|m| here.iter().all(|p| p.id() != &*m.id)).collect();
+        Ok(Self { here, broken, elsewhere })
     }
-    let elsewhere = catalogue()?.into_iter().filter(|m| here.iter().all(|p| p.id() != &*m.id)).collect();
-    Ok((here, broken, elsewhere))
 }
 
 fn list(store: &Store, json: bool) -> Outcome {
-    let (here, broken, elsewhere) = known(store)?;
+    let Known { here, broken, elsewhere } = Known::of(store)?;
     broken.iter().for_each(|e| eprintln!("mynah: {e}"));
     let shown: Vec<_> =
         here.iter().map(|p| Shown::new(p.manifest(), Some(p.folder()))).chain(elsewhere.iter().map(|m| Shown::new(m, None))).collect();
@@ -145,7 +155,7 @@ fn list(store: &Store, json: bool) -> Outcome {
 }
 
 fn info(store: &Store, id: &str, json: bool) -> Outcome {
-    let (here, _, elsewhere) = known(store)?;
+    let Known { here, elsewhere, .. } = Known::of(store)?;
     let shown = match (here.iter().find(|p| p.id() == id), elsewhere.iter().find(|m| &*m.id == id)) {
         (Some(pack), _) => Shown::new(pack.manifest(), Some(pack.folder())),
         (None, Some(manifest)) => Shown::new(manifest, None),
