@@ -108,7 +108,7 @@ impl Picker {
             });
             ui.label(RichText::new(self.folder.display().to_string()).small().color(MUTED));
             let mut enter = None;
-            ScrollArea::vertical().max_height(240.0).min_scrolled_height(240.0).auto_shrink(false).show(ui, |ui| {
+            ScrollArea::vertical().id_salt("entries").max_height(240.0).min_scrolled_height(240.0).auto_shrink(false).show(ui, |ui| {
                 for (name, is_folder) in &self.entries {
                     let text = if *is_folder { format!("{name}/") } else { name.clone() };
                     let line = ui.selectable_label(self.typed == *name, text);
