@@ -102,7 +102,9 @@ fn run(a: &Arguments) -> HostResult<()> {
     let ready = host.until(LOADING, |d| ours(d)["engine"]["state"] == "ready" && ours(d)["engine"]["captions_ready"] == true)?;
     let now = host.diagnostics()?;
     if !ready {
-        return Err(format!("the plugin was not ready after {} s: {}; run `mynah doctor`", LOADING.as_secs(), ours(&now)["problems"]).into());
+        return Err(
+            format!("the plugin was not ready after {} s: {}; run `mynah doctor`", LOADING.as_secs(), ours(&now)["problems"]).into()
+        );
     }
     let latency = host.latency()?;
     let loading = began.elapsed().as_secs_f64();
@@ -225,14 +227,22 @@ fn tell(a: &Arguments, f: &Figures, story: &Story, files: &[PathBuf], picture: &
     };
     println!();
     match &f.wer {
-        Some(w) => println!("captions     {} words, WER {:.1} % ({} of {} words differ)", story.words.len(), w.rate() * 1e2, w.errors, w.words),
+        Some(w) => {
+            println!("captions     {} words, WER {:.1} % ({} of {} words differ)", story.words.len(), w.rate() * 1e2, w.errors, w.words)
+        }
         None => println!("captions     {} words (no transcript to measure them against)", story.words.len()),
     }
     println!("likeness     converted to target {:.3}, recording to target {:.3} (GE2E cosine)", f.likeness.after, f.likeness.before);
     println!("late hops    {late} of {hops}");
     println!("load         {:.2} of a hop's time, worst {:.2}", f.rtf(), f.end["worst_load"].as_f64().unwrap_or(f64::NAN));
     println!("latency      {:.1} ms, {} samples at {RATE} Hz in blocks of {BLOCK}", f.latency_ms(), f.latency);
-    println!("RTF          {:.2} for the voice; {:.1} s of sound took {:.1} s, after {:.1} s of loading", f.rtf(), f.seconds, f.played.took, f.loading);
+    println!(
+        "RTF          {:.2} for the voice; {:.1} s of sound took {:.1} s, after {:.1} s of loading",
+        f.rtf(),
+        f.seconds,
+        f.played.took,
+        f.loading
+    );
     println!("audio thread {:.1} µs a block (p50) of {:.0} µs", median(f.played.blocks.clone()) * 1e6, BLOCK as f64 / RATE as f64 * 1e6);
     if let Some(problems) = f.end["problems"].as_array().filter(|p| !p.is_empty()) {
         problems.iter().for_each(|p| println!("problem      {}", p.as_str().unwrap_or_default()));
@@ -246,7 +256,10 @@ fn tell(a: &Arguments, f: &Figures, story: &Story, files: &[PathBuf], picture: &
         if a.fast { format!("rendered in {:.1} s", f.played.took) } else { "in real time".to_owned() },
     );
     files.iter().map(PathBuf::as_path).chain([picture]).for_each(|p| println!("  {}", p.display()));
-    println!("To open it in a DAW: copy {} to ~/.clap (or add its folder to the DAW's CLAP paths), rescan, put Mynah on a track", a.plugin.display());
+    println!(
+        "To open it in a DAW: copy {} to ~/.clap (or add its folder to the DAW's CLAP paths), rescan, put Mynah on a track",
+        a.plugin.display()
+    );
     println!("with a voice, and choose {} as the reference in its window. Reaper, Bitwig and Qtractor load CLAP;", a.reference.display());
     println!("other hosts take Mynah.vst3 from the same folder.");
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::register_font;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use realfft::RealFftPlanner;
 
 use crate::Story;
@@ -77,7 +77,8 @@ fn waveform(root: &Area, (top, height): (i32, i32), samples: &[f32], peak: f32, 
     line((LEFT, middle), (RIGHT, middle), &LINE)?;
     let columns = (RIGHT - LEFT) as usize;
     for k in 0..columns {
-        let stretch = &samples[k * samples.len() / columns..((k + 1) * samples.len() / columns).max(k * samples.len() / columns + 1).min(samples.len())];
+        let stretch = &samples
+            [k * samples.len() / columns..((k + 1) * samples.len() / columns).max(k * samples.len() / columns + 1).min(samples.len())];
         let (low, high) = stretch.iter().fold((0.0f32, 0.0f32), |(l, h), &x| (l.min(x), h.max(x)));
         line((LEFT + k as i32, y_of(low)), (LEFT + k as i32, y_of(high)), colour)?;
     }

@@ -27,8 +27,8 @@ const SIZE: usize = 1536;
 /// Candidates of a frame; the first is "unvoiced".
 const CANDIDATES: usize = 12;
 /// Above this the spectrum is faded out before correlating: formants there make false peaks. In Hz.
-const FADE_FROM: f32 = 900.0;
-const FADE_TO: f32 = 1800.0;
+const FADE_FROM: f32 = 1500.0;
+const FADE_TO: f32 = 3500.0;
 
 /// The costs of the path, in units of correlation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,7 +47,7 @@ pub struct Costs {
 
 impl Default for Costs {
     fn default() -> Self {
-        Self { voicing: 0.5, octave: 0.03, jump: 0.35, switch: 0.14, silence: 0.03 }
+        Self { voicing: 0.55, octave: 0.01, jump: 0.7, switch: 0.14, silence: 0.03 }
     }
 }
 

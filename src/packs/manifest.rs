@@ -272,6 +272,12 @@ impl Manifest {
         fetched.chain(self.built.iter().map(|b| (&b.name, &b.sha256)))
     }
 
+    /// Whether both install the same files with the same bytes on this platform: a pack that is here is the one that is meant.
+    pub fn same_files(&self, other: &Manifest) -> bool {
+        let all = |m: &Manifest| m.installed().map(|(name, sha256)| (name.clone(), sha256.clone())).collect::<HashSet<_>>();
+        all(self) == all(other)
+    }
+
     /// The checks across entries; an error is the string that stands in the wrong line, and what is wrong.
     fn check(&self) -> Result<(), (String, String)> {
         let mut seen = HashSet::new();

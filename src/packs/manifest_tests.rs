@@ -69,3 +69,12 @@ fn bad_ids_and_hashes_are_refused() {
     }
     assert!(error_of(&file("a", "{ beside = \"a\" }").replace(HASH, "abc")).contains("line 9"));
 }
+
+#[test]
+fn packs_with_the_same_files_are_the_same_whatever_their_words() {
+    let one = |text: String| Manifest::parse(&text, Path::new("p")).expect("parsed");
+    let a = one(file("a", "{ beside = \"a\" }"));
+    assert!(a.same_files(&one(file("a", "{ beside = \"b\" }").replace("\"t\"", "\"another title\""))));
+    assert!(!a.same_files(&one(file("b", "{ beside = \"a\" }"))));
+    assert!(!a.same_files(&one(file("a", "{ beside = \"a\" }").replace("ba78", "ba79"))));
+}

@@ -117,7 +117,8 @@ pub fn version() -> Option<String> {
     // SAFETY: the library is open already and stays so; this only counts one more user of it.
     let library = unsafe { libloading::Library::new(path) }.ok()?;
     // SAFETY: every ONNX Runtime exports this function with this signature.
-    let base: libloading::Symbol<unsafe extern "C" fn() -> *const ort::sys::OrtApiBase> = unsafe { library.get(b"OrtGetApiBase\0") }.ok()?;
+    let base: libloading::Symbol<unsafe extern "system" fn() -> *const ort::sys::OrtApiBase> =
+        unsafe { library.get(b"OrtGetApiBase\0") }.ok()?;
     // SAFETY: it gives a table that lives as long as the library, whose entry gives a string that does so too.
     let text = unsafe { std::ffi::CStr::from_ptr(((*base()).GetVersionString)()) };
     Some(text.to_string_lossy().into_owned())

@@ -103,7 +103,7 @@ mod tests {
         let mut encoder = Ge2e::open(&asset("ge2e.onnx")).expect("the encoder opens");
         let sound = reference();
         let ours = encoder.embed(&resample_all(&sound.mono(), sound.rate, 16000)).expect("it runs");
-        let theirs = golden("ge2e_embedding");
+        let theirs = golden("reference_embedding");
         let cosine: f32 = ours.iter().zip(&theirs).map(|(a, b)| a * b).sum();
         println!("cosine to the published embedding: {cosine:.6}");
         assert!(cosine > 0.999, "{cosine}");

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use clack_extensions::latency::{HostLatency, HostLatencyImpl, PluginLatency};
 use clack_extensions::render::{PluginRender, RenderMode};
 use clack_extensions::state::PluginState;
-use clack_host::events::EventHeader;
 use clack_host::events::event_types::{TransportEvent, TransportFlags};
+use clack_host::events::{EventFlags, EventHeader};
 use clack_host::extensions::prelude::{Extension, PluginExtensionSide};
 use clack_host::prelude::*;
 use clack_host::utils::{BeatTime, SecondsTime};
@@ -85,7 +85,9 @@ impl ClapHost {
     /// Loads a bundle and makes an instance.
     pub fn open(bundle: &Path) -> HostResult<Self> {
         let bundle = std::path::absolute(bundle)?;
-        let why = |e: &dyn std::fmt::Display| format!("`{}` can't be loaded as a CLAP plugin: {e}; build it with `cargo xtask bundle`", bundle.display());
+        let why = |e: &dyn std::fmt::Display| {
+            format!("`{}` can't be loaded as a CLAP plugin: {e}; build it with `cargo xtask bundle`", bundle.display())
+        };
         let file = library_of(&bundle);
         // SAFETY: the library is the plugin that was named; loading it runs its initialisers, as any host does.
         let library = unsafe { libloading::Library::new(&file) }.map_err(|e| why(&e))?;
@@ -205,7 +207,7 @@ impl ClapHost {
         })?;
         self.processor = Some(processor);
         self.answer();
-        played
+        Ok(played?)
     }
 }
 
@@ -231,7 +233,7 @@ fn sound(
     block: usize,
     realtime: bool,
     heard: &std::sync::atomic::AtomicU64,
-) -> HostResult<Played> {
+) -> Result<Played, String> {
     let frames = channels[0].len().min(channels[1].len());
     let mut output = vec![Vec::with_capacity(frames), Vec::with_capacity(frames)];
     let (mut inputs, mut outputs) = (AudioPorts::with_capacity(2, 1), AudioPorts::with_capacity(2, 1));
@@ -271,7 +273,7 @@ fn sound(
 /// The transport at a time, rolling, with no tempo.
 fn rolling(seconds: f64) -> TransportEvent {
     TransportEvent {
-        header: EventHeader::new_core(0, Default::default()),
+        header: EventHeader::new_core(0, EventFlags::empty()),
         flags: TransportFlags::HAS_SECONDS_TIMELINE | TransportFlags::IS_PLAYING,
         song_pos_beats: BeatTime::from_int(0),
         song_pos_seconds: SecondsTime::from_float(seconds),

@@ -63,8 +63,9 @@ def main():
         x, _ = sf.read(folder / m["file"].replace(".flac", ".opus"), dtype="float32")
         label = np.array(m["f0_80hz"])
         n = len(x) // 240
-        # Labels are 12.5 ms apart, the first 6.25 ms in. Where a label is between voiced and not it says nothing.
-        at = np.arange(n) * 0.01 / 0.0125 - 0.5
+        # Labels are 12.5 ms apart; both trackers agree best with them when the first lies at 0. Where a label is between voiced and not, or
+        # moves fast, it says nothing.
+        at = np.arange(n) * 0.01 / 0.0125
         i = np.clip(np.round(at).astype(int), 0, len(label) - 1)
         low, high = label[np.clip(np.floor(at).astype(int), 0, len(label) - 1)], label[np.clip(np.ceil(at).astype(int), 0, len(label) - 1)]
         truth = np.where(label[i] > 50, np.interp(at, np.arange(len(label)), label), 0)

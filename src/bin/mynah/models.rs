@@ -219,8 +219,9 @@ fn fetch_wanted(a: &FetchArguments) -> Outcome {
     let into = packs_folder()?;
     let mut failed = Vec::new();
     for manifest in &wanted {
-        // One that came with the program needs no second copy.
-        if let Ok(pack) = Store::standard().find(manifest.kind, Some(&manifest.id)) {
+        // One that came with the program needs no second copy; one of an older version is replaced.
+        let here = Store::standard().find(manifest.kind, Some(&manifest.id));
+        if let Some(pack) = here.ok().filter(|pack| pack.manifest().same_files(manifest)) {
             say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()))?;
             continue;
         }

@@ -1,0 +1,342 @@
+//! The command line as a script sees it: exit statuses, sentences, pipes, files that are whole or not there. With the packs of this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use mynah::audio::{Sound, read, write_wav};
+use mynah::engine::measure::some_speech;
+use mynah::packs::{Kind, Store};
+
+fn mynah(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mynah")).args(arguments).output().expect("the program runs")
+}
+
+fn status(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("stderr is UTF-8")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("stdout is UTF-8")
+}
+
+/// It failed with this status and one sentence that holds these words.
+fn told(output: &Output, code: i32, words: &[&str]) {
+    let said = stderr(output);
+    assert_eq!(status(output), code, "{said}");
+    assert_eq!(said.trim_end().lines().count(), 1, "not one sentence: {said}");
+    assert!(said.starts_with("mynah: "), "{said}");
+    words.iter().for_each(|w| assert!(said.contains(w), "`{w}` is missing in: {said}"));
+}
+
+fn in_folder(folder: &Path, name: &str) -> String {
+    folder.join(name).to_str().expect("UTF-8").to_owned()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder).expect("a folder").flatten().map(|f| f.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// A recording of the fetched pack: a sentence that fails where it is missing.
+fn recording(name: &str) -> PathBuf {
+    let pack = Store::standard().find(Kind::Recordings, None);
+    pack.and_then(|p| p.file(name)).unwrap_or_else(|e| panic!("{e}; `cargo xtask setup` fetches it"))
+}
+
+/// The first seconds of a recording in `folder`.
+fn clip(folder: &Path, seconds: f64) -> String {
+    let mut sound = read(&recording("two_cities.wav")).expect("a recording");
+    let frames = (seconds * sound.rate as f64) as usize;
+    sound.channels.iter_mut().for_each(|c| c.truncate(frames));
+    let path = folder.join("clip.wav");
+    write_wav(&path, &sound).expect("written");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+fn reference() -> String {
+    recording("clone-test.wav").to_str().expect("UTF-8").to_owned()
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+#[test]
+fn usage_is_status_2_and_help_is_there() {
+    let bare = mynah(&[]);
+    assert_eq!(status(&bare), 2);
+    assert!(stderr(&bare).contains("convert") && stderr(&bare).contains("doctor"), "{}", stderr(&bare));
+    let help = mynah(&["--help"]);
+    assert_eq!(status(&help), 0);
+    for word in ["convert", "caption", "voices", "models", "bench", "doctor"] {
+        assert!(stdout(&help).contains(word), "{word}");
+    }
+    assert!(!stdout(&help).contains("serve"));
+    assert!(stdout(&mynah(&["--version"])).starts_with("mynah "));
+    for wrong in [
+        &["convert"][..],
+        &["convert", "a.wav", "--voice", "b.wav", "-o", "c.wav", "--block", "0"],
+        &["convert", "a.wav", "--voice", "b.wav", "-o", "c.wav", "--block", "16385"],
+        &["convert", "a.wav", "--voice", "b.wav", "-o", "c.wav", "--pitch", "25"],
+        &["convert", "a.wav", "--voice", "b.wav", "-o", "c.wav", "--mode", "slow"],
+        &["convert", "a.wav", "--voice", "b.wav", "-o", "c.wav", "--provider", "abacus"],
+        &["convert", "a.wav", "--voice", "b.wav", "-o", "c.wav", "--gate", "3"],
+        &["convert", "a.wav", "--voice", "b.wav", "-o", "c.mp3"],
+        &["convert", "a.wav", "--voice", "b.wav", "-o", "c.wav", "--captions", "c.doc"],
+        &["caption"],
+        &["caption", "a.wav", "b.wav", "-o", "c.srt"],
+        &["caption", "a.wav", "-o", "c.doc"],
+        &["voices", "enrol", "a.wav"],
+        &["models", "fetch"],
+        &["nonsense"],
+    ] {
+        assert_eq!(status(&mynah(wrong)), 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_file_is_the_same_in_any_blocks_and_keeps_its_shape() {
+    let home = folder();
+    let (input, reference) = (clip(home.path(), 2.0), reference());
+    let out = |name: &str, block: &str| {
+        let path = in_folder(home.path(), name);
+        let done = mynah(&["convert", &input, "--voice", &reference, "-o", &path, "--block", block]);
+        assert_eq!(status(&done), 0, "{}", stderr(&done));
+        assert!(stdout(&done).contains("latency"), "{}", stdout(&done));
+        assert_eq!(stderr(&done), "", "a pipe gets no progress");
+        std::fs::read(&path).expect("written")
+    };
+    let (a, b) = (out("a.wav", "64"), out("b.wav", "1000"));
+    assert!(a == b, "blocks of 64 and of 1,000 give different files");
+    let (before, after) = (read(Path::new(&input)).expect("the clip"), read(&home.path().join("a.wav")).expect("the result"));
+    assert_eq!((before.rate, before.channels.len(), before.frames()), (after.rate, after.channels.len(), after.frames()));
+    let loudness = |s: &Sound| (s.mono().iter().map(|x| (x * x) as f64).sum::<f64>() / s.frames() as f64).sqrt();
+    assert!(loudness(&after) > 0.1 * loudness(&before), "the result is all but silent");
+    assert_ne!(before.mono(), after.mono());
+    assert_eq!(names(home.path()), ["a.wav", "b.wav", "clip.wav"]);
+}
+
+#[test]
+fn a_file_may_replace_itself_and_bring_its_captions() {
+    let home = folder();
+    let (input, words) = (clip(home.path(), 4.0), in_folder(home.path(), "clip.vtt"));
+    let frames = read(Path::new(&input)).expect("the clip").frames();
+    let done = mynah(&["convert", &input, "--voice", &reference(), "-o", &input, "--captions", &words]);
+    assert_eq!(status(&done), 0, "{}", stderr(&done));
+    assert_eq!(read(Path::new(&input)).expect("the result").frames(), frames);
+    let text = std::fs::read_to_string(&words).expect("captions");
+    assert!(text.starts_with("WEBVTT") && text.contains("-->"), "{text}");
+    assert_eq!(names(home.path()), ["clip.vtt", "clip.wav"]);
+    told(&mynah(&["convert", &input, "--voice", &reference(), "-o", &words]), 2, &[".wav"]);
+}
+
+#[test]
+fn captions_come_as_lines_and_beside_the_file() {
+    let home = folder();
+    let input = clip(home.path(), 4.0);
+    let lines = mynah(&["caption", &input, "--jsonl"]);
+    assert_eq!(status(&lines), 0, "{}", stderr(&lines));
+    let events: Vec<serde_json::Value> = stdout(&lines).lines().map(|l| serde_json::from_str(l).expect("a JSON line")).collect();
+    let finals: Vec<_> =
+        events.iter().filter(|e| e["kind"] == "final").flat_map(|e| e["words"].as_array().cloned().unwrap_or_default()).collect();
+    assert!(!finals.is_empty(), "{}", stdout(&lines));
+    assert!(finals.iter().all(|w| w["text"].is_string() && w["start"].as_f64() <= w["end"].as_f64()));
+    assert_eq!(names(home.path()), ["clip.wav"], "--jsonl alone writes no file");
+    let done = mynah(&["caption", &input]);
+    assert_eq!(status(&done), 0, "{}", stderr(&done));
+    assert!(std::fs::read_to_string(home.path().join("clip.srt")).expect("captions").contains(" --> "));
+}
+
+#[test]
+fn wrong_sound_is_told_in_one_sentence() {
+    let home = folder();
+    let write = |name: &str, rate: u32, channels: Vec<Vec<f32>>| {
+        let path = home.path().join(name);
+        write_wav(&path, &Sound { rate, channels }).expect("written");
+        in_folder(home.path(), name)
+    };
+    let input = write("in.wav", 48000, vec![some_speech(48000, 24000)]);
+    let out = in_folder(home.path(), "out.wav");
+    let short = write("short.wav", 48000, vec![some_speech(48000, 9600)]);
+    let silent = write("silent.wav", 48000, vec![vec![0.0; 48000 * 4]]);
+    told(&mynah(&["convert", &input, "--voice", &short, "-o", &out]), 1, &["0.2 s"]);
+    told(&mynah(&["convert", &input, "--voice", &silent, "-o", &out]), 1, &[]);
+    told(&mynah(&["convert", &in_folder(home.path(), "none.wav"), "--voice", &reference(), "-o", &out]), 1, &["none.wav"]);
+    std::fs::write(home.path().join("text.wav"), "no sound").expect("written");
+    told(&mynah(&["convert", &in_folder(home.path(), "text.wav"), "--voice", &reference(), "-o", &out]), 1, &["text.wav"]);
+    let slow = write("slow.wav", 4000, vec![vec![0.1; 4000]]);
+    told(&mynah(&["convert", &slow, "--voice", &reference(), "-o", &out]), 1, &["4000 Hz"]);
+    assert!(!home.path().join("out.wav").exists());
+}
+
+#[test]
+fn odd_sound_is_converted() {
+    let home = folder();
+    let speech = some_speech(48000, 24000);
+    let mut broken = speech.clone();
+    broken[5000..5100].fill(f32::NAN);
+    broken[9000] = f32::INFINITY;
+    for (name, channels) in [("nan.wav", vec![broken]), ("eight.wav", vec![speech; 8])] {
+        let (path, out) = (home.path().join(name), in_folder(home.path(), "out.wav"));
+        write_wav(&path, &Sound { rate: 48000, channels: channels.clone() }).expect("written");
+        let done = mynah(&["convert", path.to_str().expect("UTF-8"), "--voice", &reference(), "-o", &out]);
+        assert_eq!(status(&done), 0, "{name}: {}", stderr(&done));
+        let after = read(Path::new(&out)).expect("the result");
+        assert_eq!((after.channels.len(), after.frames()), (channels.len(), 24000), "{name}");
+        assert!(after.channels.iter().flatten().all(|x| x.is_finite()), "{name}");
+    }
+}
+
+#[test]
+fn what_cant_be_written_is_told_before_the_work() {
+    let home = folder();
+    // No sound at all: were it read first, the sentence would be about it.
+    let input = in_folder(home.path(), "missing.wav");
+    let try_out = |out: &str| mynah(&["convert", &input, "--voice", "nobody", "-o", out]);
+    told(&try_out(&in_folder(home.path(), "no/folder/out.wav")), 1, &["can't be written"]);
+    std::fs::create_dir(home.path().join("folder.wav")).expect("a folder");
+    told(&try_out(&in_folder(home.path(), "folder.wav")), 1, &["can't be written", "folder"]);
+    let locked = home.path().join("locked.wav");
+    std::fs::write(&locked, "keep").expect("written");
+    let mut rights = std::fs::metadata(&locked).expect("there").permissions();
+    rights.set_readonly(true);
+    std::fs::set_permissions(&locked, rights).expect("locked");
+    told(&try_out(locked.to_str().expect("UTF-8")), 1, &["read-only"]);
+    assert_eq!(std::fs::read_to_string(&locked).expect("there"), "keep");
+    assert_eq!(names(home.path()), ["folder.wav", "locked.wav"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_nothing_behind() {
+    let home = folder();
+    let (input, out) = (clip(home.path(), 30.0), in_folder(home.path(), "out.wav"));
+    let child = Command::new(env!("CARGO_BIN_EXE_mynah"))
+        .args(["convert", &input, "--voice", &reference(), "-o", &out, "--mode", "live"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
+    let ended = child.wait_with_output().expect("it ends");
+    assert!(sent.success(), "it was over before the interrupt");
+    told(&ended, 1, &["stopped"]);
+    assert_eq!(names(home.path()), ["clip.wav"]);
+}
+
+/// A disk of 64 kB, where this user may make one.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_nothing_behind() {
+    let home = folder();
+    let disk = home.path().join("disk");
+    std::fs::create_dir(&disk).expect("a folder");
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&disk).output();
+    if !mounted.as_ref().is_ok_and(|m| m.status.success()) {
+        println!("skipped: a small disk can only be made by root ({mounted:?})");
+        return;
+    }
+    let outcome = std::panic::catch_unwind(|| {
+        let input = clip(home.path(), 1.0);
+        let out = in_folder(&disk, "out.wav");
+        told(&mynah(&["convert", &input, "--voice", &reference(), "-o", &out]), 1, &["out.wav", "can't be written"]);
+        assert_eq!(names(&disk), [""; 0]);
+    });
+    let _ = Command::new("umount").arg(&disk).status();
+    if let Err(why) = outcome {
+        std::panic::resume_unwind(why);
+    }
+}
+
+#[test]
+fn a_special_file_is_no_output() {
+    if cfg!(target_os = "linux") {
+        let home = folder();
+        let link = home.path().join("full.wav");
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("/dev/full", &link).expect("a link");
+        told(&mynah(&["convert", "x.wav", "--voice", "nobody", "-o", link.to_str().expect("UTF-8")]), 1, &["no ordinary file"]);
+    }
+}
+
+#[test]
+fn voices_are_enrolled_listed_and_removed() {
+    let home = folder();
+    let packs = Store::standard().find(Kind::Speaker, None).unwrap_or_else(|e| panic!("{e}"));
+    let packs = packs.folder().parent().expect("the folder of packs").to_owned();
+    let mynah = |arguments: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_mynah"));
+        program.args(arguments).env("MYNAH_HOME", home.path()).env("MYNAH_PACKS", &packs).output().expect("the program runs")
+    };
+    let out = in_folder(home.path(), "out.wav");
+    let input = clip(home.path(), 0.5);
+    told(&mynah(&["convert", &input, "--voice", "Ada", "-o", &out]), 1, &["`Ada`", "enrol"]);
+    let done = mynah(&["voices", "enrol", &reference(), "--name", "Ada"]);
+    assert_eq!(status(&done), 0, "{}", stderr(&done));
+    told(&mynah(&["convert", &input, "--voice", "Eve", "-o", &out]), 1, &["`Eve`", "`Ada`"]);
+    let listed = mynah(&["voices", "list", "--json"]);
+    let voices: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    assert_eq!(voices[0]["name"], "Ada");
+    assert!(voices[0]["median_pitch_hz"].as_f64().is_some_and(|hz| (50.0..500.0).contains(&hz)), "{voices}");
+    let done = mynah(&["convert", &input, "--voice", "Ada", "-o", &out]);
+    assert_eq!(status(&done), 0, "{}", stderr(&done));
+    told(&mynah(&["voices", "enrol", &reference(), "--name", "../Ada"]), 1, &["../Ada"]);
+    assert_eq!(status(&mynah(&["voices", "remove", "Ada"])), 0);
+    told(&mynah(&["voices", "remove", "Ada"]), 1, &["Ada"]);
+}
+
+#[test]
+fn missing_and_damaged_packs_are_told() {
+    let home = folder();
+    let mynah = |arguments: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_mynah"));
+        program.args(arguments).env("MYNAH_HOME", home.path()).env("MYNAH_PACKS", home.path().join("given")).output().expect("runs")
+    };
+    let (input, out) = (clip(home.path(), 0.5), in_folder(home.path(), "out.wav"));
+    told(&mynah(&["convert", &input, "--voice", &reference(), "-o", &out]), 1, &["mynah models fetch"]);
+    told(&mynah(&["models", "verify"]), 1, &["mynah models fetch"]);
+    told(&mynah(&["models", "info", "nonsense"]), 1, &["`nonsense`"]);
+    told(&mynah(&["models", "fetch", "ge2e", "--offline"]), 1, &["--offline"]);
+    let doctor = mynah(&["doctor", "--json"]);
+    assert_eq!(status(&doctor), 1, "{}", stderr(&doctor));
+    let findings: serde_json::Value = serde_json::from_slice(&doctor.stdout).expect("JSON");
+    let runtime = &findings[0];
+    assert_eq!((&runtime["what"], &runtime["grade"]), (&"ONNX Runtime".into(), &"bad".into()));
+    assert!(runtime["remedy"].as_str().is_some_and(|r| r.contains("mynah models fetch onnxruntime")), "{runtime}");
+
+    // A pack of its own is taken from a folder; cut short, it is told and not used.
+    let speaker = Store::standard().find(Kind::Speaker, None).unwrap_or_else(|e| panic!("{e}"));
+    let added = mynah(&["models", "add", speaker.folder().to_str().expect("UTF-8")]);
+    assert_eq!(status(&added), 0, "{}", stderr(&added));
+    assert_eq!(status(&mynah(&["models", "verify", speaker.id()])), 0);
+    let copy = home.path().join("packs").join(speaker.id());
+    let model = copy.join("ge2e.onnx");
+    let bytes = std::fs::read(&model).expect("the model");
+    std::fs::write(&model, &bytes[..bytes.len() / 2]).expect("cut");
+    let verified = mynah(&["models", "verify", speaker.id()]);
+    assert_eq!(status(&verified), 1);
+    assert!(stderr(&verified).contains("sha256") && stderr(&verified).contains("ge2e.onnx"), "{}", stderr(&verified));
+    told(&mynah(&["models", "add", copy.to_str().expect("UTF-8")]), 1, &["sha256"]);
+    assert!(!home.path().join("out.wav").exists());
+}
+
+#[test]
+fn models_are_listed_for_people_and_scripts() {
+    let listed = mynah(&["models", "list", "--json"]);
+    assert_eq!(status(&listed), 0, "{}", stderr(&listed));
+    let packs: Vec<serde_json::Value> = serde_json::from_slice(&listed.stdout).expect("JSON");
+    for kind in ["runtime", "voice", "captions", "speaker", "vad"] {
+        assert!(packs.iter().any(|p| p["kind"] == kind), "{kind}");
+    }
+    let voice = packs.iter().find(|p| p["kind"] == "voice").and_then(|p| p["id"].as_str()).expect("a voice pack").to_owned();
+    let info = mynah(&["models", "info", &voice]);
+    assert!(stdout(&info).contains("licence"), "{}", stdout(&info));
+    assert!(stdout(&mynah(&["models", "list"])).contains(&voice));
+}

@@ -1,0 +1,37 @@
+"""The VST3 in DawDreamer, which doesn't compensate: the raw delay is the one that the plugin tells. It renders offline and says realtime."""
+
+import dawdreamer
+import numpy as np
+import pytest
+from mynah_host import RATE, VST3, diagnostics, enrolled, preset, recording, state
+
+
+def render(component, path, sound, block):
+    engine = dawdreamer.RenderEngine(RATE, block)
+    plugin = engine.make_plugin_processor("mynah", str(VST3))
+    plugin.load_vst3_preset(preset(path / "test.vstpreset", component))
+    source = engine.make_playback_processor("source", sound)
+    engine.load_graph([(source, []), (plugin, ["source"])])
+    engine.render(sound.shape[1] / RATE)
+    return engine.get_audio(), plugin.get_latency_samples(), diagnostics()
+
+
+@pytest.mark.parametrize("block", [128, 512])
+@pytest.mark.parametrize("mode", ["live", "balanced", "studio"])
+def test_the_raw_delay_is_the_reported_one(tmp_path, block, mode):
+    sound = np.zeros((2, RATE), np.float32)
+    sound[:, 1000] = 0.5
+    heard, latency, instances = render(state(bypass=True, mode=mode), tmp_path, sound, block)
+    assert instances[-1]["latency"] == latency
+    assert np.flatnonzero(np.abs(heard[0]) > 0.4).tolist() == [1000 + latency]
+
+
+def test_a_render_that_calls_itself_realtime_loses_nothing(tmp_path):
+    """No hop may be late although the host renders far faster than real time: the plugin judges by the pace."""
+    voice = enrolled(tmp_path / "home")
+    source = recording("two_cities.wav")[: 6 * RATE]
+    heard, latency, instances = render(state(voice), tmp_path, np.stack([source, source]), 512)
+    counters = instances[-1]["engine"]
+    assert counters["late_hops"] == 0 and counters["hops"] > 500, counters
+    dry = np.concatenate([np.zeros(latency, np.float32), source])[: heard.shape[1]]
+    assert not np.allclose(heard[0], dry, atol=0.01), "it is another voice"
