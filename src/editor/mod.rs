@@ -140,6 +140,9 @@ fn state(readings: &Readings, bypass: bool, voice: bool) -> (String, egui::Color
         WorkerState::Dead => ("plays dry: choose the voice again".to_owned(), BAD),
         WorkerState::Ready if status.loading => ("speaks; another voice is being loaded".to_owned(), GOOD),
         WorkerState::Ready if !voice => ("is switched off".to_owned(), MUTED),
+        WorkerState::Ready if status.counters.load > 1.0 && !status.counters.offline => {
+            (format!("is too much for {}: close other programs, or choose Studio", status.provider.name().to_uppercase()), BAD)
+        }
         WorkerState::Ready => (format!("speaks, on {}", status.provider.name().to_uppercase()), GOOD),
     }
 }

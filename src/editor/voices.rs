@@ -140,7 +140,8 @@ impl VoiceCard {
                 }
             });
             if let Some(s) = readings.status.as_ref().filter(|s| s.voice.is_some() && !s.loading && s.provider != chosen) {
-                ui.label(RichText::new(format!("in fact {}", s.provider.name())).small().color(ACCENT)).on_hover_text("Why stands under Engine");
+                ui.label(RichText::new(format!("in fact {}", s.provider.name())).small().color(ACCENT))
+                    .on_hover_text("Why stands under Engine");
             }
         });
     }
