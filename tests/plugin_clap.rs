@@ -163,7 +163,7 @@ impl Rig {
         let (mut inputs, mut outputs) = (AudioPorts::with_capacity(2, 1), AudioPorts::with_capacity(2, 1));
         let input = inputs.with_input_buffers([AudioPortBuffer {
             latency: 0,
-            channels: AudioPortBufferType::f32_input_only(channels.iter_mut().map(|c| InputChannel::variable(c))),
+            channels: AudioPortBufferType::f32_input_only(channels.iter_mut().map(InputChannel::variable)),
         }]);
         let mut output = outputs.with_output_buffers([AudioPortBuffer {
             latency: 0,

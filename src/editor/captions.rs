@@ -60,13 +60,16 @@ impl CaptionCard {
         let (empty, job) = (transcript.words().is_empty(), layout(&transcript, ui.available_width() - 8.0));
         drop(transcript);
         let foot = 38.0 + if self.exported.is_some() { 40.0 } else { 0.0 };
-        ScrollArea::vertical().max_height(ui.available_height() - foot).auto_shrink(false).stick_to_bottom(true).show(ui, |ui| {
-            if job.is_empty() {
-                ui.label(RichText::new("What is said will stand here, word by word.").color(MUTED));
-            } else {
-                ui.label(job);
-            }
-        });
+        ScrollArea::vertical().id_salt("words").max_height(ui.available_height() - foot).auto_shrink(false).stick_to_bottom(true).show(
+            ui,
+            |ui| {
+                if job.is_empty() {
+                    ui.label(RichText::new("What is said will stand here, word by word.").color(MUTED));
+                } else {
+                    ui.label(job);
+                }
+            },
+        );
         ui.horizontal(|ui| {
             if ui.add_enabled(!empty, egui::Button::new("Export")).on_hover_text("As .srt, .vtt, .ttml, .json or .txt").clicked() {
                 self.picker =

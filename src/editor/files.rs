@@ -25,6 +25,8 @@ pub struct Picker {
     entries: Vec<(String, bool)>,
     /// What is typed: a file's name, or a path.
     typed: String,
+    /// The field has had the keyboard's focus.
+    focused: bool,
     problem: Option<String>,
 }
 
@@ -42,7 +44,8 @@ pub enum Picked {
 impl Picker {
     /// A picker that shows a folder; `typed` stands in its field.
     pub fn new(title: &'static str, purpose: Purpose, folder: &Path, typed: &str) -> Self {
-        let mut picker = Self { title, purpose, folder: PathBuf::new(), entries: Vec::new(), typed: typed.to_owned(), problem: None };
+        let mut picker =
+            Self { title, purpose, folder: PathBuf::new(), entries: Vec::new(), typed: typed.to_owned(), focused: false, problem: None };
         picker.enter(folder.to_owned());
         picker
     }
@@ -108,7 +111,7 @@ impl Picker {
             });
             ui.label(RichText::new(self.folder.display().to_string()).small().color(MUTED));
             let mut enter = None;
-            ScrollArea::vertical().max_height(240.0).min_scrolled_height(240.0).auto_shrink(false).show(ui, |ui| {
+            ScrollArea::vertical().id_salt("entries").max_height(240.0).min_scrolled_height(240.0).auto_shrink(false).show(ui, |ui| {
                 for (name, is_folder) in &self.entries {
                     let text = if *is_folder { format!("{name}/") } else { name.clone() };
                     let line = ui.selectable_label(self.typed == *name, text);
@@ -126,6 +129,9 @@ impl Picker {
                 self.enter(folder);
             }
             let field = ui.add(TextEdit::singleline(&mut self.typed).hint_text("A file's name or path").desired_width(f32::INFINITY));
+            if !std::mem::replace(&mut self.focused, true) {
+                field.request_focus();
+            }
             let entered = field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
             if let Some(problem) = &self.problem {
                 ui.label(RichText::new(problem).color(BAD));

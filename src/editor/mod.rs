@@ -68,26 +68,26 @@ impl NiceEguiApp for Window {
         let whole = ui.max_rect();
         ui.painter().rect_filled(whole, 0.0, theme::GROUND);
         let area = whole.shrink(GAP + 4.0);
-        let place = |ui: &mut Ui, rect: Rect, contents: &mut dyn FnMut(&mut Ui)| {
-            ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| contents(ui));
+        let place = |ui: &mut Ui, name: &str, rect: Rect, contents: &mut dyn FnMut(&mut Ui)| {
+            ui.scope_builder(UiBuilder::new().max_rect(rect).id_salt(name), |ui| contents(ui));
         };
         let header = Rect::from_min_size(area.min, vec2(area.width(), HEADER));
-        place(ui, header, &mut |ui| self.header(ui, &setter, &readings));
+        place(ui, "header", header, &mut |ui| self.header(ui, &setter, &readings));
         let body = Rect::from_min_max(pos2(area.left(), header.bottom() + GAP), area.max);
         let left = (body.width() * 0.26).max(215.0);
         let middle = (body.width() * 0.38).max(320.0);
         let column = |from: f32, width: f32| Rect::from_min_size(pos2(body.left() + from, body.top()), vec2(width, body.height()));
-        place(ui, column(0.0, left), &mut |ui| theme::card(ui, "Voice", |ui| self.voices.show(ui, &readings)));
+        place(ui, "voice", column(0.0, left), &mut |ui| theme::card(ui, "Voice", |ui| self.voices.show(ui, &readings)));
         let centre = column(left + GAP, middle);
-        let split = centre.top() + 318.0;
-        place(ui, Rect::from_min_max(centre.min, pos2(centre.right(), split)), &mut |ui| {
+        let split = centre.top() + 296.0;
+        place(ui, "sound", Rect::from_min_max(centre.min, pos2(centre.right(), split)), &mut |ui| {
             theme::card(ui, "Sound", |ui| sound::parameters(ui, &setter, &params));
         });
-        place(ui, Rect::from_min_max(pos2(centre.left(), split + GAP), centre.max), &mut |ui| {
+        place(ui, "engine", Rect::from_min_max(pos2(centre.left(), split + GAP), centre.max), &mut |ui| {
             theme::card(ui, "Engine", |ui| sound::engine(ui, &readings));
         });
         let from = left + middle + 2.0 * GAP;
-        place(ui, column(from, body.width() - from), &mut |ui| {
+        place(ui, "captions", column(from, body.width() - from), &mut |ui| {
             theme::card(ui, "Captions", |ui| self.captions.show(ui, &setter, &readings));
         });
         let ctx = ui.ctx().clone();
@@ -140,6 +140,9 @@ fn state(readings: &Readings, bypass: bool, voice: bool) -> (String, egui::Color
         WorkerState::Dead => ("plays dry: choose the voice again".to_owned(), BAD),
         WorkerState::Ready if status.loading => ("speaks; another voice is being loaded".to_owned(), GOOD),
         WorkerState::Ready if !voice => ("is switched off".to_owned(), MUTED),
+        WorkerState::Ready if status.counters.load > 1.0 && !status.counters.offline => {
+            (format!("is too much for {}: close other programs, or choose Studio", status.provider.name().to_uppercase()), BAD)
+        }
         WorkerState::Ready => (format!("speaks, on {}", status.provider.name().to_uppercase()), GOOD),
     }
 }

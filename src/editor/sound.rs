@@ -38,7 +38,7 @@ pub fn engine(ui: &mut Ui, readings: &Readings) {
     ui.horizontal(|ui| {
         let late = status.counters.late_hops;
         let colour = if late > 0 { BAD } else { MUTED };
-        ui.label(RichText::new(format!("{late} late of {} hops", status.counters.hops)).color(colour))
+        ui.label(RichText::new(format!("{} hops converted, {late} late", status.counters.hops)).color(colour))
             .on_hover_text("Hops that came too late were replaced; the delay did not grow");
         if status.counters.lost_samples > 0 {
             ui.label(RichText::new(format!("{} samples lost", status.counters.lost_samples)).color(BAD));

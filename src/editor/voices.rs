@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use egui::{Align, Context, Layout, RichText, ScrollArea, Spinner, Ui};
+use egui::{Context, RichText, ScrollArea, Spinner, Ui};
 
 use super::files::{Picked, Picker, Purpose};
 use super::theme::{ACCENT, BAD, MUTED};
@@ -15,6 +15,9 @@ use crate::voice::library::Library;
 
 /// Endings of files that a reference may have.
 const SOUNDS: &[&str] = &["wav", "flac", "mp3", "ogg", "oga", "m4a", "aac", "aif", "aiff", "caf", "mka", "mkv", "mp4", "webm", "opus"];
+
+/// Height of the line of providers.
+const PROVIDER: f32 = 30.0;
 
 /// How an enrolment stands.
 #[derive(Debug, Default)]
@@ -62,7 +65,7 @@ impl VoiceCard {
     pub fn show(&mut self, ui: &mut Ui, readings: &Readings) {
         let foot = if self.problem.is_some() || self.failed() { 150.0 } else { 96.0 };
         let chosen = self.instance.params.target.get().0;
-        ScrollArea::vertical().max_height(ui.available_height() - foot).auto_shrink(false).show(ui, |ui| {
+        ScrollArea::vertical().id_salt("voices").max_height(ui.available_height() - foot).auto_shrink(false).show(ui, |ui| {
             if self.library.is_empty() {
                 ui.label(
                     RichText::new("Your voices will stand here. A few seconds of somebody's speech are enough to add one.").color(MUTED),
@@ -84,7 +87,8 @@ impl VoiceCard {
             }
         });
         self.enrolment(ui);
-        ui.with_layout(Layout::bottom_up(Align::Min), |ui| self.provider(ui, readings));
+        ui.add_space((ui.available_height() - PROVIDER).max(0.0));
+        self.provider(ui, readings);
     }
 
     fn failed(&self) -> bool {
@@ -135,10 +139,11 @@ impl VoiceCard {
                     }
                 }
             });
+            if let Some(s) = readings.status.as_ref().filter(|s| s.voice.is_some() && !s.loading && s.provider != chosen) {
+                ui.label(RichText::new(format!("in fact {}", s.provider.name())).small().color(ACCENT))
+                    .on_hover_text("Why stands under Engine");
+            }
         });
-        if readings.status.as_ref().is_some_and(|s| s.voice.is_some() && !s.loading && s.provider != chosen) {
-            ui.label(RichText::new("not on what was asked for").small().color(ACCENT));
-        }
     }
 
     /// Draws the picker where one is open.

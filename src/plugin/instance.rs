@@ -240,3 +240,47 @@ impl Instance {
         self.params.words.board()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::{IdentitySource, any_voice};
+
+    fn until(instance: &Instance, what: &str, holds: impl Fn(&Readings) -> bool) {
+        let start = Instant::now();
+        while !holds(&instance.readings()) {
+            assert!(start.elapsed() < Duration::from_secs(20), "{what} did not come: {:?}", instance.readings());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_voice_that_can_not_be_had_leaves_the_latency_and_a_sentence() {
+        let source = Arc::new(IdentitySource::default());
+        source.faults.refusals.store(1, Ordering::Relaxed);
+        let instance = Instance::new(Arc::default());
+        instance.choose_voice(Some(any_voice("Ada")));
+        let frame = Frame { rate: 48000, block: 256, channels: 2 };
+        let port = instance.start(frame, source).expect("a port all the same");
+        assert!(port.latency().total > 0);
+        let problem = |r: &Readings| r.status.as_ref().and_then(|s| s.voice_problem.clone());
+        until(&instance, "the sentence", |r| problem(r).is_some_and(|p| p.contains("refusal")));
+        // The same voice chosen again is loaded again.
+        instance.choose_voice(Some(any_voice("Ada")));
+        until(&instance, "the voice", |r| problem(r).is_none() && r.status.as_ref().is_some_and(|s| s.voice.as_deref() == Some("Ada")));
+        instance.end();
+        assert!(lock(&instance.threads).is_empty());
+    }
+
+    #[test]
+    fn a_projects_broken_voice_is_told_and_not_loaded() {
+        let instance = Instance::new(Arc::default());
+        instance.choose_voice(Some(TargetVoice { embedding: vec![0.0; 3], ..any_voice("Ada") }));
+        let frame = Frame { rate: 48000, block: 256, channels: 1 };
+        let _port = instance.start(frame, Arc::new(IdentitySource::default())).expect("a port all the same");
+        let readings = instance.readings();
+        assert!(readings.problem.is_some_and(|p| p.contains("256")));
+        assert!(readings.status.is_some_and(|s| s.voice.is_none() && !s.loading));
+        instance.end();
+    }
+}

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use nice_plug_xtask::{Architecture, CompilationTarget};
 
 use crate::packs;
-use crate::run::{Profile, build, bundled, say, target};
+use crate::run::{Profile, build, bundled, program, say, target};
 
 /// Builds both bundles with their packs.
 pub(crate) fn bundle(profile: Profile, offline: bool) -> Result<()> {
@@ -16,15 +16,14 @@ pub(crate) fn bundle(profile: Profile, offline: bool) -> Result<()> {
     say("bundling");
     let args: Vec<String> = profile.cargo_args().iter().map(|&a| a.to_owned()).collect();
     nice_plug_xtask::bundle(&target(), "mynah", &args, false)?;
+    programs(profile)?;
     let from = packs::folder()?;
     for (plugin, resources) in plugins() {
         if !plugin.exists() {
             bail!("no `{}` was made, because the library exports no such plugin; look at the exports in src/lib.rs", plugin.display());
         }
         let into = resources.join("packs");
-        if into.exists() {
-            fs::remove_dir_all(&into).with_context(|| format!("`{}` can't be replaced", into.display()))?;
-        }
+        remove(&into).with_context(|| format!("`{}` can't be replaced", into.display()))?;
         for id in packs::BUNDLED {
             link_tree(&from.join(id), &into.join(id)).with_context(|| format!("the pack {id} can't be put into `{}`", into.display()))?;
         }
@@ -36,6 +35,29 @@ pub(crate) fn bundle(profile: Profile, offline: bool) -> Result<()> {
         say(&format!("`{}` carries {}", plugin.display(), packs::BUNDLED.join(", ")));
     }
     Ok(())
+}
+
+/// Puts the programs beside the bundles under their own names: they find the CLAP's packs there. The bundler knows only one program,
+/// the command line, and would call it after the plugin.
+fn programs(profile: Profile) -> Result<()> {
+    let renamed = if cfg!(target_os = "macos") { "Mynah.app".to_owned() } else { format!("Mynah{}", std::env::consts::EXE_SUFFIX) };
+    remove(&bundled().join(renamed))?;
+    for name in ["mynah", "mynah-standalone"] {
+        let (built, place) = (program(profile, name), bundled().join(format!("{name}{}", std::env::consts::EXE_SUFFIX)));
+        remove(&place)?;
+        fs::copy(&built, &place).with_context(|| format!("`{}` can't be copied to `{}`", built.display(), place.display()))?;
+    }
+    Ok(())
+}
+
+/// Removes a file or a folder with all in it; one that isn't there is fine.
+pub(crate) fn remove(path: &Path) -> std::io::Result<()> {
+    match path.symlink_metadata() {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+    }
 }
 
 /// Each bundle and the folder of its resources. A CLAP is a bundle on macOS and a single file elsewhere.

@@ -6,10 +6,11 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::run::{Profile, build, bundled, cargo, checked, mynah, target};
-use crate::{bundle, packs};
+use crate::{bundle, packs, setup};
 
-/// Bundles, fetches the recordings, and runs the plugin in a host over one of them. Results go to target/demo.
+/// Installs what is missing, bundles, fetches the recordings, and runs the plugin in a host over one of them. Results go to target/demo.
 pub(crate) fn demo(offline: bool) -> Result<()> {
+    setup::install()?;
     bundle::bundle(Profile::Release, offline)?;
     let recordings = packs::folder()?.join("recordings");
     let out = target().join("demo");
@@ -18,10 +19,11 @@ pub(crate) fn demo(offline: bool) -> Result<()> {
 }
 
 /// The program that hosts the plugin: it prints what it did and where the sound and the captions lie.
-fn host(plugin: &Path, source: &Path, reference: &Path, out: &Path) -> Result<()> {
+fn host(plugin: &Path, input: &Path, reference: &Path, out: &Path) -> Result<()> {
     let mut command = cargo();
     command.args(["run", "--quiet", "--package", "mynah", "--release", "--example", "demo_host", "--"]);
-    checked(command.arg("--plugin").arg(plugin).arg("--source").arg(source).arg("--reference").arg(reference).arg("--out").arg(out))
+    command.arg(plugin).arg(input).arg(reference).arg(out);
+    checked(command.args(["--seconds", "45", "--transcript", "tests/data/transcripts/two_cities.txt"]))
 }
 
 /// Runs the command line's bench on the release build.

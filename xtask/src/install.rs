@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::bundle::{bundle, copy_tree, plugins};
+use crate::bundle::{bundle, copy_tree, plugins, remove};
 use crate::run::{Profile, say};
 
 /// Bundles, then copies.
@@ -52,15 +52,6 @@ fn put(from: &Path, folder: &Path) -> Result<()> {
     replace().with_context(|| format!("`{}` can't be installed; free some space or close the host that uses it", place.display()))?;
     say(&format!("installed `{}`", place.display()));
     Ok(())
-}
-
-fn remove(path: &Path) -> std::io::Result<()> {
-    match path.symlink_metadata() {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(e),
-        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-    }
 }
 
 #[cfg(test)]

@@ -50,9 +50,14 @@ pub(crate) fn bundled() -> PathBuf {
     target().join("bundled")
 }
 
+/// A built program of the plugin's package.
+pub(crate) fn program(profile: Profile, name: &str) -> PathBuf {
+    target().join(profile.folder()).join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
 /// The built command line.
 pub(crate) fn mynah(profile: Profile) -> PathBuf {
-    target().join(profile.folder()).join(format!("mynah{}", std::env::consts::EXE_SUFFIX))
+    program(profile, "mynah")
 }
 
 /// The cargo that runs this.

@@ -32,15 +32,6 @@ pub(crate) fn install() -> Result<()> {
     apt(&[&["-qq", "install", "-y", "--no-install-recommends"], &*missing].concat())
 }
 
-/// An error with the line to run, where a package is missing.
-pub(crate) fn check() -> Result<()> {
-    let missing = missing();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    bail!("the system packages {} are missing; run `cargo xtask setup`", missing.join(", "));
-}
-
 /// The missing packages; none where the system isn't of Debian's kind, because then nothing can be told.
 fn missing() -> Vec<&'static str> {
     if !Path::new("/usr/bin/dpkg-query").exists() {

@@ -2,7 +2,7 @@
 
 use super::vocabulary::Vocabulary;
 
-/// Tokens a second of speech that English does not pass (measured; see docs), and how many may come before the rate counts.
+/// Tokens a second that English speech does not pass, and how many may come before the rate counts.
 const TOKENS_A_SECOND: f64 = 6.5;
 const GRACE: usize = 5;
 /// An n-gram that stands this often in a row is a loop. Single tokens may: "no, no, no".
@@ -103,8 +103,8 @@ pub(super) fn decode(
 
 /// The likeliest token that may be said, and the logarithm of its probability among those.
 fn choose(logits: &[f32], vocabulary: &Vocabulary, first: bool) -> Result<(usize, f32), String> {
-    let allowed = |t: &usize| !vocabulary.never[*t] && !(first && vocabulary.not_first.contains(t));
-    let best = (0..logits.len().min(vocabulary.never.len())).filter(allowed).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+    let barred = |t: &usize| vocabulary.never[*t] || (first && vocabulary.not_first.contains(t));
+    let best = (0..logits.len().min(vocabulary.never.len())).filter(|t| !barred(t)).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
     let best = best.filter(|&t| logits[t].is_finite()).ok_or("it gave no finite number")?;
     let sum: f32 = logits.iter().zip(&vocabulary.never).filter(|(_, never)| !**never).map(|(x, _)| (x - logits[best]).exp()).sum();
     Ok((best, -sum.ln()))

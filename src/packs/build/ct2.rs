@@ -44,8 +44,9 @@ impl Ct2 {
         BuildError::Network { path: self.path.clone(), why }
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.variables.contains_key(name)
+    /// Whether any variable's name starts so.
+    pub(super) fn has(&self, start: &str) -> bool {
+        self.variables.keys().any(|name| name.starts_with(start))
     }
 
     fn variable(&self, name: &str) -> Result<&Variable, BuildError> {

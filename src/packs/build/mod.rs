@@ -8,6 +8,8 @@ mod onnx;
 mod pickle;
 mod torch;
 mod whisper;
+#[cfg(test)]
+mod whisper_tests;
 
 pub use ge2e::ge2e;
 pub use whisper::whisper;

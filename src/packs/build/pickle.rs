@@ -219,7 +219,7 @@ impl Machine<'_, '_> {
     fn extend(&mut self, items: Vec<Value>, dict: bool) -> Result<(), String> {
         let i = match self.top()? {
             Value::List(i) if !dict => *i,
-            Value::Dict(i) if dict && items.len() % 2 == 0 => *i,
+            Value::Dict(i) if dict && items.len().is_multiple_of(2) => *i,
             _ => return Err(format!("the pickle adds to something that can't be added to before byte {}", self.bytes.at)),
         };
         self.objects[i].extend(items);

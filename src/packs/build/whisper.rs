@@ -60,7 +60,7 @@ impl Net {
         let [text_context, _] = file.shape("decoder/position_encodings/encodings")?;
         let [words, _] = file.shape("decoder/embeddings/weight")?;
         let [inner, _] = file.shape("encoder/layer_0/ffn/linear_0/weight")?;
-        let count = |side: &str| (0..).take_while(|i| file.has(&format!("{side}/layer_{i}/ffn/linear_0/weight"))).count();
+        let count = |side: &str| (0..).take_while(|i| file.has(&format!("{side}/layer_{i}/"))).count();
         let (encoder_layers, decoder_layers) = (count("encoder"), count("decoder"));
         let heads = |side: &str| {
             let heads = file.number(&format!("{side}/num_heads"))?;

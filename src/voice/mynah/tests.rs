@@ -22,10 +22,6 @@ fn convert(mynah: &mut Mynah, input: &[f32], controls: &Controls) -> Vec<f32> {
     output[t.delay..t.delay + input.len()].to_vec()
 }
 
-fn as_is() -> Controls {
-    Controls { pitch: PitchMode::Semitones(0.0), ..Controls::default() }
-}
-
 #[test]
 fn the_delays_are_those_of_the_windows() {
     assert_eq!(timing(Mode::Live), ConverterTiming { rate: 24000, hop: 240, delay: 1440 });
