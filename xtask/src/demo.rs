@@ -15,15 +15,15 @@ pub(crate) fn demo(offline: bool) -> Result<()> {
     let recordings = packs::folder()?.join("recordings");
     let out = target().join("demo");
     std::fs::create_dir_all(&out)?;
-    host(&bundled().join("Mynah.clap"), &recordings.join("two_cities.wav"), &recordings.join("beckett.wav"), &out)
+    host(&bundled().join("Mynah.clap"), &recordings.join("two_cities.wav"), &recordings.join("clone-test.wav"), &out)
 }
 
 /// The program that hosts the plugin: it prints what it did and where the sound and the captions lie.
 fn host(plugin: &Path, input: &Path, reference: &Path, out: &Path) -> Result<()> {
     let mut command = cargo();
     command.args(["run", "--quiet", "--package", "mynah", "--release", "--example", "demo_host", "--"]);
-    command.arg(plugin).arg(input).arg(reference).arg(out);
-    checked(command.args(["--seconds", "45", "--transcript", "tests/data/transcripts/two_cities.txt"]))
+    command.arg("--plugin").arg(plugin).arg("--source").arg(input).arg("--reference").arg(reference).arg("--out").arg(out);
+    checked(command.args(["--seconds", "45"]))
 }
 
 /// Runs the command line's bench on the release build.
