@@ -28,7 +28,7 @@ pub enum Order {
 
 /// Sleep between two looks at the rings while sound runs, and while none has come for a while.
 const NAP: Duration = Duration::from_micros(500);
-const LONG_NAP: Duration = Duration::from_millis(5);
+const LONG_NAP: Duration = Duration::from_millis(2);
 /// Output that is late by more than this is not worth computing: the loop starts afresh where the sound is now.
 const TOO_LATE_SECONDS: f64 = 0.1;
 /// Sound beyond the latency that is kept while a voice is being loaded; less than the ring's room.

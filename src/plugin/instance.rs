@@ -88,6 +88,13 @@ impl Instance {
             stop: Arc::default(),
             threads: Mutex::default(),
         });
+        // An offline host may render as soon as its state is loaded: the first block must find that a voice is expected.
+        let weak = Arc::downgrade(&instance);
+        instance.params.target.on_choice(move || {
+            if let Some(instance) = weak.upgrade() {
+                instance.obey();
+            }
+        });
         let mut all = lock(&LIVE);
         all.retain(|weak| weak.strong_count() > 0);
         all.push(Arc::downgrade(&instance));
@@ -188,6 +195,13 @@ impl Instance {
             *worst_at = now;
         }
         readings.status = Some(status);
+    }
+
+    /// Tells a running engine what has changed.
+    fn obey(&self) {
+        if let Some(engine) = lock(&self.engine).as_ref() {
+            self.tell(engine);
+        }
     }
 
     fn tell(&self, engine: &Engine) {

@@ -1,7 +1,7 @@
 //! What a project keeps beside the parameters, and states made or read without a host. Knows no engine and no window.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use nice_plug::params::persist::PersistentField;
 use nice_plug::prelude::PluginState;
@@ -25,10 +25,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A choice that is no parameter. Loading a state does not activate the plugin anew, so whoever acts on it watches `generation`.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Chosen<T> {
     value: Mutex<T>,
     generation: AtomicU64,
+    told: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl<T: Clone> Chosen<T> {
@@ -43,6 +44,15 @@ impl<T: Clone> Chosen<T> {
         let mut held = lock(&self.value);
         *held = value;
         self.generation.fetch_add(1, Ordering::Relaxed);
+        drop(held);
+        if let Some(tell) = self.told.get() {
+            tell();
+        }
+    }
+
+    /// Who is told of each choice at once, on the thread that chooses. Set once.
+    pub fn on_choice(&self, tell: impl Fn() + Send + Sync + 'static) {
+        let _ = self.told.set(Box::new(tell));
     }
 
     /// How often it was chosen.

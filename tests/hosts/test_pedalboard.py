@@ -47,7 +47,7 @@ def test_a_voice_is_converted_offline_in_time(tmp_path, voice):
 
 
 def test_two_bounces_are_equal_whatever_the_blocks(tmp_path, voice):
-    source = recording("beckett.wav")[: 4 * RATE]
+    source = recording("two_cities.wav")[: 4 * RATE]
     bounces = []
     for block in (512, 512, 64):
         plugin = load(tmp_path, state(voice))
@@ -64,7 +64,7 @@ def test_a_state_comes_back(tmp_path, voice):
     assert other.raw_state != saved
     other.raw_state = saved
     assert other.raw_state == saved
-    source = recording("beckett.wav")[: 2 * RATE]
+    source = recording("two_cities.wav")[: 2 * RATE]
     a, b = (p.process(source[None], RATE, buffer_size=256) for p in (plugin, other))
     assert np.array_equal(a, b)
 

@@ -15,7 +15,7 @@ pub(crate) fn demo(offline: bool) -> Result<()> {
     let recordings = packs::folder()?.join("recordings");
     let out = target().join("demo");
     std::fs::create_dir_all(&out)?;
-    host(&bundled().join("Mynah.clap"), &recordings.join("two_cities.wav"), &recordings.join("clone-test.wav"), &out)
+    host(&bundled().join("Mynah.clap"), &recordings.join("two_cities.wav"), &recordings.join("endgame_nagg_nell.wav"), &out)
 }
 
 /// The program that hosts the plugin: it prints what it did and where the sound and the captions lie.
