@@ -110,31 +110,35 @@ impl Source for IdentitySource {
     }
 
     fn captioner(&self) -> Result<Box<dyn Captioner>, OpenError> {
-        Ok(Box::new(Counter::default()))
+        Ok(Box::new(Beeps::default()))
     }
 }
 
-/// A captioner that says `beep` for each stretch of sound louder than half scale, where it starts.
+/// Seconds of quiet after which the next loud sample is another beep.
+const QUIET: f64 = 0.02;
+
+/// A captioner that says `beep` where a stretch of sound louder than half scale begins.
 #[derive(Debug, Default)]
-struct Counter {
+struct Beeps {
     now: f64,
-    loud: bool,
+    last_loud: Option<f64>,
 }
 
-impl Captioner for Counter {
+impl Captioner for Beeps {
     fn at(&mut self, seconds: f64, _events: &mut Vec<Event>) -> Result<(), RecognizeError> {
-        (self.now, self.loud) = (seconds, false);
+        (self.now, self.last_loud) = (seconds, None);
         Ok(())
     }
 
     fn push(&mut self, samples: &[f32], _behind: f64, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
         for x in samples {
-            let loud = x.abs() > 0.5;
-            if loud && !self.loud {
-                let word = Word { text: "beep".to_owned(), start: self.now, end: self.now + 0.1, confidence: 1.0 };
-                events.push(Event::Final(vec![word]));
+            if x.abs() > 0.5 {
+                if self.last_loud.is_none_or(|last| self.now - last > QUIET) {
+                    let word = Word { text: "beep".to_owned(), start: self.now, end: self.now + QUIET, confidence: 1.0 };
+                    events.push(Event::Final(vec![word]));
+                }
+                self.last_loud = Some(self.now);
             }
-            self.loud = loud;
             self.now += 1.0 / 16000.0;
         }
         Ok(())

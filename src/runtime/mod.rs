@@ -102,6 +102,7 @@ pub fn init(library: &Path) -> Result<(), RuntimeError> {
         .with_telemetry(false)
         .build()
         .map_err(|e| failed(e.to_string()))?;
+    environment.set_log_level(ort::logging::LogLevel::Fatal);
     *open = Some(Open { path, environment });
     Ok(())
 }

@@ -70,6 +70,9 @@ impl Session {
             .with_inter_op_spinning(false)
             .map_err(|e| model(&e))?
             .with_flush_to_zero()
+            .map_err(|e| model(&e))?
+            // What goes wrong comes back as an error, to be told once and in one sentence; the host's terminal is not ours to write on.
+            .with_log_level(ort::logging::LogLevel::Fatal)
             .map_err(|e| model(&e))?;
         if let Some(dispatch) = options.provider.dispatch() {
             builder = builder

@@ -3,23 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use super::TargetVoice;
+use crate::packs::Store;
 
 /// A file of any fetched pack; fails with a sentence if it is missing.
 pub fn asset(name: &str) -> PathBuf {
-    let from = |variable: &str, inside: &str| std::env::var_os(variable).filter(|v| !v.is_empty()).map(|v| Path::new(&v).join(inside));
-    let places = [from("MYNAH_PACKS", ""), from("MYNAH_HOME", "packs"), Some(root().join("target/assets/packs"))];
-    let found = places.iter().flatten().find_map(|place| {
-        let packs = std::fs::read_dir(place).ok()?;
-        packs.flatten().map(|pack| pack.path().join(name)).find(|file| file.is_file())
-    });
+    let packs = Store::standard().list();
+    let found = packs.into_iter().flatten().map(|pack| pack.folder().join(name)).find(|file| file.is_file());
     found.unwrap_or_else(|| panic!("no fetched pack has `{name}`; run `cargo xtask test`, which fetches what tests need"))
 }
 
 /// Opens ONNX Runtime.
 pub fn runtime() {
-    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
-    let library = asset(&format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}"));
-    crate::runtime::init(&std::path::absolute(library).expect("a path")).expect("ONNX Runtime opens");
+    crate::runtime::init(&Store::standard().runtime_library().expect("run `cargo xtask packs`")).expect("ONNX Runtime opens");
 }
 
 /// The repository.

@@ -1,21 +1,17 @@
-//! For integration tests: where fetched packs lie, and how far two texts differ.
+//! For integration tests: where fetched packs lie.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use mynah::packs::Store;
 
 /// A file of a fetched pack; fails with a sentence if it is missing.
 pub fn asset(pack: &str, name: &str) -> PathBuf {
-    let from = |variable: &str, inside: &str| std::env::var_os(variable).filter(|v| !v.is_empty()).map(|v| Path::new(&v).join(inside));
-    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/assets/packs");
-    let places = [from("MYNAH_PACKS", ""), from("MYNAH_HOME", "packs"), Some(built_in)];
-    let found = places.into_iter().flatten().map(|place| place.join(pack).join(name)).find(|file| file.is_file());
-    let found = found
-        .unwrap_or_else(|| panic!("the pack `{pack}` with `{name}` is not here; run `cargo xtask test`, which fetches what tests need"));
-    std::path::absolute(found).expect("a path")
+    let packs = Store::standard().list();
+    let found = packs.into_iter().flatten().find(|p| p.id() == pack).map(|p| p.folder().join(name)).filter(|file| file.is_file());
+    found.unwrap_or_else(|| panic!("the pack `{pack}` with `{name}` is not here; run `cargo xtask test`, which fetches what tests need"))
 }
 
 /// Opens ONNX Runtime.
 pub fn runtime() {
-    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
-    let library = asset("onnxruntime", &format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}"));
-    mynah::runtime::init(&library).expect("ONNX Runtime opens");
+    mynah::runtime::init(&Store::standard().runtime_library().expect("run `cargo xtask packs`")).expect("ONNX Runtime opens");
 }

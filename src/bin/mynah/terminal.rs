@@ -37,8 +37,20 @@ pub fn watch_interrupts() -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(|| {
         let _whole = writing();
         eprintln!("mynah: stopped");
-        std::process::exit(1);
+        leave();
     })
+}
+
+/// Ends the program at once: the destructors that an ordinary exit runs would take ONNX Runtime away from a worker that is inside it.
+#[cfg(unix)]
+fn leave() -> ! {
+    // SAFETY: nothing that is left behind needs an orderly end: files are put in place as a whole, and `writing` is held.
+    unsafe { libc::_exit(1) }
+}
+
+#[cfg(not(unix))]
+fn leave() -> ! {
+    std::process::exit(1)
 }
 
 /// Keeps Ctrl-C waiting until the guard is dropped.
