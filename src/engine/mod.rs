@@ -9,6 +9,7 @@ pub mod measure;
 pub mod offline;
 mod pack_source;
 mod port;
+mod priority;
 mod source;
 mod station;
 pub mod testing;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::hops::{HopLoop, PULL};
+use super::priority;
 use crate::bridge::{Pull, WorkerSide, WorkerState};
 use crate::clock::{Latency, Timing};
 use crate::dsp::denormals::FlushDenormals;
@@ -71,6 +72,7 @@ impl VoiceWorker {
     /// The thread: ends when the engine says so or the audio side is gone.
     pub fn run(mut self) {
         let _flush = FlushDenormals::new();
+        priority::raise();
         let mut buffer = vec![0.0f32; PULL];
         let mut last_sound = Instant::now();
         while !self.side.must_end() {

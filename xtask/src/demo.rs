@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::run::{Profile, build, bundled, cargo, checked, mynah, target};
 use crate::{bundle, packs, setup};
@@ -26,9 +26,33 @@ fn host(plugin: &Path, input: &Path, reference: &Path, out: &Path) -> Result<()>
     checked(command.args(["--seconds", "45"]))
 }
 
-/// Runs the command line's bench on the release build.
+/// Runs the command line's bench on the release build, and counts the audio thread's instructions where valgrind is there to do it.
 pub(crate) fn bench(json: bool) -> Result<()> {
     build(Profile::Release)?;
     packs::fetch(Profile::Release, true).or_else(|_| packs::fetch(Profile::Release, false))?;
-    checked(Command::new(mynah(Profile::Release)).arg("bench").args(json.then_some("--json")))
+    checked(Command::new(mynah(Profile::Release)).arg("bench").args(json.then_some("--json")))?;
+    if !json {
+        println!("{}", instructions()?);
+    }
+    Ok(())
+}
+
+/// Instructions of `AudioPort::process` for a stereo block of 64 samples: what callgrind counts inside examples/audio_thread.rs.
+fn instructions() -> Result<String> {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        return Ok("audio thread: instructions not counted, because valgrind is missing; install it and run this again".to_owned());
+    }
+    let example = ["--package", "mynah", "--release", "--example", "audio_thread"];
+    checked(cargo().arg("build").arg("--quiet").args(example))?;
+    let program = target().join("release").join("examples").join("audio_thread");
+    let counts = target().join("callgrind.out");
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=mynah_audio_thread"]);
+    let done = valgrind.arg(format!("--callgrind-out-file={}", counts.display())).arg(program).output()?;
+    let (told, blocks) = (String::from_utf8_lossy(&done.stderr), String::from_utf8_lossy(&done.stdout));
+    let collected = told.lines().find_map(|l| l.split("Collected :").nth(1)?.trim().parse::<f64>().ok());
+    let (Some(collected), Ok(blocks)) = (collected, blocks.trim().parse::<f64>()) else {
+        bail!("valgrind told no count: {told}");
+    };
+    Ok(format!("audio thread: {:.0} instructions a block of 64 samples in stereo (callgrind)", collected / blocks))
 }
