@@ -13,7 +13,6 @@ import soundfile
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = Path(os.environ.get("MYNAH_BUNDLED", ROOT / "target" / "bundled"))
 VST3 = BUNDLED / "Mynah.vst3"
-MODULE = VST3 / "Contents" / "x86_64-linux" / "Mynah.so"
 MYNAH = ROOT / "target" / "release" / "mynah"
 CLASS = b"MynahVoiceCapt01".hex().upper().encode()
 RATE = 48000
@@ -61,9 +60,9 @@ def preset(path, component):
     return str(path)
 
 
-def diagnostics():
+def diagnostics(bundle=VST3):
     """What the loaded module tells of its active instances, newest last."""
-    module = ctypes.CDLL(str(MODULE))
+    module = ctypes.CDLL(str(Path(bundle) / "Contents" / "x86_64-linux" / "Mynah.so"))
     module.mynah_diagnostics.restype = ctypes.c_size_t
     module.mynah_diagnostics.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
     buffer = ctypes.create_string_buffer(1 << 20)

@@ -43,3 +43,16 @@ def test_a_render_that_calls_itself_realtime_loses_nothing(tmp_path):
     assert counters["late_hops"] == 0 and counters["hops"] > 500, counters
     dry = np.concatenate([np.zeros(latency, np.float32), source])[: heard.shape[1]]
     assert not np.allclose(heard[0], dry, atol=0.01), "it is another voice"
+
+
+def test_a_state_comes_back(tmp_path):
+    engine = dawdreamer.RenderEngine(RATE, 512)
+    first, second = (engine.make_plugin_processor(name, str(VST3)) for name in ("first", "second"))
+    voice = enrolled(tmp_path / "home")
+    first.load_vst3_preset(preset(tmp_path / "test.vstpreset", state(voice, mode="studio", mix=0.25)))
+    first.save_state(str(tmp_path / "one"))
+    second.load_state(str(tmp_path / "one"))
+    second.save_state(str(tmp_path / "two"))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    values = {d["name"]: d["text"] for d in second.get_parameters_description()}
+    assert (values["Mode"], values["Mix"]) == ("Studio", "25")
