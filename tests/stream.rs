@@ -1,12 +1,15 @@
 //! The captions of a stream with the real models over a real recording: few words wrong, soon final, the same however it is portioned.
 
 mod common;
+#[path = "common/text.rs"]
+mod words;
 
 use mynah::captions::Word;
 use mynah::captions::stream::{Event, Streamer};
 use mynah::captions::whisper::Whisper;
 use mynah::runtime::SessionOptions;
 use mynah::vad::Vad;
+use words::{plain, word_error_rate};
 
 const RATE: usize = 16_000;
 
@@ -31,27 +34,8 @@ fn finals(events: &[Event]) -> Vec<Word> {
     events.iter().flat_map(of).collect()
 }
 
-fn plain(text: &str) -> Vec<String> {
-    let text = text.to_lowercase();
-    text.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|w| !w.is_empty()).map(str::to_owned).collect()
-}
-
 fn text(words: &[Word]) -> String {
     words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ")
-}
-
-/// Word errors (Levenshtein) a word of the reference.
-fn word_error_rate(reference: &[String], found: &[String]) -> f64 {
-    let mut row: Vec<usize> = (0..=found.len()).collect();
-    for (i, r) in reference.iter().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, f) in found.iter().enumerate() {
-            let best = (corner + usize::from(r != f)).min(row[j] + 1).min(row[j + 1] + 1);
-            corner = std::mem::replace(&mut row[j + 1], best);
-        }
-    }
-    row[found.len()] as f64 / reference.len() as f64
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The recogniser against a real recording, and the built graphs against other people's programs.
 
 mod common;
+#[path = "common/text.rs"]
+mod words;
 
 use std::path::Path;
 
@@ -9,6 +11,7 @@ use mynah::captions::whisper::Whisper;
 use mynah::captions::{Recognizer, Word};
 use mynah::runtime::{RuntimeError, Session, SessionOptions};
 use ort::value::TensorRef;
+use words::{plain, word_error_rate};
 
 const RATE: usize = 16_000;
 
@@ -45,25 +48,6 @@ fn transcribe(whisper: &mut Whisper, samples: &[f32]) -> Vec<Word> {
         all.extend(words.into_iter().map(|w| Word { start: w.start + offset, end: w.end + offset, ..w }));
     }
     all
-}
-
-fn plain(text: &str) -> Vec<String> {
-    let text = text.to_lowercase();
-    text.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|w| !w.is_empty()).map(str::to_owned).collect()
-}
-
-/// Word errors (Levenshtein) a word of the reference.
-fn word_error_rate(reference: &[String], found: &[String]) -> f64 {
-    let mut row: Vec<usize> = (0..=found.len()).collect();
-    for (i, r) in reference.iter().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, f) in found.iter().enumerate() {
-            let best = (corner + usize::from(r != f)).min(row[j] + 1).min(row[j + 1] + 1);
-            corner = std::mem::replace(&mut row[j + 1], best);
-        }
-    }
-    row[found.len()] as f64 / reference.len() as f64
 }
 
 #[test]
