@@ -5,13 +5,12 @@ use std::path::Path;
 use super::{Manifest, PackError};
 
 /// Every `pack.toml` of `models/`, in the order in which they are fetched: the small and most needed first.
-const EMBEDDED: [(&str, &str); 7] = [
+const EMBEDDED: [(&str, &str); 6] = [
     ("models/onnxruntime/pack.toml", include_str!("../../models/onnxruntime/pack.toml")),
     ("models/mynah-prototype/pack.toml", include_str!("../../models/mynah-prototype/pack.toml")),
     ("models/silero-vad/pack.toml", include_str!("../../models/silero-vad/pack.toml")),
     ("models/ge2e/pack.toml", include_str!("../../models/ge2e/pack.toml")),
     ("models/whisper-tiny-en/pack.toml", include_str!("../../models/whisper-tiny-en/pack.toml")),
-    ("models/swift-f0/pack.toml", include_str!("../../models/swift-f0/pack.toml")),
     ("models/recordings/pack.toml", include_str!("../../models/recordings/pack.toml")),
 ];
 
