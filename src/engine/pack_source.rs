@@ -26,6 +26,9 @@ macro_rules! told {
 
 told!(PackError, RuntimeError, RecognizeError, EnrolError, audio::AudioError);
 
+/// The voice pack of the repository.
+const OWN_VOICE: &str = "mynah-voice";
+
 /// The packs of this machine as a source.
 pub struct PackSource {
     store: Store,
@@ -48,6 +51,18 @@ impl PackSource {
             runtime::init(&self.store.runtime_library()?)?;
         }
         Ok(())
+    }
+
+    /// Mynah's own voice pack where it is whole, else any other.
+    fn voice_pack(&self) -> Result<Pack, PackError> {
+        self.store.find(Kind::Voice, Some(OWN_VOICE)).or_else(|own| self.store.find(Kind::Voice, None).map_err(|_| own))
+    }
+
+    /// The graph of the voice pack in use, for measurements of the graph alone.
+    pub fn voice_graph(&self) -> Result<PathBuf, OpenError> {
+        let pack = self.voice_pack()?;
+        pack.expect_family("mynah")?;
+        model_of(&pack)
     }
 
     fn vad(&self) -> Result<Vad, OpenError> {
@@ -81,7 +96,7 @@ fn model_of(pack: &Pack) -> Result<PathBuf, OpenError> {
 impl Source for PackSource {
     fn timing(&self, mode: Mode) -> Result<ConverterTiming, OpenError> {
         // Without a pack there is no voice, but a latency all the same: the one of the usual look-ahead.
-        let look_ahead = self.store.list().into_iter().flatten().find(|p| p.kind() == Kind::Voice).and_then(|p| p.manifest().look_ahead);
+        let look_ahead = self.voice_pack().ok().and_then(|p| p.manifest().look_ahead);
         Ok(look_ahead.map_or_else(|| mynah::timing(mode), |samples| mynah::timing_with(mode, samples / mynah::HOP)))
     }
 
@@ -95,9 +110,7 @@ impl Source for PackSource {
 
     fn open(&self, mode: Mode, voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError> {
         self.open_runtime()?;
-        let pack = self.store.find(Kind::Voice, None)?;
-        pack.expect_family("mynah")?;
-        let model = model_of(&pack)?;
+        let model = self.voice_graph()?;
         let open = |provider| mynah::Mynah::open(&model, mode, voice, &SessionOptions { provider, threads: 1 });
         let (converter, provider, note) = match open(provider) {
             Ok(c) => (c, provider, None),
@@ -108,8 +121,8 @@ impl Source for PackSource {
         if converter.timing() != promised {
             let (found, said) = (converter.timing().delay, promised.delay);
             return Err(OpenError(format!(
-                "the voice pack `{}` says a delay of {said} samples in pack.toml, but its graph has {found}; correct its look_ahead",
-                pack.id()
+                "the pack of `{}` says a delay of {said} samples in pack.toml, but the graph has {found}; correct its look_ahead",
+                model.display()
             )));
         }
         Ok(Opened { converter: Box::new(converter), provider, note })

@@ -7,7 +7,7 @@ use super::{Manifest, PackError};
 /// Every `pack.toml` of `models/`, in the order in which they are fetched: the small and most needed first.
 const EMBEDDED: [(&str, &str); 6] = [
     ("models/onnxruntime/pack.toml", include_str!("../../models/onnxruntime/pack.toml")),
-    ("models/mynah-prototype/pack.toml", include_str!("../../models/mynah-prototype/pack.toml")),
+    ("models/mynah-voice/pack.toml", include_str!("../../models/mynah-voice/pack.toml")),
     ("models/silero-vad/pack.toml", include_str!("../../models/silero-vad/pack.toml")),
     ("models/ge2e/pack.toml", include_str!("../../models/ge2e/pack.toml")),
     ("models/whisper-tiny-en/pack.toml", include_str!("../../models/whisper-tiny-en/pack.toml")),

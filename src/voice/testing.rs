@@ -37,7 +37,7 @@ pub fn clip() -> Vec<f32> {
 
 /// The voice model of the repository.
 pub fn voice_model() -> PathBuf {
-    root().join("models/mynah-prototype/voice.onnx")
+    root().join("models/mynah-voice/voice.onnx")
 }
 
 /// A target voice with a real embedding.

@@ -8,10 +8,10 @@ use anyhow::{Context, Result};
 use crate::run::{Profile, checked, mynah, say};
 
 /// The packs that every bundle carries: a project opens on a machine that has nothing else.
-pub(crate) const BUNDLED: [&str; 5] = ["onnxruntime", "mynah-prototype", "silero-vad", "ge2e", "whisper-tiny-en"];
+pub(crate) const BUNDLED: [&str; 5] = ["onnxruntime", "mynah-voice", "silero-vad", "ge2e", "whisper-tiny-en"];
 
 /// The voice model lies in the repository.
-const OWN_VOICE: &str = "models/mynah-prototype";
+const OWN_VOICE: &str = "models/mynah-voice";
 
 /// Puts every pack into the user's folder; what is there and whole stays. The programs of this profile must be built.
 pub(crate) fn fetch(profile: Profile, offline: bool) -> Result<()> {

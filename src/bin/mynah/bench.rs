@@ -99,7 +99,7 @@ impl From<Latency> for LatencyReport {
 /// Runs it.
 pub fn run(a: &Arguments) -> Outcome {
     let source = Arc::new(PackSource::standard());
-    let graph = voice_graph()?;
+    let graph = source.voice_graph()?;
     let steps = bar(Mode::ALL.len() as u64 + 2, "measuring {msg} {wide_bar} {pos}/{len}");
     let mut modes = Vec::new();
     for mode in Mode::ALL {
@@ -128,13 +128,6 @@ pub fn run(a: &Arguments) -> Outcome {
         missed,
     };
     if a.json { say_json(&report) } else { table(&report) }
-}
-
-fn voice_graph() -> Result<PathBuf, Failure> {
-    let pack = Store::standard().find(Kind::Voice, None)?;
-    let name = pack.manifest().installed().map(|(name, _)| name.to_string()).find(|name| name.ends_with(".onnx"));
-    let name = name.ok_or_else(|| Failure::Other(format!("the pack `{}` holds no graph; choose another voice pack", pack.id())))?;
-    Ok(pack.file(&name)?)
 }
 
 fn captions(a: &Arguments, source: &dyn Source) -> Result<Option<CaptionReport>, Failure> {
