@@ -29,7 +29,7 @@ def main(log, out):
     for axis in (left, right):
         axis.legend(fontsize=8)
         axis.grid(alpha=0.3)
-    figure.savefig(out, metadata={"Date": None})
+    figure.savefig(out, metadata={"Date": None, "Creator": None})
 
 
 if __name__ == "__main__":
