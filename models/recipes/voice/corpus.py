@@ -111,9 +111,9 @@ def windows(sound, verifier):
 @torch.no_grad()
 def hardness(index, cache, start):
     """Mean distance in log-mel of each labelled recording from what a first model makes of it: odd, hoarse renders stand out. Only with --start."""
-    from model import LOOKAHEAD, Voice, energy_of, log_mel, power, spectrum, start_from_graph, synthesise
+    from model import LOOKAHEAD, Voice, energy_of, log_mel, power, spectrum, start_from, synthesise
 
-    model = start_from_graph(Voice(), start).eval()
+    model = start_from(Voice(), start).eval()
     sound, pitch, vectors = (np.memmap(cache / n, d, "r") for n, d in (("sound.i16", np.int16), ("pitch.f32", np.float32), ("windows.f32", np.float32)))
     for r in index:
         n = min(r["hops"], 160)

@@ -83,11 +83,14 @@ def main():
     p.add_argument("checkpoint", type=pathlib.Path)
     p.add_argument("graph", type=pathlib.Path)
     p.add_argument("--last", action="store_true", help="the last weights instead of their average")
+    p.add_argument("--weights", type=pathlib.Path, help="write all weights here too, in half precision (.npz): training can start from them")
     o = p.parse_args()
     torch.set_num_threads(1)
     held = torch.load(o.checkpoint, map_location="cpu", weights_only=False)
     model = Voice().eval()
     model.load_state_dict(held["model" if o.last else "average"])
+    if o.weights:
+        np.savez_compressed(o.weights, **{name: value.numpy().astype(np.float16) for name, value in model.state_dict().items()})
     n, state = 4, model.state()
     names = [f"state_{i}" for i in range(len(state))]
     example = (torch.randn(1, n, MELS), torch.full((1, n), 150.0), torch.zeros(1, n), torch.randn(1, 256), *state)

@@ -213,6 +213,15 @@ class Verifier(nn.Module):
 # ---- starting weights ------------------------------------------------------------------------------------------------------------------------
 
 
+def start_from(model, path):
+    """Start from earlier weights: an `.npz` that `export.py --weights` wrote, or the prototype's exported graph."""
+    if str(path).endswith(".npz"):
+        with np.load(path) as held:
+            model.load_state_dict({name: torch.tensor(held[name].astype(np.float32)) for name in held.files})
+        return model
+    return start_from_graph(model, path)
+
+
 def start_from_graph(model, path):
     """Copy a prototype's exported graph into `model`; what the graph lacks (the wide voice path, the phoneme layer) keeps acting as nothing."""
     import onnx

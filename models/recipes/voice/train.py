@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from model import FFT, HOP, LOOKAHEAD, MELS, Verifier, Voice, energy_of, log_mel, power, spectrum, start_from_graph, synthesise
+from model import FFT, HOP, LOOKAHEAD, MELS, Verifier, Voice, energy_of, log_mel, power, spectrum, start_from, synthesise
 from corpus import STEP
 
 FRAMES = Verifier.FRAMES  # of an item: 1.6 s, one window of the verifier
@@ -176,7 +176,7 @@ def main():
     o.run.mkdir(parents=True, exist_ok=True)
     data, model, verifier = Data(o.cache, o.seed), Voice(), Verifier(o.verifier).to(o.device).train()
     if o.start:
-        start_from_graph(model, o.start)
+        start_from(model, o.start)
     model.to(o.device)
     average = copy.deepcopy(model).requires_grad_(False).eval()
     fresh = [q for n, q in model.named_parameters() if n.startswith(("wide_voice", "tint", "last_modulate", "phones"))]
