@@ -12,8 +12,9 @@ use super::Word;
 const TAIL: usize = 5;
 /// A hypothesis' word that starts this much before the last committed end has been said before, where no text tells.
 const BEFORE_END: f64 = 0.1;
-/// Committed words are looked for within so many seconds of where they ended: at all, and more for each word that fits.
-const NEAR: (f64, f64) = (0.1, 0.2);
+/// Committed words are looked for within so many seconds of where they ended: at all, more for each word that fits, and at most.
+/// What repeats itself ("it go it go") fits a phrase too early as well, when the model revises what is final.
+const NEAR: (f64, f64, f64) = (0.1, 0.2, 0.5);
 /// So many words in a row tell the place without the time.
 const SURE: usize = 3;
 
@@ -98,7 +99,7 @@ impl Agreement {
         for k in 1..=words.len() {
             let off = (words[k - 1].end - last.end).abs();
             let length = self.tail.iter().rev().zip(words[..k].iter().rev()).take_while(|(a, b)| same_word(&a.text, &b.text)).count();
-            let near = off <= NEAR.0 + NEAR.1 * length as f64;
+            let near = off <= (NEAR.0 + NEAR.1 * length as f64).min(NEAR.2);
             if length > 0 && near && best.is_none_or(|(l, o, _)| length > l || (length == l && off < o)) {
                 best = Some((length, off, k));
             }
@@ -172,6 +173,17 @@ mod tests {
         assert_eq!(text(&a.agree(words("he said no"))), "he said no");
         a.agree(words("he said no no no"));
         assert_eq!(text(&a.agree(words("he said no no no"))), "no no");
+    }
+
+    #[test]
+    fn a_revised_end_of_what_repeats_itself_is_not_said_again() {
+        let mut a = Agreement::default();
+        let said = "a a a it go it go it go";
+        a.agree(words(said));
+        assert_eq!(text(&a.agree(words(said))), said);
+        assert!(a.agree(words("a a a it go it go it gone")).is_empty());
+        assert!(a.agree(words("a a a it go it go it goes")).is_empty());
+        assert!(a.agree_until(words(said), f64::INFINITY).is_empty());
     }
 
     #[test]
