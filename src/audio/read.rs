@@ -23,6 +23,10 @@ pub struct Notes {
 
 /// A file may have this share of undecodable packets before it counts as damaged.
 const MAX_DAMAGED_SHARE: f64 = 0.05;
+/// Frames of the longest packet of any codec (FLAC's largest block).
+const LONGEST_PACKET: u64 = 65_536;
+/// After so many damaged packets, if they are most of all, the rest is not tried.
+const HOPELESS: usize = 100;
 /// A decoded length this many seconds short of the header's is a truncated file; codecs' own padding is far shorter.
 const TRUNCATED_SECONDS: f64 = 0.1;
 /// And this share of the whole: the length of an mp3 without an index is an estimate.
@@ -140,7 +144,13 @@ fn decode(path: &Path, mut format: Box<dyn FormatReader>) -> Result<(Sound, Note
                 out.append(&interleaved);
             }
             // The time of a lost packet stays, so that what follows keeps its place.
-            Err(e) => out.damage(why(&e), packet.dur.get() as usize),
+            // A damaged header may claim any length for it, or any number of packets.
+            Err(e) => {
+                out.damage(why(&e), packet.dur.get().min(LONGEST_PACKET) as usize);
+                if out.notes.damaged_packets > HOPELESS && out.notes.damaged_packets * 2 > out.packets {
+                    break;
+                }
+            }
         }
     }
 

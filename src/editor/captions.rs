@@ -8,7 +8,7 @@ use egui::{Align, Context, FontId, Layout, RichText, ScrollArea, Ui};
 use nice_plug::prelude::ParamSetter;
 
 use super::controls::switch;
-use super::files::{Picked, Picker, Purpose};
+use super::files::{Picker, Purpose};
 use super::theme::{ACCENT, BAD, GOOD, MUTED, TEXT};
 use super::voices::home;
 use crate::captions::Word;
@@ -89,13 +89,7 @@ impl CaptionCard {
 
     /// Draws the picker where one is open.
     pub fn picker(&mut self, ctx: &Context) {
-        let Some(picker) = &mut self.picker else { return };
-        let picked = picker.show(ctx);
-        self.folder = picker.folder().to_owned();
-        if picked != Picked::Open {
-            self.picker = None;
-        }
-        if let Picked::File(path) = picked {
+        if let Some(path) = Picker::file(&mut self.picker, &mut self.folder, ctx) {
             let words = self.instance.transcript().lock().unwrap_or_else(|e| e.into_inner()).words().to_vec();
             self.exported = Some(export(&path, &words));
         }

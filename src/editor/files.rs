@@ -42,6 +42,20 @@ pub enum Picked {
 }
 
 impl Picker {
+    /// Draws the picker of a panel, where one is open: gives the file once one is chosen, closes it when it is done, remembers its folder.
+    pub fn file(open: &mut Option<Picker>, folder: &mut PathBuf, ctx: &Context) -> Option<PathBuf> {
+        let picker = open.as_mut()?;
+        let picked = picker.show(ctx);
+        *folder = picker.folder().to_owned();
+        if picked != Picked::Open {
+            *open = None;
+        }
+        match picked {
+            Picked::File(path) => Some(path),
+            _ => None,
+        }
+    }
+
     /// A picker that shows a folder; `typed` stands in its field.
     pub fn new(title: &'static str, purpose: Purpose, folder: &Path, typed: &str) -> Self {
         let mut picker =

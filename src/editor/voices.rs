@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use egui::{Context, RichText, ScrollArea, Spinner, Ui};
 
-use super::files::{Picked, Picker, Purpose};
+use super::files::{Picker, Purpose};
 use super::theme::{ACCENT, BAD, MUTED};
 use crate::engine::enrol_file;
 use crate::plugin::instance::{Instance, Readings};
@@ -148,13 +148,7 @@ impl VoiceCard {
 
     /// Draws the picker where one is open.
     pub fn picker(&mut self, ctx: &Context) {
-        let Some(picker) = &mut self.picker else { return };
-        let picked = picker.show(ctx);
-        self.folder = picker.folder().to_owned();
-        if picked != Picked::Open {
-            self.picker = None;
-        }
-        if let Picked::File(path) = picked {
+        if let Some(path) = Picker::file(&mut self.picker, &mut self.folder, ctx) {
             self.enrol(&path);
         }
     }
