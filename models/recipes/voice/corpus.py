@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """corpus.py: turn recordings into one folder of memory-mapped arrays that training reads at random.
 
-    corpus.py CACHE --verifier pretrained.pt [--corpus FOLDER_OR_TARS ...] [--recordings FOLDER ...] [--hold-out FOLDER/SPEAKER ...] [--start voice.onnx]
+    corpus.py CACHE --verifier pretrained.pt [--corpus FOLDER_OR_TARS ...] [--recordings FOLDER ...] [--hold-out FOLDER/SPEAKER ...] [--start weights.npz]
 
---corpus      a parallel corpus with exact labels: meta.jsonl.gz and *.opus (or the tars that hold them).
+--corpus      a parallel corpus with exact labels, as render.py writes it: meta*.jsonl (or .gz) and *.flac or *.opus (or tars that hold the opus files).
 --recordings  FOLDER/SPEAKER/**/*.{wav,flac,ogg,opus,mp3}: recordings labelled by speaker (the layout of LibriTTS and VCTK), as auto-encoding data;
               their pitch is measured with swift-f0, they have no phonemes.
 
@@ -35,7 +35,7 @@ SOUNDS = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 def labels_per_hop(meta, hops):
     """Pitch and phoneme of each hop, from pitch each 300 samples (below 40: unvoiced) and phonemes with durations of 600 samples."""
     track = np.nan_to_num(np.array(meta["f0_80hz"], np.float32))
-    at = np.arange(hops) * HOP / 300 - 0.5
+    at = np.arange(hops) * HOP / 300  # label i lies at i * 12.5 ms: there the renders' own pitch agrees best
     near = np.clip(np.round(at).astype(int), 0, len(track) - 1)
     pitch = np.where(track[near] > 40, np.clip(np.interp(at, np.arange(len(track)), track), 50, 800), 0)
     spoken = np.repeat(meta["tokens"], meta["durations"])
@@ -66,24 +66,31 @@ def parallel(folder):
 
 
 def lines(folder):
-    with gzip.open(folder / "meta.jsonl.gz", "rt", encoding="utf-8") as f:
-        for line in f:
-            meta = json.loads(line)
-            yield folder / (pathlib.Path(meta["file"]).stem + ".opus"), meta
+    """(path, meta) of each line of meta*.jsonl or meta*.jsonl.gz; a recording lies there under its name or as .opus."""
+    for page in sorted([*folder.glob("meta*.jsonl"), *folder.glob("meta*.jsonl.gz")]):
+        with gzip.open(page, "rt", encoding="utf-8") if page.suffix == ".gz" else open(page, encoding="utf-8") as f:
+            for line in f:
+                meta = json.loads(line)
+                path = folder / meta["file"]
+                yield path if path.exists() else path.with_suffix(".opus"), meta
 
 
-def joined(folder, seconds=8.0, longest=1.0):
-    """(speaker, sound) from a folder of speakers: short clips are laid end to end, long silences cut, loudness set to -27 dBFS while speaking."""
+def joined(folder, seconds=8.0, most=1200.0):
+    """(speaker, sound, narrow) from a folder of speakers: short clips are laid end to end, long silences cut, loudness set to -27 dBFS while speaking.
+
+    `narrow`: the recordings end at 8 kHz or below, so nothing above can be learnt from them. At most `most` seconds of a speaker.
+    """
     for speaker in sorted(p for p in pathlib.Path(folder).iterdir() if p.is_dir()):
-        held, gathered = [], 0.0
+        held, gathered, narrow, used = [], 0.0, False, 0.0
         for path in sorted(p for p in speaker.rglob("*") if p.suffix.lower() in SOUNDS):
             try:
                 sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError:
                 print(f"left out, not decodable: {path.name}", file=sys.stderr)
                 continue
+            narrow = narrow or rate <= 16000
             sound = librosa.resample(sound.mean(1), orig_sr=rate, target_sr=RATE)
-            spans = librosa.effects.split(sound, top_db=35, frame_length=960, hop_length=240) if np.abs(sound).max() > 1e-3 else []
+            spans = librosa.effects.split(sound, top_db=35, frame_length=960, hop_length=240) if len(sound) and np.abs(sound).max() > 1e-3 else []
             pieces = [sound[max(0, a - 1200) : b + 1200] for a, b in spans]
             if not pieces:
                 continue
@@ -92,10 +99,12 @@ def joined(folder, seconds=8.0, longest=1.0):
             held.append(piece)
             gathered += len(piece) / RATE
             if gathered >= seconds:
-                yield speaker.name, np.concatenate(held)[: int(30 * RATE)]
-                held, gathered = [], 0.0
+                yield speaker.name, np.concatenate(held)[: int(30 * RATE)], narrow
+                used, held, gathered = used + gathered, [], 0.0
+                if used > most:
+                    break
         if gathered >= 1.7:
-            yield speaker.name, np.concatenate(held)
+            yield speaker.name, np.concatenate(held), narrow
 
 
 @torch.no_grad()
@@ -111,20 +120,23 @@ def windows(sound, verifier):
 @torch.no_grad()
 def hardness(index, cache, start):
     """Mean distance in log-mel of each labelled recording from what a first model makes of it: odd, hoarse renders stand out. Only with --start."""
-    from model import LOOKAHEAD, Voice, energy_of, log_mel, power, spectrum, start_from, synthesise
+    from model import TIMBRE, Voice, energy_of, heard, log_mel, lookahead, power, start_from, synthesise
 
-    model = start_from(Voice(), start).eval()
+    model, mode = start_from(Voice(), start).eval(), "balanced"
+    ahead = lookahead(mode)
     sound, pitch, vectors = (np.memmap(cache / n, d, "r") for n, d in (("sound.i16", np.int16), ("pitch.f32", np.float32), ("windows.f32", np.float32)))
     for r in index:
         n = min(r["hops"], 160)
         a = r["hop"] + (r["hops"] - n) // 2
-        x = torch.tensor(sound[a * HOP : (a + n + LOOKAHEAD) * HOP].astype(np.float32) / 32767)[None]
-        mel = log_mel(power(spectrum(x)))[:, : n + LOOKAHEAD]
+        x = torch.tensor(sound[a * HOP : (a + n + ahead) * HOP].astype(np.float32) / 32767)[None]
+        x = torch.nn.functional.pad(x, (0, (n + ahead) * HOP - x.shape[1]))
+        mel = log_mel(power(heard(x)))[:, : n + ahead]
         speaker = torch.tensor(np.array(vectors[r["window"] * 256 : (r["window"] + r["windows"]) * 256]).reshape(-1, 256)).mean(0, keepdim=True)
-        f0 = torch.tensor(np.array(pitch[a : a + n + LOOKAHEAD]))[None]
-        f0 = torch.nn.functional.pad(f0, (0, mel.shape[1] - f0.shape[1]))
-        h, q, f, *_ = model(mel, f0, energy_of(mel), torch.nn.functional.normalize(speaker, dim=-1), model.state())
-        made = log_mel(power(spectrum(synthesise(f[:, LOOKAHEAD:], h[:, LOOKAHEAD:], q[:, LOOKAHEAD:]))))[:, :n]
+        speaker = torch.cat([torch.nn.functional.normalize(speaker, dim=-1), torch.zeros(1, TIMBRE)], 1)
+        f0 = torch.tensor(np.array(pitch[a : a + n]))[None]
+        content, _ = model.encode(mel, mode, model.state(mode))
+        h, q, _ = model.decode(content[:, ahead:], f0, energy_of(mel)[:, :n], speaker, model.state(mode)[len(model.encoder) :])
+        made = log_mel(power(heard(synthesise(f0, h, q))))[:, :n]
         r["hardness"] = round(float((made - mel[:, :n]).abs().mean()), 4)
 
 
@@ -135,7 +147,7 @@ def main():
     a.add_argument("--recordings", action="append", default=[])
     a.add_argument("--hold-out", action="append", default=[], metavar="FOLDER/SPEAKER", help="a speaker of --recordings that no training may see")
     a.add_argument("--verifier", required=True, help="Resemblyzer's pretrained.pt")
-    a.add_argument("--start", help="a voice graph, to score how hard each labelled recording is")
+    a.add_argument("--start", help="weights of an earlier model, to score how hard each labelled recording is")
     o = a.parse_args()
     torch.set_num_threads(1)
     o.cache.mkdir(parents=True, exist_ok=True)
@@ -157,26 +169,27 @@ def main():
             if len(index) % 100 == 0:
                 print(len(index), "recordings,", round(hop * HOP / RATE / 60, 1), "minutes", flush=True)
 
-        for folder in o.corpus:
+        kept_out = set()
+        for number, folder in enumerate(o.corpus):
             found = list(parallel(folder))
-            kept_out = {m["group"] for _, m in found if m["speaker"] in HELD and m.get("set") == "b"}
+            kept_out |= {m["text"] for _, m in found if m["speaker"] in HELD and m.get("set") == "b"}
             for path, meta in found:
                 sound, rate = soundfile.read(path, dtype="float32")
                 if rate != RATE or len(sound) < 1.6 * RATE:
                     continue
                 pitch, spoken = labels_per_hop(meta, len(sound) // HOP)
-                test = meta["speaker"] in HELD or meta["group"] in kept_out
-                add(sound, pitch, spoken, speaker=meta["speaker"], group=meta["group"], text=meta["text"], lang=meta["lang"], test=test, real=False)
+                test = meta["speaker"] in HELD or meta["text"] in kept_out
+                add(sound, pitch, spoken, speaker=meta["speaker"], group=meta["group"] + number * 10**9, text=meta["text"], lang=meta["lang"], test=test, real=False)
         if o.recordings:
             from swift_f0 import SwiftF0
 
             tracker = SwiftF0(threads=1, spin=False)
             for folder in o.recordings:
-                for name, sound in joined(folder):
+                for name, sound, narrow in joined(folder):
                     label = f"{pathlib.Path(folder).name}/{name}"
                     speaker = speakers.setdefault(label, 10000 + len(speakers))
                     hops = len(sound) // HOP
-                    add(sound, measured_pitch(sound, hops, tracker), np.full(hops, -1, np.int16), speaker=speaker, group=-1, test=label in o.hold_out, real=True)
+                    add(sound, measured_pitch(sound, hops, tracker), np.full(hops, -1, np.int16), speaker=speaker, group=-1, test=label in o.hold_out, real=True, narrow=narrow)
     if o.start:
         hardness([r for r in index if not r["real"]], o.cache, o.start)
     (o.cache / "index.json").write_text(json.dumps({"recordings": index, "real_speakers": speakers}))

@@ -1,7 +1,9 @@
 """The voice model of the family `mynah`: what it computes from sound, its layers, its synthesis, and the frozen speaker verifier used as a loss.
 
-Knows nothing of corpora, optimisers or files other than the two weight files it can start from.
-One `forward` serves training and streaming alike: it takes and returns every cache, and its outputs lag its inputs by LOOKAHEAD frames.
+Knows nothing of corpora, optimisers or files other than the weight files it can start from.
+One set of weights serves three modes, which differ in how many frames the content encoder may look ahead (AHEAD). One `forward` serves training
+and streaming alike: it takes and returns every cache. The content lags its input by `lookahead(mode)` frames; pitch and energy come with the
+frame that is made, so the caller holds them back for as long.
 """
 
 import math
@@ -12,24 +14,45 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-RATE, HOP, WINDOW, FFT = 24000, 240, 960, 1024
+RATE, HOP, FFT = 24000, 240, 1024
+RISE, FALL = 720, 240  # samples over which the analysis window goes up and down: its peak, the frame's time, is only 10 ms before its end
+WINDOW = RISE + FALL
 MELS, BINS = 80, FFT // 2 + 1
 BANDS = 114  # mel-spaced points at which the two filters are predicted
-WIDTH, CONTENT, PHONES, GLOBAL = 256, 48, 180, 128
+WIDTH, CONTENT, PHONES, GLOBAL, SPEAKER, TIMBRE = 256, 48, 180, 128, 256, 128
 KERNEL = 7
-ENCODER = ((1, 2), (1, 1), (2, 0), (4, 0), (1, 0), (2, 0), (4, 0))  # (dilation, frames of look-ahead)
+DILATIONS = (1, 1, 2, 4, 1, 2, 4)  # of the encoder's blocks
+AHEAD = {"live": (1, 0, 0, 0), "balanced": (2, 2, 0, 0), "studio": (2, 2, 2, 1)}  # taps of its first blocks that lie in the future
+MODES = tuple(AHEAD)
 DECODER = (1, 2, 4, 1, 2, 4, 1)
+MODULATED = (0, 1, 2, 3, 4, 5, 6)  # decoder blocks that the voice conditions
 RECURRENT_AT = 4  # decoder blocks before the recurrent layer
-LOOKAHEAD = sum(ahead for _, ahead in ENCODER)
 
 MEL = torch.tensor(librosa.filters.mel(sr=RATE, n_fft=FFT, n_mels=MELS, fmin=40, fmax=11500)).float()
 
 
+def lookahead(mode):
+    """Frames that the content lags its input by."""
+    return sum(taps * dilation for taps, dilation in zip(AHEAD[mode], DILATIONS))
+
+
+FARTHEST = max(lookahead(m) for m in MODES)
+
 # ---- what is computed from sound -------------------------------------------------------------------------------------------------------------
 
 
-def spectrum(sound, window=WINDOW, fft=FFT, hop=HOP):
-    """Complex spectra of [batch, samples]: frame t is centred on sample t * hop; zero padding at both ends."""
+def hearing_window():
+    """[960]: half a hann window of 1,440 samples upwards, half of one of 480 downwards."""
+    return torch.cat([torch.hann_window(2 * RISE)[:RISE], torch.hann_window(2 * FALL)[FALL:]])
+
+
+def heard(sound):
+    """Complex spectra [batch, frames, 513] under the analysis window, whose peak lies on sample t * HOP of frame t; zero padding at both ends."""
+    return torch.fft.rfft(F.pad(sound, (RISE, FALL)).unfold(-1, WINDOW, HOP) * hearing_window().to(sound.device), FFT)
+
+
+def spectrum(sound, window, fft, hop=HOP):
+    """Complex spectra of [batch, samples] under a hann window: frame t is centred on sample t * hop; zero padding at both ends."""
     shaped = F.pad(sound, (window // 2, window // 2)).unfold(-1, window, hop) * torch.hann_window(window, device=sound.device)
     return torch.fft.rfft(shaped, fft)
 
@@ -62,27 +85,60 @@ def band_matrix():
 
 
 class Block(nn.Module):
-    """Depthwise convolution in time, optional modulation by the voice, then a two-layer mix of channels; residual."""
+    """Depthwise convolution in time, optional modulation by the voice, then a two-layer mix of channels; residual.
 
-    def __init__(self, dilation, ahead=0, voice=0):
+    The convolution reaches 6 taps back and up to `farthest` taps ahead; a mode uses the first few of those ahead.
+    """
+
+    def __init__(self, dilation, farthest=0, voice=0):
         super().__init__()
-        self.ahead, self.history = ahead, (KERNEL - 1) * dilation
-        self.time = nn.Conv1d(WIDTH, WIDTH, KERNEL, dilation=dilation, groups=WIDTH)
+        self.dilation = dilation
+        self.time = nn.Conv1d(WIDTH, WIDTH, KERNEL + farthest, dilation=dilation, groups=WIDTH)
         self.norm = nn.LayerNorm(WIDTH)
         self.modulate = nn.Linear(voice, 2 * WIDTH) if voice else None
         self.widen, self.narrow = nn.Linear(WIDTH, 2 * WIDTH), nn.Linear(2 * WIDTH, WIDTH)
 
-    def forward(self, x, cache, voice=None):
-        """x [batch, n, WIDTH]; cache [batch, WIDTH, history]. The output is `ahead` frames behind the input."""
+    def history(self, ahead):
+        """Frames of input that a call needs from before."""
+        return (KERNEL - 1 + ahead) * self.dilation
+
+    def forward(self, x, cache, ahead=0, voice=None):
+        """x [batch, n, WIDTH]; cache [batch, WIDTH, history(ahead)]. The output is `ahead` taps behind the input."""
         n = x.shape[1]
         joined = torch.cat([cache, x.transpose(1, 2)], -1)
-        h = self.norm(self.time(joined).transpose(1, 2))
+        filtered = F.conv1d(joined, self.time.weight[:, :, : KERNEL + ahead], self.time.bias, dilation=self.dilation, groups=WIDTH)
+        h = self.norm(filtered.transpose(1, 2))
         if self.modulate is not None:
             scale, shift = self.modulate(voice).unsqueeze(1).chunk(2, -1)
             h = h * (1 + scale) + shift
-        start = self.history - self.ahead
-        skip = joined[:, :, start : start + n].transpose(1, 2) if self.ahead else x
-        return skip + self.narrow(F.gelu(self.widen(h))), joined[:, :, -self.history :]
+        start = (KERNEL - 1) * self.dilation
+        skip = joined[:, :, start : start + n].transpose(1, 2) if ahead else x
+        return skip + self.narrow(F.gelu(self.widen(h))), joined[:, :, -cache.shape[-1] :]
+
+
+class Reference(nn.Module):
+    """What a recording of the wanted voice says of its timbre beyond the verifier's vector: TIMBRE numbers from any number of frames."""
+
+    WIDTH, HEADS = 192, 4
+
+    def __init__(self):
+        super().__init__()
+        self.enter = nn.Linear(MELS, self.WIDTH)
+        self.blocks = nn.ModuleList(nn.Conv1d(self.WIDTH, self.WIDTH, 5, padding=2) for _ in range(2))
+        self.score = nn.Linear(self.WIDTH, self.HEADS)
+        self.leave = nn.Linear(2 * self.WIDTH, TIMBRE)
+
+    def forward(self, mel):
+        """[batch, TIMBRE] in -1..1 of [batch, m, 80]; of the same sound at another level the same."""
+        level = mel.exp().mean((1, 2), keepdim=True)
+        h = self.enter((torch.log(mel.exp() / level * 0.1 + 1e-5) + 5) / 4)
+        for block in self.blocks:
+            h = h + F.gelu(block(h.transpose(1, 2)).transpose(1, 2))
+        weight = torch.softmax(self.score(h).float(), 1).unsqueeze(-1)  # [batch, m, heads, 1]
+        parts = h.float().unflatten(-1, (self.HEADS, -1))
+        mean = (weight * parts).sum(1)
+        spread = ((weight * (parts - mean.unsqueeze(1)).square()).sum(1) + 1e-4).sqrt()
+        return torch.tanh(self.leave(torch.cat([mean.flatten(1), spread.flatten(1)], -1)))
 
 
 class Voice(nn.Module):
@@ -91,43 +147,55 @@ class Voice(nn.Module):
     def __init__(self):
         super().__init__()
         self.enter = nn.Linear(MELS, WIDTH)
-        self.encoder = nn.ModuleList(Block(d, ahead) for d, ahead in ENCODER)
+        self.mode = nn.Embedding(len(MODES), WIDTH)
+        farthest = [max(AHEAD[m][i] for m in MODES) if i < len(AHEAD["live"]) else 0 for i in range(len(DILATIONS))]
+        self.encoder = nn.ModuleList(Block(d, far) for d, far in zip(DILATIONS, farthest))
         self.content = nn.Linear(WIDTH, CONTENT)
         self.phones = nn.Linear(CONTENT, PHONES)
-        # The voice: a narrow path (the prototype's) and a wide one beside it.
-        self.narrow_voice = nn.Sequential(nn.Linear(256, 192), nn.GELU(), nn.Linear(192, GLOBAL))
-        self.wide_voice = nn.Sequential(nn.Linear(256, 256), nn.GELU(), nn.Linear(256, GLOBAL))
+        # The voice: a narrow path and a wide one from the verifier's vector, and the timbre as it is.
+        self.reference = Reference()
+        self.narrow_voice = nn.Sequential(nn.Linear(SPEAKER, 192), nn.GELU(), nn.Linear(192, GLOBAL))
+        self.wide_voice = nn.Sequential(nn.Linear(SPEAKER, 256), nn.GELU(), nn.Linear(256, GLOBAL))
+        told = 2 * GLOBAL + TIMBRE
         self.join = nn.Conv1d(CONTENT + 4, WIDTH, 3)
-        self.decoder = nn.ModuleList(Block(d, voice=2 * GLOBAL) for d in DECODER)
+        self.decoder = nn.ModuleList(Block(d, voice=told if i in MODULATED else 0) for i, d in enumerate(DECODER))
         self.recurrent = nn.GRU(WIDTH, WIDTH, batch_first=True)
-        self.last_modulate = nn.Linear(2 * GLOBAL, 2 * WIDTH)
+        self.last_modulate = nn.Linear(told, 2 * WIDTH)
         self.head = nn.Linear(WIDTH, 2 * BANDS)
-        self.tint = nn.Linear(2 * GLOBAL, 2 * BANDS)
+        self.tint = nn.Linear(told, 2 * BANDS)
         for layer in (self.last_modulate, self.tint):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        nn.init.zeros_(self.head.weight)
+        for layer in (self.head, self.mode):
+            nn.init.zeros_(layer.weight)
         self.register_buffer("bands", band_matrix(), persistent=False)
 
-    def state(self, batch=1, device=None):
+    @staticmethod
+    def taps(mode):
+        """Taps ahead of each encoder block."""
+        return (*AHEAD[mode], *(0,) * (len(DILATIONS) - len(AHEAD[mode])))
+
+    def state(self, mode, batch=1, device=None):
         """All caches, zero, in the order of the graph's `state_i`."""
-        blocks = [*self.encoder, *self.decoder]
-        shapes = [(batch, WIDTH, b.history) for b in blocks] + [(batch, 2, LOOKAHEAD), (batch, CONTENT + 4, 2), (1, batch, WIDTH)]
+        shapes = [(batch, WIDTH, b.history(a)) for b, a in zip(self.encoder, self.taps(mode))]
+        shapes += [(batch, WIDTH, b.history(0)) for b in self.decoder] + [(batch, CONTENT + 4, 2), (1, batch, WIDTH)]
         return [torch.zeros(s, device=device) for s in shapes]
 
-    def encode(self, mel, state):
-        """Content [batch, n, CONTENT] in -1..1, LOOKAHEAD frames late, and the encoder's new caches."""
-        h, new = self.enter((mel + 5) / 4), []
-        for block, cache in zip(self.encoder, state):
-            h, kept = block(h, cache)
+    def encode(self, mel, mode, state):
+        """Content [batch, n, CONTENT] in -1..1, `lookahead(mode)` frames late, and the encoder's new caches."""
+        h, new = self.enter((mel + 5) / 4) + self.mode.weight[MODES.index(mode)], []
+        for block, cache, ahead in zip(self.encoder, state, self.taps(mode)):
+            h, kept = block(h, cache, ahead)
             new.append(kept)
         return torch.tanh(self.content(h)), new
 
     def voice(self, speaker):
-        return torch.cat([self.narrow_voice(speaker), self.wide_voice(speaker * 16)], -1)
+        """What the layers are told of `speaker` [batch, SPEAKER + TIMBRE]: the verifier's vector, then the timbre (zero: not known)."""
+        vector, timbre = speaker[:, :SPEAKER], speaker[:, SPEAKER:]
+        return torch.cat([self.narrow_voice(vector), self.wide_voice(vector * 16), timbre], -1)
 
     def decode(self, content, f0, energy, speaker, state):
-        """Filters [batch, n, 513] twice from content and the (already delayed) pitch and energy; `state` is the decoder's part and the last two."""
+        """Filters [batch, n, 513] twice from content, pitch and energy of the same frames; `state` is the decoder's part."""
         *caches, join_cache, memory = state
         voiced = (f0 > 40).float()
         octaves = torch.log2(f0.clamp(min=40) / 180) * voiced
@@ -138,24 +206,19 @@ class Voice(nn.Module):
             if i == RECURRENT_AT:
                 remembered, memory = self.recurrent(h, memory)
                 h = h + remembered
-            h, kept = block(h, cache, voice)
+            h, kept = block(h, cache, voice=voice)
             new.append(kept)
         scale, shift = self.last_modulate(voice).unsqueeze(1).chunk(2, -1)
         logs = (self.head(h * (1 + scale) + shift) + self.tint(voice).unsqueeze(1)).float().clamp(-12, 6)
         with torch.autocast(f0.device.type, enabled=False):  # magnitudes in full precision
             harmonic, noise = torch.exp(logs[..., :BANDS] - 1) @ self.bands, torch.exp(logs[..., BANDS:] - 3) @ self.bands
-        return harmonic, noise, f0 * voiced, [*new, joined[:, :, -2:], memory]
+        return harmonic, noise, [*new, joined[:, :, -2:], memory]
 
-    def forward(self, mel, f0, energy, speaker, state, blur=0.0):
-        """One stretch of frames. `blur` is the spread of noise laid on the content in training: it narrows what can pass."""
-        heard, seen = self.encode(mel, state[: len(ENCODER)])
-        content, phones = heard, self.phones(heard)
-        if blur:
-            content = content + blur * torch.randn_like(content)
-        waiting = torch.cat([state[-3], torch.stack([f0, energy], 1)], -1)
-        n = f0.shape[1]
-        harmonic, noise, pitch, new = self.decode(content, waiting[:, 0, :n], waiting[:, 1, :n], speaker, [*state[len(ENCODER) : -3], *state[-2:]])
-        return harmonic, noise, pitch, [*seen, *new[:-2], waiting[:, :, -LOOKAHEAD:], *new[-2:]], phones, heard
+    def forward(self, mel, f0, energy, speaker, mode, state):
+        """One stretch of frames as the exported graph takes it: `f0` and `energy` are those of the frames that come out."""
+        content, seen = self.encode(mel, mode, state[: len(DILATIONS)])
+        harmonic, noise, made = self.decode(content, f0, energy, speaker, state[len(DILATIONS) :])
+        return harmonic, noise, [*seen, *made]
 
 
 # ---- synthesis -------------------------------------------------------------------------------------------------------------------------------
@@ -172,14 +235,25 @@ def excitation(f0):
     return pulse, torch.randn_like(pulse) * 0.3
 
 
+def minimum_phase(magnitudes):
+    """The complex spectrum [.., 513] of the causal filter with these magnitudes that answers soonest (folded cepstrum, Oppenheim and Schafer 1989, 12.7)."""
+    cepstrum = torch.fft.irfft(torch.log(magnitudes.clamp(min=1e-6)), FFT)
+    fold = torch.zeros(FFT, device=magnitudes.device)
+    fold[0], fold[1 : FFT // 2], fold[FFT // 2] = 1, 2, 1
+    return torch.exp(torch.fft.rfft(cepstrum * fold))
+
+
 def synthesise(f0, harmonic, noise):
-    """Sound [batch, frames * HOP]: each filter times its excitation's spectrum, overlap-added under hann windows (whose squares sum to 1.5)."""
+    """Sound [batch, frames * HOP]: each excitation in pieces under hann windows two hops long, which sum to 1, through its frame's causal filter.
+
+    Frame t's piece is centred on sample t * HOP, so the sound is complete up to a frame's own time once that frame is known.
+    """
     n = f0.shape[1]
     with torch.no_grad():
-        pulse, hiss = (spectrum(x)[:, :n] for x in excitation(f0))
-    pieces = torch.fft.irfft(pulse * harmonic + hiss * noise, FFT)[..., :WINDOW] * torch.hann_window(WINDOW, device=f0.device)
-    whole = F.fold(pieces.transpose(1, 2), (1, (n - 1) * HOP + WINDOW), (1, WINDOW), stride=(1, HOP)).flatten(1) / 1.5
-    return whole[:, WINDOW // 2 : WINDOW // 2 + n * HOP]
+        pulse, hiss = (spectrum(x, 2 * HOP, FFT)[:, :n] for x in excitation(f0))
+    pieces = torch.fft.irfft(pulse * minimum_phase(harmonic) + hiss * minimum_phase(noise), FFT)
+    whole = F.fold(pieces.transpose(1, 2), (1, (n - 1) * HOP + FFT), (1, FFT), stride=(1, HOP)).flatten(1)
+    return whole[:, HOP : HOP + n * HOP]
 
 
 # ---- the speaker verifier --------------------------------------------------------------------------------------------------------------------
@@ -214,41 +288,26 @@ class Verifier(nn.Module):
 
 
 def start_from(model, path):
-    """Start from earlier weights: an `.npz` that `export.py --weights` wrote, or the prototype's exported graph."""
-    if str(path).endswith(".npz"):
-        with np.load(path) as held:
-            model.load_state_dict({name: torch.tensor(held[name].astype(np.float32)) for name in held.files})
-        return model
-    return start_from_graph(model, path)
+    """Start from earlier weights, an `.npz` that `export.py --weights` wrote.
 
-
-def start_from_graph(model, path):
-    """Copy a prototype's exported graph into `model`; what the graph lacks (the wide voice path, the phoneme layer) keeps acting as nothing."""
-    import onnx
-
-    graph = onnx.load(path).graph
-    held = {i.name.removesuffix("_f16").removeprefix("m."): torch.tensor(onnx.numpy_helper.to_array(i).astype(np.float32)) for i in graph.initializer}
-    names = {"enter": "ein", "content": "ez", "narrow_voice.0": "spk.0", "narrow_voice.2": "spk.2", "join": "din", "head": "head"}
-    for ours, theirs, blocks in (("encoder", "eb", ENCODER), ("decoder", "db", DECODER)):
-        for i in range(len(blocks)):
-            for a, b in (("time", "dw"), ("norm", "ln"), ("widen", "p1"), ("narrow", "p2"), ("modulate", "film")):
-                names[f"{ours}.{i}.{a}"] = f"{theirs}.{i}.{b}"
+    Weights of the first generation, which looked three frames ahead in two blocks and had no timbre, go on too: their taps keep their place in time.
+    """
+    with np.load(path) as held:
+        old = {name: torch.tensor(held[name].astype(np.float32)) for name in held.files}
     own = model.state_dict()
-    for ours, theirs in names.items():
-        for part in ("weight", "bias"):
-            if f"{theirs}.{part}" in held:
-                value, place = held[f"{theirs}.{part}"], own[f"{ours}.{part}"]
-                if value.dim() == place.dim() + 1:
-                    value = value.squeeze(-1)
-                if value.shape != place.shape:  # a widened modulation: the new columns start at zero
-                    value = torch.cat([value, torch.zeros(place.shape[0], place.shape[1] - value.shape[1])], 1)
-                place.copy_(value)
-    node = next(n for n in graph.node if n.op_type == "GRU")
-    order = lambda t: torch.cat([t[WIDTH : 2 * WIDTH], t[:WIDTH], t[2 * WIDTH :]])  # ONNX has update, reset, new; torch reset, update, new
-    w, r, b = (held[node.input[i]].squeeze(0) for i in (1, 2, 3))
-    own["recurrent.weight_ih_l0"].copy_(order(w))
-    own["recurrent.weight_hh_l0"].copy_(order(r))
-    own["recurrent.bias_ih_l0"].copy_(order(b[: 3 * WIDTH]))
-    own["recurrent.bias_hh_l0"].copy_(order(b[3 * WIDTH :]))
+    first = {"encoder.0.time.weight": 2, "encoder.1.time.weight": 1}  # taps ahead that these had
+    for name, value in old.items():
+        if name not in own:
+            continue
+        place = own[name]
+        if name.startswith("encoder") and name.endswith("time.weight") and value.shape != place.shape:
+            at = first.get(name, 0)
+            place.zero_()
+            place[:, :, at : at + KERNEL] = value
+        elif value.shape != place.shape:  # a modulation that is told more now: the new columns start at zero
+            place.zero_()
+            place[:, : value.shape[1]] = value
+        else:
+            place.copy_(value)
     model.load_state_dict(own)
     return model

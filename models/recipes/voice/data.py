@@ -1,0 +1,149 @@
+"""Draws the items of a training batch from a cache made by corpus.py; never a held-out recording.
+
+A batch holds
+  pairs     source and target speak one sentence with one prosody in two timbres: the target recording is the answer;
+  selves    source and target are one recording (rendered or real), the source bent in formants, colour and noise so that its own timbre is no help;
+  strangers any source, any target voice, the pitch moved to that voice: no answer exists.
+Knows no layers and no losses.
+"""
+
+import json
+import random
+
+import numpy as np
+import torch
+
+from corpus import STEP
+from model import FARTHEST, HOP, MELS, RATE, Verifier, heard, log_mel, power
+
+FRAMES = Verifier.FRAMES  # of an item: 1.6 s, one window of the verifier
+FED = FRAMES + FARTHEST
+SHOWN = 240  # frames of the reference that the timbre is taken from
+
+
+class Data:
+    """Draws items from a cache made by corpus.py; never a held-out recording."""
+
+    def __init__(self, cache, seed):
+        about = json.loads((cache / "index.json").read_text())
+        kept = [r for r in about["recordings"] if not r["test"]]
+        # Drawn voices that a first model finds hardest to say are often hoarse: sources still, answers never.
+        hard = sorted(r["hardness"] for r in kept if "hardness" in r and r["speaker"] >= 160)
+        limit = hard[int(len(hard) * 0.93)] if hard else 1e9
+        self.answers = [r for r in kept if r.get("hardness", 0) <= limit or r["speaker"] < 160]
+        good, groups, self.by_speaker = {id(r) for r in self.answers}, {}, {}
+        for r in kept:
+            if not r["real"]:
+                groups.setdefault(r["group"], []).append(r)
+        self.pairs = [(a, b) for g in groups.values() for a in g for b in g if a is not b and id(b) in good]
+        self.real = {}
+        for r in kept:
+            if r["real"]:
+                self.real.setdefault(r["speaker"], []).append(r)
+        self.real = list(self.real.values())
+        self.heard = [sum(r["hops"] for r in of) ** 0.5 for of in self.real]  # who said more is drawn oftener, but not in proportion
+        wide = [(of, w) for of, w in zip(self.real, self.heard) if not of[0]["narrow"]]
+        self.wide, self.wide_heard = [of for of, _ in wide], [w for _, w in wide]
+        self.rendered = [r for r in self.answers if not r["real"]]
+        for r in self.answers:
+            self.by_speaker.setdefault(r["speaker"], []).append(r)
+        self.sound = np.memmap(cache / "sound.i16", np.int16, "r")
+        self.pitch = np.memmap(cache / "pitch.f32", np.float32, "r")
+        self.phones = np.memmap(cache / "phones.i16", np.int16, "r")
+        self.windows = np.memmap(cache / "windows.f32", np.float32, "r").reshape(-1, 256)
+        self.draw = random.Random(seed)
+        print(f"{len(self.pairs)} pairs, {len(self.real)} real speakers, {len(self.by_speaker)} speakers", flush=True)
+
+    def voice(self, recording):
+        """One embedding of a voice: the mean of some windows of a recording, as a reference of a few seconds would give."""
+        k = recording["windows"]
+        chosen = self.draw.sample(range(k), self.draw.randint(1, k))
+        v = self.windows[[recording["window"] + i for i in chosen]].mean(0)
+        return v / np.linalg.norm(v)
+
+    def reference(self, recording):
+        """A recording of the same speaker, likelier one of similar pitch: live, the pitch is moved to the reference's."""
+        others = self.by_speaker.get(recording["speaker"], [recording])
+        near = [np.exp(-abs(np.log2((o["median"] + 1) / (recording["median"] + 1))) / 0.2) + 0.02 for o in others]
+        return self.draw.choices(others, near)[0]
+
+    def cut(self, recording, at):
+        """Sound, pitch and phonemes of FED frames from hop `at`, zero (phoneme: unknown) past the end."""
+        n = max(0, min(FED, recording["hops"] - at))
+        a = recording["hop"] + at
+        pad = lambda x, length, value=0: np.pad(x, (0, length - len(x)), constant_values=value)
+        sound = self.sound[a * HOP : (a + n) * HOP].astype(np.float32) / 32767
+        return pad(sound, FED * HOP), pad(np.array(self.pitch[a : a + n]), FED), pad(self.phones[a : a + n].astype(np.int64), FED, -1)
+
+    def any(self, real, narrow=False):
+        """A recording, with probability `real` of a real voice; one without its upper octave only where `narrow` allows."""
+        voices, heard = (self.real, self.heard) if narrow else (self.wide, self.wide_heard)
+        return self.draw.choice(self.draw.choices(voices, heard)[0] if voices and self.draw.random() < real else self.rendered)
+
+    def timbre(self, recording):
+        """SHOWN frames of a reference recording for the timbre, looped where it is shorter."""
+        at = self.draw.randrange(max(1, recording["hops"] - SHOWN))
+        a, n = recording["hop"] + at, min(SHOWN, recording["hops"] - at)
+        sound = self.sound[a * HOP : (a + n) * HOP].astype(np.float32) / 32767
+        return np.resize(sound, SHOWN * HOP)
+
+    def item(self, kind):
+        draw = self.draw
+        if kind == "pair":
+            source, answer = draw.choice(self.pairs)
+        elif kind == "self":
+            source = answer = self.any(0.5)
+        else:
+            source = self.any(0.5, narrow=True)
+            answer = self.any(0.3)
+        of = source if kind == "stranger" else answer
+        k = draw.randrange(of["windows"])
+        at = max(0, min(k * STEP + draw.randint(-6, 6), of["hops"] - FED))
+        a, pitch, phones = self.cut(source, at)
+        bend = draw.uniform(-0.14, 0.14) if draw.random() < 0.7 else 0.0
+        if kind == "stranger":
+            shown = self.reference(answer)
+            b, voice = a, self.voice(shown)
+            wanted = voice
+            pitch = pitch * (np.clip(answer["median"] / source["median"], 0.3, 3.5) if min(answer["median"], source["median"]) > 0 else 1)
+            pitch = np.where(pitch > 0, np.clip(pitch * 2 ** draw.uniform(-0.1, 0.1), 50, 800), 0)
+        else:
+            b, pitch, known = self.cut(answer, at)
+            phones = known
+            shown = self.reference(answer)
+            voice, own = self.voice(shown), self.windows[answer["window"] + k]
+            wanted = (voice + own) / np.linalg.norm(voice + own)
+            if kind == "self":
+                bend = draw.choice((-1, 1)) * draw.uniform(0.08, 0.22)
+        if draw.random() < 0.2:  # an unsure pitch tracker: voicing lost here and there
+            lost = np.repeat(np.random.default_rng(draw.getrandbits(32)).random(FED // 3 + 1) < 0.06, 3)[:FED]
+            pitch = np.where(lost, 0, pitch)
+        noise = np.random.default_rng(draw.getrandbits(32))
+        a = a * 10 ** (draw.uniform(-6, 6) / 20)
+        if draw.random() < 0.15:  # a small room
+            tail = noise.standard_normal(1920) * np.exp(-np.arange(1920) / draw.uniform(200, 600)) * draw.uniform(0.01, 0.08)
+            tail[0] = 1
+            a = np.fft.irfft(np.fft.rfft(a, 65536) * np.fft.rfft(tail, 65536), 65536)[: len(a)]
+        a = a + noise.standard_normal(len(a)) * 10 ** draw.uniform(-4.5, -2.5)
+        if draw.random() < 0.12:  # a telephone, a dull microphone: nothing above some frequency
+            spectrum = np.fft.rfft(a)
+            spectrum[int(len(spectrum) * draw.uniform(3300, 8000) / (RATE / 2)) :] = 0
+            a = np.fft.irfft(spectrum, len(a))
+        colour = np.interp(np.arange(MELS), np.linspace(0, MELS - 1, 7), noise.uniform(-0.9, 0.9, 7) if draw.random() < 0.6 else np.zeros(7))
+        return {"a": a, "b": b,  "pitch": pitch, "phones": phones, "voice": voice, "shown": self.timbre(shown), "wanted": wanted, "bend": bend, "colour": colour, "gain": (source if kind == "stranger" else answer)["gain"]}
+
+    def batch(self, kinds, device):
+        items = [self.item(k) for k in kinds]
+        whole = lambda x: torch.as_tensor(x) if x.dtype == np.int64 else torch.as_tensor(x.astype(np.float32))
+        return {k: whole(np.stack([np.asarray(i[k]) for i in items])).to(device) for k in items[0]}
+
+
+def bent_mel(sound, bend, colour):
+    """Log-mel of a sound whose spectrum is stretched by exp(bend) along frequency and coloured: another vocal tract and microphone."""
+    p = power(heard(sound))[:, :FED]
+    at = (torch.arange(p.shape[-1], device=p.device) / torch.exp(bend).unsqueeze(1)).clamp(max=p.shape[-1] - 1)
+    low = at.floor().long().clamp(max=p.shape[-1] - 2)
+    share = (at - low).unsqueeze(1)
+    take = lambda i: p.gather(2, i.unsqueeze(1).expand(-1, p.shape[1], -1))
+    mel = log_mel(take(low) * (1 - share) + take(low + 1) * share)
+    return torch.log(mel.exp() * torch.exp(colour).unsqueeze(1) + 1e-5)
