@@ -1,31 +1,51 @@
-"""A discriminator that tells made spectrograms from recorded ones, and what the generator learns from it.
+"""A discriminator that tells made log-mels from recorded ones, and what the generator learns from it.
 
-Least-squares adversarial loss (Mao et al. 2017) and feature matching (Kumar et al. 2019) over two resolutions of logarithmic magnitudes, as the
-multi-resolution discriminator of UnivNet (Jang et al. 2021) has them, but small: it judges the envelope's fine grain, not the phase. Knows no voice model.
+Least-squares adversarial loss (Mao et al. 2017) and feature matching (Kumar et al. 2019). Two small judges: one hears whole frames follow each other (convolution
+in time), one sees patches of the picture (convolution in time and frequency). They judge how fine-grained the envelope is, not the phase; small enough for a processor.
+Knows no voice model.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from model import power, spectrum
+from model import MELS
 
-CHANNELS = 20
-RESOLUTIONS = ((960, 1024, 240), (400, 512, 120))  # window, transform, hop
+normed = nn.utils.parametrizations.weight_norm
 
 
-class Spectral(nn.Module):
-    """Judges log magnitudes [batch, frames, bins]; strides run along frequency, so every frame keeps its verdicts."""
+class Frames(nn.Module):
+    """Judges [batch, frames, MELS] with each frame as a whole."""
+
+    WIDTH = 160
 
     def __init__(self):
         super().__init__()
-        shapes = [(1, CHANNELS, (3, 7), (1, 2)), *[(CHANNELS, CHANNELS, (3, 7), (1, 2))] * 3, (CHANNELS, CHANNELS, (3, 3), (1, 1))]
-        normed = nn.utils.parametrizations.weight_norm
-        self.layers = nn.ModuleList(normed(nn.Conv2d(i, o, k, s, padding=(k[0] // 2, k[1] // 2))) for i, o, k, s in shapes)
-        self.verdict = normed(nn.Conv2d(CHANNELS, 1, 3, padding=1))
+        shapes = [(MELS, self.WIDTH, 5, 1), (self.WIDTH, self.WIDTH, 5, 4), (self.WIDTH, self.WIDTH, 5, 4), (self.WIDTH, self.WIDTH, 3, 1)]
+        self.layers = nn.ModuleList(normed(nn.Conv1d(i, o, k, padding=k // 2, groups=g)) for i, o, k, g in shapes)
+        self.verdict = normed(nn.Conv1d(self.WIDTH, 1, 3, padding=1))
 
-    def forward(self, logs):
-        h, felt = logs.unsqueeze(1), []
+    def forward(self, mel):
+        h, felt = mel.transpose(1, 2), []
+        for layer in self.layers:
+            h = F.leaky_relu(layer(h), 0.1)
+            felt.append(h)
+        return self.verdict(h), felt
+
+
+class Patches(nn.Module):
+    """Judges [batch, frames, MELS] patch by patch."""
+
+    WIDTH = 16
+
+    def __init__(self):
+        super().__init__()
+        shapes = [(1, self.WIDTH, (3, 5), (1, 2)), (self.WIDTH, self.WIDTH, (3, 5), (2, 2)), (self.WIDTH, 2 * self.WIDTH, (3, 5), (1, 2))]
+        self.layers = nn.ModuleList(normed(nn.Conv2d(i, o, k, s, padding=(k[0] // 2, k[1] // 2))) for i, o, k, s in shapes)
+        self.verdict = normed(nn.Conv2d(2 * self.WIDTH, 1, 3, padding=1))
+
+    def forward(self, mel):
+        h, felt = mel.unsqueeze(1), []
         for layer in self.layers:
             h = F.leaky_relu(layer(h), 0.1)
             felt.append(h)
@@ -33,14 +53,14 @@ class Spectral(nn.Module):
 
 
 class Adversary(nn.Module):
-    """Both resolutions of the discriminator and its two losses."""
+    """Both judges and the two losses. Log-mels are ln(power), [batch, frames, MELS]."""
 
     def __init__(self):
         super().__init__()
-        self.judges = nn.ModuleList(Spectral() for _ in RESOLUTIONS)
+        self.judges = nn.ModuleList((Frames(), Patches()))
 
-    def look(self, sound):
-        return [judge(torch.log(power(spectrum(sound, w, n, hop)) + 1e-6) / 4) for judge, (w, n, hop) in zip(self.judges, RESOLUTIONS)]
+    def look(self, mel):
+        return [judge((mel + 6) / 3) for judge in self.judges]
 
     def told(self, made, recorded):
         """The discriminator's loss: 1 for what was recorded, 0 for what was made."""
@@ -51,8 +71,8 @@ class Adversary(nn.Module):
         """The generator's losses: every made sound should pass, and those `answered` should be felt like their answer."""
         with torch.no_grad():
             wanted = self.look(recorded)
-        pass_, match = 0.0, 0.0
+        passing, match = 0.0, 0.0
         for (verdict, felt), (_, target) in zip(self.look(made), wanted):
-            pass_ = pass_ + (verdict - 1).square().mean()
+            passing = passing + (verdict - 1).square().mean()
             match = match + sum((a[:answered] - b[:answered]).abs().mean() / (b[:answered].abs().mean() + 1e-3) for a, b in zip(felt, target)) / len(felt)
-        return pass_ / len(self.judges), match / len(self.judges)
+        return passing / len(self.judges), match / len(self.judges)

@@ -87,6 +87,19 @@ class Data:
         sound = self.sound[a * HOP : (a + n) * HOP].astype(np.float32) / 32767
         return np.resize(sound, SHOWN * HOP)
 
+    def background(self, length, noise):
+        """A background of unit loudness: other voices, a hum, or noise that falls with frequency."""
+        what = self.draw.random()
+        if what < 0.35:
+            x = sum(np.resize(self.cut(self.any(0.3, narrow=True), 0)[0], length) for _ in range(self.draw.randint(1, 3)))
+        elif what < 0.5:
+            at = np.arange(length) * self.draw.choice((50, 60)) / RATE
+            x = sum(np.sin(2 * np.pi * k * at) / k ** self.draw.uniform(0.5, 1.5) for k in range(1, 9))
+        else:
+            spectrum = np.fft.rfft(noise.standard_normal(length))
+            x = np.fft.irfft(spectrum / np.maximum(1, np.arange(len(spectrum)) * 50 / len(spectrum)) ** self.draw.uniform(0.2, 1.2), length)
+        return x / (np.sqrt(np.mean(np.square(x))) + 1e-6)
+
     def item(self, kind):
         draw = self.draw
         if kind == "pair":
@@ -125,6 +138,8 @@ class Data:
             tail[0] = 1
             a = np.fft.irfft(np.fft.rfft(a, 65536) * np.fft.rfft(tail, 65536), 65536)[: len(a)]
         a = a + noise.standard_normal(len(a)) * 10 ** draw.uniform(-4.5, -2.5)
+        if draw.random() < 0.2:
+            a = a + self.background(len(a), noise) * np.sqrt(np.mean(a**2)) * 10 ** (-draw.uniform(8, 30) / 20)
         if draw.random() < 0.12:  # a telephone, a dull microphone: nothing above some frequency
             spectrum = np.fft.rfft(a)
             spectrum[int(len(spectrum) * draw.uniform(3300, 8000) / (RATE / 2)) :] = 0

@@ -22,8 +22,8 @@ from model import HOP, MODES, Verifier, Voice, energy_of, heard, log_mel, lookah
 
 MODE_SHARE = {"live": 0.4, "balanced": 0.35, "studio": 0.25}
 UNSHOWN = 0.1  # share of items whose timbre is not told, so that a verifier's vector alone still is a voice
-# voice, stranger: mean similarity to the wanted voice; fooled, told: the generator's and the discriminator's adversarial loss
-FIELDS = ("step", "seconds", "rate", "stft", "mel", "phones", "voice", "stranger", "words", "alike", "fooled", "told")
+# voice, stranger: mean similarity to the wanted voice; echo: distance of timbres over their variance; fooled, told: the generator's and the discriminator's adversarial loss
+FIELDS = ("step", "seconds", "rate", "stft", "mel", "phones", "voice", "stranger", "words", "alike", "echo", "fooled", "told")
 
 
 def judged_mel(sound):
@@ -58,6 +58,7 @@ def arguments():
     p.add_argument("--phones", type=float, default=0.5, help="weight of the phoneme cross-entropy")
     p.add_argument("--alike", type=float, default=1.0, help="weight of the distance between the contents of source and answer")
     p.add_argument("--voice-weight", type=float, default=2.0)
+    p.add_argument("--echo", type=float, default=0.15, help="weight of the distance between the timbre read from what was made and that of the reference")
     p.add_argument("--adversary", type=float, default=0.0, help="weight of the adversarial loss; feature matching weighs four times as much")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--bf16", action="store_true", help="layers in bfloat16, where the processor has it")
@@ -68,6 +69,8 @@ def arguments():
 
 class Run:
     """The models, their optimisers, and the one file that holds them between runs."""
+
+    HELD = ("model", "average", "adversary", "optimiser", "other")
 
     def __init__(self, o):
         self.o, self.place = o, o.run / "checkpoint.pt"
@@ -86,33 +89,35 @@ class Run:
         self.step, self.spent = 0, 0.0
         if self.place.exists():
             held = torch.load(self.place, map_location=o.device, weights_only=False)
-            for name in ("model", "average", "adversary", "optimiser", "other"):
-                if name in held:
-                    getattr(self, name).load_state_dict(held[name])
+            for name in self.HELD:
+                getattr(self, name).load_state_dict(held[name])
             self.step, self.spent = held["step"], held["seconds"]
             self.data.draw.setstate(held["draw"])
             torch.set_rng_state(held["torch"].cpu())
 
     def save(self):
-        held = {name: getattr(self, name).state_dict() for name in ("model", "average", "adversary", "optimiser", "other")}
+        held = {name: getattr(self, name).state_dict() for name in self.HELD}
         held |= {"step": self.step, "seconds": self.spent, "draw": self.data.draw.getstate(), "torch": torch.get_rng_state()}
         new = self.place.with_suffix(".new")
         torch.save(held, new)
         new.replace(self.place)
 
+    def layers(self):
+        """Where layers run in bfloat16, with --bf16."""
+        return torch.autocast(self.o.device.split(":")[0], torch.bfloat16, enabled=self.o.bf16)
+
     def losses(self, d, mode):
-        """The loss of a batch to go down on, the figures of the log, and the sounds made and recorded."""
+        """The loss of a batch to go down on, the figures of the log, and the log-mels of what was made and of its answers."""
         o, model, average = self.o, self.model, self.average
         answered, ahead = o.pairs + o.selves, lookahead(mode)
         late = slice(ahead, ahead + FRAMES)
-        layers = lambda: torch.autocast(o.device.split(":")[0], torch.bfloat16, enabled=o.bf16)
         with torch.no_grad():
             mel = bent_mel(d["a"], d["bend"], d["colour"])[:, : FRAMES + ahead]
             plain = log_mel(power(heard(d["b"])))[:, : FRAMES + ahead]
             wanted_mel, energy = judged_mel(d["b"])[:, :FRAMES], energy_of(plain)[:, :FRAMES]
             shown = log_mel(power(heard(d["shown"])))
         pitch = d["pitch"][:, :FRAMES]
-        with layers():
+        with self.layers():
             content, _ = model.encode(mel, mode, model.state(mode, len(mel), o.device))
             content, phones = content[:, late], model.phones(content[:, late])
             blurred = content + o.blur * torch.randn_like(content)
@@ -131,7 +136,7 @@ class Run:
         spoken = d["phones"][:, :FRAMES]
         phone_loss = F.cross_entropy(phones.float().flatten(0, 1), spoken.flatten(), ignore_index=-1)
         zero = torch.zeros((), device=o.device)
-        with layers():
+        with self.layers():
             close = (self.verifier(self.verifier.features(made * d["gain"].unsqueeze(1))[:, :FRAMES]).float() * d["wanted"]).sum(-1)
             words = zero
             if o.strangers:
@@ -143,10 +148,14 @@ class Run:
                 words = F.mse_loss(said, meant)
                 if (spoken[answered:] >= 0).any() and self.step > 300:
                     words = words + 0.3 * F.cross_entropy(average.phones(said).flatten(0, 1), spoken[answered:].flatten(), ignore_index=-1)
+            mine = average.reference(log_mel(power(heard(made)))).float()
+            with torch.no_grad():  # a made voice's timbre, read as a reference, should be that of the voice it was shown
+                theirs = average.reference(shown).float()
+            echo = F.mse_loss(mine, theirs) / (theirs.var(0).mean() + 1e-3)
         voice, stranger = (1 - close[:answered]).mean(), (1 - close[answered:]).mean() if o.strangers else zero
         share = o.strangers / max(1, answered)
-        loss = stft + 0.5 * mel_loss + o.phones * phone_loss + o.alike * alike + o.voice_weight * (voice + share * stranger) + share * words
-        return loss, (stft, mel_loss, phone_loss, 1 - voice, 1 - stranger, words, alike), made, recorded
+        loss = stft + 0.5 * mel_loss + o.phones * phone_loss + o.alike * alike + o.voice_weight * (voice + share * stranger) + share * words + o.echo * echo
+        return loss, (stft, mel_loss, phone_loss, 1 - voice, 1 - stranger, words, alike, echo), made_mel, wanted_mel[:answered]
 
     def take(self, d, mode):
         """One step. Gives the figures of the log."""
@@ -156,12 +165,12 @@ class Run:
         loss, figures, made, recorded = self.losses(d, mode)
         fooled = told = torch.zeros(())
         if o.adversary:
-            answered = o.pairs + o.selves
-            loud = (d["gain"] * 0.7).unsqueeze(1)
-            told = self.adversary.told(made * loud, recorded * loud)
+            with self.layers():
+                told = self.adversary.told(made, recorded)
             down(self.other, told, self.adversary.parameters(), rate)
             self.adversary.requires_grad_(False)
-            fooled, match = self.adversary.fooled(made * loud, recorded * loud, answered)
+            with self.layers():
+                fooled, match = self.adversary.fooled(made, recorded, len(recorded))
             self.adversary.requires_grad_(True)
             loss = loss + o.adversary * (fooled + 4 * match)
         down(self.optimiser, loss, self.model.parameters(), rate)
@@ -193,7 +202,7 @@ def main():
     if log.tell() == 0:
         log.write(",".join(FIELDS) + "\n")
     kinds = ["pair"] * o.pairs + ["self"] * o.selves + ["stranger"] * o.strangers
-    sums, summed, last, saved = np.zeros(9), 0, time.time(), time.time()
+    sums, summed, last, saved = np.zeros(len(FIELDS) - 3), 0, time.time(), time.time()
     asked = []  # to stop, by a signal: the step in hand is finished and saved
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: asked.append(True))
@@ -205,7 +214,7 @@ def main():
         sums, summed = sums + figures, summed + 1
         if run.step % 25 == 0:
             log.write(",".join([str(run.step), str(round(run.spent)), f"{rate:.2e}", *(f"{x:.4f}" for x in sums / summed)]) + "\n")
-            sums, summed = np.zeros(9), 0
+            sums, summed = np.zeros(len(FIELDS) - 3), 0
         if now - saved > 120:
             run.save()
             saved = now
