@@ -19,13 +19,13 @@ RISE, FALL = 720, 240  # samples over which the analysis window goes up and down
 WINDOW = RISE + FALL
 MELS, BINS = 80, FFT // 2 + 1
 BANDS = 114  # mel-spaced points at which the two filters are predicted
-WIDTH, CONTENT, PHONES, GLOBAL, SPEAKER, TIMBRE = 256, 48, 180, 128, 256, 128
+WIDTH, CONTENT, PHONES, LISTENER, GLOBAL, SPEAKER, TIMBRE = 256, 48, 180, 384, 128, 256, 128
 KERNEL = 7
 DILATIONS = (1, 1, 2, 4, 1, 2, 4)  # of the encoder's blocks
 AHEAD = {"live": (1, 0, 0, 0), "balanced": (2, 2, 0, 0), "studio": (2, 2, 2, 1)}  # taps of its first blocks that lie in the future
 MODES = tuple(AHEAD)
 DECODER = (1, 2, 4, 1, 2, 4, 1)
-MODULATED = (0, 1, 2, 3, 4, 5, 6)  # decoder blocks that the voice conditions
+MODULATED = (0, 3, 6)  # decoder blocks that the voice conditions: ablate.py says the others can do without
 RECURRENT_AT = 4  # decoder blocks before the recurrent layer
 
 MEL = torch.tensor(librosa.filters.mel(sr=RATE, n_fft=FFT, n_mels=MELS, fmin=40, fmax=11500)).float()
@@ -151,7 +151,9 @@ class Voice(nn.Module):
         farthest = [max(AHEAD[m][i] for m in MODES) if i < len(AHEAD["live"]) else 0 for i in range(len(DILATIONS))]
         self.encoder = nn.ModuleList(Block(d, far) for d, far in zip(DILATIONS, farthest))
         self.content = nn.Linear(WIDTH, CONTENT)
+        # Only in training: phonemes, and what a recogniser's encoder makes of two frames.
         self.phones = nn.Linear(CONTENT, PHONES)
+        self.taught = nn.Linear(2 * CONTENT, LISTENER)
         # The voice: a narrow path and a wide one from the verifier's vector, and the timbre as it is.
         self.reference = Reference()
         self.narrow_voice = nn.Sequential(nn.Linear(SPEAKER, 192), nn.GELU(), nn.Linear(192, GLOBAL))

