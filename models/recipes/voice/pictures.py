@@ -26,9 +26,10 @@ def draw(path, sounds, pitch=None):
         axis.imshow(db, origin="lower", aspect="auto", cmap="magma", vmin=db.max() - 80, vmax=db.max(), extent=(0, len(sound) / RATE, 0, RATE / 2000))
         f0 = (pitch or {}).get(label)
         if f0 is not None:
-            axis.plot(np.arange(len(f0)) * HOP / RATE, np.where(f0 > 0, f0, np.nan) / 1000, color="cyan", linewidth=0.8)
+            axis.plot(np.arange(len(f0)) * HOP / RATE, np.where(f0 > 0, f0, np.nan) / 1000, color="cyan", linewidth=1.2)
         axis.set(ylabel="kHz", xlim=(0, longest), ylim=(0, RATE / 2000))
         axis.set_title(label, fontsize=8, loc="left")
+    axes[-1, 0].set_xticks(np.arange(0, longest, 1))
     axes[-1, 0].set_xlabel("s")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90, metadata={"Software": None})
