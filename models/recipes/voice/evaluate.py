@@ -18,6 +18,7 @@ import cases
 import fetch
 import judges
 from converter import RATE, Pack
+from first_generation import MODE, FirstGeneration
 
 HERE = pathlib.Path(__file__).parent
 SHIPPED = HERE.parents[1] / "mynah-voice"
@@ -37,6 +38,13 @@ COLUMNS = (  # heading, key, format, percentile to tell beside the median
     ("loudness, LU", "louder", "{:+.1f}", None),
 )
 TITLES = {"real": "Real recordings", "rendered": "Rendered recordings"}
+
+
+def open_pack(folder, modes):
+    """A pack of either generation, of its modes those that are asked for."""
+    pack = FirstGeneration(folder) if (pathlib.Path(folder) / "voice.onnx").exists() else Pack(folder)
+    pack.graphs = {m: g for m, g in pack.graphs.items() if m in (*modes, MODE)}
+    return pack
 
 
 def middle(values, form, worst):
@@ -165,9 +173,7 @@ def main():
     p.add_argument("--pictures", type=pathlib.Path, help="also draw a spectrogram of each case here")
     p.add_argument("--out", default="evaluation", help="writes OUT.md and OUT.json (default: evaluation, in the current folder)")
     o = p.parse_args()
-    packs = {name: Pack(folder) for name, folder in (g.split("=", 1) for g in o.pack or [f"mynah-voice={SHIPPED}"])}
-    for pack in packs.values():
-        pack.graphs = {m: g for m, g in pack.graphs.items() if m in o.modes.split(",")}
+    packs = {name: open_pack(folder, o.modes.split(",")) for name, folder in (g.split("=", 1) for g in o.pack or [f"mynah-voice={SHIPPED}"])}
     judge, run = judges.Judges(o.work), Evaluation(o.out, packs)
     todo = list(cases.real_cases(o.work, o.cases, o.recordings)) + (list(cases.rendered_cases(o.cache, o.cases)) if o.cache else [])
     for number, case in enumerate(todo, 1):

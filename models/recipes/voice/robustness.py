@@ -23,10 +23,10 @@ import cases
 import fetch
 import judges
 from conditions import conditions
-from converter import HOP, MODES, RATE, Pack
-from evaluate import SHIPPED, wanted_pitch
+from converter import HOP, MODES, RATE
+from evaluate import SHIPPED, open_pack, wanted_pitch
 
-FLOOR, SILENT, BURST = -60, -60, 6  # dBFS that a burst must reach, dBFS below which the input is silent, dB that make a burst
+FLOOR, SILENT, BURST = -60, -60, 6  # dBFS that no input is taken to be below, dBFS below which it counts as a pause, dB that make a burst
 NEAR = 3  # frames of input before and after an output frame that may have caused it
 AFTER = 10  # frames after the last sound that a tail may take
 
@@ -60,11 +60,11 @@ def numbers(given, made):
     given = given[:n] - given[:n].mean()  # a constant is no sound
     a, b = frames_db(given), frames_db(made[:n])
     width = lambda before, after: np.lib.stride_tricks.sliding_window_view(np.pad(a, (before, after), constant_values=-120), before + after + 1).max(1)
-    silent = width(AFTER, NEAR) < SILENT
+    silent, near = width(AFTER, NEAR) < SILENT, np.maximum(width(NEAR, NEAR), FLOOR)
     return {
         "input": rms_db(given), "output": rms_db(made[:n]),
         "peak": float(db(np.square(np.abs(made).max()))), "broken": broken,
-        "burst_ms": 10 * longest_run((b > width(NEAR, NEAR) + BURST) & (b > FLOOR)), "loudest_burst": float(max(0, np.max(np.where(b > FLOOR, b - width(NEAR, NEAR), 0)))),
+        "burst_ms": 10 * longest_run(b > near + BURST), "loudest_burst": float(max(0, (b - near).max())),
         "buzz": float(db(np.mean(10 ** (b[silent] / 10)))) if silent.any() else None,
     }  # fmt: skip
 
@@ -73,11 +73,12 @@ class Graphs:
     """The pack's graphs by themselves."""
 
     def __init__(self, folder, judge, reference):
-        self.pack, self.judge = Pack(folder), judge
+        self.pack, self.judge = open_pack(folder, MODES), judge
         self.speaker = self.pack.speaker(judge.voice(reference), reference)
         self.theirs, self.name = judge.pitch(reference), "graphs without gate and leveller"
 
     def __call__(self, sound, mode):
+        mode = mode if mode in self.pack.graphs else next(iter(self.pack.graphs))  # a first pack has one mode, whatever is asked for
         return self.pack.convert(sound, wanted_pitch(self.judge.pitch(sound), self.theirs), self.speaker, mode)
 
 
@@ -85,7 +86,7 @@ class Product:
     """The program `mynah convert`, by files."""
 
     def __init__(self, program, gate, reference):
-        self.program, self.gate = program, ["--gate", str(gate)] if gate is not None else []
+        self.program, self.gate = program.resolve(), ["--gate", str(gate)] if gate is not None else []
         self.folder = tempfile.TemporaryDirectory()
         self.reference = pathlib.Path(self.folder.name) / "reference.wav"
         soundfile.write(self.reference, reference, RATE, subtype="FLOAT")
@@ -101,7 +102,7 @@ class Product:
 
 
 def table(rows, modes, name):
-    out = [f"Converted by {name}. Levels in dBFS, RMS; bursts: output above the input's loudest frame within 30 ms by more than {BURST} dB; pauses: output where the input is below {SILENT} dBFS.\n"]
+    out = [f"Converted by {name}. Levels in dBFS, RMS; bursts: output above the input's loudest frame within 30 ms (and above {FLOOR} dBFS) by more than {BURST} dB; pauses: output where the input is below {SILENT} dBFS.\n"]
     for mode in modes:
         out.append(f"### {mode}\n\n| condition | input | output | change | peak | not a number | longest burst, ms | loudest burst, dB | in pauses | WER (source) | GE2E to target |\n" + "|---" * 11 + "|")
         for r in (r for r in rows if r["mode"] == mode):
@@ -121,6 +122,7 @@ def main():
     p.add_argument("--modes", default="live,studio", help=f"by comma, of {', '.join(MODES)}")
     p.add_argument("--debian", type=pathlib.Path, help="folder of unpacked Debian packages")
     p.add_argument("--target", default="myself", choices=[n for n, v in cases.REAL.items() if v[2]], help="the real voice that is spoken with")
+    p.add_argument("--only", default="", help="only conditions whose name holds this")
     p.add_argument("--work", type=pathlib.Path, default=fetch.WORK)
     p.add_argument("--sounds", type=pathlib.Path, help="also write inputs and outputs here")
     p.add_argument("--out", default="robustness", help="writes OUT.md and OUT.json")
@@ -129,7 +131,7 @@ def main():
     reference = cases.real_voices(o.work)[o.target][1]
     convert = Product(o.mynah, o.gate, reference) if o.mynah else Graphs(o.pack, judge, reference)
     target, rows, heard = judge.voice(reference), [], {}  # heard: words of each input by its name
-    for c in conditions(o.work, o.debian):
+    for c in (c for c in conditions(o.work, o.debian) if o.only in f"{c.group}: {c.name}"):
         began = time.monotonic()
         for mode in modes:
             made = convert(c.sound, mode)
@@ -137,7 +139,7 @@ def main():
             safe = np.clip(np.nan_to_num(made), -1, 1).astype(np.float32)
             if c.voice and rms_db(safe) > -75:
                 row["target"] = float(judge.voice(safe) @ target)
-            if c.words:
+            if c.words and (c.words in heard or c.words == c.name):
                 if c.name not in heard:
                     heard[c.name] = judge.words(np.clip(c.sound, -1, 1), "base")
                 row["source_errors"], row["words"] = judges.word_errors(heard[c.name], heard[c.words])
