@@ -84,9 +84,11 @@ class Evaluation:
         self.by = hashlib.sha256(b"".join((HERE / n).read_bytes() for n in ("converter.py", "judges.py", "cases.py", "second_verifier.npz"))).hexdigest()
         self.hashes = {name: pack.hash for name, pack in packs.items()}
         before = json.loads(self.out.read_text(encoding="utf-8")) if self.out.exists() else {}
-        stays = before.get("packs", {}) if before.get("by") == self.by else {}
-        kept = lambda r: r["pack"] is None or stays.get(r["pack"]) == self.hashes.get(r["pack"], "")
-        self.known = {(r["kind"], r["case"], r["system"]): r for r in (before.get("cases", []) if before.get("by") == self.by else []) if kept(r)}
+        if before.get("by") != self.by:
+            before = {"packs": {}, "cases": []}
+        kept = {n: h for n, h in before["packs"].items() if self.hashes.get(n, h) == h}  # those of packs that this run leaves out, too
+        self.known = {(r["kind"], r["case"], r["system"]): r for r in before["cases"] if r["pack"] is None or r["pack"] in kept}
+        self.hashes = kept | self.hashes
 
     def row(self, case, system, pack, measure):
         key = (case.kind, case.name, system)
