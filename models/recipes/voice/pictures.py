@@ -26,7 +26,9 @@ def draw(path, sounds, pitch=None):
         axis.imshow(db, origin="lower", aspect="auto", cmap="magma", vmin=db.max() - 80, vmax=db.max(), extent=(0, len(sound) / RATE, 0, RATE / 2000))
         f0 = (pitch or {}).get(label)
         if f0 is not None:
-            axis.plot(np.arange(len(f0)) * HOP / RATE, np.where(f0 > 0, f0, np.nan) / 1000, color="cyan", linewidth=1.2)
+            line = axis.twinx()  # its own scale: among 12 kHz a voice's pitch is a line at the very bottom
+            line.plot(np.arange(len(f0)) * HOP / RATE, np.where(f0 > 0, f0, np.nan), color="cyan", linewidth=1)
+            line.set(ylim=(0, 600), ylabel="F0, Hz")
         axis.set(ylabel="kHz", xlim=(0, longest), ylim=(0, RATE / 2000))
         axis.set_title(label, fontsize=8, loc="left")
     axes[-1, 0].set_xticks(np.arange(0, longest, 1))
