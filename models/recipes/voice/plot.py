@@ -20,8 +20,10 @@ def main(log, out):
         rows = list(csv.DictReader(f))
     step = [int(r["step"]) for r in rows]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    for name, label in (("stft", "multi-resolution STFT"), ("mel", "mel"), ("phones", "phonemes, nats"), ("words", "words of strangers")):
-        left.plot(step, smooth([float(r[name]) for r in rows]), label=label)
+    for name, label in (("stft", "multi-resolution STFT"), ("mel", "mel"), ("phones", "phonemes, nats"), ("words", "words of strangers"), ("fooled", "discriminator fooled"), ("told", "discriminator's own")):
+        values = [float(r.get(name) or 0) for r in rows]  # earlier logs have no discriminator, and a log may begin before it does
+        if any(values):
+            left.plot(step, smooth(values), label=label)
     for name, label in (("voice", "pairs and selves"), ("stranger", "strangers")):
         right.plot(step, smooth([float(r[name]) for r in rows]), label=label)
     left.set(xlabel="step", ylabel="loss")

@@ -40,13 +40,13 @@ def main():
     rendered, cache, run, pack = (o.work / n for n in ("rendered", "cache", "run", "pack"))
     if o.render_minutes and not (rendered / "speakers.json").exists():
         step("render.py", o.work / "kokoro", rendered, "--minutes", o.render_minutes, "--processes", o.threads)
-    verifier = ["--verifier", o.work / "verifier" / "pretrained.pt"]
+    verifier = ["--verifier", o.work / "judges" / "pretrained.pt"]
     if not (cache / "index.json").exists():
         corpora = ["--corpus", rendered] if rendered.exists() else []
         real = [x for folder in (*sorted((o.work / "real").iterdir()), *o.recordings) for x in ("--recordings", folder)]
         step("corpus.py", cache, *corpora, *real, *(x for who in HELD_OUT for x in ("--hold-out", who)), *verifier, *start)
     shape = GPU if o.device.startswith("cuda") else ["--bf16"]
-    step("train.py", cache, run, *verifier, *start, "--seconds", o.hours * 3600, "--device", o.device, "--threads", o.threads, "--adversary", 0.2, *shape)
+    step("train.py", cache, run, *verifier, "--listener", o.work / "judges" / "listener.bin", *start, "--seconds", o.hours * 3600, "--device", o.device, "--threads", o.threads, "--adversary", 0.2, *shape)
     step("export.py", run / "checkpoint.pt", pack, "--weights", o.work / "weights.npz")
     step("plot.py", run / "log.csv", o.work / "curve.svg")
     step("evaluate.py", "--pack", f"new={pack}", "--cache", cache, "--out", o.work / "table")

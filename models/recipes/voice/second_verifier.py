@@ -13,18 +13,17 @@ import numpy as np
 import scipy.fft
 import scipy.linalg
 
-from model import FFT, HOP, MEL, WINDOW
+from converter import MEL, spectra
+from model import HOP
 
 CEPSTRA, DIMENSIONS = 28, 60
-HANN = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.float32)
 
 
 def statistics(sound):
     """Mean and spread of cepstra 1..28 and spread of their change, over frames within 35 dB of the loudest."""
-    framed = np.lib.stride_tricks.sliding_window_view(np.pad(sound, WINDOW // 2), WINDOW)[::HOP]
-    mel = np.abs(np.fft.rfft(framed * HANN, FFT)) ** 2 @ MEL.numpy().T
+    mel = np.abs(spectra(sound)) ** 2 @ MEL.T
     loud = mel.sum(1)
-    mel = np.log(np.maximum(mel, mel.max() * 1e-6) )
+    mel = np.log(np.maximum(mel, mel.max() * 1e-6))
     c = scipy.fft.dct(mel, axis=1, norm="ortho")[:, 1 : CEPSTRA + 1]
     speech = loud > loud.max() * 10**-3.5
     change = np.diff(c, axis=0)[speech[1:]]
