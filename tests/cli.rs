@@ -288,6 +288,19 @@ fn voices_are_enrolled_listed_and_removed() {
     let done = mynah(&["convert", &input, "--voice", "Ada", "-o", &out]);
     assert_eq!(status(&done), 0, "{}", stderr(&done));
     told(&mynah(&["voices", "enrol", &reference(), "--name", "../Ada"]), 1, &["../Ada"]);
+
+    // A voice of before there were timbres still converts, and is told to be worth enrolling again.
+    assert_eq!(voices[0]["timbre"], true);
+    assert!(!stdout(&mynah(&["voices", "list"])).contains("enrol it again"));
+    let file = home.path().join("voices/Ada.json");
+    let mut old: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).expect("the voice")).expect("JSON");
+    assert!(old.as_object_mut().is_some_and(|voice| voice.remove("timbre").is_some()));
+    std::fs::write(&file, old.to_string()).expect("written");
+    assert!(stdout(&mynah(&["voices", "list"])).contains("enrol it again"));
+    let findings: Vec<serde_json::Value> = serde_json::from_slice(&mynah(&["doctor", "--json"]).stdout).expect("JSON");
+    let voices = findings.iter().find(|f| f["what"] == "voices").expect("a finding on voices");
+    assert!(voices["grade"] == "note" && voices["found"].as_str().is_some_and(|f| f.contains("`Ada`")), "{voices}");
+    assert_eq!(status(&mynah(&["convert", &input, "--voice", "Ada", "-o", &out])), 0);
     assert_eq!(status(&mynah(&["voices", "remove", "Ada"])), 0);
     told(&mynah(&["voices", "remove", "Ada"]), 1, &["Ada"]);
 }

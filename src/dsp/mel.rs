@@ -3,7 +3,7 @@
 //! The scale: M. Slaney, Auditory Toolbox, Interval Research report 1998-010: linear below 1 kHz, logarithmic above; each triangle has unit
 //! area. Equal to `librosa.filters.mel` within 1e-6.
 
-use super::stft::Frames;
+use super::stft::{Frames, hann};
 use realfft::num_complex::Complex;
 
 /// Linear part: 200/3 Hz a mel.
@@ -82,7 +82,7 @@ const GE2E_WINDOW: usize = 400;
 /// The features of the GE2E speaker encoder (Resemblyzer's `wav_to_mel_spectrogram`): power in 40 bands from 0 to 8 kHz, 16 kHz sound,
 /// windows of 25 ms each 10 ms, frame `t` centred on sample `160·t`, silence beyond the ends. Frames lie one after the other.
 pub fn ge2e(samples_16k: &[f32]) -> Vec<f32> {
-    let mut frames = Frames::new(GE2E_WINDOW, GE2E_WINDOW);
+    let mut frames = Frames::new(hann(GE2E_WINDOW), GE2E_WINDOW);
     let bank = MelBank::slaney(16000, GE2E_WINDOW, GE2E_BANDS, 0.0, 8000.0);
     let mut padded = vec![0.0; samples_16k.len() + GE2E_WINDOW];
     padded[GE2E_WINDOW / 2..][..samples_16k.len()].copy_from_slice(samples_16k);

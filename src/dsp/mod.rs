@@ -3,6 +3,7 @@
 pub mod denormals;
 pub mod level;
 pub mod mel;
+pub mod minimum_phase;
 pub mod pitch;
 pub mod resample;
 pub mod stft;

@@ -7,7 +7,7 @@ use egui::{Context, RichText, ScrollArea, Spinner, Ui};
 
 use super::files::{Picker, Purpose};
 use super::theme::{ACCENT, BAD, MUTED};
-use crate::engine::enrol_file;
+use crate::engine::{PackSource, enrol_file};
 use crate::plugin::instance::{Instance, Readings};
 use crate::runtime::Provider;
 use crate::voice::TargetVoice;
@@ -36,6 +36,8 @@ enum Enrolment {
 pub struct VoiceCard {
     instance: Arc<Instance>,
     library: Vec<TargetVoice>,
+    /// The name that timbres of the voice pack in use bear.
+    timbre_model: Option<String>,
     problem: Option<String>,
     enrolment: Arc<Mutex<Enrolment>>,
     picker: Option<Picker>,
@@ -50,11 +52,12 @@ pub fn home() -> PathBuf {
 impl VoiceCard {
     /// A card that has not looked at the library yet.
     pub fn new(instance: Arc<Instance>) -> Self {
-        Self { instance, library: Vec::new(), problem: None, enrolment: Arc::default(), picker: None, folder: home() }
+        Self { instance, library: Vec::new(), timbre_model: None, problem: None, enrolment: Arc::default(), picker: None, folder: home() }
     }
 
-    /// Looks at the library.
+    /// Looks at the library, and at the voice pack in use.
     pub fn refresh(&mut self) {
+        self.timbre_model = PackSource::standard().timbre_model();
         match Library::standard().list() {
             Ok(voices) => (self.library, self.problem) = (voices, None),
             Err(e) => self.problem = Some(e.to_string()),
@@ -77,7 +80,9 @@ impl VoiceCard {
                 let line = ui.add_sized([ui.available_width(), 28.0], egui::Button::selectable(on, text));
                 let pitch =
                     if voice.median_pitch > 0.0 { format!("about {:.0} Hz", voice.median_pitch) } else { "no pitch known".to_owned() };
-                if line.on_hover_text(pitch).clicked() {
+                let known = self.timbre_model.as_ref().is_none_or(|m| voice.timbre_of(m).is_some());
+                let advice = if known { "" } else { "; add it again from its recording and it comes closer" };
+                if line.on_hover_text(pitch + advice).clicked() {
                     self.instance.choose_voice(Some(voice.clone()));
                 }
             }

@@ -91,7 +91,7 @@ impl Converter for Timed {
 
 /// A voice to measure with: what is measured does not depend on whose it is.
 pub fn some_voice() -> TargetVoice {
-    TargetVoice { name: "bench".to_owned(), embedding: vec![1.0 / 16.0; 256], median_pitch: 200.0 }
+    TargetVoice { name: "bench".to_owned(), embedding: vec![1.0 / 16.0; 256], median_pitch: 200.0, timbre: None }
 }
 
 /// A buzz of 120 Hz that swells four times a second: voiced and not silent, as speech is.

@@ -12,6 +12,7 @@ use crate::packs::{Kind, Pack, PackError, Store};
 use crate::runtime::{self, Provider, RuntimeError, SessionOptions};
 use crate::vad::Vad;
 use crate::voice::enrol::{EnrolError, Enroller};
+use crate::voice::mynah::TimbreEncoder;
 use crate::voice::{Converter, TargetVoice, mynah};
 
 macro_rules! told {
@@ -58,11 +59,23 @@ impl PackSource {
         self.store.find(Kind::Voice, Some(OWN_VOICE)).or_else(|own| self.store.find(Kind::Voice, None).map_err(|_| own))
     }
 
-    /// The graph of the voice pack in use, for measurements of the graph alone.
-    pub fn voice_graph(&self) -> Result<PathBuf, OpenError> {
+    /// The voice pack in use, of the one family that there is. Its file of weights, which every graph opens by itself, has the right hash.
+    fn mynah_pack(&self) -> Result<Pack, OpenError> {
         let pack = self.voice_pack()?;
         pack.expect_family("mynah")?;
-        model_of(&pack)
+        pack.file(WEIGHTS)?;
+        Ok(pack)
+    }
+
+    /// The graph of the voice pack in use for a mode, for measurements of the graph alone.
+    pub fn voice_graph(&self, mode: Mode) -> Result<PathBuf, OpenError> {
+        Ok(self.mynah_pack()?.file(&graph_name(mode))?)
+    }
+
+    /// The name that the timbres of the voice pack in use bear; none without such a pack. A voice whose timbre bears another, or that has none, would be
+    /// closer to its reference if it were enrolled again.
+    pub fn timbre_model(&self) -> Option<String> {
+        self.mynah_pack().ok().map(|pack| weights_name(&pack))
     }
 
     fn vad(&self) -> Result<Vad, OpenError> {
@@ -75,13 +88,32 @@ impl PackSource {
         model_of(&pack)
     }
 
-    /// What turns references into target voices. Takes up to a second.
+    /// What turns references into target voices, with their timbre where a voice pack is at hand. Takes up to a second.
     pub fn enroller(&self) -> Result<Enroller, OpenError> {
         self.open_runtime()?;
         let speaker = self.only_model(Kind::Speaker, "ge2e")?;
         let vad = self.only_model(Kind::Vad, "silero")?;
-        Ok(Enroller::open(&speaker, &vad)?)
+        let enroller = Enroller::open(&speaker, &vad)?;
+        match self.mynah_pack() {
+            Ok(pack) => Ok(enroller.with_timbre(TimbreEncoder::open(&pack.file(REFERENCE)?, &weights_name(&pack))?)),
+            Err(_) => Ok(enroller),
+        }
     }
+}
+
+/// The files of a pack of the family `mynah` beside its graphs: the weights of all of them, and the graph that hears timbres.
+const WEIGHTS: &str = "voice.weights";
+const REFERENCE: &str = "reference.onnx";
+
+/// The file of a mode's graph in such a pack.
+fn graph_name(mode: Mode) -> String {
+    format!("voice.{}.onnx", mode.name())
+}
+
+/// What the timbres of a pack are known by: the hashes of the files that made them.
+fn weights_name(pack: &Pack) -> String {
+    let hash = |wanted: &str| pack.manifest().installed().find(|(name, _)| &***name == wanted).map_or("", |(_, hash)| &hash[..16]);
+    format!("{}-{}", hash(REFERENCE), hash(WEIGHTS))
 }
 
 /// The pack's only graph.
@@ -97,21 +129,22 @@ impl Source for PackSource {
     fn timing(&self, mode: Mode) -> Result<ConverterTiming, OpenError> {
         // Without a pack there is no voice, but a latency all the same: the one of the usual look-ahead.
         let look_ahead = self.voice_pack().ok().and_then(|p| p.manifest().look_ahead);
-        Ok(look_ahead.map_or_else(|| mynah::timing(mode), |samples| mynah::timing_with(mode, samples / mynah::HOP)))
+        Ok(look_ahead.map_or_else(|| mynah::timing(mode), |samples| mynah::timing_with(mode, samples.of(mode) / mynah::HOP)))
     }
 
     fn slack(&self, mode: Mode) -> f64 {
         match mode {
-            Mode::Live => 0.008,
-            Mode::Balanced => 0.016,
-            Mode::Studio => 0.040,
+            Mode::Live => 0.0045,
+            Mode::Balanced => 0.006,
+            Mode::Studio => 0.016,
         }
     }
 
     fn open(&self, mode: Mode, voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError> {
         self.open_runtime()?;
-        let model = self.voice_graph()?;
-        let open = |provider| mynah::Mynah::open(&model, mode, voice, &SessionOptions { provider, threads: 1 });
+        let pack = self.mynah_pack()?;
+        let (model, weights) = (pack.file(&graph_name(mode))?, weights_name(&pack));
+        let open = |provider| mynah::Mynah::open(&model, &weights, mode, voice, &SessionOptions { provider, threads: 1 });
         let (converter, provider, note) = match open(provider) {
             Ok(c) => (c, provider, None),
             Err(e @ RuntimeError::Provider { .. }) => (open(Provider::Cpu)?, Provider::Cpu, Some(e.to_string())),
@@ -158,4 +191,33 @@ impl Captioner for Streamer {
 pub fn enrol_file(path: &Path, name: &str) -> Result<TargetVoice, OpenError> {
     let sound = audio::read(path)?;
     Ok(PackSource::standard().enroller()?.enrol(&sound, name)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Timing, latency};
+
+    /// What people are promised: at 48 kHz and blocks of 128 samples the host is told no more than this.
+    #[test]
+    fn the_promised_latencies_are_kept() {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        for source in [PackSource::at(Store::at([models])), PackSource::at(Store::at([]))] {
+            for (mode, most_ms) in [(Mode::Live, 40.0), (Mode::Balanced, 90.0), (Mode::Studio, 250.0)] {
+                let converter = source.timing(mode).expect("known without loading");
+                let timing = Timing { host_rate: 48000, max_block: 128, converter, slack: source.slack(mode) };
+                let told = latency(&timing).total as f64 / 48.0;
+                println!("{}: {told:.1} ms", mode.name());
+                assert!(told <= most_ms, "{}: {told} ms", mode.name());
+            }
+        }
+    }
+
+    #[test]
+    fn timbres_are_known_by_their_weights() {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let name = PackSource::at(Store::at([models])).timbre_model().expect("the repository's own pack");
+        assert!(name.len() == 33 && name.split('-').all(|hash| hash.len() == 16), "{name}");
+        assert_eq!(PackSource::at(Store::at([])).timbre_model(), None);
+    }
 }

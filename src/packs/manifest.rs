@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{FileName, PackError, PackId, Sha256};
+use crate::clock::Mode;
 
 /// What a pack is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -190,6 +191,29 @@ pub struct Built {
     pub source: FileName,
 }
 
+/// Samples that a model looks ahead, mode by mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LookAhead {
+    /// In the mode `live`.
+    pub live: usize,
+    /// In the mode `balanced`.
+    pub balanced: usize,
+    /// In the mode `studio`.
+    pub studio: usize,
+}
+
+impl LookAhead {
+    /// In this mode.
+    pub fn of(self, mode: Mode) -> usize {
+        match mode {
+            Mode::Live => self.live,
+            Mode::Balanced => self.balanced,
+            Mode::Studio => self.studio,
+        }
+    }
+}
+
 /// All that a `pack.toml` says.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -206,8 +230,8 @@ pub struct Manifest {
     pub rate: Option<u32>,
     /// Samples at `rate` between two calls or frames.
     pub hop: Option<usize>,
-    /// Samples at `rate` that the model looks ahead.
-    pub look_ahead: Option<usize>,
+    /// Samples at `rate` that the model looks ahead in each mode.
+    pub look_ahead: Option<LookAhead>,
     /// The licence of the weights, as an SPDX expression where there is one.
     pub licence: String,
     /// Where the pack comes from, in words.

@@ -24,6 +24,15 @@ fn an_unknown_key_is_named_with_file_and_line() {
 }
 
 #[test]
+fn a_look_ahead_is_told_for_every_mode() {
+    let one = |text: &str| format!("{HEAD}look_ahead = {text}\nfiles = []\n");
+    let read = Manifest::parse(&one("{ live = 240, balanced = 960, studio = 2880 }"), Path::new("p")).expect("parsed");
+    assert_eq!(crate::clock::Mode::ALL.map(|mode| read.look_ahead.map(|l| l.of(mode))), [Some(240), Some(960), Some(2880)]);
+    assert!(error_of(&one("720")).contains("line 7"));
+    assert!(error_of(&one("{ live = 240, balanced = 960 }")).contains("studio"));
+}
+
+#[test]
 fn a_missing_key_and_a_wrong_kind_are_named() {
     assert!(error_of("id = \"x\"\n").contains("kind"));
     let said = error_of(&format!("{HEAD}files = []\n").replace("vad", "dav"));

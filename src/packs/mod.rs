@@ -16,7 +16,7 @@ mod store;
 mod testing;
 
 pub use catalogue::catalogue;
-pub use manifest::{Builder, Built, FileEntry, Kind, Manifest, Source, Target, Wheel};
+pub use manifest::{Builder, Built, FileEntry, Kind, LookAhead, Manifest, Source, Target, Wheel};
 pub use names::{FileName, PackId, Sha256};
 pub use pack::Pack;
 pub use place::module_path;

@@ -1,9 +1,11 @@
-//! From a reference to a target voice: a few seconds of one speaker become an embedding and a median pitch. Knows no files and no packs.
+//! From a reference to a target voice: a few seconds of one speaker become an embedding, a median pitch and a timbre. Knows no files and no packs.
 
+use std::ops::Range;
 use std::path::Path;
 
 use super::ge2e::Ge2e;
-use super::{ConvertError, TargetVoice};
+use super::mynah::{TIMBRE_RATE, TimbreEncoder};
+use super::{ConvertError, TargetVoice, Timbre};
 use crate::audio::Sound;
 use crate::dsp::level::{peak, to_db};
 use crate::dsp::pitch;
@@ -28,6 +30,8 @@ const CLIPPED_RUN: usize = 3;
 const MOST_CLIPPED: f64 = 0.01;
 /// The encoder's and the voice detector's rate, in Hz.
 const RATE: u32 = 16000;
+/// The timbre is taken from sound that was brought to this peak, so that a soft reference stands above the floor of the features.
+const PEAK: f32 = 0.7;
 /// Frames of look-ahead for the pitch: there is no hurry.
 const PITCH_LAG: usize = 8;
 
@@ -61,12 +65,18 @@ impl From<RuntimeError> for EnrolError {
 pub struct Enroller {
     encoder: Ge2e,
     vad: Vad,
+    timbre: Option<TimbreEncoder>,
 }
 
 impl Enroller {
     /// Loads the speaker encoder and the voice detector.
     pub fn open(ge2e_onnx: &Path, vad: &Path) -> Result<Self, RuntimeError> {
-        Ok(Self { encoder: Ge2e::open(ge2e_onnx)?, vad: Vad::open(vad)? })
+        Ok(Self { encoder: Ge2e::open(ge2e_onnx)?, vad: Vad::open(vad)?, timbre: None })
+    }
+
+    /// Takes timbres too from now on, for the voice pack that this encoder belongs to.
+    pub fn with_timbre(self, encoder: TimbreEncoder) -> Self {
+        Self { timbre: Some(encoder), ..self }
     }
 
     /// Makes a target voice of a reference: any rate, any number of channels. Silence between words is cut out; of long references the first 30 s
@@ -87,9 +97,10 @@ impl Enroller {
             return Err(EnrolError::Clipped(clipped * 100.0));
         }
         let samples = resample_all(&mono, sound.rate, RATE);
+        let stretches = vad::speech(&mut self.vad, &samples)?;
         let mut speech = Vec::new();
-        for stretch in vad::speech(&mut self.vad, &samples)? {
-            speech.extend_from_slice(&samples[stretch]);
+        for stretch in &stretches {
+            speech.extend_from_slice(&samples[stretch.clone()]);
         }
         let seconds = speech.len() as f64 / RATE as f64;
         if seconds < LEAST_SPEECH {
@@ -98,7 +109,17 @@ impl Enroller {
         speech.truncate(MOST_SPEECH * RATE as usize);
         let embedding = self.embed(&speech)?;
         let track = pitch::track(&resample_all(&speech, RATE, pitch::RATE), PITCH_LAG);
-        Ok(TargetVoice { name: name.to_owned(), embedding, median_pitch: pitch::median(&track) })
+        mono.iter_mut().for_each(|x| *x *= PEAK / loudest);
+        let timbre = self.timbre(&resample_all(&mono, sound.rate, TIMBRE_RATE), &stretches)?;
+        Ok(TargetVoice { name: name.to_owned(), embedding, median_pitch: pitch::median(&track), timbre })
+    }
+
+    /// The timbre of a sound at `TIMBRE_RATE` in these stretches of the sound at `RATE`; none without an encoder.
+    fn timbre(&mut self, samples: &[f32], stretches: &[Range<usize>]) -> Result<Option<Timbre>, EnrolError> {
+        let Some(encoder) = &mut self.timbre else { return Ok(None) };
+        let there = |at: usize| at * TIMBRE_RATE as usize / RATE as usize;
+        let stretches: Vec<_> = stretches.iter().map(|s| there(s.start)..there(s.end)).collect();
+        encoder.timbre(samples, &stretches).map_err(|e| failed("the voice pack", e))
     }
 
     /// The embedding of all of the sound, at 16 kHz: 256 numbers of unit length. Nothing is cut out.
@@ -106,10 +127,14 @@ impl Enroller {
         if samples_16k.is_empty() {
             return Err(EnrolError::TooShort(0.0));
         }
-        self.encoder.embed(samples_16k).map_err(|e| match e {
-            ConvertError::Run(why) => EnrolError::Model(why),
-            ConvertError::NotFinite => EnrolError::Model("the speaker encoder gave numbers that are not finite".to_owned()),
-        })
+        self.encoder.embed(samples_16k).map_err(|e| failed("the speaker encoder", e))
+    }
+}
+
+fn failed(who: &str, e: ConvertError) -> EnrolError {
+    match e {
+        ConvertError::Run(why) => EnrolError::Model(why),
+        ConvertError::NotFinite => EnrolError::Model(format!("{who} gave numbers that are not finite")),
     }
 }
 
@@ -130,7 +155,7 @@ fn clipped_share(samples: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::voice::testing::{asset, golden, reference, runtime};
+    use crate::voice::testing::{WEIGHTS, asset, golden, model_file, reference, runtime};
 
     fn enroller() -> Enroller {
         runtime();
@@ -150,6 +175,24 @@ mod tests {
         assert!(near > 0.95, "cutting silence leaves the speaker: {near}");
         let wanted = golden("reference_pitch")[0];
         assert!((voice.median_pitch / wanted).log2().abs() < 1.0 / 12.0, "{} Hz instead of {wanted} Hz", voice.median_pitch);
+    }
+
+    #[test]
+    fn a_timbre_comes_with_a_voice_pack_only() {
+        assert_eq!(enroller().enrol(&reference(), "Ada").expect("enrolled").timbre, None);
+        let encoder = || TimbreEncoder::open(&model_file("reference.onnx"), WEIGHTS).expect("the encoder opens");
+        let mut enroller = enroller().with_timbre(encoder());
+        let sound = reference();
+        let voice = enroller.enrol(&sound, "Ada").expect("enrolled");
+        let timbre = voice.timbre_of(WEIGHTS).expect("a timbre");
+        assert!(timbre.iter().all(|x| x.abs() <= 1.0) && timbre.iter().any(|x| x.abs() > 0.01), "{timbre:?}");
+        assert!(voice.timbre_of("other weights").is_none());
+        // Silence around and the level say nothing of a timbre.
+        let long = [vec![0.0; 16000], sound.mono().iter().map(|x| x * 0.1).collect(), vec![0.0; 16000]].concat();
+        let other = enroller.enrol(&Sound { rate: sound.rate, channels: vec![long] }, "Eve").expect("enrolled");
+        let worst = timbre.iter().zip(other.timbre_of(WEIGHTS).expect("a timbre")).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        println!("timbre, softer and with silence around: largest difference {worst:.3}");
+        assert!(worst < 0.1, "{worst}");
     }
 
     #[test]

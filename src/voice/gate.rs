@@ -167,11 +167,11 @@ mod tests {
 
     #[test]
     fn the_onset_is_untouched_and_the_silence_silent() {
-        for hop in [240, 480, 960] {
+        for (hop, delay) in [(240, 480), (480, 1200), (960, 3120), (240, 1440)] {
             for onset in [6001, 6119, 6239] {
                 let x = burst(onset, 12000, 24000);
-                let y = through(&x, hop, 1440, -40.0);
-                assert_eq!(y[onset..12000], x[onset..12000], "from {onset}, hops of {hop}");
+                let y = through(&x, hop, delay, -40.0);
+                assert_eq!(y[onset..12000], x[onset..12000], "from {onset}, hops of {hop} and a delay of {delay}");
                 assert!(y[..onset - 1000].iter().all(|&v| v == 0.0), "before {onset}");
                 let closed = 12000 + (HOLD as usize + 3) * 240;
                 assert!(y[closed..].iter().all(|&v| v == 0.0), "after {closed}");

@@ -176,9 +176,10 @@ fn read(path: &Path) -> Result<TargetVoice, LibraryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::voice::Timbre;
 
     fn voice(name: &str) -> TargetVoice {
-        TargetVoice { name: name.to_owned(), embedding: (0..256).map(|i| i as f32 / 4891.0).collect(), median_pitch: 181.25 }
+        TargetVoice { name: name.to_owned(), embedding: (0..256).map(|i| i as f32 / 4891.0).collect(), median_pitch: 181.25, timbre: None }
     }
 
     #[test]
@@ -199,6 +200,24 @@ mod tests {
         assert!(matches!(library.get("Anna"), Err(LibraryError::Missing { .. })));
         assert!(matches!(library.remove("Anna"), Err(LibraryError::Missing { .. })));
         assert_eq!(std::fs::read_dir(library.folder()).expect("folder").count(), 2, "no other file is left");
+    }
+
+    /// A file of before there were timbres, and one whose timbre is no good, are voices all the same.
+    #[test]
+    fn a_timbre_is_kept_and_may_be_missing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let library = Library::at(folder.path());
+        let timbre = Timbre { model: "w".to_owned(), numbers: (0..128).map(|i| i as f32 / 999.0).collect() };
+        let told = TargetVoice { timbre: Some(timbre.clone()), ..voice("told") };
+        library.save(&told).expect("saved");
+        let back = library.get("told").expect("there");
+        assert_eq!((back.timbre_of("w"), back.timbre_of("v")), (Some(&timbre.numbers[..]), None));
+        let old = serde_json::json!({ "name": "old", "embedding": voice("old").embedding, "median_pitch": 181.25 });
+        std::fs::write(folder.path().join("old.json"), old.to_string()).expect("written");
+        assert_eq!(library.get("old").expect("there"), voice("old"));
+        let short = TargetVoice { timbre: Some(Timbre { numbers: vec![0.5], ..timbre }), ..voice("short") };
+        library.save(&short).expect("saved");
+        assert_eq!(library.get("short").expect("there").timbre_of("w"), None);
     }
 
     #[test]

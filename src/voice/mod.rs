@@ -22,6 +22,27 @@ pub struct TargetVoice {
     pub embedding: Vec<f32>,
     /// Median pitch of the reference in Hz; 0 where it could not be told.
     pub median_pitch: f32,
+    /// What a voice pack heard of its timbre; none where no pack was at hand, or one that hears none. A voice without it is less like its reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timbre: Option<Timbre>,
+}
+
+/// The timbre of a reference, in numbers that only the weights understand that made them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Timbre {
+    /// The name of these weights.
+    pub model: String,
+    /// 128 numbers in −1 to 1.
+    pub numbers: Vec<f32>,
+}
+
+impl TargetVoice {
+    /// The timbre for the weights of this name: none where the voice has none, or one of other weights, or one that is damaged.
+    pub fn timbre_of(&self, model: &str) -> Option<&[f32]> {
+        let timbre = self.timbre.as_ref().filter(|t| t.model == model)?;
+        let whole = timbre.numbers.len() == mynah::TIMBRE && timbre.numbers.iter().all(|x| x.is_finite());
+        whole.then_some(&timbre.numbers)
+    }
 }
 
 /// Where the pitch of the result comes from.

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::TargetVoice;
+use super::{TargetVoice, Timbre};
+use crate::clock::Mode;
 use crate::packs::Store;
 
 /// A file of any fetched pack; fails with a sentence if it is missing.
@@ -35,14 +36,23 @@ pub fn clip() -> Vec<f32> {
     bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]) as f32 / 32768.0).collect()
 }
 
-/// The voice model of the repository.
-pub fn voice_model() -> PathBuf {
-    root().join("models/mynah-voice/voice.onnx")
+/// A file of the repository's voice model.
+pub fn model_file(name: &str) -> PathBuf {
+    root().join("models/mynah-voice").join(name)
 }
 
-/// A target voice with a real embedding.
+/// Its graph for a mode.
+pub fn voice_model(mode: Mode) -> PathBuf {
+    model_file(&format!("voice.{}.onnx", mode.name()))
+}
+
+/// What tests call the weights of the repository's voice model.
+pub const WEIGHTS: &str = "golden";
+
+/// A target voice with a real embedding and the timbre of the clip.
 pub fn voice() -> TargetVoice {
-    TargetVoice { name: "golden".to_owned(), embedding: golden("mynah_speaker"), median_pitch: 180.0 }
+    let timbre = Timbre { model: WEIGHTS.to_owned(), numbers: golden("mynah_timbre") };
+    TargetVoice { name: "golden".to_owned(), embedding: golden("mynah_speaker"), median_pitch: 180.0, timbre: Some(timbre) }
 }
 
 /// A reference of five seconds, made for Mynah's own corpus.

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""mynah.py [CLIP SPEAKER.wav]: writes the goldens of src/voice/mynah/golden.rs to tests/golden. Run it whenever the voice model changes.
+"""mynah.py [CLIP SPEAKER.wav]: writes the goldens of src/voice/mynah to tests/golden. Run it whenever the voice model changes.
 
-What the graph and the synthesis make of the first second of a clip when pitch is given and the noise is muted. Without arguments the clip, its
-pitch and the speaker are those that lie in tests/golden already.
+What the graphs and the synthesis make of the first second of a clip when pitch is given and the noise is muted, and the clip's timbre. Without
+arguments the clip, its pitch and the speaker are those that lie in tests/golden already.
 pip: numpy librosa onnxruntime; for another clip soundfile, swift-f0 and Resemblyzer too.
 """
 import pathlib
@@ -14,15 +14,29 @@ import numpy as np
 import onnxruntime as ort
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-OUT = ROOT / "tests" / "golden"
-RATE, HOP, WIN, NFFT, LOOK = 24000, 240, 960, 1024, 3
-HANN = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WIN) / WIN)
+OUT, PACK = ROOT / "tests" / "golden", ROOT / "models" / "mynah-voice"
+RATE, HOP, RISE, FALL, NFFT = 24000, 240, 720, 240, 1024
+LOOK = {"live": 1, "balanced": 4, "studio": 12}
+KEPT = 24  # one of so many frames' filters is written
 MEL = librosa.filters.mel(sr=RATE, n_fft=NFFT, n_mels=80, fmin=40, fmax=11500)
 
 
-def spectrum(x):
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(x, WIN // 2), WIN)[::HOP]
-    return np.fft.rfft(frames * HANN, NFFT)
+def hann(n):
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
+
+
+def spectrum(x, before, after, window):
+    """Frame t is x[t * HOP - before : t * HOP + after] under the window."""
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(x, (before, after)), before + after)[::HOP]
+    return np.fft.rfft(frames * window, NFFT)
+
+
+def minimum_phase(magnitudes):
+    """What lies before time 0 in the cepstrum of the magnitudes, folded onto what lies after."""
+    cepstrum = np.fft.irfft(np.log(np.maximum(magnitudes, 1e-6)), NFFT)
+    cepstrum[:, 1:NFFT // 2] *= 2
+    cepstrum[:, NFFT // 2 + 1:] = 0
+    return np.exp(np.fft.rfft(cepstrum, NFFT))
 
 
 def write(name, array):
@@ -65,15 +79,24 @@ if len(sys.argv) == 3:
 x = (np.fromfile(OUT / "mynah_clip.i16", "<i2") / 32768).astype(np.float32)
 speaker, f0, n = read("speaker"), read("f0"), len(x) // HOP
 
-mel = np.log(abs(spectrum(x)[:n]) ** 2 @ MEL.T + 1e-5).astype(np.float32)
+lean = np.concatenate([hann(2 * RISE)[:RISE], hann(2 * FALL)[FALL:]])
+mel = np.log(abs(spectrum(x, RISE, FALL, lean)[:n]) ** 2 @ MEL.T + 1e-5).astype(np.float32)
 energy = np.log(np.exp(mel).mean(1) + 1e-4).astype(np.float32)
-net = ort.InferenceSession(str(ROOT / "models" / "mynah-voice" / "voice.onnx"))
-feed = {i.name: np.zeros(i.shape, np.float32) for i in net.get_inputs() if i.name.startswith("state_")}
-feed |= {"mel": mel[None], "f0": f0[None], "energy": energy[None], "speaker": speaker[None]}
-H, N, F = (a[0][LOOK:].astype(np.float64) for a in net.run(["harmonic", "noise", "f0_delayed"], feed))
-assert np.array_equal(F, f0[:n - LOOK])
-write("harmonic", H[::8])
-write("noise", N[::8])
+(timbre,) = ort.InferenceSession(str(PACK / "reference.onnx")).run(["timbre"], {"mel": mel[None]})
+write("timbre", timbre)
+
+for mode, look in LOOK.items():
+    net = ort.InferenceSession(str(PACK / f"voice.{mode}.onnx"))
+    assert int(net.get_modelmeta().custom_metadata_map["lookahead_frames"]) == look
+    feed = {i.name: np.zeros(i.shape, np.float32) for i in net.get_inputs() if i.name.startswith("state_")}
+    # Pitch and energy go in with the frame that comes out; before the first one there is silence.
+    later = lambda values, silence: np.concatenate([np.full(look, silence, np.float32), values[:n - look]])[None]
+    feed |= {"mel": mel[None], "f0": later(f0, 0), "energy": later(energy, np.log(1.1e-4)), "speaker": np.concatenate([speaker, timbre[0]])[None]}
+    H, N = (a[0][look:].astype(np.float64) for a in net.run(["harmonic", "noise"], feed))
+    write(f"harmonic_{mode}", H[::KEPT])
+    write(f"noise_{mode}", N[::KEPT])
+    if mode == "live":
+        filters = minimum_phase(H)
 
 voice = np.repeat(f0 > 0, HOP)
 at = (np.arange(n * HOP) + 0.5) / HOP - 0.5
@@ -81,8 +104,7 @@ f = np.interp(at, np.arange(n), np.where(f0 > 0, f0, 1.0).astype(np.float64))
 phase = np.cumsum(f / RATE) % 1.0
 cycles = np.where(phase > 0.5, phase - 1, phase)
 pulse = np.sinc(cycles * RATE / np.maximum(f, 1)) * voice * np.sqrt(RATE / np.maximum(f, 40)) * 0.3
-Y = np.fft.irfft(spectrum(pulse)[:n - LOOK] * H, NFFT)[:, :WIN] * HANN
-z = np.zeros(n * HOP + WIN)
-for t, y in enumerate(Y):
-    z[t * HOP:t * HOP + WIN] += y
-write("sound", z[WIN // 2:WIN // 2 + (n - LOOK - 3) * HOP] / 1.5)
+z = np.zeros(n * HOP + NFFT)
+for t, y in enumerate(np.fft.irfft(spectrum(pulse, HOP, HOP, hann(2 * HOP))[:len(filters)] * filters, NFFT)):
+    z[t * HOP:t * HOP + NFFT] += y
+write("sound", z[HOP:len(filters) * HOP])

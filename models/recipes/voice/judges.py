@@ -1,6 +1,6 @@
 """Everything that gives a number to a sound: three speaker verifiers, two recognisers, DNSMOS, pitch, loudness. Sounds are 24 kHz mono.
 
-Verifiers: GE2E conditions the voice model and is among its losses, so it flatters. `dvector`, an LSTM trained on VoxCeleb2 by others, and `cepstra`
+Verifiers: GE2E conditions the voice model and is among its losses, so it flatters. `dvector`, an LSTM that others trained, and `cepstra`
 (second_verifier.py) have no part in the model. Knows nothing of voice models, cases or tables.
 """
 

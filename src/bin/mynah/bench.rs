@@ -99,12 +99,11 @@ impl From<Latency> for LatencyReport {
 /// Runs it.
 pub fn run(a: &Arguments) -> Outcome {
     let source = Arc::new(PackSource::standard());
-    let graph = source.voice_graph()?;
     let steps = bar(Mode::ALL.len() as u64 + 2, "measuring {msg} {wide_bar} {pos}/{len}");
     let mut modes = Vec::new();
     for mode in Mode::ALL {
         steps.set_message(mode.name());
-        let hop = hop_times(&*source, mode, a.hops as usize, Some(&graph))?;
+        let hop = hop_times(&*source, mode, a.hops as usize, Some(&source.voice_graph(mode)?))?;
         let timing = Timing { host_rate: HOST_RATE, max_block: LATENCY_BLOCK, converter: source.timing(mode)?, slack: source.slack(mode) };
         modes.push(ModeReport { mode: mode.name(), hop, rtf: hop.hop.p50 / hop.budget, latency: latency(&timing).into() });
         steps.inc(1);

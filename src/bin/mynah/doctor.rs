@@ -9,6 +9,7 @@ use mynah::engine::PackSource;
 use mynah::engine::measure::{HopTimes, hop_times};
 use mynah::packs::{Kind, Pack, Store, catalogue};
 use mynah::runtime::{self, Provider, Session, SessionOptions};
+use mynah::voice::library::Library;
 
 use super::terminal::{Failure, Outcome, say, say_json};
 
@@ -73,6 +74,7 @@ pub fn run(a: &Arguments) -> Outcome {
     findings.extend(devices());
     findings.push(processors());
     findings.extend(timing());
+    findings.extend(timbres());
     if a.json {
         say_json(&findings)?;
     } else {
@@ -187,6 +189,20 @@ fn processors() -> Finding {
         1 => Finding::amiss("processors", Grade::Note, "1", "captions and voice share it: watch the load in the editor"),
         n => Finding::ok("processors", n.to_string()),
     }
+}
+
+/// Enrolled voices whose timbre the voice pack in use can't read; nothing to say without voices or without the pack.
+fn timbres() -> Option<Finding> {
+    let model = PackSource::standard().timbre_model()?;
+    let voices = Library::standard().list().ok().filter(|v| !v.is_empty())?;
+    let what = "voices";
+    let without: Vec<_> = voices.iter().filter(|v| v.timbre_of(&model).is_none()).map(|v| format!("`{}`", v.name)).collect();
+    Some(if without.is_empty() {
+        Finding::ok(what, format!("{}, all with their timbre", voices.len()))
+    } else {
+        let found = format!("{} of {} have no timbre for this voice pack: {}", without.len(), voices.len(), without.join(", "));
+        Finding::amiss(what, Grade::Note, found, "they work; enrol them again with `mynah voices enrol` and they come closer")
+    })
 }
 
 /// One hop of the voice against its budget.

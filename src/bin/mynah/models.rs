@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use mynah::packs::fetch::{Progress, Stage, fetch};
-use mynah::packs::{Manifest, Pack, PackError, Store, catalogue, user_folder};
+use mynah::packs::{LookAhead, Manifest, Pack, PackError, Store, catalogue, user_folder};
 
 use super::terminal::{Failure, Outcome, bar, say, say_json, writing};
 
@@ -71,7 +71,7 @@ struct Shown {
     title: String,
     rate: Option<u32>,
     hop: Option<usize>,
-    look_ahead: Option<usize>,
+    look_ahead: Option<LookAhead>,
     licence: String,
     origin: String,
     /// Where it lies; none for one that can be fetched.
@@ -171,7 +171,7 @@ fn info(store: &Store, id: &str, json: bool) -> Outcome {
         "rate {}, hop {}, look-ahead {}",
         or_none(shown.rate.map(|r| format!("{r} Hz"))),
         or_none(shown.hop.map(|h| h.to_string())),
-        or_none(shown.look_ahead.map(|l| l.to_string())),
+        or_none(shown.look_ahead.map(|l| format!("{} live, {} balanced, {} studio", l.live, l.balanced, l.studio))),
     ))?;
     say(&format!("licence {}; {}", shown.licence, shown.origin))?;
     say(&shown.folder.as_ref().map_or_else(|| format!("not here: mynah models fetch {id}"), |f| format!("in {}", f.display())))?;

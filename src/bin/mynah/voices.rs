@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde::Serialize;
 
-use mynah::engine::enrol_file;
+use mynah::engine::{PackSource, enrol_file};
+use mynah::voice::TargetVoice;
 use mynah::voice::library::Library;
 
 use super::terminal::{Outcome, say, say_json, writing};
@@ -41,6 +42,8 @@ struct Shown<'a> {
     name: &'a str,
     median_pitch_hz: f32,
     embedding: &'static str,
+    /// Whether the voice pack in use knows the voice's timbre; if not, enrolling it again brings it closer to its reference.
+    timbre: bool,
 }
 
 /// What describes a speaker: the pack that a reference is enrolled with.
@@ -69,16 +72,21 @@ fn list(library: &Library, json: bool) -> Outcome {
     for problem in library.broken()? {
         eprintln!("mynah: {problem}");
     }
+    let model = PackSource::standard().timbre_model();
+    let has_timbre = |v: &TargetVoice| model.as_ref().is_some_and(|m| v.timbre_of(m).is_some());
     if json {
-        let shown: Vec<_> = voices.iter().map(|v| Shown { name: &v.name, median_pitch_hz: v.median_pitch, embedding: EMBEDDING }).collect();
-        return say_json(&shown);
+        let shown =
+            voices.iter().map(|v| Shown { name: &v.name, median_pitch_hz: v.median_pitch, embedding: EMBEDDING, timbre: has_timbre(v) });
+        return say_json(&shown.collect::<Vec<_>>());
     }
     if voices.is_empty() {
         return say("no voice is enrolled; run `mynah voices enrol REF.wav --name NAME`");
     }
     let width = voices.iter().map(|v| v.name.chars().count()).max().unwrap_or(0);
     for v in &voices {
-        say(&format!("{:width$}  {:>20}  {EMBEDDING}", v.name, pitch(v.median_pitch)))?;
+        // Without a voice pack nothing can be said of timbres, and enrolling again would not bring one.
+        let advice = if model.is_none() || has_timbre(v) { "" } else { "  no timbre for this voice pack: enrol it again to come closer" };
+        say(&format!("{:width$}  {:>20}  {EMBEDDING}{advice}", v.name, pitch(v.median_pitch)))?;
     }
     Ok(())
 }

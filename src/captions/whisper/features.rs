@@ -6,7 +6,7 @@
 use realfft::num_complex::Complex;
 
 use crate::dsp::mel::MelBank;
-use crate::dsp::stft::Frames;
+use crate::dsp::stft::{Frames, hann};
 
 const RATE: u32 = 16_000;
 /// Samples from one frame to the next.
@@ -26,7 +26,7 @@ pub(super) struct Features {
 
 impl Features {
     pub(super) fn new(bands: usize) -> Self {
-        let frames = Frames::new(WINDOW, WINDOW);
+        let frames = Frames::new(hann(WINDOW), WINDOW);
         let bins = frames.bins();
         Self {
             frames,

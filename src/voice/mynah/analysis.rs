@@ -1,61 +1,50 @@
 //! From samples to frames: powers in mel bands, pitch, and the gain that brings the source to the loudness that the model knows.
 
-use std::collections::VecDeque;
-
-use realfft::num_complex::Complex;
-
-use super::graph::BANDS;
-use super::synth::{HOP, SIZE, WINDOW};
+use super::heard::{BANDS, HOP, Hearing, WINDOW};
 use crate::dsp::level::{from_db, rms, to_db};
-use crate::dsp::mel::MelBank;
-use crate::dsp::pitch::PitchTracker;
-use crate::dsp::stft::Frames;
+use crate::dsp::pitch::{self, PitchTracker};
 
-/// One analysed frame.
+/// What a hop of sound makes known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
     /// Power in each mel band.
     pub power: Vec<f32>,
-    /// Pitch in Hz, 0 where unvoiced.
-    pub f0: f32,
     /// The amplitude gain that the model should see this frame with.
     pub gain: f32,
     /// Sum over the squared bins.
     pub total: f32,
+    /// Pitch in Hz of the frame `1 + lag` before this one, 0 where unvoiced; none while that one lies before the first.
+    pub f0: Option<f32>,
 }
 
-/// Analyses sound hop by hop. Frame `t` is centred on sample `t·HOP` and comes out `WINDOW / 2` samples and `lag` frames later.
+/// Frames that the pitch lies behind the powers even without look-ahead: its window ends so much later after its frame's time.
+pub const PITCH_BEHIND: usize = (pitch::WINDOW / 2 - super::heard::FALL) / HOP;
+
+/// Both windows are the last samples, seen at once.
+const _: () = assert!(pitch::WINDOW == WINDOW && pitch::HOP == HOP && pitch::RATE == super::heard::RATE);
+
+/// Analyses sound hop by hop: hop `t` makes frame `t` known, whose time is the hop's first sample. Allocation-free after `new`.
 pub struct Analysis {
     lag: usize,
     window: Vec<f32>,
-    frames: Frames,
-    bank: MelBank,
-    spectrum: Vec<Complex<f32>>,
-    power: Vec<f32>,
+    hearing: Hearing,
     tracker: PitchTracker,
     leveller: Leveller,
-    /// Frames whose pitch is not settled yet, and spent ones to be used again.
-    waiting: VecDeque<Frame>,
-    spent: Vec<Frame>,
+    frame: Frame,
+    /// Hops taken.
     hops: usize,
 }
 
 impl Analysis {
     /// With `lag` frames of look-ahead for the pitch.
     pub fn new(lag: usize) -> Self {
-        let frames = Frames::new(WINDOW, SIZE);
-        let bins = frames.bins();
         Self {
             lag,
             window: vec![0.0; WINDOW],
-            frames,
-            bank: MelBank::slaney(24000, SIZE, BANDS, 40.0, 11500.0),
-            spectrum: vec![Complex::default(); bins],
-            power: vec![0.0; bins],
+            hearing: Hearing::new(),
             tracker: PitchTracker::new(lag),
             leveller: Leveller::new(),
-            waiting: VecDeque::with_capacity(lag + 1),
-            spent: vec![Frame { power: vec![0.0; BANDS], f0: 0.0, gain: 1.0, total: 0.0 }; lag + 2],
+            frame: Frame { power: vec![0.0; BANDS], gain: 1.0, total: 0.0, f0: None },
             hops: 0,
         }
     }
@@ -65,37 +54,24 @@ impl Analysis {
         self.window.fill(0.0);
         self.tracker.reset();
         self.leveller = Leveller::new();
-        self.spent.extend(self.waiting.drain(..));
         self.hops = 0;
     }
 
-    /// Takes `HOP` samples and gives a frame, once the first one is complete. What is no number counts as silence.
-    pub fn push(&mut self, samples: &[f32]) -> Option<&Frame> {
+    /// Takes `HOP` samples and gives the frame at the first of them. What is no number counts as silence.
+    pub fn push(&mut self, samples: &[f32]) -> &Frame {
         self.window.copy_within(HOP.., 0);
         for (w, x) in self.window[WINDOW - HOP..].iter_mut().zip(samples) {
             *w = if x.is_finite() { x.clamp(-8.0, 8.0) } else { 0.0 };
         }
+        self.frame.total = self.hearing.hear(&self.window, &mut self.frame.power);
+        self.frame.gain = self.leveller.hear(rms(&self.window));
+        self.frame.f0 = None;
+        if self.hops >= PITCH_BEHIND {
+            let f0 = self.tracker.push(&self.window);
+            self.frame.f0 = (self.hops >= PITCH_BEHIND + self.lag).then_some(f0);
+        }
         self.hops += 1;
-        if self.hops * HOP < WINDOW / 2 {
-            return None;
-        }
-        self.frames.forward(&self.window, &mut self.spectrum);
-        for (p, s) in self.power.iter_mut().zip(&self.spectrum) {
-            *p = s.norm_sqr();
-        }
-        let mut frame = self.spent.pop().unwrap_or_else(|| Frame { power: vec![0.0; BANDS], f0: 0.0, gain: 1.0, total: 0.0 });
-        self.bank.apply(&self.power, &mut frame.power);
-        frame.total = self.power.iter().sum();
-        frame.gain = self.leveller.hear(rms(&self.window));
-        self.waiting.push_back(frame);
-        let f0 = self.tracker.push(&self.window);
-        if self.waiting.len() <= self.lag {
-            return None;
-        }
-        let mut frame = self.waiting.pop_front()?;
-        frame.f0 = f0;
-        self.spent.push(frame);
-        self.spent.last()
+        &self.frame
     }
 }
 

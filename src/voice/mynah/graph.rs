@@ -1,4 +1,6 @@
-//! The graph of the family `mynah`: features in, the magnitudes of two filters out, states carried from call to call. Knows no sound.
+//! A graph of the family `mynah`: features in, the magnitudes of two filters out, states carried from call to call. Knows no sound.
+//!
+//! A filter comes out `lookahead` frames after its frame's mel bands went in; its pitch and energy go in with the frame that comes out.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -6,38 +8,63 @@ use std::path::Path;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor, TensorRef};
 
+use super::heard::{BANDS, BINS, FALL, HOP, RATE, RISE, SIZE, log_mel};
+use crate::clock::Mode;
 use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 use crate::voice::ConvertError;
 
-/// Mel bands of a frame.
-pub const BANDS: usize = 80;
-/// Bins of each filter.
-pub const BINS: usize = 513;
 /// Numbers of a speaker embedding.
-pub const SPEAKER: usize = 256;
-/// Frames that outputs lag behind inputs where the graph's metadata do not say.
-pub const LOOKAHEAD: usize = 3;
-/// Look-ahead that the synthesis can be made for: it needs the pitch two frames on.
-const LOOKAHEADS: std::ops::RangeInclusive<usize> = 2..=32;
+pub const EMBEDDING: usize = 256;
+/// Numbers of a timbre.
+pub const TIMBRE: usize = 128;
+/// What the graph is told of a voice: the embedding, then the timbre.
+const SPEAKER: usize = EMBEDDING + TIMBRE;
+/// Look-ahead that a converter can be made for: the pitch of a frame is known one frame after its mel bands.
+const LOOKAHEADS: std::ops::RangeInclusive<usize> = 1..=32;
 
-const CONTRACT: [TensorSpec; 7] = [
+const CONTRACT: [TensorSpec; 6] = [
     TensorSpec::input("mel", &[1, -1, BANDS as i64]),
     TensorSpec::input("f0", &[1, -1]),
     TensorSpec::input("energy", &[1, -1]),
     TensorSpec::input("speaker", &[1, SPEAKER as i64]),
     TensorSpec::output("harmonic", &[1, -1, BINS as i64]),
     TensorSpec::output("noise", &[1, -1, BINS as i64]),
-    TensorSpec::output("f0_delayed", &[1, -1]),
 ];
 
-/// Features of a stretch of frames, one after the other.
+/// What a file of the family says of itself, and what that must be.
+fn checked_metadata(session: &Session, path: &Path) -> Result<(), RuntimeError> {
+    let expected = [("rate", RATE as usize), ("hop", HOP), ("rise", RISE), ("fall", FALL), ("n_fft", SIZE), ("n_mels", BANDS)];
+    let expected = [("family", "mynah".to_owned())].into_iter().chain(expected.map(|(key, n)| (key, n.to_string())));
+    for (key, wanted) in expected {
+        let found = session.metadata(key);
+        if found.as_deref() != Some(&wanted) {
+            let found = found.map_or_else(|| "none".to_owned(), |f| format!("`{f}`"));
+            return Err(RuntimeError::Contract {
+                path: path.to_owned(),
+                expected: format!("the metadata `{key}` to be `{wanted}`"),
+                found,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Loads a file of the family and checks its tensors and its metadata.
+pub(super) fn load(path: &Path, contract: &[TensorSpec], options: &SessionOptions) -> Result<Session, RuntimeError> {
+    let session = Session::load(path, options)?;
+    session.expect(contract)?;
+    checked_metadata(&session, path)?;
+    Ok(session)
+}
+
+/// What goes into a run, one frame after the other.
 #[derive(Debug, Default, Clone)]
 pub struct Features {
     /// ln(power in each mel band + 1e-5), `BANDS` a frame.
     pub mel: Vec<f32>,
-    /// Pitch in Hz, 0 where unvoiced.
+    /// Pitch in Hz of the frame that comes out, 0 where unvoiced.
     pub f0: Vec<f32>,
-    /// ln(mean of the mel powers + 1e-4).
+    /// Its ln(mean of the mel powers + 1e-4).
     pub energy: Vec<f32>,
 }
 
@@ -49,13 +76,23 @@ impl Features {
         self.energy.clear();
     }
 
-    /// Adds a frame from its powers in the mel bands, times `gain`, and its pitch.
-    pub fn push(&mut self, power: &[f32], gain: f32, f0: f32) {
-        self.mel.extend(power.iter().map(|p| (p * gain + 1e-5).ln()));
+    /// Adds a frame's mel bands from the powers in them, times `gain`. Gives its energy, to be added when the frame comes out.
+    pub fn push_mel(&mut self, power: &[f32], gain: f32) -> f32 {
+        self.mel.extend(power.iter().map(|p| log_mel(p * gain)));
         // The mean is taken of what the model sees, with the floor of each band in it.
         let mean = power.iter().map(|p| p * gain + 1e-5).sum::<f32>() / power.len() as f32;
-        self.energy.push((mean + 1e-4).ln());
+        (mean + 1e-4).ln()
+    }
+
+    /// Adds pitch and energy of the frame that comes out.
+    pub fn push_voice(&mut self, f0: f32, energy: f32) {
         self.f0.push(f0);
+        self.energy.push(energy);
+    }
+
+    /// Adds pitch and energy of the silence before the first frame.
+    pub fn push_silence(&mut self) {
+        self.push_voice(0.0, 1.1e-4f32.ln());
     }
 }
 
@@ -74,20 +111,18 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Loads a graph and checks it against the contract.
-    pub fn open(path: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
-        let mut session = Session::load(path, options)?;
-        session.expect(&CONTRACT)?;
+    /// Loads the graph of a mode and checks it against the contract. Its weights lie beside it, under the name that it bears in itself.
+    pub fn open(path: &Path, mode: Mode, options: &SessionOptions) -> Result<Self, RuntimeError> {
+        let mut session = load(path, &CONTRACT, options)?;
         let contract = |expected: String, found: String| RuntimeError::Contract { path: path.to_owned(), expected, found };
-        let lookahead = match session.metadata("lookahead_frames") {
-            None => LOOKAHEAD,
-            Some(text) => text.trim().parse().ok().filter(|n| LOOKAHEADS.contains(n)).ok_or_else(|| {
-                contract(
-                    format!("the metadata `lookahead_frames` from {} to {}", LOOKAHEADS.start(), LOOKAHEADS.end()),
-                    format!("`{text}`"),
-                )
-            })?,
-        };
+        let said = |key: &str| session.metadata(key).unwrap_or_default();
+        if said("mode") != mode.name() {
+            return Err(contract(format!("the metadata `mode` to be `{}`", mode.name()), format!("`{}`", said("mode"))));
+        }
+        let text = said("lookahead_frames");
+        let lookahead = text.trim().parse().ok().filter(|n| LOOKAHEADS.contains(n)).ok_or_else(|| {
+            contract(format!("the metadata `lookahead_frames` from {} to {}", LOOKAHEADS.start(), LOOKAHEADS.end()), format!("`{text}`"))
+        })?;
         let model = session.ort();
         let mut states = Vec::new();
         for outlet in model.inputs().iter().filter(|o| o.name().starts_with("state_")) {
@@ -113,12 +148,18 @@ impl Graph {
         self.lookahead
     }
 
-    /// Takes another speaker from the next run on.
-    pub fn set_speaker(&mut self, embedding: &[f32]) {
+    /// Takes another voice from the next run on: `EMBEDDING` numbers and, where it is known, `TIMBRE` of its timbre.
+    pub fn set_speaker(&mut self, embedding: &[f32], timbre: Option<&[f32]>) {
         self.speaker.fill(0.0);
-        for (s, e) in self.speaker.iter_mut().zip(embedding) {
-            *s = *e;
-        }
+        let (known, rest) = self.speaker.split_at_mut(EMBEDDING);
+        known.iter_mut().zip(embedding).for_each(|(s, e)| *s = *e);
+        rest.iter_mut().zip(timbre.unwrap_or_default()).for_each(|(s, t)| *s = *t);
+    }
+
+    /// What the graph is told of the voice.
+    #[cfg(test)]
+    pub fn speaker(&self) -> &[f32] {
+        &self.speaker
     }
 
     /// All states back to zero.

@@ -1,13 +1,15 @@
 //! The converter of the family `mynah`: analysis, a streaming graph, source-filter synthesis.
 //!
-//! Knows no threads and no packs: it is opened with a path. Its timing is a matter of windows:
-//! frame `t` is known `WINDOW / 2` samples after its centre, and `lag` frames later its pitch is settled; the graph then gives frame
-//! `t − lookahead`; and the sound is complete up to where the next frame's window begins, `WINDOW / 2 − HOP` before that frame's centre.
+//! Knows no threads and no packs: it is opened with a path. Its timing is a matter of windows: frame `t` is heard `FALL` samples after its time;
+//! the graph then gives the filters of frame `t − lookahead`; and the sound is complete up to that frame's time. Its pitch is wanted only then, so
+//! the tracker looks ahead as far as the graph does and adds no delay.
 
 mod analysis;
 mod graph;
+mod heard;
 mod noise;
 mod synth;
+mod timbre;
 
 #[cfg(test)]
 mod golden;
@@ -17,77 +19,108 @@ mod tests;
 use std::collections::VecDeque;
 use std::path::Path;
 
-use self::analysis::Analysis;
+use self::analysis::{Analysis, PITCH_BEHIND};
+pub use self::graph::{EMBEDDING, TIMBRE};
 use self::graph::{Features, Graph};
-pub use self::synth::HOP;
-use self::synth::{Synth, WINDOW};
+pub use self::heard::HOP;
+use self::heard::{FALL, WINDOW};
+use self::synth::{PIECE, Synth};
+pub use self::timbre::{TIMBRE_RATE, TimbreEncoder};
 use super::pitch_shift::PitchShift;
 use super::{Controls, ConvertError, Converter, TargetVoice};
 use crate::clock::{ConverterTiming, Mode};
 use crate::runtime::{RuntimeError, SessionOptions};
 
-/// Hops of the graph a call takes, and frames of look-ahead that the pitch gets.
-fn shape(mode: Mode) -> (usize, usize) {
+/// Frames of the graph a call takes.
+fn hops(mode: Mode) -> usize {
     match mode {
-        Mode::Live => (1, 0),
-        Mode::Balanced => (2, 2),
-        Mode::Studio => (4, 8),
+        Mode::Live => 1,
+        Mode::Balanced => 2,
+        Mode::Studio => 4,
     }
 }
 
-/// The timing of a mode with a graph of the family's usual look-ahead of three frames.
+/// Frames that the family's graphs usually look ahead.
+fn usual_lookahead(mode: Mode) -> usize {
+    match mode {
+        Mode::Live => 1,
+        Mode::Balanced => 4,
+        Mode::Studio => 12,
+    }
+}
+
+/// More look-ahead than this does nothing for the pitch.
+const MOST_LAG: usize = 8;
+
+/// Frames of look-ahead for the pitch under a graph's look-ahead: as many as cost no delay, and where it can be had one frame less, since a frame's
+/// piece of excitation ends half-way to the next frame's pitch.
+fn lag(lookahead: usize) -> usize {
+    lookahead.saturating_sub(PITCH_BEHIND + 1).min(MOST_LAG)
+}
+
+/// The timing of a mode with a graph of the family's usual look-ahead.
 pub fn timing(mode: Mode) -> ConverterTiming {
-    timing_with(mode, graph::LOOKAHEAD)
+    timing_with(mode, usual_lookahead(mode))
 }
 
 /// The timing of a mode with a graph that looks `lookahead` frames ahead.
 pub fn timing_with(mode: Mode, lookahead: usize) -> ConverterTiming {
-    let (hops, lag) = shape(mode);
-    ConverterTiming { rate: synth::RATE as u32, hop: hops * HOP, delay: WINDOW / 2 + (lag + lookahead) * HOP + WINDOW / 2 - HOP }
+    ConverterTiming { rate: heard::RATE, hop: hops(mode) * HOP, delay: FALL + lookahead * HOP }
 }
-
-/// What the first frames complete lies before position 0, where there was no input: it stays silent.
-const BEFORE_ZERO: u64 = (WINDOW / 2 / HOP) as u64;
 
 /// A frame of the output has at most so many times the power of the input's: 6 dB. So silence stays silent whatever the model says.
 const MOST: f32 = 4.0;
+/// The squares of a Hann window sum to three eighths of its length, and so do those of a leaning one: this takes the power of a heard frame to that of
+/// a piece of the same sound.
+const HEARD_TO_PIECE: f32 = PIECE as f32 / WINDOW as f32;
 
-/// What is kept of a frame's loudness.
+/// What is kept of a frame until its filters come out of the graph.
 #[derive(Debug, Clone, Copy)]
-struct Loudness {
+struct Held {
+    /// As the model is told it.
+    energy: f32,
     /// Undoes the gain that the model saw the frame with.
     undo: f32,
-    /// The most power that its output may have.
+    /// The most power that its piece may have.
     most: f32,
 }
 
 /// A converter with a voice and a graph.
 pub struct Mynah {
     timing: ConverterTiming,
+    /// The name of the weights, which a timbre must bear.
+    model: String,
     analysis: Analysis,
     graph: Graph,
     synth: Synth,
     shift: PitchShift,
     features: Features,
-    /// The loudness of each frame that is inside the graph, oldest first.
-    loudness: VecDeque<Loudness>,
-    /// Frames given to the graph since the last reset.
+    /// The frames that are inside the graph, and the pitches that have not gone into it; oldest first.
+    held: VecDeque<Held>,
+    pitch: VecDeque<f32>,
+    /// The frames that come out of the graph in this call; none for what lies before the first.
+    leaving: Vec<Option<Held>>,
+    /// Frames heard since the last reset.
     frames: u64,
 }
 
 impl Mynah {
-    /// Loads a graph, sets the voice, and runs it twice so that the first hop is as quick as the others. Takes up to a second; any thread but the
-    /// audio thread.
-    pub fn open(model: &Path, mode: Mode, voice: &TargetVoice, options: &SessionOptions) -> Result<Self, RuntimeError> {
-        let graph = Graph::open(model, options)?;
-        let timing = timing_with(mode, graph.lookahead());
+    /// Loads a mode's graph, sets the voice, and runs it until sound comes, so that the first hop is as quick as the others. `model` is the name of
+    /// the weights: a voice's timbre is used where it bears it too. Takes up to a second; any thread but the audio thread.
+    pub fn open(path: &Path, model: &str, mode: Mode, voice: &TargetVoice, options: &SessionOptions) -> Result<Self, RuntimeError> {
+        let graph = Graph::open(path, mode, options)?;
+        let lookahead = graph.lookahead();
+        let timing = timing_with(mode, lookahead);
         let mut mynah = Self {
             timing,
-            analysis: Analysis::new(shape(mode).1),
+            model: model.to_owned(),
+            analysis: Analysis::new(lag(lookahead)),
             synth: Synth::new(),
             shift: PitchShift::new(0.0),
             features: Features::default(),
-            loudness: VecDeque::with_capacity(graph.lookahead() + 8),
+            held: VecDeque::with_capacity(lookahead + 2),
+            pitch: VecDeque::with_capacity(lookahead + 2),
+            leaving: Vec::with_capacity(hops(mode)),
             graph,
             frames: 0,
         };
@@ -96,10 +129,29 @@ impl Mynah {
         for _ in 0..2 + timing.delay / timing.hop {
             mynah
                 .process(&input, &Controls::default(), &mut output)
-                .map_err(|e| RuntimeError::Model { path: model.to_owned(), why: e.to_string() })?;
+                .map_err(|e| RuntimeError::Model { path: path.to_owned(), why: e.to_string() })?;
         }
         mynah.reset(0);
         Ok(mynah)
+    }
+
+    /// Hears a hop: its frame's mel bands go into the features, with pitch and energy of the frame that comes out for it.
+    fn hear(&mut self, samples: &[f32], controls: &Controls) {
+        let frame = self.analysis.push(samples);
+        if let Some(f0) = frame.f0 {
+            let f0 = self.shift.next(f0, controls.pitch);
+            self.synth.push_pitch(f0);
+            self.pitch.push_back(f0);
+        }
+        let energy = self.features.push_mel(&frame.power, frame.gain * frame.gain);
+        self.held.push_back(Held { energy, undo: 1.0 / frame.gain, most: frame.total * HEARD_TO_PIECE * MOST });
+        let leaving = if self.frames >= self.graph.lookahead() as u64 { self.held.pop_front() } else { None };
+        match leaving {
+            Some(held) => self.features.push_voice(self.pitch.pop_front().unwrap_or(0.0), held.energy),
+            None => self.features.push_silence(),
+        }
+        self.leaving.push(leaving);
+        self.frames += 1;
     }
 }
 
@@ -113,51 +165,39 @@ impl Converter for Mynah {
         self.graph.reset();
         self.synth.reset(hop_index * self.timing.hop as u64);
         self.shift.reset();
-        self.loudness.clear();
+        self.held.clear();
+        self.pitch.clear();
         self.frames = 0;
     }
 
     fn process(&mut self, input: &[f32], controls: &Controls, output: &mut [f32]) -> Result<(), ConvertError> {
-        let before = self.frames;
+        let first = self.frames;
         self.features.clear();
+        self.leaving.clear();
         for samples in input.chunks_exact(HOP) {
-            if let Some(frame) = self.analysis.push(samples) {
-                let f0 = self.shift.next(frame.f0, controls.pitch);
-                self.features.push(&frame.power, frame.gain * frame.gain, f0);
-                self.loudness.push_back(Loudness { undo: 1.0 / frame.gain, most: frame.total * MOST });
-                self.synth.push_pitch(f0);
-                self.frames += 1;
-            }
-        }
-        // Silence for the hops that are over before the first frame is known.
-        let ready = (self.frames - before) as usize;
-        let mut outputs = output.chunks_exact_mut(HOP);
-        outputs.by_ref().take(input.len() / HOP - ready).for_each(|quiet| quiet.fill(0.0));
-        if ready == 0 {
-            return Ok(());
+            self.hear(samples, controls);
         }
         let lookahead = self.graph.lookahead() as u64;
-        let (synth, loudness) = (&mut self.synth, &mut self.loudness);
+        let (synth, leaving, mut outputs) = (&mut self.synth, &self.leaving, output.chunks_exact_mut(HOP));
         let mut take = |index: usize, filters: Option<(&[f32], &[f32])>| {
             let Some(samples) = outputs.next() else { return };
-            let Some(frame) = (before + index as u64).checked_sub(lookahead) else { return samples.fill(0.0) };
-            if let Some(l) = loudness.pop_front() {
-                synth.frame(filters, l.undo, l.most);
-            }
+            let Some(held) = leaving[index] else { return samples.fill(0.0) };
+            synth.frame(filters, held.undo, held.most);
             synth.take(samples);
-            if frame < BEFORE_ZERO {
+            if first + index as u64 == lookahead {
+                // What frame 0 completes lies before position 0, where there was no input.
                 samples.fill(0.0);
             }
         };
         let outcome = self.graph.run(&self.features, |i, harmonic, noise| take(i, Some((harmonic, noise))));
         if outcome.is_err() {
-            (0..ready).for_each(|i| take(i, None));
+            (0..leaving.len()).for_each(|i| take(i, None));
         }
         outcome
     }
 
     fn set_voice(&mut self, voice: &TargetVoice) {
-        self.graph.set_speaker(&voice.embedding);
+        self.graph.set_speaker(&voice.embedding, voice.timbre_of(&self.model));
         self.shift.set_target(voice.median_pitch);
     }
 }
