@@ -119,7 +119,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
             output,
             tap,
             tapping: false,
-            pacing: Pacing::default(),
+            pacing: Pacing::new(latency.total as f64 / timing.host_rate as f64),
             dry: DryLine::new(channels, latency.total),
             placing: Placing::new(channels, timing.host_rate),
             position: 0,

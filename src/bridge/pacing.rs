@@ -2,18 +2,29 @@
 
 use std::time::{Duration, Instant};
 
-/// Ahead by less than this (and two blocks) is what realtime hosts do when they fill a device's buffer in several blocks.
-const MARGIN: Duration = Duration::from_millis(40);
+/// Ahead by less than this (and two blocks) is what realtime hosts do when they fill a device's buffer in several blocks, in seconds.
+const MARGIN: f64 = 0.04;
+/// The margin is smaller where the latency is so small that a render would otherwise ask for the first hop before it was told from a live host, by so
+/// many seconds; but never smaller than the second number.
+const BEFORE_DUE: f64 = 0.005;
+const LEAST_MARGIN: f64 = 0.008;
 
 /// Measures audio asked for against time passed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pacing {
+    /// The latency in seconds.
+    latency: f64,
     last: Option<Instant>,
     /// Seconds of sound asked for beyond the time that has passed; never below zero, since a pause earns nothing.
     ahead: f64,
 }
 
 impl Pacing {
+    /// For a latency in seconds.
+    pub fn new(latency: f64) -> Self {
+        Self { latency, last: None, ahead: 0.0 }
+    }
+
     /// Takes note of a block and tells how long the audio thread may wait for the worker without any listener's noticing: zero in realtime.
     pub fn block(&mut self, samples: usize, rate: u32) -> Duration {
         self.block_at(Instant::now(), samples, rate)
@@ -24,12 +35,13 @@ impl Pacing {
         self.last = Some(now);
         let block = samples as f64 / rate as f64;
         self.ahead = (self.ahead - passed).max(0.0) + block;
-        Duration::from_secs_f64((self.ahead - MARGIN.as_secs_f64() - 2.0 * block).max(0.0))
+        let margin = (self.latency - 2.0 * block - BEFORE_DUE).clamp(LEAST_MARGIN, MARGIN);
+        Duration::from_secs_f64((self.ahead - margin - 2.0 * block).max(0.0))
     }
 
     /// Starts afresh.
     pub fn reset(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.latency);
     }
 }
 
@@ -39,7 +51,7 @@ mod tests {
 
     #[test]
     fn realtime_never_waits() {
-        let mut p = Pacing::default();
+        let mut p = Pacing::new(0.0399);
         let start = Instant::now();
         // A device of 1,024 samples filled in blocks of 128, with jitter of half a period.
         for k in 0..4000u64 {
@@ -50,8 +62,20 @@ mod tests {
     }
 
     #[test]
+    fn a_render_is_known_before_its_first_hop_is_due() {
+        for (block, latency) in [(64, 0.0385), (128, 0.0399), (512, 0.052), (512, 0.0934), (1024, 0.068)] {
+            let (mut p, start, mut asked) = (Pacing::new(latency), Instant::now(), 0.0);
+            while asked + block as f64 / 48000.0 < latency {
+                asked += block as f64 / 48000.0;
+                p.block_at(start, block, 48000);
+            }
+            assert!(p.block_at(start, block, 48000) > Duration::ZERO, "blocks of {block}, latency {latency}");
+        }
+    }
+
+    #[test]
     fn a_render_may_wait_soon_and_a_pause_earns_nothing() {
-        let mut p = Pacing::default();
+        let mut p = Pacing::new(0.0399);
         let start = Instant::now();
         let mut waited = Duration::ZERO;
         for _ in 0..30 {

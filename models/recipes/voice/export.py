@@ -4,13 +4,15 @@
 voice.MODE.onnx: mel [1,n,80], f0 [1,n], energy [1,n], speaker [1,384], state_i → harmonic [1,n,513], noise [1,n,513], state_i_out; any n ≥ 1. Frames
 come out `lookahead_frames` (metadata) after their mel went in; f0 and energy go in with the frame that comes out.
 reference.onnx: mel [1,m,80] of a recording of the wanted voice → timbre [1,128]. `speaker` is the verifier's unit vector and that timbre.
-voice.weights: what the graphs share. Large weights are kept in half precision and widened when loaded, or with --bits 8 in eight bits a number.
+voice.weights: what the graphs share. Large weights are kept in half precision and widened when loaded, or with --bits 8 in eight bits a number. A pack.toml that lies in
+FOLDER gets the new hashes.
 The check runs the files themselves, in calls of uneven length, against one call over everything.
 """
 
 import argparse
 import hashlib
 import pathlib
+import re
 import sys
 
 import numpy as np
@@ -97,9 +99,21 @@ def halve(graph):
         graph.node.insert(0, cast)
 
 
+def named(graph):
+    """Large constants inside the graph become initializers, so that they can be shrunk and shared too."""
+    for node in [n for n in graph.node if n.op_type == "Constant" and n.attribute[0].name == "value"]:
+        tensor = node.attribute[0].t
+        if np.prod(tensor.dims) >= 1024:
+            kept = graph.initializer.add()
+            kept.CopyFrom(tensor)
+            kept.name = node.output[0]
+            graph.node.remove(node)
+
+
 def finish(path, weights, bits, about):
     """Shrinks a graph as torch exported it and moves its large weights into the shared file."""
     whole = onnx.load(path)
+    named(whole.graph)
     if bits == 8:
         quantise(whole.graph)
         whole.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
@@ -133,6 +147,17 @@ def export(model, folder, bits):
     )  # fmt: skip
     finish(path, weights, 16, {"timbre": TIMBRE})
     (folder / WEIGHTS).write_bytes(weights.bytes)
+
+
+def sign(folder):
+    """Writes the files' hashes into the folder's pack.toml, where there is one."""
+    page = folder / "pack.toml"
+    if page.exists():
+        text = page.read_text(encoding="utf-8")
+        for path in folder.iterdir():
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            text = re.sub(rf'(name = "{re.escape(path.name)}"\nsha256 = ")[0-9a-f]*"', rf'\g<1>{digest}"', text)
+        page.write_text(text, encoding="utf-8")
 
 
 def worst_difference(path, hops=200):
@@ -182,7 +207,8 @@ def main():
     if o.weights:
         np.savez_compressed(o.weights, **{name: value.numpy().astype(np.float16) for name, value in model.state_dict().items()})
     export(model, o.folder, o.bits)
-    for path in sorted(o.folder.iterdir()):
+    sign(o.folder)
+    for path in sorted(p for p in o.folder.iterdir() if p.suffix in (".onnx", ".weights")):
         print(f'{path.name}: {path.stat().st_size} bytes, sha256 = "{hashlib.sha256(path.read_bytes()).hexdigest()}"')
     for mode in MODES:
         worst = worst_difference(o.folder / f"voice.{mode}.onnx")

@@ -21,7 +21,7 @@ MELS, BINS = 80, FFT // 2 + 1
 BANDS = 114  # mel-spaced points at which the two filters are predicted
 WIDTH, CONTENT, PHONES, LISTENER, GLOBAL, SPEAKER, TIMBRE = 256, 48, 180, 384, 128, 256, 128
 KERNEL = 7
-DILATIONS = (1, 1, 2, 4, 1, 2, 4)  # of the encoder's blocks
+DILATIONS = (1, 1, 2, 4, 1, 2, 4, 1, 2, 1)  # of the encoder's blocks
 AHEAD = {"live": (1, 0, 0, 0), "balanced": (2, 2, 0, 0), "studio": (2, 2, 2, 1)}  # taps of its first blocks that lie in the future
 MODES = tuple(AHEAD)
 DECODER = (1, 2, 4, 1, 2, 4, 1)
@@ -168,8 +168,8 @@ class Voice(nn.Module):
         for layer in (self.last_modulate, self.tint):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        for layer in (self.head, self.mode):
-            nn.init.zeros_(layer.weight)
+        for layer in (self.head, self.mode, *(b.narrow for b in self.encoder), *(b.narrow for b in self.decoder)):
+            nn.init.zeros_(layer.weight)  # every residual branch begins as nothing
         self.register_buffer("bands", band_matrix(), persistent=False)
 
     @staticmethod

@@ -86,7 +86,7 @@ class Run:
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         self.adversary = Adversary().to(o.device)
         self.listener = Listener(o.listener).to(o.device)
-        fresh = [q for n, q in self.model.named_parameters() if n.startswith(("reference", "mode", "taught"))]
+        fresh = [q for n, q in self.model.named_parameters() if n.startswith(("reference", "mode", "taught", "encoder.7", "encoder.8", "encoder.9"))]
         ids = {id(q) for q in fresh}
         old = [q for q in self.model.parameters() if id(q) not in ids]
         groups = [{"params": old, "times": 1.0}, {"params": fresh, "times": 2.0}]
@@ -152,8 +152,6 @@ class Run:
                     meant, _ = average.encode(mel[answered:], mode, average.state(mode, o.strangers, o.device))
                 said, meant = said[:, late].float(), meant[:, late].float()
                 words = F.mse_loss(said, meant)
-                if (spoken[answered:] >= 0).any() and self.step > 300:
-                    words = words + 0.3 * F.cross_entropy(average.phones(said).flatten(0, 1), spoken[answered:].flatten(), ignore_index=-1)
             mine = average.reference(log_mel(power(heard(made)))).float()
             with torch.no_grad():  # a made voice's timbre, read as a reference, should be that of the voice it was shown
                 theirs = average.reference(shown).float()

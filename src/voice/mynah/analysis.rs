@@ -1,6 +1,7 @@
 //! From samples to frames: powers in mel bands, pitch, and the gain that brings the source to the loudness that the model knows.
 
 use super::heard::{BANDS, HOP, Hearing, WINDOW};
+use crate::dsp::dc::DcBlock;
 use crate::dsp::level::{from_db, rms, to_db};
 use crate::dsp::pitch::{self, PitchTracker};
 
@@ -26,6 +27,7 @@ const _: () = assert!(pitch::WINDOW == WINDOW && pitch::HOP == HOP && pitch::RAT
 /// Analyses sound hop by hop: hop `t` makes frame `t` known, whose time is the hop's first sample. Allocation-free after `new`.
 pub struct Analysis {
     lag: usize,
+    dc: DcBlock,
     window: Vec<f32>,
     hearing: Hearing,
     tracker: PitchTracker,
@@ -40,6 +42,7 @@ impl Analysis {
     pub fn new(lag: usize) -> Self {
         Self {
             lag,
+            dc: DcBlock::new(pitch::RATE as f64),
             window: vec![0.0; WINDOW],
             hearing: Hearing::new(),
             tracker: PitchTracker::new(lag),
@@ -51,6 +54,7 @@ impl Analysis {
 
     /// Forgets all sound.
     pub fn reset(&mut self) {
+        self.dc.reset();
         self.window.fill(0.0);
         self.tracker.reset();
         self.leveller = Leveller::new();
@@ -61,7 +65,7 @@ impl Analysis {
     pub fn push(&mut self, samples: &[f32]) -> &Frame {
         self.window.copy_within(HOP.., 0);
         for (w, x) in self.window[WINDOW - HOP..].iter_mut().zip(samples) {
-            *w = if x.is_finite() { x.clamp(-8.0, 8.0) } else { 0.0 };
+            *w = self.dc.process(if x.is_finite() { x.clamp(-8.0, 8.0) } else { 0.0 });
         }
         self.frame.total = self.hearing.hear(&self.window, &mut self.frame.power);
         self.frame.gain = self.leveller.hear(rms(&self.window));

@@ -1,6 +1,7 @@
 //! What the converter promises: positions, level, silence, and a pure function of the hops since the reset.
 
 use super::*;
+use crate::dsp::dc::DcBlock;
 use crate::dsp::level::{rms, to_db};
 use crate::voice::testing::{WEIGHTS, clip, runtime, voice, voice_model};
 use crate::voice::{PitchMode, Timbre};
@@ -105,7 +106,9 @@ fn whole(mode: Mode, x: &[f32]) -> Vec<f32> {
     let mut graph = Graph::open(&voice_model(mode), mode, &SessionOptions::default()).expect("the graph opens");
     let (lookahead, count) = (graph.lookahead(), x.len() / HOP);
     let frames = count + 1 + lookahead;
-    let padded = [vec![0.0; heard::RISE], x.to_vec(), vec![0.0; WINDOW * 8]].concat();
+    let mut dc = DcBlock::new(heard::RATE as f64);
+    let steady = [x, &[0.0; WINDOW * 8]].concat().into_iter().map(|x| dc.process(x));
+    let padded: Vec<f32> = std::iter::repeat_n(0.0, heard::RISE).chain(steady).collect();
     let pitch = crate::dsp::pitch::track(&padded[heard::RISE..], lag(lookahead));
     let (mut hearing, mut power) = (heard::Hearing::new(), vec![0.0; heard::BANDS]);
     let (mut leveller, mut shift) = (analysis::Leveller::new(), PitchShift::new(voice().median_pitch));
