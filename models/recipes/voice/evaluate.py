@@ -18,7 +18,6 @@ import cases
 import fetch
 import judges
 from converter import RATE, Pack
-from first_generation import MODE, FirstGeneration
 
 HERE = pathlib.Path(__file__).parent
 SHIPPED = HERE.parents[1] / "mynah-voice"
@@ -41,9 +40,9 @@ TITLES = {"real": "Real recordings", "rendered": "Rendered recordings"}
 
 
 def open_pack(folder, modes):
-    """A pack of either generation, of its modes those that are asked for."""
-    pack = FirstGeneration(folder) if (pathlib.Path(folder) / "voice.onnx").exists() else Pack(folder)
-    pack.graphs = {m: g for m, g in pack.graphs.items() if m in (*modes, MODE)}
+    """A pack, of its modes those that are asked for."""
+    pack = Pack(folder)
+    pack.graphs = {m: g for m, g in pack.graphs.items() if m in modes}
     return pack
 
 
