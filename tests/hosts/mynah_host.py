@@ -13,7 +13,7 @@ import soundfile
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = Path(os.environ.get("MYNAH_BUNDLED", ROOT / "target" / "bundled"))
 VST3 = BUNDLED / "Mynah.vst3"
-MYNAH = ROOT / "target" / "release" / "mynah"
+MYNAH = BUNDLED.parent / "release" / "mynah"
 CLASS = b"MynahVoiceCapt01".hex().upper().encode()
 RATE = 48000
 
