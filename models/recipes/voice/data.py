@@ -41,9 +41,9 @@ class Data:
             if r["real"]:
                 self.real.setdefault(r["speaker"], []).append(r)
         self.real = list(self.real.values())
-        self.heard = [sum(r["hops"] for r in of) ** 0.5 for of in self.real]  # who said more is drawn oftener, but not in proportion
-        wide = [(of, w) for of, w in zip(self.real, self.heard) if not of[0]["narrow"]]
-        self.wide, self.wide_heard = [of for of, _ in wide], [w for _, w in wide]
+        self.said = [sum(r["hops"] for r in of) ** 0.5 for of in self.real]  # who said more is drawn oftener, but not in proportion
+        wide = [(of, w) for of, w in zip(self.real, self.said) if not of[0]["narrow"]]
+        self.wide, self.wide_said = [of for of, _ in wide], [w for _, w in wide]
         self.rendered = [r for r in self.answers if not r["real"]]
         for r in self.answers:
             self.by_speaker.setdefault(r["speaker"], []).append(r)
@@ -77,8 +77,8 @@ class Data:
 
     def any(self, real, narrow=False):
         """A recording, with probability `real` of a real voice; one without its upper octave only where `narrow` allows."""
-        voices, heard = (self.real, self.heard) if narrow else (self.wide, self.wide_heard)
-        return self.draw.choice(self.draw.choices(voices, heard)[0] if voices and self.draw.random() < real else self.rendered)
+        voices, said = (self.real, self.said) if narrow else (self.wide, self.wide_said)
+        return self.draw.choice(self.draw.choices(voices, said)[0] if voices and self.draw.random() < real else self.rendered)
 
     def timbre(self, recording):
         """SHOWN frames of a reference recording for the timbre, looped where it is shorter."""

@@ -9,18 +9,10 @@ import sys
 import time
 
 import numpy as np
-import onnxruntime
 
-from model import HOP, MODES, RATE
+from converter import HOP, MODES, RATE, session
 
 CALLS, HOPS = 400, {"live": 1, "balanced": 2, "studio": 4}  # a call takes as many hops as the product's
-
-
-def session(path):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def main(folders):
