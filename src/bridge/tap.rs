@@ -5,7 +5,7 @@ use super::stream::{Receiver, Sender, stream};
 /// Where a stretch of sound stands, or that it ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum TapMark {
-    At { seconds: f64 },
+    At { seconds: f64, rolling: bool },
     End,
 }
 
@@ -15,8 +15,8 @@ pub(super) struct Tap {
     stream: Sender<TapMark>,
     rate: u32,
     latency: usize,
-    /// Time that the next sample has if nothing jumps; `None` after a stop or a loss.
-    next: Option<f64>,
+    /// Time that the next sample has if nothing jumps, and whether the transport rolls; `None` after a stop or a loss.
+    next: Option<(f64, bool)>,
     lost: u64,
 }
 
@@ -30,8 +30,13 @@ pub struct TapSide {
 /// What the caption worker finds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum TapPull {
-    /// The following samples start at this time on the timeline of the host's output, in seconds.
-    At(f64),
+    /// The following samples start at this time on the timeline of the host's output.
+    At {
+        /// The time in seconds.
+        seconds: f64,
+        /// Whether it is the host's: its transport rolls. Else it only counts on.
+        rolling: bool,
+    },
     /// So many samples were written.
     Samples(usize),
     /// The stretch of sound is over: what was said is final.
@@ -56,15 +61,16 @@ impl Tap {
     /// Tells how many samples did not fit; none of what follows them is lost.
     pub fn send(&mut self, samples: &[f32], position: u64, song: Option<f64>) -> usize {
         let seconds = song.unwrap_or_else(|| (position + self.latency as u64) as f64 / self.rate as f64);
-        if self.next.is_none_or(|next| (next - seconds).abs() > JUMP_SECONDS) {
-            if self.stream.mark(TapMark::At { seconds }).is_err() {
+        let rolling = song.is_some();
+        if self.next.is_none_or(|(next, rolled)| rolled != rolling || (next - seconds).abs() > JUMP_SECONDS) {
+            if self.stream.mark(TapMark::At { seconds, rolling }).is_err() {
                 self.next = None;
                 return samples.len();
             }
-            self.next = Some(seconds);
+            self.next = Some((seconds, rolling));
         }
         let sent = self.stream.send(samples);
-        self.next = self.next.map(|next| next + sent as f64 / self.rate as f64);
+        self.next = self.next.map(|(next, rolling)| (next + sent as f64 / self.rate as f64, rolling));
         samples.len() - sent
     }
 
@@ -100,14 +106,14 @@ impl TapSide {
     /// Takes what comes next; samples go to `buffer`.
     pub fn pull(&mut self, buffer: &mut [f32]) -> TapPull {
         match self.stream.mark() {
-            Some(TapMark::At { seconds }) => return TapPull::At(seconds),
+            Some(TapMark::At { seconds, rolling }) => return TapPull::At { seconds, rolling },
             Some(TapMark::End) => return TapPull::End,
             None => {}
         }
         let closed = self.stream.is_abandoned();
         match self.stream.take(buffer) {
             0 if closed && self.stream.available() == 0 => match self.stream.mark() {
-                Some(TapMark::At { seconds }) => TapPull::At(seconds),
+                Some(TapMark::At { seconds, rolling }) => TapPull::At { seconds, rolling },
                 Some(TapMark::End) => TapPull::End,
                 None => TapPull::Closed,
             },
@@ -129,6 +135,8 @@ mod tests {
         assert_eq!(tx.send(&[0.1; 100], 100, Some(7.1)), 0);
         assert_eq!(tx.send(&[0.1; 100], 200, Some(3.0)), 0);
         assert_eq!(tx.send(&[0.1; 100], 300, None), 0);
+        // The transport starts just where the count has come to: another timeline all the same.
+        assert_eq!(tx.send(&[0.1; 100], 400, Some(0.45)), 0);
         tx.end();
         drop(tx);
         let mut seen = Vec::new();
@@ -139,6 +147,9 @@ mod tests {
             }
         }
         use TapPull::*;
-        assert_eq!(seen, [At(7.0), Samples(200), At(3.0), Samples(100), At(0.35), Samples(100), End]);
+        let at = |seconds, rolling| At { seconds, rolling };
+        let song = [at(7.0, true), Samples(200), at(3.0, true), Samples(100)];
+        assert_eq!(seen[..4], song);
+        assert_eq!(seen[4..], [at(0.35, false), Samples(100), at(0.45, true), Samples(100), End]);
     }
 }

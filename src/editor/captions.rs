@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use egui::text::{LayoutJob, TextFormat};
-use egui::{Align, Context, FontId, Layout, RichText, ScrollArea, Ui};
+use egui::{Align, Context, FontId, Layout, RichText, ScrollArea, TextEdit, Ui};
 use nice_plug::prelude::ParamSetter;
 
 use super::controls::switch;
 use super::files::{Picker, Purpose};
+use super::takes;
 use super::theme::{ACCENT, BAD, GOOD, MUTED, TEXT};
 use super::voices::home;
 use crate::captions::Word;
@@ -16,6 +17,7 @@ use crate::captions::cues::{Style, cues};
 use crate::captions::formats::{Format, write};
 use crate::captions::transcript::Transcript;
 use crate::plugin::instance::{Instance, Readings};
+use crate::plugin::keeper;
 
 /// Words that are shown.
 const SHOWN: usize = 400;
@@ -29,12 +31,14 @@ pub struct CaptionCard {
     folder: PathBuf,
     /// How the last export went.
     exported: Option<Result<String, String>>,
+    /// What was cleared last.
+    cleared: Option<Transcript>,
 }
 
 impl CaptionCard {
     /// A card of this instance's words.
     pub fn new(instance: Arc<Instance>) -> Self {
-        Self { instance, picker: None, folder: home(), exported: None }
+        Self { instance, picker: None, folder: home(), exported: None, cleared: None }
     }
 
     /// Draws the card.
@@ -59,7 +63,8 @@ impl CaptionCard {
         let transcript = board.lock().unwrap_or_else(|e| e.into_inner());
         let (empty, job) = (transcript.words().is_empty(), layout(&transcript, ui.available_width() - 8.0));
         drop(transcript);
-        let foot = 38.0 + if self.exported.is_some() { 40.0 } else { 0.0 };
+        let notes = self.notes();
+        let foot = 70.0 + 40.0 * notes.len() as f32;
         ScrollArea::vertical().id_salt("words").max_height(ui.available_height() - foot).auto_shrink(false).stick_to_bottom(true).show(
             ui,
             |ui| {
@@ -76,15 +81,56 @@ impl CaptionCard {
                     Some(Picker::new("Captions as .srt, .vtt, .ttml, .json or .txt", Purpose::Save, &self.folder, "captions.srt"));
             }
             if ui.add_enabled(!empty, egui::Button::new("Clear")).clicked() {
-                board.lock().unwrap_or_else(|e| e.into_inner()).clear();
+                let mut transcript = board.lock().unwrap_or_else(|e| e.into_inner());
+                self.cleared = Some(transcript.clone());
+                transcript.clear();
                 self.exported = None;
             }
+            if empty
+                && self.cleared.is_some()
+                && ui.button("Undo").on_hover_text("Brings back what was cleared").clicked()
+                && let Some(mut words) = self.cleared.take()
+            {
+                words.end();
+                board.lock().unwrap_or_else(|e| e.into_inner()).replace(words);
+            }
+            takes::menu(ui, &board);
         });
-        match &self.exported {
-            Some(Ok(done)) => ui.label(RichText::new(done).small().color(GOOD)),
-            Some(Err(why)) => ui.label(RichText::new(why).small().color(BAD)),
-            None => return,
+        ui.horizontal(|ui| self.keeping(ui));
+        for (note, colour) in notes {
+            ui.label(RichText::new(note).small().color(colour));
+        }
+    }
+
+    /// How the last export went, and what is wrong with what a project or the disk keeps.
+    fn notes(&self) -> Vec<(String, egui::Color32)> {
+        let exported = self.exported.clone().map(|done| match done {
+            Ok(done) => (done, GOOD),
+            Err(why) => (why, BAD),
+        });
+        let wrong = [self.instance.params.words.problem(), self.instance.copy().and_then(Result::err)];
+        exported.into_iter().chain(wrong.into_iter().flatten().map(|why| (why, BAD))).collect()
+    }
+
+    /// Who speaks, and whether a copy is kept.
+    fn keeping(&self, ui: &mut Ui) {
+        let params = &self.instance.params;
+        let (mut speaker, track) = (params.speaker.get().0, self.instance.track());
+        let hint = if track.is_empty() { "Speaker" } else { &track };
+        let field = TextEdit::singleline(&mut speaker).hint_text(hint).char_limit(80).desired_width(110.0);
+        if ui.add(field).on_hover_text("Who speaks, for exported captions; the track's name where nothing is written here").changed() {
+            params.speaker.choose(speaker);
+        }
+        let mut keep = !params.no_copy.get().0;
+        let place = match (self.instance.copy(), keeper::folder()) {
+            (Some(Ok(file)), _) => file.display().to_string(),
+            (_, Some(folder)) => folder.display().to_string(),
+            (_, None) => "nowhere: this machine tells no home folder".to_owned(),
         };
+        let told = format!("Keeps a copy of the captions outside the project, in case the host crashes: {place}");
+        if ui.checkbox(&mut keep, "Copy on disk").on_hover_text(told).changed() {
+            params.no_copy.choose(!keep);
+        }
     }
 
     /// Draws the picker where one is open.
@@ -103,7 +149,8 @@ fn export(path: &Path, words: &[Word]) -> Result<String, String> {
     Ok(format!("{} words are in {}", words.len(), path.display()))
 }
 
-fn clock(seconds: f64) -> String {
+/// Minutes and seconds.
+pub(super) fn clock(seconds: f64) -> String {
     let s = seconds.max(0.0) as u64;
     format!("{}:{:02}", s / 60, s % 60)
 }

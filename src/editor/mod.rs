@@ -4,6 +4,7 @@ mod captions;
 mod controls;
 mod files;
 mod sound;
+mod takes;
 mod theme;
 mod voices;
 
@@ -98,6 +99,10 @@ impl NiceEguiApp for Window {
 
     fn editor_closed(&mut self) {
         self.context = None;
+    }
+
+    fn track_info_changed(&mut self, info: nice_plug::prelude::TrackInfo) {
+        self.instance.name_track(info.name());
     }
 }
 

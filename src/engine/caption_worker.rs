@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use atomic_float::AtomicF32;
@@ -13,7 +13,7 @@ use super::voice_worker::{Problem, panic_text};
 use crate::bridge::{Shared, TapPull, TapSide};
 use crate::captions::RecognizeError;
 use crate::captions::stream::Event;
-use crate::captions::transcript::Transcript;
+use crate::captions::transcript::{Place, Transcript};
 use crate::dsp::denormals::FlushDenormals;
 use crate::dsp::resample::Resampler;
 
@@ -24,6 +24,9 @@ const PULL: usize = 4096;
 const NAP: Duration = Duration::from_millis(10);
 /// Silence pushed through the resampler at the end of a stretch, in host samples: its kernel's reach.
 const FLUSH: usize = 512;
+
+/// A backlog of less than so many seconds counts as none: what is live decides as a bounce does while the machine keeps up.
+const KEEPS_UP: f64 = 1.0;
 
 /// What the caption worker tells the others. `Relaxed` suffices: each value stands for itself.
 #[derive(Debug, Default)]
@@ -36,6 +39,8 @@ pub struct CaptionShared {
     pub(super) behind: AtomicF32,
     /// Writer: caption worker. Reader: engine. Stretches of sound whose words are all final.
     pub(super) ended: AtomicU64,
+    /// Held by the worker that writes on the transcript: that of a former mode finishes before the next one begins.
+    turn: Mutex<()>,
 }
 
 /// The worker's state; `run` is its thread.
@@ -46,12 +51,24 @@ pub(super) struct CaptionWorker {
     pub shared: Arc<Shared>,
     pub transcript: Arc<Mutex<Transcript>>,
     pub problem: Problem,
+    pub now: Option<Now>,
+}
+
+/// Where on the timeline the next sample stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    seconds: f64,
+    place: Place,
+    /// Whether the recogniser has been told.
+    told: bool,
 }
 
 impl CaptionWorker {
     /// The thread: ends when the engine says so or the audio side is gone and all its sound is heard.
     pub fn run(mut self) {
         let _flush = FlushDenormals::new();
+        let captions = self.captions.clone();
+        let Some(_turn) = self.turn(&captions.turn) else { return };
         let mut captioner: Option<Box<dyn Captioner>> = None;
         let mut gave_up = false;
         let mut input = vec![0.0f32; PULL];
@@ -79,6 +96,18 @@ impl CaptionWorker {
         }
     }
 
+    /// Waits for the worker before this one.
+    fn turn<'a>(&self, turn: &'a Mutex<()>) -> Option<MutexGuard<'a, ()>> {
+        while !self.shared.stopped() {
+            match turn.try_lock() {
+                Ok(guard) => return Some(guard),
+                Err(TryLockError::Poisoned(e)) => return Some(e.into_inner()),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(NAP),
+            }
+        }
+        None
+    }
+
     fn tell(&self, problem: Option<String>) {
         *self.problem.lock().unwrap_or_else(|e| e.into_inner()) = problem;
     }
@@ -95,67 +124,117 @@ impl CaptionWorker {
         captioner
     }
 
-    fn fail(&self, captioner: &mut Option<Box<dyn Captioner>>, gave_up: &mut bool, why: String) {
+    fn fail(&mut self, captioner: &mut Option<Box<dyn Captioner>>, gave_up: &mut bool, why: String) {
         *captioner = None;
         *gave_up = true;
+        self.untold();
+        self.transcript().end();
         self.captions.ready.store(false, Ordering::Relaxed);
         self.tell(Some(why));
+    }
+
+    fn transcript(&self) -> MutexGuard<'_, Transcript> {
+        self.transcript.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Another recogniser must be told where the sound stands.
+    fn untold(&mut self) {
+        self.now = self.now.map(|now| Now { told: false, ..now });
     }
 
     /// Takes what comes next; tells whether more can come.
     fn step(
         &mut self,
-        mut captioner: Option<&mut (dyn Captioner + 'static)>,
+        captioner: Option<&mut (dyn Captioner + 'static)>,
         resampler: &mut Resampler,
         input: &mut [f32],
         heard: &mut [f32],
     ) -> Result<bool, RecognizeError> {
         let mut events = Vec::new();
-        let mut ended = false;
-        let mut more = true;
-        match self.tap.pull(input) {
-            TapPull::At(seconds) => {
-                resampler.reset(0, 0);
-                if let Some(c) = &mut captioner {
-                    c.at(seconds, &mut events)?;
-                }
+        let Some(c) = captioner else {
+            let pulled = self.tap.pull(input);
+            self.move_on(pulled, resampler);
+            resampler.reset(0, 0);
+            return Ok(pulled != TapPull::Closed);
+        };
+        if self.now.is_some_and(|now| !now.told) {
+            self.begin(c, &mut events)?;
+        }
+        let pulled = self.tap.pull(input);
+        match pulled {
+            TapPull::At { .. } => {
+                let outcome = c.end(&mut events);
+                self.give(events.drain(..), self.now.map(|now| now.seconds));
+                self.move_on(pulled, resampler);
+                outcome.and_then(|()| self.begin(c, &mut events))?;
             }
             TapPull::Samples(n) => {
                 let behind = self.tap.behind();
                 self.captions.behind.store(behind as f32, Ordering::Relaxed);
+                // An offline render waits for the recogniser, which may take its time.
+                let behind = if behind < KEEPS_UP || self.shared.counters().offline { 0.0 } else { behind };
                 resampler.push(&input[..n]);
                 let n = resampler.pull(heard);
-                if let Some(c) = &mut captioner {
-                    c.push(&heard[..n], behind, &mut events)?;
-                }
+                let outcome = c.push(&heard[..n], behind, &mut events);
+                self.move_on(pulled, resampler);
+                self.give(events.drain(..), c.settled());
+                outcome?;
             }
-            TapPull::End => {
+            TapPull::End | TapPull::Closed => {
                 resampler.push(&[0.0; FLUSH]);
                 let n = resampler.pull(heard);
-                if let Some(c) = &mut captioner {
-                    c.push(&heard[..n], 0.0, &mut events)?;
-                    c.end(&mut events)?;
-                }
-                ended = true;
+                let outcome = c.push(&heard[..n], 0.0, &mut events).and_then(|()| c.end(&mut events));
+                self.give(events.drain(..), self.now.map(|now| now.seconds));
+                self.transcript().end();
+                // Whoever waits for the end must find what went wrong.
+                outcome?;
+                self.move_on(pulled, resampler);
+            }
+            TapPull::Empty => self.move_on(pulled, resampler),
+        }
+        Ok(pulled != TapPull::Closed)
+    }
+
+    /// Keeps the count of where the sound stands, and of stretches that ended.
+    fn move_on(&mut self, pulled: TapPull, resampler: &mut Resampler) {
+        match pulled {
+            TapPull::At { seconds, rolling } => {
+                resampler.reset(0, 0);
+                let place = if rolling { Place::Rolling } else { Place::Free };
+                self.now = Some(Now { seconds, place, told: false });
+            }
+            TapPull::Samples(n) => {
+                let passed = n as f64 / self.tap.rate() as f64;
+                self.now = self.now.map(|now| Now { seconds: now.seconds + passed, ..now });
+            }
+            TapPull::End => {
+                self.now = None;
+                self.captions.ended.fetch_add(1, Ordering::Relaxed);
             }
             TapPull::Empty => {
                 self.captions.behind.store(0.0, Ordering::Relaxed);
                 std::thread::sleep(NAP);
             }
-            TapPull::Closed => {
-                if let Some(c) = &mut captioner {
-                    c.end(&mut events)?;
-                }
-                more = false;
-            }
+            TapPull::Closed => {}
         }
-        if !events.is_empty() {
-            let mut transcript = self.transcript.lock().unwrap_or_else(|e| e.into_inner());
-            events.drain(..).for_each(|e: Event| transcript.apply(e));
+    }
+
+    /// A pass begins where the sound stands.
+    fn begin(&mut self, c: &mut (dyn Captioner + 'static), events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        let Some(now) = &mut self.now else { return Ok(()) };
+        now.told = true;
+        let now = *now;
+        c.at(now.seconds, events)?;
+        self.transcript().begin(now.seconds, now.place);
+        Ok(())
+    }
+
+    /// Gives the words to the transcript, and the second up to which there are no others: never more than was heard.
+    fn give(&self, events: impl Iterator<Item = Event>, settled: Option<f64>) {
+        let mut transcript = self.transcript();
+        events.for_each(|e| transcript.apply(e));
+        if let Some((settled, now)) = settled.zip(self.now) {
+            transcript.heard(settled.min(now.seconds));
         }
-        if ended {
-            self.captions.ended.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(more)
     }
 }

@@ -185,6 +185,10 @@ impl Captioner for Streamer {
     fn end(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
         Streamer::end(self, events)
     }
+
+    fn settled(&self) -> Option<f64> {
+        Some(Streamer::settled(self))
+    }
 }
 
 /// Makes a target voice of a reference of any format. Takes some seconds; not for the audio thread.

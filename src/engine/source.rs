@@ -28,6 +28,10 @@ pub trait Captioner: Send {
     fn push(&mut self, samples: &[f32], behind: f64, events: &mut Vec<Event>) -> Result<(), RecognizeError>;
     /// The stretch of sound is over: what was said becomes final.
     fn end(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError>;
+    /// The second up to which all words have been told: what comes later starts behind it. None where that isn't known before the end.
+    fn settled(&self) -> Option<f64> {
+        None
+    }
 }
 
 /// Makes converters and captioners. Called on the engine's threads, never on the audio thread.

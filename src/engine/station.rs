@@ -50,6 +50,7 @@ impl Station {
             shared: c.shared.clone(),
             transcript: boards.transcript.clone(),
             problem: boards.caption_problem.clone(),
+            now: None,
         };
         let failed =
             |e: std::io::Error| OpenError(format!("a worker thread could not be started: {e}; close other programs and try again"));

@@ -147,6 +147,10 @@ impl Captioner for Beeps {
     fn end(&mut self, _events: &mut Vec<Event>) -> Result<(), RecognizeError> {
         Ok(())
     }
+
+    fn settled(&self) -> Option<f64> {
+        Some(self.now)
+    }
 }
 
 /// A target voice that no reference was needed for.

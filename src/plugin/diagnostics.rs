@@ -18,6 +18,7 @@ fn of(instance: &Instance) -> Value {
         "voice": instance.params.target.get().0.map(|v| v.name),
         "active": readings.status.is_some(),
         "worst_load": readings.worst_load,
+        "speaker": instance.speaker(),
         "words": instance.transcript().lock().unwrap_or_else(|e| e.into_inner()).words().len(),
     });
     if let Some(frame) = readings.frame {
@@ -44,12 +45,18 @@ fn of(instance: &Instance) -> Value {
             "captions_ready": s.captions_ready, "captions_behind": s.captions_behind,
         });
     }
+    problems.extend(instance.params.words.problem());
+    match instance.copy() {
+        Some(Ok(file)) => value["copy"] = json!(file),
+        Some(Err(why)) => problems.push(why),
+        None => {}
+    }
     value["problems"] = json!(problems);
     value
 }
 
 /// All live instances of this process: `{"version", "instances": [{"id", "latency", "mode", "provider", "voice", "active", "worst_load",
-/// "words", "host", "engine", "problems"}]}`. `latency` is what the host was told, in samples; `host` and `engine` are there once the host
+/// "speaker", "words", "copy", "host", "engine", "problems"}]}`. `latency` is what the host was told, in samples; `host` and `engine` are there once the host
 /// has started the sound. Not for the audio thread.
 pub fn report() -> Value {
     let instances: Vec<Value> = live().iter().map(|i| of(i)).collect();

@@ -1,11 +1,13 @@
 //! One instance of the plugin off the audio thread: the engine, the thread that keeps it in line with the parameters, and what windows and
 //! diagnostics read. The audio thread knows nothing of this but one atomic number.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::keeper;
 use super::params::MynahParams;
 use super::state::{Seen, checked};
 use crate::captions::transcript::Transcript;
@@ -58,6 +60,10 @@ pub struct Instance {
     engine: Mutex<Option<Engine>>,
     seen: Mutex<Seen>,
     readings: Mutex<Readings>,
+    /// The track's name, as the host tells it.
+    track: Mutex<String>,
+    /// Where the captions' copy lies, or why there is none; nothing before there is something to keep.
+    copy: Mutex<Option<Result<PathBuf, String>>>,
     /// Writer: audio thread. Readers: windows, diagnostics. Samples of latency that the host was told.
     reported: AtomicU32,
     /// Writer: whoever ends the instance. Reader: the watcher.
@@ -84,6 +90,8 @@ impl Instance {
             engine: Mutex::default(),
             seen,
             readings: Mutex::default(),
+            track: Mutex::default(),
+            copy: Mutex::default(),
             reported: AtomicU32::new(0),
             stop: Arc::default(),
             threads: Mutex::default(),
@@ -143,6 +151,7 @@ impl Instance {
         self.stop.store(true, Ordering::Relaxed);
         let threads = std::mem::take(&mut *lock(&self.threads));
         threads.into_iter().for_each(|t| {
+            t.thread().unpark();
             // A thread that panicked has nothing more to tell.
             let _ = t.join();
         });
@@ -176,8 +185,11 @@ impl Instance {
                 std::thread::sleep(LOOK);
             }
         };
-        if let Err(e) = self.spawn("mynah-watcher", watcher) {
-            lock(&self.readings).problem = Some(e.to_string());
+        let weak = Arc::downgrade(self);
+        for started in [self.spawn("mynah-watcher", watcher), self.spawn(keeper::NAME, move || keeper::run(&weak))] {
+            if let Err(e) = started {
+                lock(&self.readings).problem = Some(e.to_string());
+            }
         }
     }
 
@@ -186,6 +198,7 @@ impl Instance {
         let engine = lock(&self.engine);
         let Some(engine) = engine.as_ref() else { return };
         self.tell(engine);
+        lock(&engine.transcript()).set_speaker(&self.speaker());
         let status = engine.status();
         let mut readings = lock(&self.readings);
         let fall = |old: f32, peak: f32| (old * FALL).max(peak);
@@ -247,6 +260,36 @@ impl Instance {
     /// Another provider.
     pub fn choose_provider(&self, provider: Provider) {
         self.params.provider.choose(provider);
+    }
+
+    /// Who speaks: the name that was typed, or else the track's.
+    pub fn speaker(&self) -> String {
+        let typed = self.params.speaker.get().0;
+        if typed.is_empty() { lock(&self.track).clone() } else { typed }
+    }
+
+    /// The name of the track that the plugin stands on, as the host tells it.
+    pub fn track(&self) -> String {
+        lock(&self.track).clone()
+    }
+
+    /// The host tells the track's name.
+    pub fn name_track(&self, name: &str) {
+        name.clone_into(&mut lock(&self.track));
+    }
+
+    /// Where the captions' copy lies, or one sentence on why there is none; nothing before there is something to keep.
+    pub fn copy(&self) -> Option<Result<PathBuf, String>> {
+        lock(&self.copy).clone()
+    }
+
+    pub(super) fn tell_copy(&self, copy: Option<Result<PathBuf, String>>) {
+        *lock(&self.copy) = copy;
+    }
+
+    /// Whether the instance has come to its end.
+    pub(super) fn ends(&self) -> &AtomicBool {
+        &self.stop
     }
 
     /// The words so far.

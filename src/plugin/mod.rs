@@ -5,8 +5,11 @@
 mod claim;
 pub mod diagnostics;
 pub mod instance;
+pub mod keeper;
 pub mod params;
 pub mod state;
+mod timeline;
+pub mod words;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,6 +25,7 @@ use crate::engine::{AudioPort, PackSource, Source};
 use claim::Claim;
 use instance::{Frame, Instance};
 use params::MynahParams;
+use timeline::{Timeline, Told};
 
 /// Rates that the engine takes, in Hz.
 const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
@@ -59,6 +63,7 @@ pub struct Mynah {
     port: Option<AudioPort>,
     frame: Option<Frame>,
     claim: Claim,
+    timeline: Timeline,
     /// The latency in samples that the host was told.
     reported: u32,
 }
@@ -67,7 +72,7 @@ impl Default for Mynah {
     fn default() -> Self {
         let params = Arc::new(MynahParams::default());
         let instance = Instance::new(params.clone());
-        Self { params, instance, port: None, frame: None, claim: Claim::new(false, false), reported: 0 }
+        Self { params, instance, port: None, frame: None, claim: Claim::new(false, false), timeline: Timeline::default(), reported: 0 }
     }
 }
 
@@ -137,6 +142,7 @@ impl Plugin for Mynah {
     }
 
     fn reset(&mut self) {
+        self.timeline = Timeline::default();
         if let Some(port) = &mut self.port {
             port.reset();
         }
@@ -147,11 +153,13 @@ impl Plugin for Mynah {
         let Some(port) = &mut self.port else { return ProcessStatus::Normal };
         let transport = context.transport();
         let seconds = buffer.samples() as f64 / transport.sample_rate.max(1.0) as f64;
+        let told = transport.pos_seconds().filter(|_| transport.playing);
+        let told = told.map(|seconds| Told { seconds, beats: transport.pos_beats(), tempo: transport.tempo });
         let block = Block {
             controls: self.params.controls(),
             mix: self.params.mix(),
             offline: self.claim.enter(Instant::now(), seconds),
-            song: if transport.playing { transport.pos_seconds() } else { None },
+            song: self.timeline.place(told, seconds),
             captions: self.params.captions.on.value(),
         };
         assert_no_alloc(|| port.process(buffer.as_slice(), &block));

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use nice_plug::prelude::*;
 
-use super::state::{Chosen, Words};
+use super::state::Chosen;
+use super::words::Words;
 use crate::bridge::{LateSound, Mix};
 use crate::clock::Mode;
 use crate::runtime::Provider;
@@ -84,9 +85,15 @@ pub struct MynahParams {
     /// What computes the voice.
     #[persist = "provider"]
     pub provider: Chosen<Provider>,
-    /// The words so far.
+    /// The words and takes so far.
     #[persist = "words"]
     pub words: Words,
+    /// Who speaks, where that is not the track's name.
+    #[persist = "speaker"]
+    pub speaker: Chosen<String>,
+    /// Whether no copy of the captions is kept on this machine.
+    #[persist = "nocopy"]
+    pub no_copy: Chosen<bool>,
 }
 
 /// Parameters of the voice.
@@ -176,6 +183,8 @@ impl Default for MynahParams {
             target: Chosen::default(),
             provider: Chosen::default(),
             words: Words::default(),
+            speaker: Chosen::default(),
+            no_copy: Chosen::default(),
         }
     }
 }

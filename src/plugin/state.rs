@@ -1,7 +1,7 @@
 //! What a project keeps beside the parameters, and states made or read without a host. Knows no engine and no window.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use nice_plug::params::persist::PersistentField;
 use nice_plug::prelude::PluginState;
@@ -9,16 +9,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::params::{GATE_OFF, MynahParams};
+use super::words::SavedWords;
 use crate::bridge::LateSound;
-use crate::captions::Word;
-use crate::captions::stream::Event;
-use crate::captions::transcript::Transcript;
+use crate::captions::transcript::{SavedError, Transcript};
 use crate::clock::Mode;
 use crate::runtime::Provider;
 use crate::voice::{PitchMode, TargetVoice};
-
-/// The latest words that a project keeps: more than an hour of speech, a few hundred kB.
-pub const MOST_WORDS: usize = 10_000;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
@@ -68,66 +64,6 @@ impl<'a, T: Serialize + DeserializeOwned + Clone + Send> PersistentField<'a, T> 
 
     fn map<F: Fn(&T) -> R, R>(&self, f: F) -> R {
         f(&lock(&self.value))
-    }
-}
-
-/// Words as a project keeps them: text, start and end in milliseconds, confidence in percent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SavedWords(Vec<(String, i64, i64, u8)>);
-
-impl SavedWords {
-    /// The last final words of a transcript.
-    pub fn of(transcript: &Transcript) -> Self {
-        let words = transcript.words();
-        let milliseconds = |seconds: f64| (seconds * 1000.0).round() as i64;
-        let word =
-            |w: &Word| (w.text.clone(), milliseconds(w.start), milliseconds(w.end), (w.confidence.clamp(0.0, 1.0) * 100.0).round() as u8);
-        Self(words[words.len().saturating_sub(MOST_WORDS)..].iter().map(word).collect())
-    }
-
-    /// A transcript with these words.
-    pub fn transcript(self) -> Transcript {
-        let word = |(text, start, end, confidence): (String, i64, i64, u8)| Word {
-            text,
-            start: start as f64 / 1000.0,
-            end: end as f64 / 1000.0,
-            confidence: confidence as f32 / 100.0,
-        };
-        let mut transcript = Transcript::default();
-        transcript.apply(Event::Final(self.0.into_iter().map(word).collect()));
-        transcript
-    }
-}
-
-/// The board that the caption worker writes on. It changes with the engine; the words move along.
-#[derive(Debug, Default)]
-pub struct Words {
-    board: Mutex<Arc<Mutex<Transcript>>>,
-}
-
-impl Words {
-    /// The board in use.
-    pub fn board(&self) -> Arc<Mutex<Transcript>> {
-        lock(&self.board).clone()
-    }
-
-    /// Another board is written on from now on; it takes over the words so far.
-    pub fn move_to(&self, board: Arc<Mutex<Transcript>>) {
-        let mut held = lock(&self.board);
-        let words = SavedWords::of(&lock(&held)).transcript();
-        *lock(&board) = words;
-        *held = board;
-    }
-}
-
-impl PersistentField<'_, SavedWords> for Words {
-    fn set(&self, new_value: SavedWords) {
-        *lock(&self.board()) = new_value.transcript();
-    }
-
-    fn map<F: Fn(&SavedWords) -> R, R>(&self, f: F) -> R {
-        let saved = SavedWords::of(&lock(&self.board()));
-        f(&saved)
     }
 }
 
@@ -188,6 +124,9 @@ pub enum StateError {
     /// It is no state of this plugin.
     #[error("these bytes are no saved state of Mynah ({0}); save the project again")]
     NoState(#[from] serde_json::Error),
+    /// It is one, but its words are not.
+    #[error(transparent)]
+    Words(#[from] SavedError),
 }
 
 /// The bytes of a state that holds a target voice and values of the parameters, as a host would have saved it.
@@ -235,11 +174,11 @@ fn parse(bytes: &[u8]) -> Result<PluginState, StateError> {
     Ok(serde_json::from_slice(body)?)
 }
 
-/// The final words of a saved state, whichever format it was saved by.
+/// The final words and takes of a saved state, whichever format it was saved by.
 pub fn transcript(bytes: &[u8]) -> Result<Transcript, StateError> {
     let state = parse(bytes)?;
     let words = state.fields.get("words").map(|json| serde_json::from_str::<SavedWords>(json)).transpose()?;
-    Ok(words.unwrap_or_default().transcript())
+    Ok(words.unwrap_or_default().transcript()?)
 }
 
 /// The target voice of a saved state, whichever format it was saved by.
@@ -288,7 +227,10 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::captions::Word;
+    use crate::captions::stream::Event;
     use nice_plug::params::Params;
+    use std::sync::Arc;
 
     #[test]
     fn words_come_back() {

@@ -4,10 +4,12 @@ use clap::Args;
 use cpal::traits::{DeviceTrait, HostTrait};
 use serde::Serialize;
 
+use mynah::captions::transcript::sidecar;
 use mynah::clock::Mode;
 use mynah::engine::PackSource;
 use mynah::engine::measure::{HopTimes, hop_times};
 use mynah::packs::{Kind, Pack, Store, catalogue};
+use mynah::plugin::keeper;
 use mynah::runtime::{self, Provider, Session, SessionOptions};
 use mynah::voice::library::Library;
 
@@ -75,6 +77,7 @@ pub fn run(a: &Arguments) -> Outcome {
     findings.push(processors());
     findings.extend(timing());
     findings.extend(timbres());
+    findings.push(captions_copies());
     if a.json {
         say_json(&findings)?;
     } else {
@@ -203,6 +206,18 @@ fn timbres() -> Option<Finding> {
         let found = format!("{} of {} have no timbre for this voice pack: {}", without.len(), voices.len(), without.join(", "));
         Finding::amiss(what, Grade::Note, found, "they work; enrol them again with `mynah voices enrol` and they come closer")
     })
+}
+
+/// Where plugins keep copies of their captions.
+fn captions_copies() -> Finding {
+    let what = "captions kept";
+    let Some(folder) = keeper::folder() else {
+        let remedy = "set MYNAH_HOME to a folder; projects keep their captions all the same";
+        return Finding::amiss(what, Grade::Note, "no copies: this machine tells no home folder", remedy);
+    };
+    let copies = sidecar::copies(&folder);
+    let newest = copies.last().and_then(|p| p.file_name()).map(|name| format!(", the newest {}", name.to_string_lossy()));
+    Finding::ok(what, format!("{} of {} copies in {}{}", copies.len(), sidecar::MOST_COPIES, folder.display(), newest.unwrap_or_default()))
 }
 
 /// One hop of the voice against its budget.

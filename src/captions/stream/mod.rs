@@ -153,6 +153,11 @@ impl Streamer {
         self.flush(events)
     }
 
+    /// The second up to which all words have been told: no later word starts before it.
+    pub fn settled(&self) -> f64 {
+        self.seconds(self.buffer_position())
+    }
+
     fn seconds(&self, position: u64) -> f64 {
         self.base.1 + (position - self.base.0) as f64 / RATE as f64
     }
