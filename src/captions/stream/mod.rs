@@ -14,7 +14,7 @@ use said::Said;
 use serde::{Deserialize, Serialize};
 
 use super::agreement::Agreement;
-use super::{RecognizeError, Recognizer, Word};
+use super::{Hearing, RecognizeError, Recognizer, Word};
 use crate::vad::{Detector, FRAME, GO_ON, RATE, START, Vad};
 
 /// What the stream tells.
@@ -258,8 +258,11 @@ impl Streamer {
     /// Runs the recogniser over the buffer.
     fn run(&mut self, trust: Trust, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
         self.heard_until = self.position;
-        let heard = match self.recognizer.transcribe(&self.buffer, self.said.text()) {
-            Ok(words) => words,
+        // Where one hypothesis is enough it is heard with care.
+        let ended = matches!(trust, Trust::Until(_));
+        let hearing = Hearing { samples: &self.buffer, prompt: self.said.text(), settled: &[], ended };
+        let heard = match self.recognizer.hear(&hearing) {
+            Ok(heard) => heard.words.into_iter().map(|w| w.word),
             Err(e) => {
                 // Text that led to a failure leads to the next one.
                 self.said.forget_text();
@@ -269,7 +272,6 @@ impl Streamer {
         let origin = self.seconds(self.buffer_position());
         let length = self.buffer.len() as f64 / RATE as f64;
         let hypothesis = heard
-            .into_iter()
             .filter(|w| self.was_spoken(w))
             .map(|w| Word { start: origin + w.start.max(0.0), end: origin + w.end.clamp(0.0, length), ..w })
             .collect();

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::said::PROMPT_CHARACTERS;
 use super::*;
+use crate::captions::{Heard, HeardWord};
 use crate::runtime::RuntimeError;
 
 /// Positions up to this are exact in a sample.
@@ -61,7 +62,7 @@ struct Listener {
 }
 
 impl Recognizer for Listener {
-    fn transcribe(&mut self, samples: &[f32], prompt: &str) -> Result<Vec<Word>, RecognizeError> {
+    fn hear(&mut self, &Hearing { samples, prompt, .. }: &Hearing) -> Result<Heard, RecognizeError> {
         let mut log = self.log.lock().expect("no panic before");
         log.seconds.push(samples.len() as f64 / RATE as f64);
         log.prompts.push(prompt.to_owned());
@@ -79,8 +80,14 @@ impl Recognizer for Listener {
         if self.invents {
             words.push(Word { text: "subscribe".to_owned(), start: to - from - 0.05, end: to - from + 4.0, confidence: 0.9 });
         }
-        Ok(words)
+        Ok(heard(words))
     }
+}
+
+/// A hypothesis that reaches as far as its words.
+fn heard(words: Vec<Word>) -> Heard {
+    let words = words.into_iter().map(|word| HeardWord { reach: word.end, word });
+    Heard { words: words.collect(), doubtful: false }
 }
 
 fn streamer(script: &Script, policy: Policy) -> (Streamer, Arc<Mutex<Log>>) {
@@ -181,13 +188,14 @@ fn ten_minutes_without_a_pause_stay_bounded() {
 fn a_model_that_never_agrees_is_still_bounded_and_heard() {
     struct Fickle(usize, Arc<Mutex<f64>>);
     impl Recognizer for Fickle {
-        fn transcribe(&mut self, samples: &[f32], _: &str) -> Result<Vec<Word>, RecognizeError> {
+        fn hear(&mut self, &Hearing { samples, .. }: &Hearing) -> Result<Heard, RecognizeError> {
             self.0 += 1;
             let length = samples.len() as f64 / RATE as f64;
             let mut longest = self.1.lock().expect("no panic before");
             *longest = longest.max(length);
             let n = length as usize;
-            Ok((0..n).map(|i| Word { text: format!("x{}", self.0), start: i as f64, end: i as f64 + 0.9, confidence: 0.1 }).collect())
+            let word = |i| Word { text: format!("x{}", self.0), start: i as f64, end: i as f64 + 0.9, confidence: 0.1 };
+            Ok(heard((0..n).map(word).collect()))
         }
     }
     let script = Script::new(Script::talk(0.1, 490));

@@ -112,9 +112,8 @@ impl Language for Pass<'_> {
         if logits.len() != *words || shape[..] != [*heads as i64, tokens.len() as i64, positions as i64] {
             return Err(format!("the decoder gave {} logits and attention {:?}", logits.len(), &shape[..]));
         }
-        // Only the last token's row of each head.
-        let attention =
-            weights.chunks_exact(positions * tokens.len()).flat_map(|h| &h[positions * (tokens.len() - 1)..]).copied().collect();
+        let row = |n| weights.chunks_exact(positions * tokens.len()).flat_map(move |h| &h[positions * n..positions * (n + 1)]).copied();
+        let attention = (0..tokens.len()).map(|n| row(n).collect()).collect();
         let step = Step { logits: logits.to_vec(), attention };
         let past: Option<Vec<DynValue>> = names.new.iter().map(|n| outputs.remove(n)).collect();
         drop(outputs);

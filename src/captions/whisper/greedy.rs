@@ -17,8 +17,8 @@ const LEAST_MEAN_LOG: f32 = -1.0;
 pub(super) struct Step {
     /// For each token of the vocabulary, after the last token that went in.
     pub(super) logits: Vec<f32>,
-    /// For the last token that went in: each alignment head's weights over the encoder's positions, head after head.
-    pub(super) attention: Vec<f32>,
+    /// For each token that went in: each alignment head's weights over the encoder's positions, head after head.
+    pub(super) attention: Vec<Vec<f32>>,
 }
 
 /// A decoder with its caches.
@@ -30,8 +30,11 @@ pub(super) trait Language {
 /// What was said.
 #[derive(Debug, Default)]
 pub(super) struct Said {
+    /// Those that were forced, then those that were chosen.
     pub(super) tokens: Vec<usize>,
-    /// One a token.
+    /// How many were forced.
+    pub(super) forced: usize,
+    /// One a chosen token.
     pub(super) probabilities: Vec<f32>,
     /// One for each token, that of the run which chose it, then one more where the end was heard; before them `lead` of the start.
     pub(super) attention: Vec<Vec<f32>>,
@@ -40,44 +43,49 @@ pub(super) struct Said {
     pub(super) runaway: bool,
     /// Probability of no speech.
     pub(super) no_speech: f32,
-    /// Mean logarithm of the tokens' probabilities, the end included.
+    /// Mean logarithm of the chosen tokens' probabilities, the end included.
     pub(super) mean_log: f32,
 }
 
 impl Said {
     /// Whether this is what the model makes of a passage without speech.
     pub(super) fn is_silence(&self) -> bool {
-        self.tokens.is_empty() || (self.no_speech > NO_SPEECH && self.mean_log < LEAST_MEAN_LOG)
+        self.tokens.len() == self.forced || (self.no_speech > NO_SPEECH && self.mean_log < LEAST_MEAN_LOG)
     }
 }
 
-/// Decodes `seconds` of speech after `prompt`, with at most `room` tokens in all.
-pub(super) fn decode(
-    language: &mut impl Language,
-    vocabulary: &Vocabulary,
-    prompt: &[i64],
-    seconds: f64,
-    room: usize,
-) -> Result<Said, String> {
-    let mut said = Said::default();
+/// What a decoder is told before it chooses.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Told<'a> {
+    /// The text before, with the token that introduces it.
+    pub(super) prompt: &'a [i64],
+    /// Tokens that the transcript begins with.
+    pub(super) forced: &'a [usize],
+}
+
+/// Decodes `seconds` of speech, with at most `room` tokens in all.
+pub(super) fn decode(language: &mut impl Language, vocabulary: &Vocabulary, told: Told, seconds: f64, room: usize) -> Result<Said, String> {
+    let mut said = Said { tokens: told.forced.to_vec(), forced: told.forced.len(), ..Said::default() };
     // No speech is told after the transcript's first token, so what follows it goes in separately.
     let (first, rest) = vocabulary.start.split_first().ok_or("the vocabulary has no start")?;
-    let opening: Vec<i64> = prompt.iter().chain([first]).copied().collect();
-    let step = language.step(&opening)?;
+    let opening: Vec<i64> = told.prompt.iter().chain([first]).copied().collect();
+    let mut step = language.step(&opening)?;
     said.no_speech = softmax_at(&step.logits, vocabulary.no_speech);
-    said.attention.push(step.attention);
-    for &token in rest {
-        said.attention.push(language.step(&[token])?.attention);
+    said.attention.extend(step.attention.pop());
+    said.lead = vocabulary.start.len();
+    let used = opening.len() + rest.len() + 1;
+    let most = (GRACE + (seconds * TOKENS_A_SECOND).ceil() as usize).max(said.forced + GRACE).min(room.saturating_sub(used + 1));
+    if said.forced >= most {
+        said.runaway = true;
+        return Ok(said);
     }
-    said.lead = said.attention.len();
-    let used = prompt.len() + vocabulary.start.len() + 1;
-    let most = (GRACE + (seconds * TOKENS_A_SECOND).ceil() as usize).min(room.saturating_sub(used + 1));
-    let mut next = vocabulary.no_timestamps;
+    let forced = told.forced.iter().map(|&t| t as i64);
+    let mut next: Vec<i64> = rest.iter().copied().chain([vocabulary.no_timestamps]).chain(forced).collect();
     let mut logs = 0.0;
     loop {
-        let Step { logits, attention } = language.step(&[next])?;
+        let Step { logits, attention } = language.step(&next)?;
         let (token, log) = choose(&logits, vocabulary, said.tokens.is_empty())?;
-        said.attention.push(attention);
+        said.attention.extend(attention);
         logs += log;
         if token == vocabulary.end {
             break;
@@ -88,16 +96,16 @@ pub(super) fn decode(
         }
         said.tokens.push(token);
         said.probabilities.push(log.exp());
-        if let Some(kept) = loop_start(&said.tokens) {
+        if let Some(kept) = loop_start(&said.tokens).map(|kept| kept.max(said.forced)) {
             said.tokens.truncate(kept);
-            said.probabilities.truncate(kept);
+            said.probabilities.truncate(kept - said.forced);
             said.attention.truncate(said.lead + kept + 1);
             said.runaway = true;
             break;
         }
-        next = token as i64;
+        next = vec![token as i64];
     }
-    said.mean_log = logs / (said.attention.len() - said.lead).max(1) as f32;
+    said.mean_log = logs / (said.attention.len() - said.lead - said.forced).max(1) as f32;
     Ok(said)
 }
 
@@ -155,14 +163,14 @@ mod tests {
                 logits[*self.tokens.get(self.at).unwrap_or(self.tokens.last().expect("tokens"))] = 9.0;
                 self.at += 1;
             }
-            Ok(Step { logits, attention: vec![self.at as f32] })
+            Ok(Step { logits, attention: tokens.iter().map(|&t| vec![t as f32]).collect() })
         }
     }
 
     #[test]
     fn says_what_is_likeliest_until_the_end() {
         let (v, mut script) = (vocabulary(), Script::new(&[6, 8, 7, 11]));
-        let said = decode(&mut script, &v, &[14, 0], 2.0, 100).expect("decodes");
+        let said = decode(&mut script, &v, Told { prompt: &[14, 0], forced: &[] }, 2.0, 100).expect("decodes");
         assert_eq!(said.tokens, [6, 8, 7]);
         assert_eq!(script.fed, [14, 0, 12, 15, 6, 8, 7]);
         assert_eq!((said.lead, said.attention.len(), said.runaway), (1, 5, false));
@@ -179,16 +187,16 @@ mod tests {
                 let mut logits = vec![0.0; 20];
                 // Token 4 is suppressed, the end (11) may not come first, token 16 is a timestamp.
                 (logits[4], logits[11], logits[16], logits[6]) = (9.0, 8.0, 9.5, 7.0);
-                Ok(Step { logits, attention: vec![tokens[0] as f32] })
+                Ok(Step { logits, attention: tokens.iter().map(|&t| vec![t as f32]).collect() })
             }
         }
-        assert_eq!(decode(&mut Two, &v, &[], 1.0, 100).expect("decodes").tokens, [6]);
+        assert_eq!(decode(&mut Two, &v, Told::default(), 1.0, 100).expect("decodes").tokens, [6]);
     }
 
     #[test]
     fn a_loop_is_cut_to_its_first_turn() {
         let v = vocabulary();
-        let said = decode(&mut Script::new(&[0, 6, 8, 6, 8, 6, 8, 6, 8, 11]), &v, &[], 10.0, 100).expect("decodes");
+        let said = decode(&mut Script::new(&[0, 6, 8, 6, 8, 6, 8, 6, 8, 11]), &v, Told::default(), 10.0, 100).expect("decodes");
         assert_eq!((said.tokens, said.runaway), (vec![0, 6, 8], true));
         assert_eq!(said.attention.len(), said.lead + 4);
     }
@@ -197,10 +205,22 @@ mod tests {
     fn more_tokens_than_speech_has_stop_it() {
         let v = vocabulary();
         let endless: Vec<usize> = (0..200).map(|i| [0, 1, 2, 3, 6, 7, 8][(i * i + i / 3) % 7]).collect();
-        let said = decode(&mut Script::new(&endless), &v, &[], 2.0, 100).expect("decodes");
+        let said = decode(&mut Script::new(&endless), &v, Told::default(), 2.0, 100).expect("decodes");
         assert_eq!((said.tokens.len(), said.runaway), (GRACE + 13, true));
-        let said = decode(&mut Script::new(&endless), &v, &[14, 0], 30.0, 20).expect("decodes");
+        let said = decode(&mut Script::new(&endless), &v, Told { prompt: &[14, 0], forced: &[] }, 30.0, 20).expect("decodes");
         assert!(said.tokens.len() + 5 <= 20, "the context is never passed");
+    }
+
+    #[test]
+    fn settled_tokens_stand_first_and_are_no_choice() {
+        let (v, mut script) = (vocabulary(), Script::new(&[7, 8, 11]));
+        let said = decode(&mut script, &v, Told { prompt: &[14, 0], forced: &[6, 8] }, 2.0, 100).expect("decodes");
+        assert_eq!((said.tokens.clone(), said.forced, said.probabilities.len()), (vec![6, 8, 7, 8], 2, 2));
+        assert_eq!(script.fed, [14, 0, 12, 15, 6, 8, 7, 8]);
+        let rows: Vec<f32> = said.attention.iter().map(|row| row[0]).collect();
+        assert_eq!((said.lead, rows), (1, vec![12.0, 15.0, 6.0, 8.0, 7.0, 8.0]));
+        let full = decode(&mut Script::new(&[7, 11]), &v, Told { prompt: &[], forced: &[6; 30] }, 1.0, 20).expect("decodes");
+        assert!(full.runaway && full.tokens.len() == full.forced, "settled words that fill the context leave no room");
     }
 
     #[test]
@@ -210,7 +230,7 @@ mod tests {
         said.mean_log = -1.5;
         assert!(said.is_silence());
         let mut script = Script { no_speech: 9.0, ..Script::new(&[6, 11]) };
-        assert!(decode(&mut script, &vocabulary(), &[], 1.0, 100).expect("decodes").no_speech > 0.9);
+        assert!(decode(&mut script, &vocabulary(), Told::default(), 1.0, 100).expect("decodes").no_speech > 0.9);
     }
 
     #[test]
@@ -218,9 +238,9 @@ mod tests {
         struct Broken;
         impl Language for Broken {
             fn step(&mut self, _: &[i64]) -> Result<Step, String> {
-                Ok(Step { logits: vec![f32::NAN; 20], attention: vec![0.0] })
+                Ok(Step { logits: vec![f32::NAN; 20], attention: vec![vec![0.0]] })
             }
         }
-        assert!(decode(&mut Broken, &vocabulary(), &[], 1.0, 100).is_err());
+        assert!(decode(&mut Broken, &vocabulary(), Told::default(), 1.0, 100).is_err());
     }
 }
