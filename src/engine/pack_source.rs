@@ -165,7 +165,7 @@ impl Source for PackSource {
         self.open_runtime()?;
         let pack = self.store.find(Kind::Captions, None)?;
         pack.expect_family("whisper")?;
-        let whisper = Whisper::open(pack.folder(), &SessionOptions::default())?;
+        let whisper = Whisper::open(pack.folder(), &SessionOptions::default())?.with_tail(pack.manifest().tail_seconds);
         Ok(Box::new(Streamer::new(Box::new(whisper), self.vad()?)))
     }
 }

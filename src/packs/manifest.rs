@@ -232,6 +232,8 @@ pub struct Manifest {
     pub hop: Option<usize>,
     /// Samples at `rate` that the model looks ahead in each mode.
     pub look_ahead: Option<LookAhead>,
+    /// Seconds of silence that a recogniser of captions wants behind what it hears, 0 to 30.
+    pub tail_seconds: Option<f64>,
     /// The licence of the weights, as an SPDX expression where there is one.
     pub licence: String,
     /// Where the pack comes from, in words.
@@ -304,6 +306,9 @@ impl Manifest {
 
     /// The checks across entries; an error is the string that stands in the wrong line, and what is wrong.
     fn check(&self) -> Result<(), (String, String)> {
+        if let Some(tail) = self.tail_seconds.filter(|t| !(0.0..=30.0).contains(t)) {
+            return Err((self.id.to_string(), format!("`tail_seconds` is {tail} where 0 to 30 is expected")));
+        }
         let mut seen = HashSet::new();
         for file in &self.files {
             // Two files of one name are fine where each is for another platform.

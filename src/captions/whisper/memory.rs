@@ -1,4 +1,5 @@
-//! The last hypothesis, word by word with its tokens: settled words are forced with the tokens that the model itself chose. Knows no model.
+//! The last hypothesis, word by word with its tokens: settled words are forced with the tokens that the model itself chose, and the words
+//! after them are a good guess at the next hypothesis. Knows no model.
 
 use crate::captions::Word;
 
@@ -32,6 +33,18 @@ impl Memory {
         };
         settled.iter().enumerate().map(one).collect()
     }
+
+    /// The tokens of the last hypothesis behind the prompt's and the settled words. Only a guess: where the same words stand twice it may
+    /// start too late.
+    pub(super) fn draft(&self, prompt: &str, settled: &[Word]) -> Vec<usize> {
+        let mut before: Vec<&str> = settled.iter().rev().map(|w| w.text.as_str()).collect();
+        before.extend(prompt.split_whitespace().rev());
+        // The last hypothesis may begin with words that are now settled or have left the buffer.
+        let begins = |n: &usize| *n == 0 || self.words[..*n].iter().rev().zip(&before).all(|(w, b)| w.text == *b);
+        let most = if before.is_empty() { 0 } else { self.words.len() };
+        let passed = (0..=most).rev().find(begins).unwrap_or(0);
+        self.words[passed..].iter().flat_map(|w| &w.tokens).copied().collect()
+    }
 }
 
 #[cfg(test)]
@@ -55,5 +68,18 @@ mod tests {
         let cut = memory.settled(&[word("way")], |_| Err("unknown".to_owned())).expect("tokens");
         assert_eq!(cut, [spelt("way", &[4])]);
         assert!(memory.settled(&[word("on")], |_| Err("unknown".to_owned())).is_err());
+    }
+
+    #[test]
+    fn the_draft_is_what_stood_behind_the_words_that_are_settled_or_gone() {
+        let mut memory = Memory::default();
+        assert!(memory.draft("so it was", &[word("so")]).is_empty());
+        memory.keep(vec![spelt("it", &[1]), spelt("was", &[2, 3]), spelt("late", &[4])]);
+        assert_eq!(memory.draft("", &[]), [1, 2, 3, 4]);
+        assert_eq!(memory.draft("Once upon a time", &[]), [1, 2, 3, 4], "the text before is another one's");
+        assert_eq!(memory.draft("", &[word("it")]), [2, 3, 4]);
+        assert_eq!(memory.draft("and it", &[word("was")]), [4], "a word has left the buffer");
+        assert_eq!(memory.draft("it was", &[]), [4]);
+        assert!(memory.draft("so it was late", &[]).is_empty());
     }
 }

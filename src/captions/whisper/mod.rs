@@ -1,7 +1,8 @@
 //! The Whisper family: a buffer of speech becomes words with times. Knows nothing of streaming, threads or packs.
 //!
 //! The graphs are those of `packs::build::whisper`. Whisper was trained on 30 s; here a buffer gets a tail of silence and the encoder sees
-//! only so much ([`TAIL`]). Where a guard finds the text doubtful, the buffer is read again with the full context and without a prompt.
+//! only so much. Where a guard finds the text doubtful and the speech is over, the buffer is read again with the full context and without a
+//! prompt.
 
 mod align;
 mod features;
@@ -24,7 +25,7 @@ use crate::runtime::{RuntimeError, SessionOptions};
 
 /// Samples a second.
 const RATE: usize = 16_000;
-/// Silence behind the buffer, in seconds: a third of the full context's cost for nearly its accuracy.
+/// Silence behind the buffer, in seconds, where the pack says nothing: a third of the full context's cost for nearly its accuracy.
 const TAIL: usize = 10;
 /// The most that the encoder reads, in seconds.
 const LONGEST: usize = 30;
@@ -42,6 +43,8 @@ pub struct Whisper {
     vocabulary: Vocabulary,
     features: Features,
     memory: Memory,
+    /// Samples of silence behind a buffer.
+    tail: usize,
 }
 
 impl Whisper {
@@ -52,16 +55,23 @@ impl Whisper {
         let graphs = Graphs::open(folder, options)?;
         let vocabulary = Vocabulary::open(folder, graphs.words)?;
         let features = Features::new(graphs.mels);
-        let mut whisper = Self { graphs, vocabulary, features, memory: Memory::default() };
-        let warmed = whisper.read(&[0.0; RATE / 10], Told::default(), 1);
+        let mut whisper = Self { graphs, vocabulary, features, memory: Memory::default(), tail: TAIL * RATE };
+        let warmed = whisper.read(&[0.0; RATE / 10], Told::default(), RATE);
         warmed.map_err(|why| RuntimeError::Model { path: folder.join("decoder.onnx"), why })?;
         Ok(whisper)
     }
 
-    /// What is said in `samples`, which a tail of silence follows.
+    /// The same with another tail: so many seconds of silence behind the buffer, 0 to 30, at which the model reads well. A pack says its own
+    /// in `tail_seconds`; `None` leaves the standard of 10, which suits a model that was trained on 30 s.
+    pub fn with_tail(self, seconds: Option<f64>) -> Self {
+        let samples = |s: f64| (s.clamp(0.0, LONGEST as f64) * RATE as f64) as usize;
+        Self { tail: seconds.filter(|s| s.is_finite()).map_or(self.tail, samples), ..self }
+    }
+
+    /// What is said in `samples`, which a tail of so many samples of silence follows.
     fn read(&mut self, samples: &[f32], told: Told, tail: usize) -> Result<(Said, usize), String> {
         let longest = (LONGEST * RATE / POSITION).min(self.graphs.audio_context);
-        let positions = (samples.len() + tail * RATE).div_ceil(POSITION).clamp(1, longest);
+        let positions = (samples.len() + tail).div_ceil(POSITION).clamp(1, longest);
         let mel = self.features.log_mel(samples, 2 * positions);
         let room = self.graphs.text_context;
         let mut pass = self.graphs.hear(&mel, positions)?;
@@ -77,9 +87,11 @@ impl Whisper {
         let prompt = self.vocabulary.prompt(hearing.prompt, self.graphs.text_context / 2 - 1)?;
         let mut spelt = self.memory.settled(hearing.settled, |word| self.vocabulary.spell(word))?;
         let forced: Vec<usize> = spelt.iter().flat_map(|w| &w.tokens).copied().collect();
-        let (mut said, mut positions) = self.read(samples, Told { prompt: &prompt, forced: &forced }, TAIL)?;
-        if said.runaway && hearing.ended && samples.len() + TAIL * RATE < LONGEST * RATE {
-            (said, positions) = self.read(samples, Told { prompt: &[], forced: &forced }, LONGEST)?;
+        let draft = self.memory.draft(hearing.prompt, hearing.settled);
+        let told = Told { prompt: &prompt, forced: &forced, draft: &draft };
+        let (mut said, mut positions) = self.read(samples, told, self.tail)?;
+        if said.runaway && hearing.ended && samples.len() + self.tail < LONGEST * RATE {
+            (said, positions) = self.read(samples, Told { prompt: &[], ..told }, LONGEST * RATE)?;
         }
         let mut heard = Heard { words: Vec::new(), doubtful: said.runaway };
         if !said.is_silence() {
