@@ -10,6 +10,7 @@ mod pickle;
 mod torch;
 mod whisper;
 mod whisper_layers;
+mod whisper_products;
 #[cfg(test)]
 mod whisper_tests;
 

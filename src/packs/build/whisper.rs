@@ -7,7 +7,8 @@ use std::path::Path;
 
 use super::ct2::{Ct2, Replacement};
 use super::onnx::{Dim, FLOAT, Graph, INT64, Is};
-use super::whisper_layers::{Builder, Product};
+use super::whisper_layers::Builder;
+use super::whisper_products::Product;
 use super::{BuildError, read, write};
 
 /// What the weights of the large products are in the graphs.
