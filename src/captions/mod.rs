@@ -2,7 +2,6 @@
 //!
 //! Knows nothing of threads or of the plugin.
 
-pub mod agreement;
 pub mod cues;
 pub mod formats;
 pub mod stream;

@@ -12,7 +12,7 @@ use super::source::{Captioner, Source};
 use super::voice_worker::{Problem, panic_text};
 use crate::bridge::{Shared, TapPull, TapSide};
 use crate::captions::RecognizeError;
-use crate::captions::stream::Event;
+use crate::captions::stream::{Event, Settings};
 use crate::captions::transcript::Transcript;
 use crate::dsp::denormals::FlushDenormals;
 use crate::dsp::resample::Resampler;
@@ -84,7 +84,7 @@ impl CaptionWorker {
     }
 
     fn load(&self) -> Option<Box<dyn Captioner>> {
-        let loaded = catch_unwind(AssertUnwindSafe(|| self.source.captioner()));
+        let loaded = catch_unwind(AssertUnwindSafe(|| self.source.captioner(&Settings::default())));
         let (captioner, problem) = match loaded {
             Ok(Ok(c)) => (Some(c), None),
             Ok(Err(e)) => (None, Some(e.to_string())),

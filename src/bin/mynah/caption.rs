@@ -9,9 +9,11 @@ use mynah::audio;
 use mynah::captions::Word;
 use mynah::captions::cues::{Style, cues};
 use mynah::captions::formats::{self, Format};
-use mynah::captions::stream::Event;
+use mynah::captions::stream::{Event, Settings};
+use mynah::engine::offline::Told;
 use mynah::engine::{PackSource, Source, offline};
 
+use super::live::LiveArguments;
 use super::outputs::{Outputs, commit, make};
 use super::terminal::{Failure, Outcome, say, sound_bar};
 
@@ -30,6 +32,8 @@ pub struct Arguments {
     /// Print partial and final words as they come, one JSON object a line; files are written only with -o
     #[arg(long)]
     jsonl: bool,
+    #[command(flatten)]
+    live: LiveArguments,
 }
 
 /// The styles by their names.
@@ -65,6 +69,8 @@ struct Line<'a> {
     file: &'a Path,
     /// Seconds of sound heard when the words came.
     heard: f64,
+    /// Seconds since the sound began to be spoken; more than `heard` where the recogniser took its time.
+    clock: f64,
     /// The words; partial ones replace the former partial ones.
     words: &'a [Word],
 }
@@ -107,15 +113,17 @@ pub fn run(a: &Arguments) -> Outcome {
 fn recognise(a: &Arguments, input: &Path, source: &dyn Source) -> Result<Vec<Word>, Failure> {
     let sound = audio::read(input)?;
     let bar = sound_bar(&format!("captioning {}", input.display()), sound.seconds());
+    let (policy, pace) = a.live.manner()?;
+    let settings = Settings { policy, ..Settings::default() };
     let mut printed = Ok(());
-    let words = offline::caption(&sound, source, &mut |heard, events| {
+    let words = offline::caption(&sound, source, &settings, pace, &mut |Told { heard, clock }, events| {
         bar.set_position((heard * 100.0) as u64);
         for event in events.iter().filter(|_| a.jsonl) {
             let (kind, words) = match event {
                 Event::Partial(words) => ("partial", words),
                 Event::Final(words) => ("final", words),
             };
-            let line = serde_json::to_string(&Line { kind, file: input, heard, words });
+            let line = serde_json::to_string(&Line { kind, file: input, heard, clock, words });
             printed = std::mem::replace(&mut printed, Ok(())).and(line.map_err(Failure::from).and_then(|l| say(&l)));
         }
     })?;

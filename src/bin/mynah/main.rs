@@ -6,6 +6,7 @@ mod bench;
 mod caption;
 mod convert;
 mod doctor;
+mod live;
 mod models;
 mod outputs;
 mod terminal;

@@ -62,7 +62,7 @@ struct Listener {
 }
 
 impl Recognizer for Listener {
-    fn hear(&mut self, &Hearing { samples, prompt, .. }: &Hearing) -> Result<Heard, RecognizeError> {
+    fn hear(&mut self, &Hearing { samples, prompt, settled, .. }: &Hearing) -> Result<Heard, RecognizeError> {
         let mut log = self.log.lock().expect("no panic before");
         log.seconds.push(samples.len() as f64 / RATE as f64);
         log.prompts.push(prompt.to_owned());
@@ -70,7 +70,8 @@ impl Recognizer for Listener {
             return Err(RecognizeError::Run("told to".to_owned()));
         }
         let (from, to) = (place(samples[0]), place(samples[0]) + samples.len() as f64 / RATE as f64);
-        let inside = self.script.0.iter().filter(|w| w.start >= from - 0.02 && w.start < to - 0.05);
+        let settled = settled.last().map_or(0.0, |w| w.end);
+        let inside = self.script.0.iter().filter(|w| w.start >= from + settled - 0.02 && w.start < to - 0.05);
         let mut words: Vec<Word> = inside
             .map(|w| match w.end <= to {
                 true => Word { start: w.start - from, end: w.end - from, ..w.clone() },
@@ -188,14 +189,14 @@ fn ten_minutes_without_a_pause_stay_bounded() {
 fn a_model_that_never_agrees_is_still_bounded_and_heard() {
     struct Fickle(usize, Arc<Mutex<f64>>);
     impl Recognizer for Fickle {
-        fn hear(&mut self, &Hearing { samples, .. }: &Hearing) -> Result<Heard, RecognizeError> {
+        fn hear(&mut self, &Hearing { samples, settled, .. }: &Hearing) -> Result<Heard, RecognizeError> {
             self.0 += 1;
             let length = samples.len() as f64 / RATE as f64;
             let mut longest = self.1.lock().expect("no panic before");
             *longest = longest.max(length);
             let n = length as usize;
             let word = |i| Word { text: format!("x{}", self.0), start: i as f64, end: i as f64 + 0.9, confidence: 0.1 };
-            Ok(heard((0..n).map(word).collect()))
+            Ok(heard((settled.len()..n).map(word).collect()))
         }
     }
     let script = Script::new(Script::talk(0.1, 490));
@@ -274,9 +275,57 @@ fn the_further_behind_the_less_is_run() {
         assert!(words >= 236, "{words} of 240 words at {backlog} s");
         log.lock().expect("log").seconds.iter().sum::<f64>()
     };
-    let (live, behind, far) = (fed(0.0), fed(3.0), fed(20.0));
+    let (live, behind, far) = (fed(0.0), fed(3.0), fed(7.0));
     assert!(live > 2.5 * behind && behind > 1.5 * far, "{live} {behind} {far}");
     assert!(far < 1.5 * 99.0, "each second is heard hardly more than once: {far}");
+}
+
+#[test]
+fn what_can_never_be_caught_up_is_left_out_and_marked() {
+    let script = Script::new(Script::talk(1.0, 100));
+    let (mut s, log) = streamer(&script, Policy::default());
+    let (mut events, all) = (Vec::new(), sound(41.0));
+    let mut push = |from: f64, to: f64, backlog: f64, events: &mut Vec<Event>| {
+        s.set_backlog(backlog);
+        s.push(&all[(from * RATE as f64) as usize..(to * RATE as f64) as usize], events).expect("it runs");
+        s.buffered_seconds()
+    };
+    push(0.0, 10.0, 0.0, &mut events);
+    let runs = log.lock().expect("log").seconds.len();
+    assert!(push(10.0, 16.0, 30.0, &mut events) < 0.1, "nothing is kept");
+    push(16.0, 20.0, 3.0, &mut events);
+    assert_eq!(log.lock().expect("log").seconds.len(), runs, "what is left out costs nothing");
+    push(20.0, 41.0, 0.0, &mut events);
+    s.end(&mut events).expect("it runs");
+    let said = finals(&events);
+    let mark = said.iter().position(|w| w.text == SKIPPED).expect("a mark");
+    assert!((said[mark].start - 10.0).abs() < 0.1 && (said[mark].end - 20.0).abs() < 0.1, "{:?}", said[mark]);
+    assert!(said[mark - 1].end > 9.0 && said[mark + 1].start < 21.5, "{said:?}");
+    assert_eq!(said.iter().filter(|w| w.text == SKIPPED).count(), 1);
+    assert!(said.windows(2).all(|w| w[0].end <= w[1].start));
+}
+
+#[test]
+fn a_stretch_left_out_up_to_the_end_is_marked_too() {
+    let script = Script::new(Script::talk(1.0, 10));
+    let (mut s, _) = streamer(&script, Policy::default());
+    let mut events = Vec::new();
+    s.set_backlog(60.0);
+    s.push(&sound(5.0), &mut events).expect("it runs");
+    s.end(&mut events).expect("it runs");
+    assert_eq!(finals(&events).iter().map(|w| w.text.as_str()).collect::<Vec<_>>(), [SKIPPED]);
+}
+
+#[test]
+fn a_whole_file_is_heard_hardly_more_than_once() {
+    let script = Script::new(Script::talk(1.0, 240));
+    let (mut s, log) = streamer(&script, Policy::whole());
+    let mut events = Vec::new();
+    s.push(&sound(99.0), &mut events).expect("it runs");
+    s.end(&mut events).expect("it runs");
+    assert_eq!(finals(&events).len(), 240);
+    let heard = log.lock().expect("log").seconds.iter().sum::<f64>();
+    assert!(heard < 1.2 * 99.0, "{heard}");
 }
 
 #[test]
