@@ -1,6 +1,6 @@
 """When each word of a transcript is said: forced alignment with PocketSphinx, which shares nothing with Whisper. Word times in seconds, frames of 10 ms.
 
-`python align.py` tells the aligner's own error against the hand-corrected word times that the Montreal Forced Aligner's tests carry.
+`python align.py` tells the aligner's own error against the word times that the Montreal Forced Aligner's tests carry.
 """
 
 import re
