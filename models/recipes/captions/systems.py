@@ -10,6 +10,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,7 +84,15 @@ class Mynah:
         return None
 
     def hear(self, file, more=()):
-        text, seconds, memory = self.call(file, more)
+        # Its clock is the wall's: a call that others kept waiting says more of them than of it, so it is made again, and the calmest of three counts.
+        calls = []
+        while len(calls) < 3:
+            began = time.monotonic()
+            calls.append(self.call(file, more))
+            calls[-1] = (time.monotonic() - began, *calls[-1])
+            if calls[-1][0] < 1.15 * calls[-1][2] + 0.2:
+                break
+        _, text, seconds, memory = min(calls, key=lambda c: c[0] - c[2])
         lines = [json.loads(t) for t in text.splitlines() if t.strip()]
         clocked = all("clock" in t for t in lines)
         return Heard([of_line(t) for t in lines], max(0.0, seconds - self.start), memory, clocked)
