@@ -189,6 +189,9 @@ pub struct Built {
     pub builder: Builder,
     /// The fetched file that it is made from.
     pub source: FileName,
+    /// A file of the pack with weights that were trained further: they stand in the place of those of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub further: Option<FileName>,
 }
 
 /// Samples that a model looks ahead, mode by mode.
@@ -330,6 +333,9 @@ impl Manifest {
             }
             if !self.files.iter().any(|f| f.name == built.source) {
                 return Err((built.source.to_string(), format!("`{}` is built from `{}`, which is not listed", built.name, built.source)));
+            }
+            if let Some(further) = built.further.as_ref().filter(|&further| !self.files.iter().any(|f| f.name == *further)) {
+                return Err((further.to_string(), format!("`{}` is built with `{further}`, which is not listed", built.name)));
             }
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! The Whisper family: a buffer of speech becomes words with times. Knows nothing of streaming, threads or packs.
 //!
 //! The graphs are those of `packs::build::whisper`. Whisper was trained on 30 s; here a buffer gets a tail of silence and the encoder sees
-//! only so much. Where a guard finds the text doubtful and the speech is over, the buffer is read again with the full context and without a
-//! prompt.
+//! only so much. Where a guard finds the text doubtful and the speech is over, the buffer is read again without a prompt, by a model that
+//! knows only long contexts with a long one.
 
 mod align;
 mod features;
@@ -43,8 +43,9 @@ pub struct Whisper {
     vocabulary: Vocabulary,
     features: Features,
     memory: Memory,
-    /// Samples of silence behind a buffer.
+    /// Samples of silence behind a buffer, and where a guard had to stop the first reading.
     tail: usize,
+    careful: usize,
 }
 
 impl Whisper {
@@ -55,17 +56,18 @@ impl Whisper {
         let graphs = Graphs::open(folder, options)?;
         let vocabulary = Vocabulary::open(folder, graphs.words)?;
         let features = Features::new(graphs.mels);
-        let mut whisper = Self { graphs, vocabulary, features, memory: Memory::default(), tail: TAIL * RATE };
+        let mut whisper = Self { graphs, vocabulary, features, memory: Memory::default(), tail: TAIL * RATE, careful: LONGEST * RATE };
         let warmed = whisper.read(&[0.0; RATE / 10], Told::default(), RATE);
         warmed.map_err(|why| RuntimeError::Model { path: folder.join("decoder.onnx"), why })?;
         Ok(whisper)
     }
 
-    /// The same with another tail: so many seconds of silence behind the buffer, 0 to 30, at which the model reads well. A pack says its own
-    /// in `tail_seconds`; `None` leaves the standard of 10, which suits a model that was trained on 30 s.
+    /// The same with another tail: so many seconds of silence behind the buffer, 0 to 30, at which the model reads best. A pack says its own
+    /// in `tail_seconds`; `None` leaves the standard of 10, and of 30 for a second reading, which suits a model that was trained on 30 s.
     pub fn with_tail(self, seconds: Option<f64>) -> Self {
         let samples = |s: f64| (s.clamp(0.0, LONGEST as f64) * RATE as f64) as usize;
-        Self { tail: seconds.filter(|s| s.is_finite()).map_or(self.tail, samples), ..self }
+        let Some(tail) = seconds.filter(|s| s.is_finite()).map(samples) else { return self };
+        Self { tail, careful: tail, ..self }
     }
 
     /// What is said in `samples`, which a tail of so many samples of silence follows.
@@ -90,8 +92,9 @@ impl Whisper {
         let draft = self.memory.draft(hearing.prompt, hearing.settled);
         let told = Told { prompt: &prompt, forced: &forced, draft: &draft };
         let (mut said, mut positions) = self.read(samples, told, self.tail)?;
-        if said.runaway && hearing.ended && samples.len() + self.tail < LONGEST * RATE {
-            (said, positions) = self.read(samples, Told { prompt: &[], ..told }, LONGEST * RATE)?;
+        if said.runaway && hearing.ended {
+            // What led it on may have led it astray; and a model that wasn't trained on short tails may need all of its context.
+            (said, positions) = self.read(samples, Told { prompt: &[], ..told }, self.careful)?;
         }
         let mut heard = Heard { words: Vec::new(), doubtful: said.runaway };
         if !said.is_silence() {

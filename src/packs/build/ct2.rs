@@ -15,17 +15,6 @@ const TYPE_BYTES: [usize; 5] = [4, 1, 2, 4, 2];
 const F32: u8 = 0;
 const F16: u8 = 4;
 
-/// A variable of a network that was trained further, in the place of the one with the same name.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Replacement {
-    /// The variable's name, such as `encoder/layer_0/ffn/linear_0/weight`.
-    pub name: String,
-    /// Its sizes, which are those of the variable that it replaces.
-    pub shape: Vec<usize>,
-    /// Half floats, little endian.
-    pub halves: Vec<u8>,
-}
-
 #[derive(Clone)]
 struct Variable {
     shape: Vec<usize>,
@@ -70,17 +59,17 @@ impl Ct2 {
         shape[..].try_into().map_err(|_| self.network(format!("`{name}` has the shape {shape:?} where {N} sizes are expected")))
     }
 
-    /// Puts half floats in the place of a variable of the same shape: a network that was trained further.
-    pub(super) fn replace(&mut self, new: &Replacement) -> Result<(), BuildError> {
-        let bytes = 2 * self.variable(&new.name)?.shape.iter().product::<usize>();
-        let found = &self.variable(&new.name)?.shape;
-        if *found != new.shape || new.halves.len() != bytes {
-            let (name, shape, got) = (&new.name, &new.shape, new.halves.len());
-            return Err(self.network(format!("`{name}` has the shape {found:?}, but what replaces it has {shape:?} in {got} bytes")));
+    /// Puts the variables of another file in the place of those with the same names: a network that was trained further.
+    pub(super) fn replace(&mut self, further: Ct2) -> Result<(), BuildError> {
+        for (name, new) in further.variables {
+            let old = &self.variable(&name)?.shape;
+            if *old != new.shape {
+                return Err(self.network(format!("`{name}` has the shape {old:?}, but `{}` has {:?}", further.path.display(), new.shape)));
+            }
+            let start = self.data.len();
+            self.data.extend_from_slice(&further.data[new.start..new.start + new.bytes]);
+            self.variables.insert(name, Variable { start, ..new });
         }
-        let start = self.data.len();
-        self.data.extend_from_slice(&new.halves);
-        self.variables.insert(new.name.clone(), Variable { shape: new.shape.clone(), kind: F16, start, bytes });
         Ok(())
     }
 
@@ -224,21 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn a_replacement_stands_in_the_variables_place_or_is_refused() {
+    fn variables_of_another_file_stand_in_their_place_or_are_refused() {
         let mut f = opened(&small()).expect("a file");
-        let halves = |values: &[f32]| values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect::<Vec<u8>>();
-        let new = Replacement { name: "w".into(), shape: vec![2, 2], halves: halves(&[4.0, 5.0, 6.0, 7.0]) };
-        f.replace(&new).expect("replaces");
+        let other = |name: &str, shape: Vec<usize>| opened(&synthesise("Spec", &[(name.into(), shape, vec![4.0, 5.0, 6.0, 7.0])]));
+        assert!(f.replace(other("v", vec![2, 2]).expect("a file")).is_err(), "an unknown name");
+        assert!(f.replace(other("w", vec![4]).expect("a file")).is_err(), "another shape");
+        f.replace(other("w", vec![2, 2]).expect("a file")).expect("replaces");
         assert_eq!(f.floats("w", &[2, 2]).expect("w"), [4.0, 5.0, 6.0, 7.0]);
         assert_eq!(f.number("heads").expect("heads"), 6);
-        for wrong in [
-            Replacement { name: "v".into(), ..new.clone() },
-            Replacement { shape: vec![4], ..new.clone() },
-            Replacement { halves: halves(&[4.0]), ..new.clone() },
-        ] {
-            assert!(f.replace(&wrong).is_err(), "{wrong:?}");
-        }
-        assert_eq!(f.floats("w", &[2, 2]).expect("w"), [4.0, 5.0, 6.0, 7.0]);
     }
 
     #[test]

@@ -14,7 +14,6 @@ mod whisper_products;
 #[cfg(test)]
 mod whisper_tests;
 
-pub use ct2::Replacement;
 pub use ge2e::ge2e;
 pub use whisper::{Weights, whisper};
 

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::ct2::{Ct2, Replacement};
+use super::ct2::Ct2;
 use super::onnx::{Dim, FLOAT, Graph, INT64, Is};
 use super::whisper_layers::Builder;
 use super::whisper_products::Product;
@@ -21,8 +21,8 @@ pub enum Weights {
     Eight,
 }
 
-/// Builds `encoder.onnx` and `decoder.onnx` in `out_folder` from a folder with CTranslate2's `model.bin` and `config.json`. `replaced`
-/// stands in the place of the variables with its names: what was trained further.
+/// Builds `encoder.onnx` and `decoder.onnx` in `out_folder` from a folder with CTranslate2's `model.bin` and `config.json`. `further`
+/// is a file of the same layout whose variables stand in the place of those with their names: what was trained further.
 ///
 /// With L layers, H heads of size S, M mel bins, V words:
 /// - encoder: `mel` f32 [1, M, T], T even and at most 3000 → `cross_k_i` f32 [1, H, S, T/2] and `cross_v_i` f32 [1, H, T/2, S], i < L;
@@ -32,9 +32,11 @@ pub enum Weights {
 ///
 /// The decoder's metadata tell n_mels, n_audio_ctx, n_text_ctx, n_text_layer, n_text_head, n_text_state, n_vocab and alignment_heads.
 /// Each file is written all or nothing. Takes about a second; any thread but the audio thread.
-pub fn whisper(ct2_folder: &Path, out_folder: &Path, weights: Weights, replaced: &[Replacement]) -> Result<(), BuildError> {
+pub fn whisper(ct2_folder: &Path, out_folder: &Path, weights: Weights, further: Option<&Path>) -> Result<(), BuildError> {
     let mut net = Net::open(ct2_folder)?;
-    replaced.iter().try_for_each(|new| net.file.replace(new))?;
+    if let Some(further) = further {
+        net.file.replace(Ct2::open(further, SPEC)?)?;
+    }
     let (encoder, decoder) = (net.encoder(weights)?, net.decoder(weights)?);
     write(&out_folder.join("encoder.onnx"), &encoder)?;
     write(&out_folder.join("decoder.onnx"), &decoder)
@@ -44,6 +46,9 @@ pub fn whisper(ct2_folder: &Path, out_folder: &Path, weights: Weights, replaced:
 struct Config {
     alignment_heads: Vec<(usize, usize)>,
 }
+
+/// The name of the networks' kind in the files.
+const SPEC: &str = "WhisperSpec";
 
 /// The weights and the sizes of a network.
 pub(super) struct Net {
@@ -68,7 +73,7 @@ impl Net {
         let parsed: Result<Config, _> = serde_json::from_slice(&read(&config)?);
         let mut alignment = parsed.map_err(|e| BuildError::Malformed { path: config, why: e.to_string() })?.alignment_heads;
         alignment.sort_unstable();
-        let file = Ct2::open(&folder.join("model.bin"), "WhisperSpec")?;
+        let file = Ct2::open(&folder.join("model.bin"), SPEC)?;
         let [dim, mels, _] = file.shape("encoder/conv1/weight")?;
         let [audio_context, _] = file.shape("encoder/position_encodings/encodings")?;
         let [text_context, _] = file.shape("decoder/position_encodings/encodings")?;

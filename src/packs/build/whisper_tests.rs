@@ -6,7 +6,7 @@ use prost::Message;
 
 use super::ct2::synthesise;
 use super::onnx::{GraphProto, ModelProto};
-use super::{Replacement, Weights, whisper};
+use super::{Weights, whisper};
 
 const DIM: usize = 8;
 const LAYERS: usize = 2;
@@ -80,8 +80,8 @@ fn check_contract(weights: Weights) {
     let folder = tempfile::tempdir().expect("a folder");
     put(folder.path(), &variables(), CONFIG);
     let (a, b) = (folder.path().join("a"), folder.path().join("b"));
-    whisper(folder.path(), &a, weights, &[]).expect("builds");
-    whisper(folder.path(), &b, weights, &[]).expect("builds");
+    whisper(folder.path(), &a, weights, None).expect("builds");
+    whisper(folder.path(), &b, weights, None).expect("builds");
     for name in ["encoder.onnx", "decoder.onnx"] {
         assert_eq!(
             std::fs::read(a.join(name)).expect("reads"),
@@ -116,7 +116,7 @@ fn check_contract(weights: Weights) {
 fn weights_are_turned_so_that_a_row_is_an_input() {
     let folder = tempfile::tempdir().expect("a folder");
     put(folder.path(), &variables(), CONFIG);
-    whisper(folder.path(), folder.path(), Weights::Half, &[]).expect("builds");
+    whisper(folder.path(), folder.path(), Weights::Half, None).expect("builds");
     let (encoder, _) = graph(&folder.path().join("encoder.onnx"));
     let weight = encoder.initializer.iter().find(|t| t.name == "encoder/layer_0/ffn/linear_0/weight").expect("the weight");
     assert_eq!(weight.dims, [8, 16]);
@@ -130,7 +130,7 @@ fn weights_are_turned_so_that_a_row_is_an_input() {
 fn eight_bits_are_where_they_pay_and_the_last_layers_second_product_keeps_half_floats() {
     let folder = tempfile::tempdir().expect("a folder");
     put(folder.path(), &variables(), CONFIG);
-    whisper(folder.path(), folder.path(), Weights::Eight, &[]).expect("builds");
+    whisper(folder.path(), folder.path(), Weights::Eight, None).expect("builds");
     let (encoder, model) = graph(&folder.path().join("encoder.onnx"));
     let count = |g: &GraphProto, op: &str| g.node.iter().filter(|n| n.op_type == op).count();
     // Four products a layer and one for each layer of the decoder, less one; the decoder's read the same value.
@@ -148,14 +148,17 @@ fn eight_bits_are_where_they_pay_and_the_last_layers_second_product_keeps_half_f
 fn what_was_trained_further_stands_in_its_variables_place() {
     let folder = tempfile::tempdir().expect("a folder");
     put(folder.path(), &variables(), CONFIG);
+    let further = |name: &str| {
+        let path = folder.path().join("further.bin");
+        std::fs::write(&path, synthesise("WhisperSpec", &[(name.into(), vec![16, DIM], vec![3.0; 16 * DIM])])).expect("writes");
+        whisper(folder.path(), folder.path(), Weights::Half, Some(&path))
+    };
     let name = "encoder/layer_0/ffn/linear_0/weight";
-    let new = Replacement { name: name.into(), shape: vec![16, DIM], halves: half::f16::from_f32(3.0).to_le_bytes().repeat(16 * DIM) };
-    whisper(folder.path(), folder.path(), Weights::Half, std::slice::from_ref(&new)).expect("builds");
+    further(name).expect("builds");
     let (encoder, _) = graph(&folder.path().join("encoder.onnx"));
     let weight = encoder.initializer.iter().find(|t| t.name == name).and_then(|t| t.raw_data.clone()).expect("the weight");
-    assert_eq!(weight, new.halves);
-    let unknown = Replacement { name: "encoder/layer_9/ffn/linear_0/weight".into(), ..new };
-    let message = whisper(folder.path(), folder.path(), Weights::Half, &[unknown]).expect_err("must fail").to_string();
+    assert_eq!(weight, half::f16::from_f32(3.0).to_le_bytes().repeat(16 * DIM));
+    let message = further("encoder/layer_9/ffn/linear_0/weight").expect_err("must fail").to_string();
     assert!(message.contains("layer_9"), "{message}");
 }
 
@@ -168,7 +171,7 @@ fn any_missing_part_is_named_and_leaves_no_file() {
         let mut fewer = whole.clone();
         let (name, ..) = fewer.remove(i);
         put(folder.path(), &fewer, CONFIG);
-        let message = whisper(folder.path(), &out, Weights::Eight, &[]).expect_err(&name).to_string();
+        let message = whisper(folder.path(), &out, Weights::Eight, None).expect_err(&name).to_string();
         assert!(message.contains(&name) || message.contains("layers"), "{name}: {message}");
         assert!(!out.join("encoder.onnx").exists() && !out.join("decoder.onnx").exists(), "{name}");
     }
@@ -179,7 +182,7 @@ fn a_wrong_config_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     for config in ["{", "{}", r#"{"alignment_heads": []}"#, r#"{"alignment_heads": [[2, 0]]}"#, r#"{"alignment_heads": [[0, 2]]}"#] {
         put(folder.path(), &variables(), config);
-        assert!(whisper(folder.path(), folder.path(), Weights::Half, &[]).is_err(), "{config}");
+        assert!(whisper(folder.path(), folder.path(), Weights::Half, None).is_err(), "{config}");
     }
-    assert!(whisper(&folder.path().join("nowhere"), folder.path(), Weights::Half, &[]).is_err());
+    assert!(whisper(&folder.path().join("nowhere"), folder.path(), Weights::Half, None).is_err());
 }
