@@ -277,11 +277,12 @@ mod tests {
             ("".into(), "".into(), "one two three".into())
         );
         let adaptive = Commit::Adaptive { least: 0.2, most: 1.0 };
-        assert_eq!(take(&mut Agreement::default(), adaptive, 0.1), "one", "unsure: the whole wait");
-        assert_eq!(take(&mut Agreement::default(), adaptive, 1.0), "one two", "sure, but said once");
-        let mut a = Agreement::default();
-        take(&mut a, Commit::Agreement { hypotheses: 9 }, 1.0);
-        assert_eq!(take(&mut a, adaptive, 1.0), "one two three", "sure and said twice");
+        let twice = |confidence| {
+            let mut a = Agreement::default();
+            (take(&mut a, adaptive, confidence), take(&mut a, adaptive, confidence))
+        };
+        assert_eq!(twice(0.1), ("".into(), "one".into()), "unsure: the whole wait");
+        assert_eq!(twice(1.0), ("".into(), "one two three".into()), "sure, as soon as it is said again");
     }
 
     proptest! {

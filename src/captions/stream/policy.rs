@@ -15,7 +15,7 @@ pub enum Commit {
         /// In seconds.
         wait: f64,
     },
-    /// The same, but the wait is each word's own: the surer the model is of it and the longer it stands, the shorter.
+    /// Both: two hypotheses in a row, and a wait that is each word's own, shorter the surer the model is of it.
     Adaptive {
         /// Seconds of a word that is sure.
         least: f64,
@@ -24,10 +24,10 @@ pub enum Commit {
     },
 }
 
-/// A word of this confidence that two hypotheses say is sure.
-const SURE: f32 = 0.85;
+/// A word of this confidence is sure.
+const SURE: f32 = 0.95;
 /// A word of this confidence is as unsure as can be.
-const UNSURE: f32 = 0.35;
+const UNSURE: f32 = 0.5;
 
 impl Commit {
     /// Whether a word may be final which `seen` hypotheses in a row said, the last one with this confidence, and behind whose place there
@@ -38,9 +38,7 @@ impl Commit {
             Commit::Attention { wait } => heard >= wait,
             Commit::Adaptive { least, most } => {
                 let doubt = f64::from(((SURE - confidence) / (SURE - UNSURE)).clamp(0.0, 1.0));
-                // What was said once only is given half of the room at least.
-                let doubt = if seen > 1 { doubt } else { 0.5 + 0.5 * doubt };
-                heard >= least + (most - least) * doubt
+                seen > 1 && heard >= least + (most - least) * doubt
             }
         }
     }
@@ -75,7 +73,7 @@ impl Default for Policy {
     /// For live captions.
     fn default() -> Self {
         Self {
-            step: 0.5,
+            step: 0.4,
             pre_roll: 0.4,
             settle: 0.35,
             endpoint: 0.7,
@@ -84,7 +82,7 @@ impl Default for Policy {
             max_step: 6.0,
             urgent: 4.0,
             skip: 8.0,
-            commit: Commit::Adaptive { least: 0.2, most: 1.0 },
+            commit: Commit::Adaptive { least: 0.5, most: 1.0 },
         }
     }
 }
