@@ -4,14 +4,17 @@
 //! Knows nothing of threads; the worker says how far behind it is.
 
 mod agreement;
+mod marks;
 mod policy;
 mod said;
 #[cfg(test)]
 mod tests;
 
+pub use marks::{SKIPPED, UNCLEAR};
 pub use policy::{Commit, Policy, Settings};
 
 use agreement::{Agreement, Hypothesis, Trust};
+use marks::is_clear;
 use said::Said;
 use serde::{Deserialize, Serialize};
 
@@ -40,11 +43,6 @@ const GUARD_SECONDS: f64 = 0.25;
 const GUARD_PROBABILITY: f32 = 0.15;
 /// Words that end in the last so many seconds of a buffer are not trusted when there is no second hypothesis.
 const UNSURE: f64 = 1.0;
-/// A backlog that had to be skipped is skipped down to this, in seconds.
-const CAUGHT_UP: f64 = 0.5;
-/// What stands where sound was skipped.
-pub const SKIPPED: &str = "[...]";
-
 /// The streaming policy around a recogniser. One thread; a call takes as long as the recogniser does.
 pub struct Streamer {
     recognizer: Box<dyn Recognizer>,
@@ -71,6 +69,8 @@ pub struct Streamer {
     heard_until: u64,
     said: Said,
     partial: Vec<Word>,
+    /// Where the last hypothesis was all invented: from when to when, in seconds.
+    unclear: Option<(f64, f64)>,
     /// Where sound began to be left out, while it is.
     skipped_from: Option<u64>,
     /// Text that leads the recogniser on before all else.
@@ -111,6 +111,7 @@ impl Streamer {
             heard_until: 0,
             said: Said::default(),
             partial: Vec::new(),
+            unclear: None,
             skipped_from: None,
             hint: String::new(),
         }
@@ -188,38 +189,6 @@ impl Streamer {
         heard.map(|_| ()).and(decided)
     }
 
-    /// Whether the full frame is left out because too much waits. What was said before is final then.
-    fn skips(&mut self, events: &mut Vec<Event>) -> bool {
-        match self.skipped_from {
-            None if self.policy.hopeless(self.backlog) => {
-                let rest = self.agreement.finish();
-                self.tell(rest, events);
-                self.leave_segment();
-                self.keep_last(0);
-                self.skipped_from = Some(self.position);
-            }
-            None => return false,
-            Some(_) if self.backlog > CAUGHT_UP => {}
-            Some(_) => {
-                self.mark_skipped(events);
-                return false;
-            }
-        }
-        self.position += FRAME as u64;
-        self.frame.clear();
-        true
-    }
-
-    /// Says that sound was left out, if it was.
-    fn mark_skipped(&mut self, events: &mut Vec<Event>) {
-        if let Some(from) = self.skipped_from.take() {
-            let mark = Word { text: SKIPPED.to_owned(), start: self.seconds(from), end: self.seconds(self.position), confidence: 0.0 };
-            events.push(Event::Final(vec![mark]));
-            self.detector.reset();
-            self.said.forget_text();
-        }
-    }
-
     fn decide(&mut self, p: f32, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
         if !self.speaking {
             if p < START {
@@ -241,6 +210,7 @@ impl Streamer {
         }
         if self.buffer.len() as f64 >= self.policy.cap * RATE as f64 {
             let outcome = self.run(Trust::Until(self.seconds(self.position) - UNSURE), events);
+            self.mark_unclear(events);
             self.cut_hard();
             return outcome;
         }
@@ -249,6 +219,7 @@ impl Streamer {
         if self.unheard() && (due || settled) {
             if self.policy.urgent(self.backlog) {
                 self.run(Trust::Until(self.seconds(self.position) - UNSURE), events)?;
+                self.mark_unclear(events);
                 self.cut_hard();
                 return Ok(());
             }
@@ -269,12 +240,14 @@ impl Streamer {
         // Where the last run already heard the end of the speech, or failed, what it said stands.
         let rest = self.agreement.finish();
         self.tell(rest, events);
+        self.mark_unclear(events);
         self.leave_segment();
         self.keep_last((self.policy.pre_roll * RATE as f64) as usize / FRAME + 1);
         outcome
     }
 
     fn leave_segment(&mut self) {
+        self.unclear = None;
         self.agreement.next_segment();
         self.said.scroll(f64::INFINITY);
         self.speaking = false;
@@ -329,7 +302,12 @@ impl Streamer {
             let (start, last) = (origin + w.word.start.max(0.0), (origin + w.word.end).clamp(origin, end));
             HeardWord { word: Word { start, end: last, ..w.word }, reach: origin + w.reach }
         };
-        let words = heard.words.into_iter().filter(|w| self.was_spoken(&w.word)).map(place).collect();
+        let mut words: Vec<HeardWord> = heard.words.into_iter().filter(|w| self.was_spoken(&w.word)).map(place).collect();
+        let stretch = words.first().map(|w| w.word.start).zip(words.last().map(|w| w.word.end));
+        self.unclear = stretch.filter(|_| !is_clear(&words));
+        if self.unclear.is_some() {
+            words.clear();
+        }
         let words = self.agreement.take(Hypothesis { words, follows: !settled.is_empty(), end }, trust);
         self.tell(words, events);
         Ok(())

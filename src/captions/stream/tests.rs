@@ -195,7 +195,7 @@ fn a_model_that_never_agrees_is_still_bounded_and_heard() {
             let mut longest = self.1.lock().expect("no panic before");
             *longest = longest.max(length);
             let n = length as usize;
-            let word = |i| Word { text: format!("x{}", self.0), start: i as f64, end: i as f64 + 0.9, confidence: 0.1 };
+            let word = |i| Word { text: format!("x{}", self.0), start: i as f64, end: i as f64 + 0.9, confidence: 0.6 };
             Ok(heard((settled.len()..n).map(word).collect()))
         }
     }
@@ -314,6 +314,31 @@ fn a_stretch_left_out_up_to_the_end_is_marked_too() {
     s.push(&sound(5.0), &mut events).expect("it runs");
     s.end(&mut events).expect("it runs");
     assert_eq!(finals(&events).iter().map(|w| w.text.as_str()).collect::<Vec<_>>(), [SKIPPED]);
+}
+
+#[test]
+fn what_the_model_does_not_know_is_marked_instead_of_invented() {
+    let mut words = Script::talk(1.0, 5);
+    words.extend(Script::talk(6.0, 60));
+    words.extend(Script::talk(34.0, 5));
+    let mut said: Vec<Word> = Script::new(words).0.to_vec();
+    said[5..65].iter_mut().for_each(|w| w.confidence = 0.25);
+    let script = Script(Arc::new(said));
+    for policy in [Policy::default(), Policy::whole()] {
+        let (mut s, _) = streamer(&script, policy);
+        let mut events = Vec::new();
+        s.push(&sound(40.0), &mut events).expect("it runs");
+        s.end(&mut events).expect("it runs");
+        let told = finals(&events);
+        let known = told.iter().filter(|w| w.text != UNCLEAR).count();
+        assert_eq!(known, 10, "{told:?}");
+        let marks: Vec<&Word> = told.iter().filter(|w| w.text == UNCLEAR).collect();
+        assert!((1..=3).contains(&marks.len()), "{marks:?}");
+        assert!(marks[0].start > 5.9 && marks[0].start < 6.5 && marks[marks.len() - 1].end > 28.5, "{marks:?}");
+        assert!(told.windows(2).all(|w| w[0].end <= w[1].start + 1e-9), "{told:?}");
+        let shown = events.iter().any(|e| matches!(e, Event::Partial(p) if p.iter().any(|w| w.confidence == 0.25 && w.text != "half")));
+        assert!(!shown, "nor is it shown");
+    }
 }
 
 #[test]
