@@ -68,6 +68,11 @@ pub trait Recognizer: Send {
     /// What is said after the settled words. Takes long; one thread at a time.
     fn hear(&mut self, hearing: &Hearing) -> Result<Heard, RecognizeError>;
 
+    /// Names and terms that are likelier than they sound, from now on; none to begin with. A recogniser that can't be told ignores them.
+    fn expect(&mut self, _phrases: &[String]) -> Result<(), RecognizeError> {
+        Ok(())
+    }
+
     /// The words of a whole buffer; times in seconds from its first sample. `prompt` is the text before it.
     fn transcribe(&mut self, samples: &[f32], prompt: &str) -> Result<Vec<Word>, RecognizeError> {
         let heard = self.hear(&Hearing { samples, prompt, settled: &[], ended: true })?;

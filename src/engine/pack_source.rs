@@ -166,7 +166,8 @@ impl Source for PackSource {
         let pack = self.store.find(Kind::Captions, None)?;
         pack.expect_family("whisper")?;
         let whisper = Whisper::open(pack.folder(), &SessionOptions::default())?.with_tail(pack.manifest().tail_seconds);
-        Ok(Box::new(Streamer::new(Box::new(whisper), self.vad()?, settings)))
+        let streamer = Streamer::new(Box::new(whisper), self.vad()?, settings).map_err(|e| OpenError(e.to_string()))?;
+        Ok(Box::new(streamer))
     }
 }
 

@@ -85,10 +85,11 @@ impl std::fmt::Debug for Streamer {
 
 impl Streamer {
     /// With the voice activity model.
-    pub fn new(recognizer: Box<dyn Recognizer>, vad: Vad, settings: &Settings) -> Streamer {
+    pub fn new(mut recognizer: Box<dyn Recognizer>, vad: Vad, settings: &Settings) -> Result<Streamer, RecognizeError> {
+        recognizer.expect(&settings.hot)?;
         let mut streamer = Self::with(recognizer, Box::new(vad), settings.policy);
         settings.hint.trim().clone_into(&mut streamer.hint);
-        streamer
+        Ok(streamer)
     }
 
     /// With any detector of speech and any policy.

@@ -94,6 +94,8 @@ pub struct Settings {
     pub policy: Policy,
     /// Text that leads the recogniser on before all else: names and words that are likely to come. Empty for none.
     pub hint: String,
+    /// Names and terms that are likelier than they sound.
+    pub hot: Vec<String>,
 }
 
 impl Policy {

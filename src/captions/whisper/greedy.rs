@@ -1,5 +1,6 @@
 //! Greedy decoding with guards against invented text. Knows no session: it asks a [`Language`] for one step after the other.
 
+use super::bias::Bias;
 use super::vocabulary::Vocabulary;
 
 /// Tokens a second that English speech does not pass, and how many may come before the rate counts.
@@ -67,6 +68,8 @@ pub(super) struct Told<'a> {
     pub(super) forced: &'a [usize],
     /// A guess at the tokens after them: as far as it is right it costs no runs of its own. It changes nothing else.
     pub(super) draft: &'a [usize],
+    /// What is likelier than the model thinks; none for nothing.
+    pub(super) bias: Option<&'a Bias>,
 }
 
 /// Decodes `seconds` of speech, with at most `room` tokens in all.
@@ -74,7 +77,7 @@ pub(super) struct Told<'a> {
 /// Greedy, one token after the other; but a whole guess is read in one run, and kept as far as each of its tokens is the one that would have
 /// been chosen (speculative decoding, Leviathan et al. 2023, where the draft is the last hypothesis).
 pub(super) fn decode(language: &mut impl Language, vocabulary: &Vocabulary, told: Told, seconds: f64, room: usize) -> Result<Said, String> {
-    let Told { prompt, forced, draft } = told;
+    let Told { prompt, forced, draft, bias } = told;
     let mut said = Said { tokens: forced.to_vec(), forced: forced.len(), lead: vocabulary.start.len(), ..Said::default() };
     let used = prompt.len() + vocabulary.start.len() + 1;
     let most = (GRACE + (seconds * TOKENS_A_SECOND).ceil() as usize).max(forced.len() + GRACE).min(room.saturating_sub(used + 1));
@@ -96,7 +99,10 @@ pub(super) fn decode(language: &mut impl Language, vocabulary: &Vocabulary, told
     rows.reverse();
     let mut draft = draft;
     let mut logs = 0.0;
-    while let Some((logits, attention)) = rows.pop() {
+    while let Some((mut logits, attention)) = rows.pop() {
+        if let Some(bias) = bias {
+            bias.apply(&said.tokens, &mut logits);
+        }
         let (token, log) = choose(&logits, vocabulary, said.tokens.is_empty())?;
         said.attention.push(attention);
         logs += log;
@@ -252,7 +258,7 @@ mod tests {
     #[test]
     fn settled_tokens_stand_first_and_are_no_choice() {
         let (v, mut script) = (vocabulary(), Script::new(&[0, 0, 7, 8, 11]));
-        let said = decode(&mut script, &v, Told { prompt: &[14, 0], forced: &[6, 8], draft: &[] }, 2.0, 100).expect("decodes");
+        let said = decode(&mut script, &v, Told { prompt: &[14, 0], forced: &[6, 8], ..Told::default() }, 2.0, 100).expect("decodes");
         assert_eq!((said.tokens.clone(), said.forced, said.probabilities.len()), (vec![6, 8, 7, 8], 2, 2));
         assert_eq!(script.fed, [14, 0, 12, 15, 6, 8, 7, 8]);
         let rows: Vec<f32> = said.attention.iter().map(|row| row[0]).collect();
@@ -269,7 +275,7 @@ mod tests {
             [&[], &[6, 8, 7, 0, 6], &[6, 8, 1], &[0, 6, 8, 6, 8, 6, 8, 6, 8, 6, 8, 6], &[7; 60], &[0, 1, 2, 3, 6, 7]];
         for script in scripts {
             for forced in [&[][..], &[6][..]] {
-                let told = |draft| Told { prompt: &[14, 0], forced, draft };
+                let told = |draft| Told { prompt: &[14, 0], forced, draft, bias: None };
                 let mut runs = Vec::new();
                 let plain = decode(&mut Script::new(script), &v, told(&[]), 1.0, 30).expect("decodes");
                 for draft in drafts {

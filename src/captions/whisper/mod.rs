@@ -5,6 +5,7 @@
 //! knows only long contexts with a long one.
 
 mod align;
+mod bias;
 mod features;
 mod graphs;
 mod greedy;
@@ -14,6 +15,7 @@ mod vocabulary;
 use std::path::Path;
 
 use align::Aligned;
+use bias::Bias;
 use features::{Features, HOP};
 use graphs::Graphs;
 use greedy::{Said, Told, decode};
@@ -43,6 +45,7 @@ pub struct Whisper {
     vocabulary: Vocabulary,
     features: Features,
     memory: Memory,
+    bias: Bias,
     /// Samples of silence behind a buffer, and where a guard had to stop the first reading.
     tail: usize,
     careful: usize,
@@ -56,7 +59,15 @@ impl Whisper {
         let graphs = Graphs::open(folder, options)?;
         let vocabulary = Vocabulary::open(folder, graphs.words)?;
         let features = Features::new(graphs.mels);
-        let mut whisper = Self { graphs, vocabulary, features, memory: Memory::default(), tail: TAIL * RATE, careful: LONGEST * RATE };
+        let mut whisper = Self {
+            graphs,
+            vocabulary,
+            features,
+            memory: Memory::default(),
+            bias: Bias::default(),
+            tail: TAIL * RATE,
+            careful: LONGEST * RATE,
+        };
         let warmed = whisper.read(&[0.0; RATE / 10], Told::default(), RATE);
         warmed.map_err(|why| RuntimeError::Model { path: folder.join("decoder.onnx"), why })?;
         Ok(whisper)
@@ -90,7 +101,8 @@ impl Whisper {
         let mut spelt = self.memory.settled(hearing.settled, |word| self.vocabulary.spell(word))?;
         let forced: Vec<usize> = spelt.iter().flat_map(|w| &w.tokens).copied().collect();
         let draft = self.memory.draft(hearing.prompt, hearing.settled);
-        let told = Told { prompt: &prompt, forced: &forced, draft: &draft };
+        let bias = self.bias.clone();
+        let told = Told { prompt: &prompt, forced: &forced, draft: &draft, bias: Some(&bias) };
         let (mut said, mut positions) = self.read(samples, told, self.tail)?;
         if said.runaway && hearing.ended {
             // What led it on may have led it astray; and a model that wasn't trained on short tails may need all of its context.
@@ -137,6 +149,12 @@ impl Whisper {
 impl Recognizer for Whisper {
     fn hear(&mut self, hearing: &Hearing) -> Result<Heard, RecognizeError> {
         self.listen(hearing).map_err(RecognizeError::Run)
+    }
+
+    fn expect(&mut self, phrases: &[String]) -> Result<(), RecognizeError> {
+        let spelt: Result<Vec<_>, _> = phrases.iter().map(|p| self.vocabulary.spell(p.trim())).collect();
+        self.bias = Bias::new(spelt.map_err(RecognizeError::Run)?);
+        Ok(())
     }
 }
 
