@@ -5,6 +5,7 @@
 pub mod agreement;
 pub mod cues;
 pub mod formats;
+pub mod outlets;
 pub mod stream;
 pub mod transcript;
 pub mod whisper;
