@@ -51,11 +51,6 @@ impl Rows {
         &self.rows
     }
 
-    /// All of them as one text.
-    pub fn text(&self) -> String {
-        self.rows.join("\n")
-    }
-
     /// The last rows that fit into so many bytes with the line breaks between them.
     pub fn text_within(&self, bytes: usize) -> String {
         let mut from = self.rows.len();
@@ -98,11 +93,11 @@ mod tests {
         words("one two three four five").iter().for_each(|w| {
             rows.add(w, &style);
         });
-        assert_eq!(rows.text(), "three four\nfive");
-        assert_eq!(rows.with(&words_at("six", 2.5), &style).text(), "three four\nfive six");
-        assert_eq!(rows.with(&words_at("later", 9.0), &style).text(), "five\nlater");
-        assert_eq!(rows.with(&words_at("jump", 0.0), &style).text(), "five\njump");
-        assert_eq!(rows.text(), "three four\nfive");
+        assert_eq!(rows.rows().join("\n"), "three four\nfive");
+        assert_eq!(rows.with(&words_at("six", 2.5), &style).rows().join("\n"), "three four\nfive six");
+        assert_eq!(rows.with(&words_at("later", 9.0), &style).rows().join("\n"), "five\nlater");
+        assert_eq!(rows.with(&words_at("jump", 0.0), &style).rows().join("\n"), "five\njump");
+        assert_eq!(rows.rows().join("\n"), "three four\nfive");
     }
 
     #[test]

@@ -1,0 +1,217 @@
+//! Words in a real OBS under Xvfb: its text source and its picture. A configuration of its own, a port of its own.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use data_encoding::BASE64;
+use mynah::captions::cues::Style;
+use mynah::captions::outlets::testing::words_at;
+use mynah::captions::outlets::{ObsLink, Outlets, Password, Settings, SourceProblem, Wire};
+use mynah::captions::stream::Event;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio_tungstenite::tungstenite::stream::MaybeTlsStream;
+use tokio_tungstenite::tungstenite::{Message, WebSocket, connect};
+
+use super::{picture, program};
+
+const PASSWORD: &str = "correct horse battery";
+const SOURCE: &str = "Mynah captions";
+
+/// An OBS, and a link of the test's own to it.
+struct Obs {
+    child: Child,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Obs {
+    /// None where OBS or Xvfb isn't there.
+    fn start() -> Option<Self> {
+        if program(&["obs"]).is_none() || program(&["xvfb-run"]).is_none() {
+            println!("skipped: no OBS with Xvfb here; `apt-get install --no-install-recommends obs-studio xvfb xauth` brings them");
+            return None;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = free.local_addr().expect("an address").port();
+        drop(free);
+        let config = folder.path().join("obs-studio");
+        std::fs::create_dir_all(&config).expect("a folder");
+        let ini = format!(
+            "[General]\nFirstRun=true\nEnableAutoUpdates=false\n\n[OBSWebSocket]\nFirstLoad=false\nServerEnabled=true\nServerPort={port}\n\
+             AlertsEnabled=false\nAuthRequired=true\nServerPassword={PASSWORD}\n"
+        );
+        std::fs::write(config.join("global.ini"), ini).expect("its settings");
+        let child = Self::run(&folder, port);
+        Some(Self { child, port, folder })
+    }
+
+    fn run(folder: &tempfile::TempDir, port: u16) -> Child {
+        let child = Command::new("xvfb-run")
+            .args(["-a", "-s", "-screen 0 1280x720x24", "obs", "--multi", "--disable-updater"])
+            .env("XDG_CONFIG_HOME", folder.path())
+            .env("LIBGL_ALWAYS_SOFTWARE", "1")
+            .env("QT_QPA_PLATFORM", "xcb")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("OBS starts");
+        let began = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(60), "OBS's server did not come up");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        child
+    }
+
+    fn end(&mut self) {
+        // The whole group: xvfb-run, its X server and OBS.
+        // SAFETY: a signal to a group of processes that this test started; it can't touch this process's memory.
+        unsafe { libc::kill(-(self.child.id() as i32), libc::SIGKILL) };
+        let _ = self.child.wait();
+    }
+
+    fn link(&self) -> Client {
+        let (socket, _) = connect(format!("ws://127.0.0.1:{}/", self.port)).expect("a link to OBS");
+        let mut client = Client { socket, next: 0 };
+        let hello = client.read();
+        let text = |v: &Value| v.as_str().expect("a text").to_owned();
+        let asked = &hello["d"]["authentication"];
+        let secret = BASE64.encode(&Sha256::digest(PASSWORD.to_owned() + &text(&asked["salt"])));
+        let proof = BASE64.encode(&Sha256::digest(secret + &text(&asked["challenge"])));
+        client.send(&json!({ "op": 1, "d": { "rpcVersion": 1, "authentication": proof, "eventSubscriptions": 0 } }));
+        assert_eq!(client.read()["op"], 2);
+        client
+    }
+}
+
+impl Drop for Obs {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A client of obs-websocket that asks one thing after the other.
+struct Client {
+    socket: WebSocket<MaybeTlsStream<TcpStream>>,
+    next: u64,
+}
+
+impl Client {
+    fn read(&mut self) -> Value {
+        let message = self.socket.read().expect("OBS says something");
+        serde_json::from_str(message.to_text().expect("text")).expect("JSON")
+    }
+
+    fn send(&mut self, message: &Value) {
+        self.socket.send(Message::text(message.to_string())).expect("sent to OBS");
+    }
+
+    fn ask(&mut self, kind: &str, data: Value) -> Value {
+        // OBS answers 207 while it is still being set up.
+        let began = Instant::now();
+        loop {
+            self.next += 1;
+            self.send(&json!({ "op": 6, "d": { "requestType": kind, "requestId": self.next.to_string(), "requestData": data } }));
+            let answer = self.read()["d"].clone();
+            if answer["requestStatus"]["code"] != 207 || began.elapsed() > Duration::from_secs(20) {
+                assert_eq!(answer["requestStatus"]["result"], true, "{kind}: {answer}");
+                return answer["responseData"].clone();
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn text(&mut self) -> String {
+        let settings = self.ask("GetInputSettings", json!({ "inputName": SOURCE }));
+        settings["inputSettings"]["text"].as_str().unwrap_or_default().to_owned()
+    }
+
+    fn wait_text(&mut self, text: &str) {
+        let began = Instant::now();
+        loop {
+            let seen = self.text();
+            if seen == text {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(15), "OBS shows `{seen}` and not `{text}`");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn until(outlets: &Outlets, what: &str, holds: impl Fn(&ObsLink) -> bool) {
+    let began = Instant::now();
+    while !outlets.status().obs.is_some_and(|o| holds(&o.link)) {
+        assert!(began.elapsed() < Duration::from_secs(60), "{what} did not come: {:?}", outlets.status());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_real_obs_shows_the_words_goes_and_comes_back() {
+    let Some(mut obs) = Obs::start() else { return };
+    let mut settings = Settings::default();
+    (settings.obs.on, settings.obs.address) = (true, format!("127.0.0.1:{}", obs.port));
+    (settings.obs.source, settings.obs.captions) = (SOURCE.to_owned(), true);
+    settings.obs.password = Password("wrong".to_owned());
+    let wire = Wire::default();
+    let outlets = Outlets::start(wire.clone(), settings.clone(), Style::live()).expect("a thread");
+    until(&outlets, "the refusal", |l| *l == ObsLink::PasswordWrong);
+    settings.obs.password = Password(PASSWORD.to_owned());
+    outlets.set(settings);
+    let missing = |l: &ObsLink| matches!(l, ObsLink::Connected { source: Some(SourceProblem::Missing(name)), .. } if name == SOURCE);
+    until(&outlets, "the missing source", missing);
+
+    let mut client = obs.link();
+    let scene = client.ask("GetCurrentProgramScene", json!({}))["currentProgramSceneName"].clone();
+    let look = json!({ "text": "", "font": { "face": "DejaVu Sans", "size": 64, "flags": 0 } });
+    client.ask("CreateInput", json!({ "sceneName": scene, "inputName": SOURCE, "inputKind": "text_ft2_source_v2", "inputSettings": look }));
+    until(&outlets, "the source", |l| matches!(l, ObsLink::Connected { source: None, streaming: false, .. }));
+    let sentence = outlets.status().obs.map(|o| o.sentence()).unwrap_or_default();
+    assert!(sentence.contains("OBS is not streaming"), "{sentence}");
+
+    let mut screenshot = |client: &mut Client, name: &str| {
+        let shot = client.ask("GetSourceScreenshot", json!({ "sourceName": scene, "imageFormat": "png" }));
+        let data = shot["imageData"].as_str().and_then(|d| d.split_once(',')).expect("a picture").1.to_owned();
+        let (_, _, pixels) = picture(name, &BASE64.decode(data.as_bytes()).expect("base64"));
+        pixels.chunks_exact(4).filter(|p| p[0] > 200 && p[1] > 200 && p[2] > 200).count()
+    };
+    let before = screenshot(&mut client, "obs-before.png");
+    wire.tell(&[Event::Final(words_at("It was the best", 0.0)), Event::Partial(words_at("of", 2.0))]);
+    client.wait_text("It was the best of");
+    wire.tell(&[Event::Final(words_at("of times, größer", 2.0)), Event::Partial(vec![])]);
+    client.wait_text("It was the best of times, größer");
+    std::thread::sleep(Duration::from_millis(500));
+    let after = screenshot(&mut client, "obs-words.png");
+    assert!(before == 0 && after > 1000, "{before} bright pixels before, {after} after");
+    let font = client.ask("GetInputSettings", json!({ "inputName": SOURCE }))["inputSettings"]["font"]["size"].clone();
+    assert_eq!(font, 64, "the user's look is gone");
+    client.wait_text("");
+    wire.tell(&[Event::Final(words_at("kept", 30.0))]);
+    client.wait_text("kept");
+
+    // OBS is killed, comes back as it was saved or not, and gets what was said meanwhile.
+    client.ask("SetCurrentProgramScene", json!({ "sceneName": scene }));
+    drop(client);
+    obs.end();
+    until(&outlets, "the loss", |l| matches!(l, ObsLink::BrokeOff(_) | ObsLink::Unreachable { .. }));
+    wire.tell(&[Event::Final(words_at("said meanwhile", 31.0))]);
+    obs.child = Obs::run(&obs.folder, obs.port);
+    until(&outlets, "the link anew", |l| matches!(l, ObsLink::Connected { .. }));
+    let mut client = obs.link();
+    let inputs = client.ask("GetInputList", json!({}));
+    let there = inputs["inputs"].as_array().is_some_and(|all| all.iter().any(|i| i["inputName"] == SOURCE));
+    if !there {
+        let scene = client.ask("GetCurrentProgramScene", json!({}))["currentProgramSceneName"].clone();
+        client.ask("CreateInput", json!({ "sceneName": scene, "inputName": SOURCE, "inputKind": "text_ft2_source_v2", "inputSettings": {} }));
+    }
+    client.wait_text("kept said meanwhile");
+    drop(outlets);
+    client.wait_text("");
+}
