@@ -2,6 +2,7 @@
 
 #[path = "outlets_seen/browser.rs"]
 mod browser;
+#[cfg(unix)]
 #[path = "outlets_seen/obs.rs"]
 mod obs;
 

@@ -35,9 +35,7 @@ impl Obs {
             return None;
         }
         let folder = tempfile::tempdir().expect("a folder");
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
+        let port = free_port();
         let config = folder.path().join("obs-studio");
         std::fs::create_dir_all(&config).expect("a folder");
         let ini = format!(
@@ -93,6 +91,10 @@ impl Obs {
 impl Drop for Obs {
     fn drop(&mut self) {
         self.end();
+        // What OBS said, for whoever looks into a failure.
+        for log in std::fs::read_dir(self.folder.path().join("obs-studio/logs")).into_iter().flatten().flatten() {
+            let _ = std::fs::copy(log.path(), std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("obs-{}.log", self.port)));
+        }
     }
 }
 
@@ -176,7 +178,7 @@ fn a_real_obs_shows_the_words_goes_and_comes_back() {
     let sentence = outlets.status().obs.map(|o| o.sentence()).unwrap_or_default();
     assert!(sentence.contains("OBS is not streaming"), "{sentence}");
 
-    let mut screenshot = |client: &mut Client, name: &str| {
+    let screenshot = |client: &mut Client, name: &str| {
         let shot = client.ask("GetSourceScreenshot", json!({ "sourceName": scene, "imageFormat": "png" }));
         let data = shot["imageData"].as_str().and_then(|d| d.split_once(',')).expect("a picture").1.to_owned();
         let (_, _, pixels) = picture(name, &BASE64.decode(data.as_bytes()).expect("base64"));
@@ -201,7 +203,7 @@ fn a_real_obs_shows_the_words_goes_and_comes_back() {
     drop(client);
     obs.end();
     until(&outlets, "the loss", |l| matches!(l, ObsLink::BrokeOff(_) | ObsLink::Unreachable { .. }));
-    wire.tell(&[Event::Final(words_at("said meanwhile", 31.0))]);
+    wire.tell(&[Event::Final(words_at("said meanwhile", 30.5))]);
     obs.child = Obs::run(&obs.folder, obs.port);
     until(&outlets, "the link anew", |l| matches!(l, ObsLink::Connected { .. }));
     let mut client = obs.link();
@@ -214,4 +216,109 @@ fn a_real_obs_shows_the_words_goes_and_comes_back() {
     client.wait_text("kept said meanwhile");
     drop(outlets);
     client.wait_text("");
+}
+
+/// A free port.
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).expect("a port").port()
+}
+
+#[test]
+fn captions_are_in_the_stream_that_obs_sends() {
+    if program(&["ffmpeg"]).is_none() {
+        println!("skipped: no ffmpeg here, which receives the stream");
+        return;
+    }
+    let stream = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("obs-stream.h264");
+    let port = free_port();
+    // Before OBS, so that it listens when the stream begins.
+    let receiver = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-y", "-listen", "1", "-i", &format!("rtmp://127.0.0.1:{port}/live/test")])
+        .args(["-map", "0:v", "-c", "copy", "-bsf:v", "h264_mp4toannexb", "-f", "h264"])
+        .arg(&stream)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("ffmpeg starts");
+    let mut receiver = Receiver(receiver);
+    let Some(obs) = Obs::start() else { return };
+    let mut settings = Settings::default();
+    (settings.obs.on, settings.obs.address) = (true, format!("127.0.0.1:{}", obs.port));
+    (settings.obs.source, settings.obs.captions) = (String::new(), true);
+    settings.obs.password = Password(PASSWORD.to_owned());
+    let wire = Wire::default();
+    let outlets = Outlets::start(wire.clone(), settings, Style::live()).expect("a thread");
+    until(&outlets, "the link", |l| matches!(l, ObsLink::Connected { streaming: false, .. }));
+    let mut client = obs.link();
+    let video = json!({ "baseWidth": 320, "baseHeight": 180, "outputWidth": 320, "outputHeight": 180, "fpsNumerator": 30, "fpsDenominator": 1 });
+    client.ask("SetVideoSettings", video);
+    let service = json!({ "server": format!("rtmp://127.0.0.1:{port}/live"), "key": "test" });
+    client.ask("SetStreamServiceSettings", json!({ "streamServiceType": "rtmp_custom", "streamServiceSettings": service }));
+    client.ask("StartStream", json!({}));
+    until(&outlets, "the stream", |l| matches!(l, ObsLink::Connected { streaming: true, .. }));
+    std::thread::sleep(Duration::from_secs(1));
+    let said = "the captions of this stream were sent by a parrot";
+    wire.tell(&[Event::Final(words_at(said, 0.0))]);
+    // Three seconds on the screen, and the way through the encoder.
+    std::thread::sleep(Duration::from_secs(5));
+    wire.tell(&[Event::Final(words_at("and here is more", 10.0))]);
+    std::thread::sleep(Duration::from_secs(5));
+    client.ask("StopStream", json!({}));
+    until(&outlets, "the end of the stream", |l| matches!(l, ObsLink::Connected { streaming: false, source: None, .. }));
+    receiver.wait();
+    let text = captions(&std::fs::read(&stream).expect("the stream was received"));
+    assert!(text.contains(said), "{text}");
+    assert!(text.contains("and here is more"), "{text}");
+}
+
+/// The text of the CEA-608 captions in an H.264 stream: pairs of characters in messages to the decoder (ATSC A/53, `GA94`), each with a bit of
+/// parity. Commands between the characters are spaces here.
+fn captions(h264: &[u8]) -> String {
+    let starts: Vec<usize> = h264.windows(3).enumerate().filter(|(_, w)| *w == [0, 0, 1]).map(|(i, _)| i + 3).collect();
+    let mut text = String::new();
+    for (k, start) in starts.iter().enumerate() {
+        let unit = &h264[*start..starts.get(k + 1).map_or(h264.len(), |next| next - 3)];
+        if unit.first().is_none_or(|b| b & 0x1f != 6) {
+            continue;
+        }
+        // Where two zeros stand a 3 was put in, so that nothing looks like the start of a unit.
+        let mut plain: Vec<u8> = Vec::with_capacity(unit.len());
+        for byte in unit {
+            if *byte != 3 || !plain.ends_with(&[0, 0]) {
+                plain.push(*byte);
+            }
+        }
+        let Some(found) = plain.windows(4).position(|w| w == b"GA94") else { continue };
+        let count = usize::from(plain[found + 5] & 0x1f);
+        for triple in plain[found + 7..].chunks_exact(3).take(count).filter(|t| t[0] & 7 == 4) {
+            match (triple[1] & 0x7f, triple[2] & 0x7f) {
+                (0, 0) => {}
+                (command, _) if command < 0x20 => text.push(' '),
+                (a, b) => text.extend([a, b].iter().filter(|c| **c >= 0x20).map(|c| char::from(*c))),
+            }
+        }
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// An ffmpeg that ends with its stream, or with the test.
+struct Receiver(Child);
+
+impl Receiver {
+    fn wait(&mut self) {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(10) {
+            if self.0.try_wait().is_ok_and(|done| done.is_some()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

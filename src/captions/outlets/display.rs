@@ -80,8 +80,10 @@ impl Display {
             new_text += word.text.chars().count() + 1;
             self.waiting.pop_front();
         }
-        if self.waiting.is_empty() {
-            Shown { text: self.rows.with(&self.partial, &self.style).text_within(self.bytes), stand: None }
+        let (rows, started) = self.rows.with(&self.partial, &self.style);
+        // Nor may words that still change push those away that come up just now.
+        if self.waiting.is_empty() && (fresh == 0 || fresh + started <= self.style.lines) {
+            Shown { text: rows.text_within(self.bytes), stand: None }
         } else {
             let stand = Duration::from_secs_f64((new_text as f64 / CATCH_UP).max(SHORTEST));
             Shown { text: self.rows.text_within(self.bytes), stand: Some(stand) }
@@ -104,7 +106,7 @@ impl Display {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::captions::outlets::testing::words;
+    use crate::captions::outlets::testing::{words, words_at};
     use proptest::prelude::*;
 
     fn finals(words: Vec<Word>) -> News {
@@ -118,6 +120,10 @@ mod tests {
         assert_eq!(display.show(), Shown { text: "one two".to_owned(), stand: None });
         display.take(News { partial: Some(Arc::default()), ..finals(words("one too")) });
         assert_eq!(display.show().text, "one too");
+        display.take(News { partial: Some(words_at("and more that rolls", 5.0).into()), ..finals(words_at("fills both rows", 1.0)) });
+        let full = display.show();
+        assert!(full.text == "fills both\nrows" && full.stand.is_some(), "{full:?}");
+        assert_eq!(display.show().text, "that\nrolls");
         display.clear();
         assert_eq!(display.show().text, "");
     }

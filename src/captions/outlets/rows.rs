@@ -37,13 +37,11 @@ impl Rows {
         }
     }
 
-    /// The rows with words behind them that may still change.
-    pub fn with(&self, partial: &[Word], style: &Style) -> Rows {
+    /// The rows with words behind them that may still change, and how many rows those start.
+    pub fn with(&self, partial: &[Word], style: &Style) -> (Rows, usize) {
         let mut rows = self.clone();
-        partial.iter().flat_map(|w| pieces(w, style)).for_each(|w| {
-            rows.add(&w, style);
-        });
-        rows
+        let started = partial.iter().flat_map(|w| pieces(w, style)).filter(|w| rows.add(w, style)).count();
+        (rows, started)
     }
 
     /// The rows, top first.
@@ -94,9 +92,9 @@ mod tests {
             rows.add(w, &style);
         });
         assert_eq!(rows.rows().join("\n"), "three four\nfive");
-        assert_eq!(rows.with(&words_at("six", 2.5), &style).rows().join("\n"), "three four\nfive six");
-        assert_eq!(rows.with(&words_at("later", 9.0), &style).rows().join("\n"), "five\nlater");
-        assert_eq!(rows.with(&words_at("jump", 0.0), &style).rows().join("\n"), "five\njump");
+        assert_eq!(rows.with(&words_at("six", 2.5), &style).0.rows().join("\n"), "three four\nfive six");
+        assert_eq!(rows.with(&words_at("later", 9.0), &style).0.rows().join("\n"), "five\nlater");
+        assert_eq!(rows.with(&words_at("jump", 0.0), &style).0.rows().join("\n"), "five\njump");
         assert_eq!(rows.rows().join("\n"), "three four\nfive");
     }
 

@@ -149,7 +149,9 @@ impl Input {
 }
 
 fn trouble(device: &Device, e: &cpal::Error) -> Failure {
-    Failure::Other(format!("{} can't be recorded from: {e}; check that no other program holds it, or choose another with --input", name_of(device)))
+    let (name, why) = (name_of(device), e.to_string());
+    let why = why.trim_end_matches('.');
+    Failure::Other(format!("the sound input `{name}` can't be heard: {why}; check that no other program holds it, or choose another with --input"))
 }
 
 /// What hears: lives on the audio thread, where nothing may allocate or wait.

@@ -41,7 +41,7 @@ pub struct Channel {
     in_flight: bool,
     /// Words have come that the outbox doesn't hold.
     news: bool,
-    /// When they came last.
+    /// When they came last, or were shown last where that was later.
     news_at: Instant,
     /// Nothing is sent before.
     due: Instant,
@@ -115,6 +115,7 @@ impl Channel {
                 Target::Source(_) => TEXT_INTERVAL,
                 Target::Stream => Duration::from_secs_f64((text.len() as f64 / CAPTION_BYTES_A_SECOND).max(CAPTION_INTERVAL)),
             };
+            self.news_at = self.news_at.max(now);
             self.due = now + stand.unwrap_or_default().max(carried);
             self.shown = Some(text);
         }

@@ -31,12 +31,12 @@ pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 const PAGE: &str = include_str!("page.html");
 
 /// What is served, to whom.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Service {
     wire: Wire,
     /// Tells this run from another, so that an id of an earlier one is not taken for one of this.
     run: Arc<str>,
-    /// A token a reader of words.
+    /// A clone for each reader of words.
     viewers: Arc<()>,
 }
 

@@ -62,7 +62,7 @@ pub(super) async fn run(wished: u16, wire: Wire, tell: impl Fn(OverlayStatus), m
     };
     // Where IPv6 is to be had, `localhost` may mean it.
     let second = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await.ok();
-    let service = Service::new(wire, &super::random_name());
+    let service = Arc::new(Service::new(wire, &super::random_name()));
     let places = Arc::new(Semaphore::new(MOST_CLIENTS));
     let mut connections = JoinSet::new();
     let mut look = tokio::time::interval(LOOK);
@@ -108,7 +108,7 @@ fn turn_away(stream: &TcpStream) {
 }
 
 /// One connection, one request. Ends with its reader, or when that takes nothing any more.
-async fn serve(stream: TcpStream, service: Service) {
+async fn serve(stream: TcpStream, service: Arc<Service>) {
     // Words are small and must not wait to be joined by others. Where it can't be set they come a little later.
     let _ = stream.set_nodelay(true);
     let asked = Arc::new(Mutex::new(Instant::now()));
