@@ -74,10 +74,9 @@ fn usage_is_status_2_and_help_is_there() {
     assert!(stderr(&bare).contains("convert") && stderr(&bare).contains("doctor"), "{}", stderr(&bare));
     let help = mynah(&["--help"]);
     assert_eq!(status(&help), 0);
-    for word in ["convert", "caption", "voices", "models", "bench", "doctor"] {
+    for word in ["convert", "caption", "voices", "models", "bench", "doctor", "serve"] {
         assert!(stdout(&help).contains(word), "{word}");
     }
-    assert!(!stdout(&help).contains("serve"));
     assert!(stdout(&mynah(&["--version"])).starts_with("mynah "));
     for wrong in [
         &["convert"][..],
@@ -94,6 +93,10 @@ fn usage_is_status_2_and_help_is_there() {
         &["caption", "a.wav", "-o", "c.doc"],
         &["voices", "enrol", "a.wav"],
         &["models", "fetch"],
+        &["serve", "--obs"],
+        &["serve", "--obs-captions"],
+        &["serve", "--no-overlay"],
+        &["serve", "--overlay", "99999"],
         &["nonsense"],
     ] {
         assert_eq!(status(&mynah(wrong)), 2, "{wrong:?}");

@@ -12,6 +12,7 @@ use super::source::{Captioner, Source};
 use super::voice_worker::{Problem, panic_text};
 use crate::bridge::{Shared, TapPull, TapSide};
 use crate::captions::RecognizeError;
+use crate::captions::outlets::Wire;
 use crate::captions::stream::{Event, Settings};
 use crate::captions::transcript::Transcript;
 use crate::dsp::denormals::FlushDenormals;
@@ -45,6 +46,7 @@ pub(super) struct CaptionWorker {
     pub captions: Arc<CaptionShared>,
     pub shared: Arc<Shared>,
     pub transcript: Arc<Mutex<Transcript>>,
+    pub wire: Wire,
     pub problem: Problem,
 }
 
@@ -150,6 +152,10 @@ impl CaptionWorker {
             }
         }
         if !events.is_empty() {
+            // Nobody watches a bounce, and it is faster than anybody reads.
+            if !self.shared.counters().offline {
+                self.wire.tell(&events);
+            }
             let mut transcript = self.transcript.lock().unwrap_or_else(|e| e.into_inner());
             events.drain(..).for_each(|e: Event| transcript.apply(e));
         }

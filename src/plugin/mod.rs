@@ -5,6 +5,7 @@
 mod claim;
 pub mod diagnostics;
 pub mod instance;
+pub mod outlets;
 pub mod params;
 pub mod state;
 
