@@ -231,6 +231,7 @@ fn captions_are_in_the_stream_that_obs_sends() {
         return;
     }
     let stream = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("obs-stream.h264");
+    let _ = std::fs::remove_file(&stream); // of an earlier run
     let port = free_port();
     // Before OBS, so that it listens when the stream begins.
     let receiver = Command::new("ffmpeg")
