@@ -148,15 +148,11 @@ pub fn render_programme(format: Format, programme: &Programme) -> String {
 
 /// Writes a caption file of one unnamed speaker: whole or not at all, replacing what stood there.
 pub fn write(path: &Path, format: Format, words: &[Word], cues: &[Cue]) -> Result<(), FormatError> {
-    write_text(path, &render(format, words, cues))
+    write_rendered(path, &render(format, words, cues))
 }
 
-/// Writes a caption file: whole or not at all, replacing what stood there.
-pub fn write_programme(path: &Path, format: Format, programme: &Programme) -> Result<(), FormatError> {
-    write_text(path, &render_programme(format, programme))
-}
-
-fn write_text(path: &Path, content: &str) -> Result<(), FormatError> {
+/// Writes what was rendered: whole or not at all, replacing what stood there.
+pub fn write_rendered(path: &Path, content: &str) -> Result<(), FormatError> {
     crate::audio::write_whole(path, |file| file.write_all(content.as_bytes()))
         .map_err(|e| FormatError::Write { path: path.to_owned(), why: e.to_string() })
 }

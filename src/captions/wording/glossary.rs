@@ -149,6 +149,11 @@ impl Glossary {
         if out.is_empty() { out } else { out + "." }
     }
 
+    /// The terms as they are to be written, for recognisers that can be told what is likely.
+    pub fn spellings(&self) -> Vec<String> {
+        self.terms.iter().map(|t| t.spelling.clone()).collect()
+    }
+
     /// The words with terms in their spelling, and how many were replaced. Several words that are one term become one word, marks stay.
     pub fn apply(&self, words: &[Word]) -> (Vec<Word>, usize) {
         let plain: Vec<String> = words.iter().map(|w| letters(without_genitive(bare(&w.text).core).0)).collect();
