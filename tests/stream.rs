@@ -5,7 +5,7 @@ mod common;
 mod words;
 
 use mynah::captions::Word;
-use mynah::captions::stream::{Event, Streamer};
+use mynah::captions::stream::{Event, Settings, Streamer};
 use mynah::captions::whisper::Whisper;
 use mynah::runtime::SessionOptions;
 use mynah::vad::Vad;
@@ -18,7 +18,7 @@ fn streamer() -> Streamer {
     let folder = common::asset("whisper-tiny-en", "decoder.onnx");
     let whisper = Whisper::open(folder.parent().expect("a folder"), &SessionOptions::default()).expect("the captions pack opens");
     let vad = Vad::open(&common::asset("silero-vad", "silero_vad_16k.onnx")).expect("the vad pack opens");
-    Streamer::new(Box::new(whisper), vad)
+    Streamer::new(Box::new(whisper), vad, &Settings::default()).expect("nothing is expected")
 }
 
 fn recording(name: &str) -> Vec<f32> {

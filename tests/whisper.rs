@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::asset;
 use mynah::captions::whisper::Whisper;
-use mynah::captions::{Recognizer, Word};
+use mynah::captions::{Hearing, Recognizer, Word};
 use mynah::runtime::{RuntimeError, Session, SessionOptions};
 use ort::value::TensorRef;
 use words::{plain, word_error_rate};
@@ -132,8 +132,11 @@ fn the_speaker_encoder_equals_torch() {
     assert!(worst(ours, &golden("ge2e_graph")) < 1e-5);
 }
 
+/// CTranslate2 computes the same weights in 32 bits. The encoder's products are in 8 bits, so the two differ by what rounding to 256 steps
+/// gives over four layers: a twentieth of the signal's spread (`models/recipes/golden/whisper.py` has the golden; weights in half floats
+/// come within 1e-3). A product, a layer or a scale in the wrong place gives as much as the signal itself.
 #[test]
-fn the_encoder_equals_ctranslate2() {
+fn the_encoder_equals_ctranslate2_but_for_its_8_bits() {
     common::runtime();
     let mut session = Session::load(&asset("whisper-tiny-en", "encoder.onnx"), &SessionOptions::default()).expect("loads");
     let mel: Vec<f32> = (0..80 * 3000).map(|i| (0.5 * (f64::from(i) * 0.01).sin()) as f32).collect();
@@ -148,6 +151,51 @@ fn the_encoder_equals_ctranslate2() {
             ours.extend((0..384).map(|channel| values[(channel / 64 * 1500 + position) * 64 + channel % 64]));
         }
     }
-    let off = worst(&ours, &golden("whisper_cross"));
-    assert!(off < 1e-3, "{off}");
+    // Keys and values of each layer and position, 384 channels each.
+    let golden = golden("whisper_cross");
+    assert_eq!(ours.len(), golden.len());
+    for (n, (ours, theirs)) in ours.chunks_exact(384).zip(golden.chunks_exact(384)).enumerate() {
+        let off = relative(ours, theirs);
+        println!("{n}: {off:.4}");
+        assert!(off < 0.1, "row {n} is off by {off} of its spread");
+    }
+}
+
+/// The root mean square of the differences over that of the values around their mean.
+fn relative(ours: &[f32], theirs: &[f32]) -> f32 {
+    let mean = theirs.iter().sum::<f32>() / theirs.len() as f32;
+    let spread: f32 = theirs.iter().map(|x| (x - mean).powi(2)).sum();
+    (ours.iter().zip(theirs).map(|(a, b)| (a - b).powi(2)).sum::<f32>() / spread).sqrt()
+}
+
+#[test]
+fn a_hypothesis_goes_on_from_settled_words_and_the_last_one_changes_nothing_but_the_time() {
+    let samples = recording("two_cities.wav");
+    let (mut used, mut runs) = (whisper(), 0);
+    let (mut settled, mut reaches): (Vec<Word>, Vec<(f64, f64)>) = (Vec::new(), Vec::new());
+    // A buffer that grows by half a second; the words whose reach is well inside become settled.
+    for end in (3 * RATE / 2..12 * RATE).step_by(RATE / 2) {
+        let hearing = Hearing { samples: &samples[..end], prompt: "", settled: &settled, ended: false };
+        let heard = used.hear(&hearing).expect("hears");
+        if end % (3 * RATE / 2) == 0 {
+            // Another recogniser has no last hypothesis to guess from; it spells the settled words itself.
+            let fresh = whisper().hear(&hearing).expect("hears");
+            assert_eq!(heard, fresh, "at {end} samples");
+            runs += 1;
+        }
+        let length = end as f64 / RATE as f64;
+        assert!(heard.words.iter().all(|w| w.reach > 0.0 && w.reach <= length && w.word.end <= length));
+        assert!(heard.words.windows(2).all(|w| w[0].reach <= w[1].reach && w[0].word.end <= w[1].word.start + 1e-9));
+        reaches.extend(heard.words.iter().map(|w| (w.reach, w.word.end)));
+        settled.extend(heard.words.into_iter().take_while(|w| w.reach < length - 1.0).map(|w| w.word));
+    }
+    assert!(runs >= 5 && settled.len() > 20, "{settled:?}");
+    let near = reaches.iter().filter(|(reach, end)| (reach - end).abs() < 0.6).count();
+    assert!(near * 10 > reaches.len() * 7, "{near} of {} words reach to about where they end", reaches.len());
+    let text: Vec<_> = settled.iter().map(|w| w.text.as_str()).collect();
+    let truth = plain(include_str!("data/transcripts/two_cities.txt"));
+    let said = plain(&text.join(" "));
+    let rate = word_error_rate(&truth[..said.len()], &said);
+    println!("{} settled, {:.1} % wrong: {}", said.len(), 100.0 * rate, text.join(" "));
+    assert!(rate < 0.15, "{:.1} % of the settled words are wrong: {}", 100.0 * rate, text.join(" "));
 }

@@ -2,12 +2,13 @@
 //!
 //! Knows nothing of threads or of the plugin.
 
-pub mod agreement;
 pub mod cues;
 pub mod formats;
+pub mod outlets;
 pub mod stream;
 pub mod transcript;
 pub mod whisper;
+pub mod wording;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +33,51 @@ pub enum RecognizeError {
     Run(String),
 }
 
+/// What a recogniser is asked to hear.
+#[derive(Debug, Clone, Copy)]
+pub struct Hearing<'a> {
+    /// 16 kHz mono, ±1, at most 30 s; what is longer is cut at its end.
+    pub samples: &'a [f32],
+    /// The text before, whose sound is no longer in the buffer. May be empty.
+    pub prompt: &'a str,
+    /// Words that are final and whose sound is in the buffer, in order: the hypothesis begins with them. Times in seconds of the buffer.
+    pub settled: &'a [Word],
+    /// The speech is over: no more sound follows. What is doubtful is then heard again with more care, since nobody will ask once more.
+    pub ended: bool,
+}
+
+/// What a recogniser heard.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Heard {
+    /// The words after the settled ones.
+    pub words: Vec<HeardWord>,
+    /// A guard stopped it: the words may be invented.
+    pub doubtful: bool,
+}
+
+/// A word of a hypothesis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeardWord {
+    /// The word, with times in seconds of the buffer.
+    pub word: Word,
+    /// The furthest place, in seconds of the buffer, that the model attended to while it chose the word: a word whose place is close to
+    /// the end of the sound may change when more of it comes. Never less than that of the word before.
+    pub reach: f64,
+}
+
 /// A recogniser that reads a whole buffer at once; the policies make it stream.
 pub trait Recognizer: Send {
-    /// Words of `samples` (16 kHz mono, ±1, at most 30 s), times in seconds from its first sample. `prompt` is the text before it.
-    fn transcribe(&mut self, samples: &[f32], prompt: &str) -> Result<Vec<Word>, RecognizeError>;
+    /// What is said after the settled words. Takes long; one thread at a time.
+    fn hear(&mut self, hearing: &Hearing) -> Result<Heard, RecognizeError>;
+
+    /// Names and terms that are likelier than they sound, from now on; none to begin with. A recogniser that can't be told ignores them.
+    fn expect(&mut self, _phrases: &[String]) -> Result<(), RecognizeError> {
+        Ok(())
+    }
+
+    /// The words of a whole buffer; times in seconds from its first sample. `prompt` is the text before it.
+    fn transcribe(&mut self, samples: &[f32], prompt: &str) -> Result<Vec<Word>, RecognizeError> {
+        let heard = self.hear(&Hearing { samples, prompt, settled: &[], ended: true })?;
+        Ok(heard.words.into_iter().map(|w| w.word).collect())
+    }
 }

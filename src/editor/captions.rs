@@ -9,6 +9,7 @@ use nice_plug::prelude::ParamSetter;
 
 use super::controls::switch;
 use super::files::{Picker, Purpose};
+use super::outlets::OutletPanel;
 use super::takes;
 use super::theme::{ACCENT, BAD, GOOD, MUTED, TEXT};
 use super::voices::home;
@@ -27,6 +28,7 @@ const PAUSE: f64 = 1.5;
 /// See the top of the file.
 pub struct CaptionCard {
     instance: Arc<Instance>,
+    outlets: OutletPanel,
     picker: Option<Picker>,
     folder: PathBuf,
     /// How the last export went.
@@ -38,7 +40,7 @@ pub struct CaptionCard {
 impl CaptionCard {
     /// A card of this instance's words.
     pub fn new(instance: Arc<Instance>) -> Self {
-        Self { instance, picker: None, folder: home(), exported: None, cleared: None }
+        Self { outlets: OutletPanel::new(instance.clone()), instance, picker: None, folder: home(), exported: None, cleared: None }
     }
 
     /// Draws the card.
@@ -59,6 +61,7 @@ impl CaptionCard {
         if let Some(problem) = readings.status.as_ref().and_then(|s| s.caption_problem.as_ref()) {
             ui.label(RichText::new(problem).color(BAD));
         }
+        self.outlets.lines(ui);
         let board = self.instance.transcript();
         let transcript = board.lock().unwrap_or_else(|e| e.into_inner());
         let (empty, job) = (transcript.words().is_empty(), layout(&transcript, ui.available_width() - 8.0));
@@ -95,6 +98,7 @@ impl CaptionCard {
                 board.lock().unwrap_or_else(|e| e.into_inner()).replace(words);
             }
             takes::menu(ui, &board);
+            self.outlets.button(ui);
         });
         ui.horizontal(|ui| self.keeping(ui));
         for (note, colour) in notes {
@@ -135,6 +139,7 @@ impl CaptionCard {
 
     /// Draws the picker where one is open.
     pub fn picker(&mut self, ctx: &Context) {
+        self.outlets.dialog(ctx);
         if let Some(path) = Picker::file(&mut self.picker, &mut self.folder, ctx) {
             let words = self.instance.transcript().lock().unwrap_or_else(|e| e.into_inner()).words().to_vec();
             self.exported = Some(export(&path, &words));

@@ -3,6 +3,7 @@
 mod captions;
 mod controls;
 mod files;
+mod outlets;
 mod sound;
 mod takes;
 mod theme;

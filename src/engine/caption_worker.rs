@@ -12,7 +12,8 @@ use super::source::{Captioner, Source};
 use super::voice_worker::{Problem, panic_text};
 use crate::bridge::{Shared, TapPull, TapSide};
 use crate::captions::RecognizeError;
-use crate::captions::stream::Event;
+use crate::captions::outlets::Wire;
+use crate::captions::stream::{Event, Settings};
 use crate::captions::transcript::{Place, Transcript};
 use crate::dsp::denormals::FlushDenormals;
 use crate::dsp::resample::Resampler;
@@ -50,6 +51,7 @@ pub(super) struct CaptionWorker {
     pub captions: Arc<CaptionShared>,
     pub shared: Arc<Shared>,
     pub transcript: Arc<Mutex<Transcript>>,
+    pub wire: Wire,
     pub problem: Problem,
     pub now: Option<Now>,
 }
@@ -113,7 +115,7 @@ impl CaptionWorker {
     }
 
     fn load(&self) -> Option<Box<dyn Captioner>> {
-        let loaded = catch_unwind(AssertUnwindSafe(|| self.source.captioner()));
+        let loaded = catch_unwind(AssertUnwindSafe(|| self.source.captioner(&Settings::default())));
         let (captioner, problem) = match loaded {
             Ok(Ok(c)) => (Some(c), None),
             Ok(Err(e)) => (None, Some(e.to_string())),
@@ -164,7 +166,7 @@ impl CaptionWorker {
         match pulled {
             TapPull::At { .. } => {
                 let outcome = c.end(&mut events);
-                self.give(events.drain(..), self.now.map(|now| now.seconds));
+                self.give(&mut events, self.now.map(|now| now.seconds));
                 self.move_on(pulled, resampler);
                 outcome.and_then(|()| self.begin(c, &mut events))?;
             }
@@ -177,14 +179,14 @@ impl CaptionWorker {
                 let n = resampler.pull(heard);
                 let outcome = c.push(&heard[..n], behind, &mut events);
                 self.move_on(pulled, resampler);
-                self.give(events.drain(..), c.settled());
+                self.give(&mut events, c.settled());
                 outcome?;
             }
             TapPull::End | TapPull::Closed => {
                 resampler.push(&[0.0; FLUSH]);
                 let n = resampler.pull(heard);
                 let outcome = c.push(&heard[..n], 0.0, &mut events).and_then(|()| c.end(&mut events));
-                self.give(events.drain(..), self.now.map(|now| now.seconds));
+                self.give(&mut events, self.now.map(|now| now.seconds));
                 self.transcript().end();
                 // Whoever waits for the end must find what went wrong.
                 outcome?;
@@ -230,9 +232,13 @@ impl CaptionWorker {
     }
 
     /// Gives the words to the transcript, and the second up to which there are no others: never more than was heard.
-    fn give(&self, events: impl Iterator<Item = Event>, settled: Option<f64>) {
+    fn give(&self, events: &mut Vec<Event>, settled: Option<f64>) {
+        // Nobody watches a bounce, and it is faster than anybody reads.
+        if !events.is_empty() && !self.shared.counters().offline {
+            self.wire.tell(events);
+        }
         let mut transcript = self.transcript();
-        events.for_each(|e| transcript.apply(e));
+        events.drain(..).for_each(|e| transcript.apply(e));
         if let Some((settled, now)) = settled.zip(self.now) {
             transcript.heard(settled.min(now.seconds));
         }

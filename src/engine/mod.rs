@@ -27,6 +27,7 @@ pub use port::AudioPort;
 pub use source::{Captioner, OpenError, Opened, Source};
 
 use crate::bridge::{Counters, Shared, WorkerState};
+use crate::captions::outlets::Wire;
 use crate::captions::transcript::Transcript;
 use crate::clock::{Latency, Mode};
 use crate::runtime::Provider;
@@ -105,9 +106,15 @@ pub struct Engine {
 impl Engine {
     /// Starts the workers and begins to load the voice. Does not wait for it.
     pub fn start(setup: Setup, source: Arc<dyn Source>) -> Result<(Self, AudioPort), OpenError> {
+        Self::start_on(setup, source, Wire::default())
+    }
+
+    /// The same; words that are heard in real time go on a wire too, for outlets.
+    pub fn start_on(setup: Setup, source: Arc<dyn Source>, wire: Wire) -> Result<(Self, AudioPort), OpenError> {
         let boards = station::Boards {
             captions: Arc::default(),
             transcript: Arc::default(),
+            wire,
             voice_problem: Arc::default(),
             caption_problem: Arc::default(),
         };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{AudioPort, Engine, OpenError, Setup, Source};
 use crate::audio::Sound;
 use crate::bridge::{Block, Mix, WorkerState};
-use crate::captions::stream::Event;
+use crate::captions::stream::{Event, Settings};
 use crate::captions::transcript::Transcript;
 use crate::captions::{RecognizeError, Word};
 use crate::clock::{Latency, Mode};
@@ -20,9 +20,9 @@ const LOADING: Duration = Duration::from_secs(120);
 /// How long the recogniser may take for what it has not heard yet when the sound has ended.
 const LAST_WORDS: Duration = Duration::from_secs(300);
 const LOOK: Duration = Duration::from_millis(5);
-/// Rate of all recognisers in Hz, and how much they are given at a time: a tenth of a second, as live.
+/// Rate of all recognisers in Hz, and how much they are given at a time: a frame of the voice activity model.
 const CAPTION_RATE: u32 = 16000;
-const CAPTION_CHUNK: usize = 1600;
+const CAPTION_CHUNK: usize = 512;
 /// Rates that the engine takes, in Hz, and the blocks, in samples.
 const RATES: std::ops::RangeInclusive<u32> = 8000..=192_000;
 const BLOCKS: std::ops::RangeInclusive<usize> = 1..=16384;
@@ -223,30 +223,63 @@ fn last_words(engine: &Engine, port: &mut AudioPort) -> Result<Vec<Word>, Offlin
     Ok(transcript.words().to_vec())
 }
 
-/// Captions a sound with a recogniser from `source`, in steps of 0.1 s as it would be heard live, but as fast as it goes.
+/// How fast the sound of a file comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as the recogniser takes it.
+    Whole,
+    /// As if it were spoken now: what the recogniser needs too long for waits, and the policy hears how much that is. Nobody sleeps: the
+    /// time that passes is counted, so that a file is done sooner than it is long.
+    Live,
+}
+
+/// When something was told.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Told {
+    /// Seconds of sound that were heard.
+    pub heard: f64,
+    /// Seconds since the sound began to be spoken: no less than `heard`. Equal to it where nobody waits ([`Pace::Whole`]).
+    pub clock: f64,
+}
+
+/// Captions a sound with a recogniser from `source`.
 ///
-/// `event` hears each step with the seconds of sound heard so far. Runs on the calling thread. Words are on the sound's timeline in seconds.
-pub fn caption(sound: &Sound, source: &dyn Source, event: &mut dyn FnMut(f64, &[Event])) -> Result<Vec<Word>, OfflineError> {
+/// `event` hears each step. Runs on the calling thread. Words are on the sound's timeline in seconds.
+pub fn caption(
+    sound: &Sound,
+    source: &dyn Source,
+    settings: &Settings,
+    pace: Pace,
+    event: &mut dyn FnMut(Told, &[Event]),
+) -> Result<Vec<Word>, OfflineError> {
     if sound.frames() == 0 || sound.rate == 0 {
         return Err(OfflineError::Empty);
     }
-    let mut captioner = source.captioner()?;
-    let heard = resample_all(&sound.mono(), sound.rate, CAPTION_RATE);
+    let mut captioner = source.captioner(settings)?;
+    let samples = resample_all(&sound.mono(), sound.rate, CAPTION_RATE);
     let mut transcript = Transcript::default();
     let mut events = Vec::new();
-    let mut give = |events: &mut Vec<Event>, seconds: f64| {
-        event(seconds, events);
-        events.drain(..).for_each(|e| transcript.apply(e));
-    };
+    let mut told = Told::default();
     captioner.at(0.0, &mut events)?;
     let mut done = 0;
-    for chunk in heard.chunks(CAPTION_CHUNK) {
-        captioner.push(chunk, 0.0, &mut events)?;
+    for chunk in samples.chunks(CAPTION_CHUNK) {
         done += chunk.len();
-        give(&mut events, done as f64 / CAPTION_RATE as f64);
+        told.heard = done as f64 / f64::from(CAPTION_RATE);
+        told.clock = told.clock.max(told.heard);
+        let began = Instant::now();
+        captioner.push(chunk, told.clock - told.heard, &mut events)?;
+        if pace == Pace::Live {
+            told.clock += began.elapsed().as_secs_f64();
+        }
+        event(told, &events);
+        events.drain(..).for_each(|e| transcript.apply(e));
     }
+    let began = Instant::now();
     captioner.end(&mut events)?;
-    give(&mut events, sound.seconds());
+    told.heard = sound.seconds();
+    told.clock = told.clock.max(told.heard) + if pace == Pace::Live { began.elapsed().as_secs_f64() } else { 0.0 };
+    event(told, &events);
+    events.drain(..).for_each(|e| transcript.apply(e));
     Ok(transcript.words().to_vec())
 }
 
@@ -320,8 +353,20 @@ mod tests {
     #[test]
     fn captions_alone_hear_the_whole_file() {
         let mut seen = 0;
-        let words = caption(&sound(44100), &IdentitySource::default(), &mut |_, events| seen += events.len()).expect("words");
+        let hear = |pace, event: &mut dyn FnMut(Told, &[Event])| {
+            caption(&sound(44100), &IdentitySource::default(), &Settings::default(), pace, event).expect("words")
+        };
+        let words = hear(Pace::Whole, &mut |told, events| {
+            seen += events.len();
+            assert_eq!(told.heard, told.clock);
+        });
         assert!(seen > 0);
         assert!((words.first().expect("a beep").start - 0.5).abs() < 0.005, "{words:?}");
+        let mut last = Told::default();
+        let live = hear(Pace::Live, &mut |told, _| {
+            assert!(told.clock >= told.heard && told.clock >= last.clock && told.heard >= last.heard);
+            last = told;
+        });
+        assert_eq!(live, words);
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::source::{Captioner, OpenError, Opened, Source};
 use crate::audio;
 use crate::captions::RecognizeError;
-use crate::captions::stream::{Event, Streamer};
+use crate::captions::stream::{Event, Settings, Streamer};
 use crate::captions::whisper::Whisper;
 use crate::clock::{ConverterTiming, Mode};
 use crate::packs::{Kind, Pack, PackError, Store};
@@ -161,12 +161,13 @@ impl Source for PackSource {
         Ok(Opened { converter: Box::new(converter), provider, note })
     }
 
-    fn captioner(&self) -> Result<Box<dyn Captioner>, OpenError> {
+    fn captioner(&self, settings: &Settings) -> Result<Box<dyn Captioner>, OpenError> {
         self.open_runtime()?;
         let pack = self.store.find(Kind::Captions, None)?;
         pack.expect_family("whisper")?;
-        let whisper = Whisper::open(pack.folder(), &SessionOptions::default())?;
-        Ok(Box::new(Streamer::new(Box::new(whisper), self.vad()?)))
+        let whisper = Whisper::open(pack.folder(), &SessionOptions::default())?.with_tail(pack.manifest().tail_seconds);
+        let streamer = Streamer::new(Box::new(whisper), self.vad()?, settings).map_err(|e| OpenError(e.to_string()))?;
+        Ok(Box::new(streamer))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where converters and captioners come from: the packs, or a test.
 
-use crate::captions::{RecognizeError, stream::Event};
+use crate::captions::RecognizeError;
+use crate::captions::stream::{Event, Settings};
 use crate::clock::{ConverterTiming, Mode};
 use crate::runtime::Provider;
 use crate::voice::{Converter, TargetVoice};
@@ -43,5 +44,5 @@ pub trait Source: Send + Sync {
     /// Loads and warms up a converter. Takes up to seconds.
     fn open(&self, mode: Mode, voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError>;
     /// Loads a captioner. Takes up to seconds.
-    fn captioner(&self) -> Result<Box<dyn Captioner>, OpenError>;
+    fn captioner(&self, settings: &Settings) -> Result<Box<dyn Captioner>, OpenError>;
 }

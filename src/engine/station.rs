@@ -10,6 +10,7 @@ use super::source::Source;
 use super::voice_worker::{Order, Problem, VoiceWorker};
 use super::{OpenError, Setup};
 use crate::bridge::{AudioSide, Shared, crossing};
+use crate::captions::outlets::Wire;
 use crate::captions::transcript::Transcript;
 use crate::clock::{Latency, Mode, Timing};
 use crate::voice::Controls;
@@ -22,6 +23,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Boards {
     pub captions: Arc<CaptionShared>,
     pub transcript: Arc<Mutex<Transcript>>,
+    pub wire: Wire,
     pub voice_problem: Problem,
     pub caption_problem: Problem,
 }
@@ -49,6 +51,7 @@ impl Station {
             captions: boards.captions.clone(),
             shared: c.shared.clone(),
             transcript: boards.transcript.clone(),
+            wire: boards.wire.clone(),
             problem: boards.caption_problem.clone(),
             now: None,
         };

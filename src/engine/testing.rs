@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::source::{Captioner, OpenError, Opened, Source};
 use super::{AudioPort, Engine, Setup};
 use crate::bridge::{Block, Mix};
-use crate::captions::stream::Event;
+use crate::captions::stream::{Event, Settings};
 use crate::captions::{RecognizeError, Word};
 use crate::clock::{ConverterTiming, Mode};
 use crate::runtime::Provider;
@@ -109,7 +109,7 @@ impl Source for IdentitySource {
         Ok(Opened { converter, provider, note: None })
     }
 
-    fn captioner(&self) -> Result<Box<dyn Captioner>, OpenError> {
+    fn captioner(&self, _: &Settings) -> Result<Box<dyn Captioner>, OpenError> {
         Ok(Box::new(Beeps::default()))
     }
 }

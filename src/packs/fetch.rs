@@ -216,7 +216,10 @@ fn build_all(manifest: &Manifest, new: &Path, building: &mut dyn FnMut(&str)) ->
             Builder::Ge2e => build::ge2e(&source, &path)?,
             // One run makes both graphs.
             Builder::Whisper if manifest.built[..n].iter().any(|b| b.builder == Builder::Whisper) => {}
-            Builder::Whisper => build::whisper(source.parent().unwrap_or(new), new)?,
+            Builder::Whisper => {
+                let further = built.further.as_ref().map(|name| new.join(&**name));
+                build::whisper(source.parent().unwrap_or(new), new, build::Weights::Eight, further.as_deref())?;
+            }
         }
         let found = File::open(&path).and_then(hash::of_reader).map_err(write_error(&path))?;
         for_all_to_read(&path)?;

@@ -189,6 +189,9 @@ pub struct Built {
     pub builder: Builder,
     /// The fetched file that it is made from.
     pub source: FileName,
+    /// A file of the pack with weights that were trained further: they stand in the place of those of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub further: Option<FileName>,
 }
 
 /// Samples that a model looks ahead, mode by mode.
@@ -232,6 +235,8 @@ pub struct Manifest {
     pub hop: Option<usize>,
     /// Samples at `rate` that the model looks ahead in each mode.
     pub look_ahead: Option<LookAhead>,
+    /// Seconds of silence that a recogniser of captions wants behind what it hears, 0 to 30.
+    pub tail_seconds: Option<f64>,
     /// The licence of the weights, as an SPDX expression where there is one.
     pub licence: String,
     /// Where the pack comes from, in words.
@@ -304,6 +309,9 @@ impl Manifest {
 
     /// The checks across entries; an error is the string that stands in the wrong line, and what is wrong.
     fn check(&self) -> Result<(), (String, String)> {
+        if let Some(tail) = self.tail_seconds.filter(|t| !(0.0..=30.0).contains(t)) {
+            return Err((self.id.to_string(), format!("`tail_seconds` is {tail} where 0 to 30 is expected")));
+        }
         let mut seen = HashSet::new();
         for file in &self.files {
             // Two files of one name are fine where each is for another platform.
@@ -325,6 +333,9 @@ impl Manifest {
             }
             if !self.files.iter().any(|f| f.name == built.source) {
                 return Err((built.source.to_string(), format!("`{}` is built from `{}`, which is not listed", built.name, built.source)));
+            }
+            if let Some(further) = built.further.as_ref().filter(|&further| !self.files.iter().any(|f| f.name == *further)) {
+                return Err((further.to_string(), format!("`{}` is built with `{further}`, which is not listed", built.name)));
             }
         }
         Ok(())

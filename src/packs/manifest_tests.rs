@@ -33,6 +33,16 @@ fn a_look_ahead_is_told_for_every_mode() {
 }
 
 #[test]
+fn a_tail_is_seconds_that_a_recogniser_can_read() {
+    let one = |text: &str| format!("{HEAD}tail_seconds = {text}\nfiles = []\n");
+    let read = |text: &str| Manifest::parse(&one(text), Path::new("p")).expect("parsed").tail_seconds;
+    assert_eq!((read("1.5"), read("10")), (Some(1.5), Some(10.0)));
+    for wrong in ["-1", "31", "nan", "\"1\""] {
+        assert!(error_of(&one(wrong)).contains("tail_seconds") || wrong == "\"1\"", "{wrong}");
+    }
+}
+
+#[test]
 fn a_missing_key_and_a_wrong_kind_are_named() {
     assert!(error_of("id = \"x\"\n").contains("kind"));
     let said = error_of(&format!("{HEAD}files = []\n").replace("vad", "dav"));

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::keeper;
+use super::outlets::InstanceOutlets;
 use super::params::MynahParams;
 use super::state::{Seen, checked};
 use crate::captions::transcript::Transcript;
@@ -57,6 +58,8 @@ pub struct Instance {
     pub id: u64,
     /// The parameters and persisted choices.
     pub params: Arc<MynahParams>,
+    /// Where the words go beside the window.
+    pub outlets: InstanceOutlets,
     engine: Mutex<Option<Engine>>,
     seen: Mutex<Seen>,
     readings: Mutex<Readings>,
@@ -87,6 +90,7 @@ impl Instance {
         let instance = Arc::new(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             params,
+            outlets: InstanceOutlets::default(),
             engine: Mutex::default(),
             seen,
             readings: Mutex::default(),
@@ -124,7 +128,7 @@ impl Instance {
             voice: voice.clone().unwrap_or_default(),
             captions: seen.captions,
         };
-        let started = Engine::start(setup, source);
+        let started = Engine::start_on(setup, source, self.outlets.wire());
         *lock(&self.readings) = Readings {
             problem: voice.err().or_else(|| started.as_ref().err().map(ToString::to_string)),
             frame: Some(frame),
@@ -156,6 +160,7 @@ impl Instance {
             let _ = t.join();
         });
         *lock(&self.engine) = None;
+        self.outlets.end();
     }
 
     /// Runs something of this instance on a thread that ends before the plugin does.
@@ -179,7 +184,10 @@ impl Instance {
             let mut worst_at = Instant::now();
             while !stop.load(Ordering::Relaxed) {
                 match weak.upgrade() {
-                    Some(instance) => instance.look(Instant::now(), &mut worst_at),
+                    Some(instance) => {
+                        instance.look(Instant::now(), &mut worst_at);
+                        instance.outlets.keep(instance.params.captions.on.value());
+                    }
                     None => return,
                 }
                 std::thread::sleep(LOOK);

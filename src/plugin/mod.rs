@@ -6,6 +6,7 @@ mod claim;
 pub mod diagnostics;
 pub mod instance;
 pub mod keeper;
+pub mod outlets;
 pub mod params;
 pub mod state;
 mod timeline;

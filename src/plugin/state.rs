@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use nice_plug::params::persist::PersistentField;
 use nice_plug::prelude::PluginState;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::params::{GATE_OFF, MynahParams};
 use super::words::SavedWords;

@@ -181,7 +181,11 @@ mod tests {
         lock(&words.board()).set_speaker("Ada");
         let edition = lock(&words.board()).edition();
         words.move_to(Arc::default());
-        assert_eq!((lock(&words.board()).words(), lock(&words.board()).speaker()), (&[hello()][..], "Ada"));
+        {
+            let board = words.board();
+            let held = lock(&board);
+            assert_eq!((held.words(), held.speaker()), (&[hello()][..], "Ada"));
+        }
         assert!(lock(&words.board()).edition() > edition);
         words.set(saved(&words));
         words.move_to(Arc::default());

@@ -10,13 +10,15 @@ use crate::run::{Profile, checked, mynah, say};
 /// The packs that every bundle carries: a project opens on a machine that has nothing else.
 pub(crate) const BUNDLED: [&str; 5] = ["onnxruntime", "mynah-voice", "silero-vad", "ge2e", "whisper-tiny-en"];
 
-/// The voice model lies in the repository.
-const OWN_VOICE: &str = "models/mynah-voice";
+/// Packs with files of our own, which lie in the repository.
+const OWN: [&str; 2] = ["models/mynah-voice", "models/whisper-tiny-en"];
 
 /// Puts every pack into the user's folder; what is there and whole stays. The programs of this profile must be built.
 pub(crate) fn fetch(profile: Profile, offline: bool) -> Result<()> {
     say("fetching packs");
-    checked(Command::new(mynah(profile)).args(["models", "add", OWN_VOICE]))?;
+    for folder in OWN {
+        checked(Command::new(mynah(profile)).args(["models", "add", folder]).args(offline.then_some("--offline")))?;
+    }
     checked(Command::new(mynah(profile)).args(["models", "fetch", "--all"]).args(offline.then_some("--offline")))
 }
 

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""whisper.py MODEL_FOLDER PRETRAINED_PT: writes the goldens of src/captions/whisper/features.rs and tests/build.rs to tests/golden.
+"""whisper.py MODEL_FOLDER FURTHER_BIN PRETRAINED_PT: writes the goldens of src/captions/whisper/features.rs and tests/build.rs to tests/golden.
 
-MODEL_FOLDER holds Whisper tiny.en in CTranslate2's layout, PRETRAINED_PT is Resemblyzer's. They are recomputed with other people's
+MODEL_FOLDER holds Whisper tiny.en in CTranslate2's layout, FURTHER_BIN (models/whisper-tiny-en/encoder.bin) the variables that stand in
+the place of those with their names, PRETRAINED_PT is Resemblyzer's. They are recomputed with other people's
 programs: faster-whisper's features, CTranslate2's encoder, torch's LSTM.
 pip: numpy==2.4.6 faster-whisper==1.2.1 ctranslate2 torch==2.15.0
 """
 import pathlib
+import shutil
 import struct
 import sys
+import tempfile
 
 import ctranslate2
 import numpy as np
@@ -21,8 +24,9 @@ def write(name, array):
     np.ascontiguousarray(array, dtype="<f4").tofile(OUT / f"{name}.f32")
 
 
-def ct2_variables(path):
-    data, at = path.read_bytes(), 0
+def places(data):
+    """{name: (shape, type, from, to)} of the variables of a CTranslate2 file."""
+    at = 0
 
     def take(form):
         nonlocal at
@@ -37,27 +41,39 @@ def ct2_variables(path):
         return data[at - length : at - 1].decode()
 
     take("<I"), text(), take("<I")
-    variables = {}
+    found = {}
     for _ in range(take("<I")):
         name = text()
         shape = [take("<I") for _ in range(take("<B"))]
         kind, size = take("<B"), take("<I")
-        if kind == 4:
-            variables[name] = np.frombuffer(data[at : at + size], np.float16).reshape(shape).astype(np.float32)
+        found[name] = (shape, kind, at, at + size)
         at += size
-    return variables
+    return found
 
 
-model, pretrained = map(pathlib.Path, sys.argv[1:])
+def merged(model, further, folder):
+    """The model with the further variables in the place of those with their names: all are half floats of the same shape."""
+    shutil.copytree(model, folder, dirs_exist_ok=True)
+    data, new = bytearray((model / "model.bin").read_bytes()), further.read_bytes()
+    old = places(data)
+    for name, (shape, kind, start, end) in places(new).items():
+        assert old[name][:2] == (shape, kind), name
+        data[old[name][2] : old[name][3]] = new[start:end]
+    (folder / "model.bin").write_bytes(data)
+    return {n: np.frombuffer(data[a:b], np.float16).reshape(s).astype(np.float32) for n, (s, k, a, b) in old.items() if k == 4}
+
+
+model, further, pretrained = map(pathlib.Path, sys.argv[1:])
 
 i = np.arange(8000)
 glide = (0.3 * np.sin(i * 0.11) + 0.2 * np.sin(i * i * 0.0001)).astype(np.float32)
 write("whisper_mel", FeatureExtractor(feature_size=80)(np.pad(glide, (0, 1600)), padding=0)[:, :60])
 
 mel = (0.5 * np.sin(np.arange(80 * 3000) * 0.01)).astype(np.float32).reshape(1, 80, 3000)
-whisper = ctranslate2.models.Whisper(str(model), device="cpu", compute_type="float32")
-encoded = np.array(whisper.encode(ctranslate2.StorageView.from_array(mel)))[0]
-variables = ct2_variables(model / "model.bin")
+with tempfile.TemporaryDirectory() as folder:
+    variables = merged(model, further, pathlib.Path(folder))
+    whisper = ctranslate2.models.Whisper(folder, device="cpu", compute_type="float32")
+    encoded = np.array(whisper.encode(ctranslate2.StorageView.from_array(mel)))[0]
 rows = []
 for layer in (0, 3):
     name = f"decoder/layer_{layer}/attention/linear_1"

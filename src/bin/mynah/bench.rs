@@ -7,8 +7,10 @@ use clap::Args;
 use serde::Serialize;
 
 use mynah::audio::{self, Sound};
+use mynah::captions::stream::Settings;
 use mynah::clock::{Latency, Mode, Timing, latency};
 use mynah::engine::measure::{HOST_RATE, HopTimes, PortCost, hop_times, port_cost};
+use mynah::engine::offline::Pace;
 use mynah::engine::{PackSource, Source, offline};
 use mynah::packs::{Kind, Store};
 
@@ -134,7 +136,7 @@ fn captions(a: &Arguments, source: &dyn Source) -> Result<Option<CaptionReport>,
     let mut sound = audio::read(&path)?;
     cut(&mut sound, CAPTION_SECONDS);
     let mut began = None;
-    let words = offline::caption(&sound, source, &mut |_, _| {
+    let words = offline::caption(&sound, source, &Settings::default(), Pace::Whole, &mut |_, _| {
         began.get_or_insert_with(std::time::Instant::now);
     })?;
     // The first step of 0.1 s is heard before the clock runs: loading is not counted.

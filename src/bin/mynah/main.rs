@@ -8,6 +8,7 @@ mod convert;
 mod doctor;
 mod models;
 mod outputs;
+mod serve;
 mod terminal;
 mod voices;
 
@@ -31,6 +32,8 @@ enum Command {
     Convert(convert::Arguments),
     /// Write the captions of recordings
     Caption(caption::Arguments),
+    /// Caption a microphone live: an overlay for browser sources, OBS, JSON lines
+    Serve(serve::Arguments),
     /// List, enrol and remove target voices
     #[command(subcommand)]
     Voices(voices::Command),
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Convert(a) => convert::run(&a),
         Command::Caption(a) => caption::run(&a),
+        Command::Serve(a) => serve::run(&a),
         Command::Voices(c) => voices::run(&c),
         Command::Models(c) => models::run(&c),
         Command::Bench(a) => bench::run(&a),

@@ -38,6 +38,9 @@ pub enum Command {
     Add {
         /// The folder
         folder: PathBuf,
+        /// Touch no network: only say whether what is here suffices
+        #[arg(long)]
+        offline: bool,
     },
 }
 
@@ -111,7 +114,7 @@ pub fn run(command: &Command) -> Outcome {
         Command::Info { pack, json } => info(&store, pack, *json),
         Command::Verify { pack } => verify(&store, pack.as_deref()),
         Command::Fetch(a) => fetch_wanted(a),
-        Command::Add { folder } => add(folder),
+        Command::Add { folder, offline } => add(folder, *offline),
     }
 }
 
@@ -271,13 +274,13 @@ fn fetch_one(manifest: &Manifest, into: &Path, offline: bool) -> Result<Pack, Fa
     Ok(pack)
 }
 
-fn add(folder: &Path) -> Outcome {
+fn add(folder: &Path, offline: bool) -> Outcome {
     let into = packs_folder()?;
     let manifest = Manifest::load(folder)?;
     let pack = match Pack::load(folder)?.verify() {
         Ok(()) => copy(folder, &manifest, &into)?,
         // Files that are missing may be fetched or built; what can't be is told.
-        Err(PackError::Missing { .. }) => fetch_one(&manifest, &into, false)?,
+        Err(PackError::Missing { .. }) => fetch_one(&manifest, &into, offline)?,
         Err(e) => return Err(e.into()),
     };
     say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()))

@@ -1,6 +1,7 @@
 //! What all subcommands share toward the person: failures, printing, progress bars, Ctrl-C. Knows no engine.
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -32,9 +33,22 @@ pub type Outcome = Result<(), Failure>;
 /// Held while files are put in place: Ctrl-C waits for it, so that nothing half-made stays.
 static WRITING: Mutex<()> = Mutex::new(());
 
+/// Whether Ctrl-C is the way in which this command is meant to end, and whether it was pressed.
+static GENTLE: AtomicBool = AtomicBool::new(false);
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// From now on the first Ctrl-C only sets what is given back, and the command ends by itself; a second one ends it at once.
+pub fn stop_gently() -> &'static AtomicBool {
+    GENTLE.store(true, Ordering::Relaxed);
+    &STOP
+}
+
 /// From now on Ctrl-C ends the program at once, or as soon as the file that is being written is whole. Exit status 1.
 pub fn watch_interrupts() -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(|| {
+        if GENTLE.load(Ordering::Relaxed) && !STOP.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let _whole = writing();
         eprintln!("mynah: stopped");
         leave();
@@ -58,10 +72,15 @@ pub fn writing() -> MutexGuard<'static, ()> {
     WRITING.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-/// Prints a line to stdout. A reader that has gone (`| head`) ends the program quietly, as other programs do.
+/// Prints a line to stdout; see [`say_text`].
 pub fn say(line: &str) -> Outcome {
+    say_text(&format!("{line}\n"))
+}
+
+/// Prints whole lines to stdout. A reader that has gone (`| head`) ends the program quietly, as other programs do.
+pub fn say_text(lines: &str) -> Outcome {
     let mut out = std::io::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+    match write!(out, "{lines}").and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         Err(e) => Err(Failure::Other(format!("the result could not be printed: {e}; check where stdout leads"))),

@@ -3,18 +3,22 @@
 //! Every decision falls on frames of the voice activity model, cut on sample positions: how the sound is portioned changes nothing.
 //! Knows nothing of threads; the worker says how far behind it is.
 
+mod agreement;
+mod marks;
 mod policy;
 mod said;
 #[cfg(test)]
 mod tests;
 
-pub use policy::Policy;
+pub use marks::{SKIPPED, UNCLEAR};
+pub use policy::{Commit, Policy, Settings};
 
+use agreement::{Agreement, Hypothesis, Trust};
+use marks::is_clear;
 use said::Said;
 use serde::{Deserialize, Serialize};
 
-use super::agreement::Agreement;
-use super::{RecognizeError, Recognizer, Word};
+use super::{HeardWord, Hearing, RecognizeError, Recognizer, Word};
 use crate::vad::{Detector, FRAME, GO_ON, RATE, START, Vad};
 
 /// What the stream tells.
@@ -39,7 +43,6 @@ const GUARD_SECONDS: f64 = 0.25;
 const GUARD_PROBABILITY: f32 = 0.15;
 /// Words that end in the last so many seconds of a buffer are not trusted when there is no second hypothesis.
 const UNSURE: f64 = 1.0;
-
 /// The streaming policy around a recogniser. One thread; a call takes as long as the recogniser does.
 pub struct Streamer {
     recognizer: Box<dyn Recognizer>,
@@ -66,13 +69,12 @@ pub struct Streamer {
     heard_until: u64,
     said: Said,
     partial: Vec<Word>,
-}
-
-enum Trust {
-    /// Two hypotheses must agree.
-    Agreement,
-    /// One is enough for the words that end by this time.
-    Until(f64),
+    /// Where the last hypothesis was all invented: from when to when, in seconds.
+    unclear: Option<(f64, f64)>,
+    /// Where sound began to be left out, while it is.
+    skipped_from: Option<u64>,
+    /// Text that leads the recogniser on before all else.
+    hint: String,
 }
 
 impl std::fmt::Debug for Streamer {
@@ -82,9 +84,12 @@ impl std::fmt::Debug for Streamer {
 }
 
 impl Streamer {
-    /// With the voice activity model and the standard policy.
-    pub fn new(recognizer: Box<dyn Recognizer>, vad: Vad) -> Streamer {
-        Self::with(recognizer, Box::new(vad), Policy::default())
+    /// With the voice activity model.
+    pub fn new(mut recognizer: Box<dyn Recognizer>, vad: Vad, settings: &Settings) -> Result<Streamer, RecognizeError> {
+        recognizer.expect(&settings.hot)?;
+        let mut streamer = Self::with(recognizer, Box::new(vad), settings.policy);
+        settings.hint.trim().clone_into(&mut streamer.hint);
+        Ok(streamer)
     }
 
     /// With any detector of speech and any policy.
@@ -107,6 +112,9 @@ impl Streamer {
             heard_until: 0,
             said: Said::default(),
             partial: Vec::new(),
+            unclear: None,
+            skipped_from: None,
+            hint: String::new(),
         }
     }
 
@@ -117,7 +125,8 @@ impl Streamer {
     }
 
     /// Says how many seconds of sound wait behind what is pushed next. The further behind, the more sound each run of the recogniser
-    /// takes; far behind, one hypothesis is enough. So each second of sound costs less and the lag stays bounded.
+    /// takes; far behind, one hypothesis is enough; and what waits beyond [`Policy::skip`] is left out, with [`SKIPPED`] in its place. So
+    /// each second of sound costs less and the lag is bounded on any machine.
     pub fn set_backlog(&mut self, seconds: f64) {
         self.backlog = if seconds.is_finite() { seconds.max(0.0) } else { 0.0 };
     }
@@ -174,6 +183,9 @@ impl Streamer {
 
     /// Moves a full frame into the buffer and decides.
     fn take_frame(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        if self.skips(events) {
+            return Ok(());
+        }
         let heard = self.detector.probability(&self.frame).map_err(|e| RecognizeError::Run(e.to_string()));
         let p = *heard.as_ref().unwrap_or(&0.0);
         self.buffer.append(&mut self.frame);
@@ -204,6 +216,7 @@ impl Streamer {
         }
         if self.buffer.len() as f64 >= self.policy.cap * RATE as f64 {
             let outcome = self.run(Trust::Until(self.seconds(self.position) - UNSURE), events);
+            self.mark_unclear(events);
             self.cut_hard();
             return outcome;
         }
@@ -212,10 +225,11 @@ impl Streamer {
         if self.unheard() && (due || settled) {
             if self.policy.urgent(self.backlog) {
                 self.run(Trust::Until(self.seconds(self.position) - UNSURE), events)?;
+                self.mark_unclear(events);
                 self.cut_hard();
                 return Ok(());
             }
-            self.run(Trust::Agreement, events)?;
+            self.run(Trust::Policy(self.policy.commit), events)?;
             if self.buffer.len() as f64 > self.policy.trim * RATE as f64 {
                 self.trim();
             }
@@ -232,11 +246,17 @@ impl Streamer {
         // Where the last run already heard the end of the speech, or failed, what it said stands.
         let rest = self.agreement.finish();
         self.tell(rest, events);
+        self.mark_unclear(events);
+        self.leave_segment();
+        self.keep_last((self.policy.pre_roll * RATE as f64) as usize / FRAME + 1);
+        outcome
+    }
+
+    fn leave_segment(&mut self) {
+        self.unclear = None;
         self.agreement.next_segment();
         self.said.scroll(f64::INFINITY);
         self.speaking = false;
-        self.keep_last((self.policy.pre_roll * RATE as f64) as usize / FRAME + 1);
-        outcome
     }
 
     fn flush(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
@@ -250,6 +270,7 @@ impl Streamer {
         if self.speaking {
             outcome = outcome.and(self.close(events));
         }
+        self.mark_skipped(events);
         // Padding is no time that passed.
         self.position -= padding as u64;
         self.keep_last(0);
@@ -263,25 +284,37 @@ impl Streamer {
     /// Runs the recogniser over the buffer.
     fn run(&mut self, trust: Trust, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
         self.heard_until = self.position;
-        let heard = match self.recognizer.transcribe(&self.buffer, self.said.text()) {
-            Ok(words) => words,
+        let origin = self.seconds(self.buffer_position());
+        let end = self.seconds(self.position);
+        let settled: Vec<Word> =
+            self.said.in_buffer().iter().map(|w| Word { start: w.start - origin, end: w.end - origin, ..w.clone() }).collect();
+        let prompt = [self.hint.as_str(), self.said.text()].join(" ");
+        // Where one hypothesis is enough it is heard with care.
+        let ended = matches!(trust, Trust::Until(_));
+        let hearing = Hearing { samples: &self.buffer, prompt: prompt.trim(), settled: &settled, ended };
+        let heard = match self.recognizer.hear(&hearing) {
+            Ok(heard) => heard,
             Err(e) => {
                 // Text that led to a failure leads to the next one.
                 self.said.forget_text();
                 return Err(e);
             }
         };
-        let origin = self.seconds(self.buffer_position());
-        let length = self.buffer.len() as f64 / RATE as f64;
-        let hypothesis = heard
-            .into_iter()
-            .filter(|w| self.was_spoken(w))
-            .map(|w| Word { start: origin + w.start.max(0.0), end: origin + w.end.clamp(0.0, length), ..w })
-            .collect();
-        let words = match trust {
-            Trust::Agreement => self.agreement.agree(hypothesis),
-            Trust::Until(end) => self.agreement.agree_until(hypothesis, end),
+        if heard.doubtful && !ended {
+            // What stood before is likelier than what a guard had to stop.
+            return Ok(());
+        }
+        let place = |w: HeardWord| {
+            let (start, last) = (origin + w.word.start.max(0.0), (origin + w.word.end).clamp(origin, end));
+            HeardWord { word: Word { start, end: last, ..w.word }, reach: origin + w.reach }
         };
+        let mut words: Vec<HeardWord> = heard.words.into_iter().filter(|w| self.was_spoken(&w.word)).map(place).collect();
+        let stretch = words.first().map(|w| w.word.start).zip(words.last().map(|w| w.word.end));
+        self.unclear = stretch.filter(|_| !is_clear(&words));
+        if self.unclear.is_some() {
+            words.clear();
+        }
+        let words = self.agreement.take(Hypothesis { words, follows: !settled.is_empty(), end }, trust);
         self.tell(words, events);
         Ok(())
     }

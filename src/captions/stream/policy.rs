@@ -1,6 +1,50 @@
 //! The numbers of the streaming policy.
 
-/// When the recogniser runs and how much it hears; all in seconds.
+/// What is asked of a word before it is final.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Commit {
+    /// So many hypotheses in a row said it: LocalAgreement-n (Macháček, Dabre and Bojar, "Turning Whisper into Real-Time Transcription
+    /// System", 2023).
+    Agreement {
+        /// At least 1.
+        hypotheses: usize,
+    },
+    /// The sound goes on for so many seconds past the place that the model attended to when it chose the word: AlignAtt (Papi, Turchi and
+    /// Negri, "AlignAtt: Using Attention-based Audio-Translation Alignments as a Guide for Simultaneous Speech Translation", 2023).
+    Attention {
+        /// In seconds.
+        wait: f64,
+    },
+    /// Both: two hypotheses in a row, and a wait that is each word's own, shorter the surer the model is of it.
+    Adaptive {
+        /// Seconds of a word that is sure.
+        least: f64,
+        /// Seconds of a word that is not: the bound.
+        most: f64,
+    },
+}
+
+/// A word of this confidence is sure.
+const SURE: f32 = 0.95;
+/// A word of this confidence is as unsure as can be.
+const UNSURE: f32 = 0.5;
+
+impl Commit {
+    /// Whether a word may be final which `seen` hypotheses in a row said, the last one with this confidence, and behind whose place there
+    /// are `heard` seconds of sound.
+    pub(super) fn allows(&self, seen: usize, confidence: f32, heard: f64) -> bool {
+        match *self {
+            Commit::Agreement { hypotheses } => seen >= hypotheses,
+            Commit::Attention { wait } => heard >= wait,
+            Commit::Adaptive { least, most } => {
+                let doubt = f64::from(((SURE - confidence) / (SURE - UNSURE)).clamp(0.0, 1.0));
+                seen > 1 && heard >= least + (most - least) * doubt
+            }
+        }
+    }
+}
+
+/// When the recogniser runs, how much it hears and what becomes final; all in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
     /// New sound between two runs while somebody speaks and the worker keeps up.
@@ -19,33 +63,84 @@ pub struct Policy {
     pub max_step: f64,
     /// A backlog above this makes one hypothesis enough.
     pub urgent: f64,
+    /// A backlog above this is never heard: the sound is left out and marked. The bound on the lag.
+    pub skip: f64,
+    /// What is asked of a word before it is final.
+    pub commit: Commit,
 }
 
 impl Default for Policy {
+    /// For live captions.
     fn default() -> Self {
-        Self { step: 1.0, pre_roll: 0.4, settle: 0.35, endpoint: 0.7, trim: 15.0, cap: 25.0, max_step: 8.0, urgent: 6.0 }
+        Self {
+            step: 0.4,
+            pre_roll: 0.4,
+            settle: 0.35,
+            endpoint: 0.7,
+            trim: 8.0,
+            cap: 20.0,
+            max_step: 6.0,
+            urgent: 4.0,
+            skip: 8.0,
+            commit: Commit::Adaptive { least: 0.5, most: 1.0 },
+        }
     }
+}
+
+/// How a stream is captioned.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Settings {
+    /// When the recogniser runs and what becomes final.
+    pub policy: Policy,
+    /// Text that leads the recogniser on before all else: names and words that are likely to come. Empty for none.
+    pub hint: String,
+    /// Names and terms that are likelier than they sound.
+    pub hot: Vec<String>,
 }
 
 impl Policy {
     /// The longest buffer that any recogniser is given, less a frame for rounding.
     const LONGEST: f64 = 29.9;
 
+    /// For whole files, where nobody waits for a word: each stretch of speech is heard once, as long as the recogniser can hear.
+    pub fn whole() -> Self {
+        let never = 1e9;
+        Self {
+            step: 60.0,
+            settle: 10.0,
+            endpoint: 2.0,
+            trim: 20.0,
+            cap: 25.0,
+            max_step: 60.0,
+            urgent: never,
+            skip: never,
+            commit: Commit::Agreement { hypotheses: 1 },
+            ..Self::default()
+        }
+    }
+
     /// The same with each number inside what the stream can keep to.
     pub(super) fn bounded(self) -> Self {
         let or = |x: f64, standard: f64| if x.is_finite() { x } else { standard };
         let standard = Self::default();
-        let step = or(self.step, standard.step).clamp(0.1, 10.0);
-        let endpoint = or(self.endpoint, standard.endpoint).clamp(0.1, 5.0);
+        let step = or(self.step, standard.step).clamp(0.1, 60.0);
+        let urgent = or(self.urgent, standard.urgent).max(step);
+        let wait = |x: f64| or(x, 1.0).clamp(0.0, 5.0);
         Self {
             step,
             pre_roll: or(self.pre_roll, standard.pre_roll).clamp(0.0, 2.0),
-            settle: or(self.settle, standard.settle).clamp(0.0, endpoint),
-            endpoint,
+            settle: or(self.settle, standard.settle).clamp(0.0, 60.0),
+            endpoint: or(self.endpoint, standard.endpoint).clamp(0.1, 5.0),
             trim: or(self.trim, standard.trim).clamp(3.0, 20.0),
             cap: or(self.cap, standard.cap).clamp(8.0, Self::LONGEST),
-            max_step: or(self.max_step, standard.max_step).clamp(step, 15.0),
-            urgent: or(self.urgent, standard.urgent).max(step),
+            max_step: or(self.max_step, standard.max_step).clamp(step, 60.0),
+            urgent,
+            skip: or(self.skip, standard.skip).max(urgent),
+            commit: match self.commit {
+                Commit::Agreement { hypotheses } => Commit::Agreement { hypotheses: hypotheses.max(1) },
+                Commit::Attention { wait: w } => Commit::Attention { wait: wait(w) },
+                Commit::Adaptive { least, most } => Commit::Adaptive { least: wait(least).min(wait(most)), most: wait(most) },
+            },
         }
     }
 
@@ -57,5 +152,10 @@ impl Policy {
     /// Whether one hypothesis must be enough.
     pub(super) fn urgent(&self, backlog: f64) -> bool {
         backlog > self.urgent
+    }
+
+    /// Whether so much waits that it must be left out.
+    pub(super) fn hopeless(&self, backlog: f64) -> bool {
+        backlog > self.skip
     }
 }

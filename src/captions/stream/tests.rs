@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::said::PROMPT_CHARACTERS;
 use super::*;
+use crate::captions::{Heard, HeardWord};
 use crate::runtime::RuntimeError;
 
 /// Positions up to this are exact in a sample.
@@ -61,7 +62,7 @@ struct Listener {
 }
 
 impl Recognizer for Listener {
-    fn transcribe(&mut self, samples: &[f32], prompt: &str) -> Result<Vec<Word>, RecognizeError> {
+    fn hear(&mut self, &Hearing { samples, prompt, settled, .. }: &Hearing) -> Result<Heard, RecognizeError> {
         let mut log = self.log.lock().expect("no panic before");
         log.seconds.push(samples.len() as f64 / RATE as f64);
         log.prompts.push(prompt.to_owned());
@@ -69,7 +70,8 @@ impl Recognizer for Listener {
             return Err(RecognizeError::Run("told to".to_owned()));
         }
         let (from, to) = (place(samples[0]), place(samples[0]) + samples.len() as f64 / RATE as f64);
-        let inside = self.script.0.iter().filter(|w| w.start >= from - 0.02 && w.start < to - 0.05);
+        let settled = settled.last().map_or(0.0, |w| w.end);
+        let inside = self.script.0.iter().filter(|w| w.start >= from + settled - 0.02 && w.start < to - 0.05);
         let mut words: Vec<Word> = inside
             .map(|w| match w.end <= to {
                 true => Word { start: w.start - from, end: w.end - from, ..w.clone() },
@@ -79,8 +81,14 @@ impl Recognizer for Listener {
         if self.invents {
             words.push(Word { text: "subscribe".to_owned(), start: to - from - 0.05, end: to - from + 4.0, confidence: 0.9 });
         }
-        Ok(words)
+        Ok(heard(words))
     }
+}
+
+/// A hypothesis that reaches as far as its words.
+fn heard(words: Vec<Word>) -> Heard {
+    let words = words.into_iter().map(|word| HeardWord { reach: word.end, word });
+    Heard { words: words.collect(), doubtful: false }
 }
 
 fn streamer(script: &Script, policy: Policy) -> (Streamer, Arc<Mutex<Log>>) {
@@ -181,13 +189,14 @@ fn ten_minutes_without_a_pause_stay_bounded() {
 fn a_model_that_never_agrees_is_still_bounded_and_heard() {
     struct Fickle(usize, Arc<Mutex<f64>>);
     impl Recognizer for Fickle {
-        fn transcribe(&mut self, samples: &[f32], _: &str) -> Result<Vec<Word>, RecognizeError> {
+        fn hear(&mut self, &Hearing { samples, settled, .. }: &Hearing) -> Result<Heard, RecognizeError> {
             self.0 += 1;
             let length = samples.len() as f64 / RATE as f64;
             let mut longest = self.1.lock().expect("no panic before");
             *longest = longest.max(length);
             let n = length as usize;
-            Ok((0..n).map(|i| Word { text: format!("x{}", self.0), start: i as f64, end: i as f64 + 0.9, confidence: 0.1 }).collect())
+            let word = |i| Word { text: format!("x{}", self.0), start: i as f64, end: i as f64 + 0.9, confidence: 0.6 };
+            Ok(heard((settled.len()..n).map(word).collect()))
         }
     }
     let script = Script::new(Script::talk(0.1, 490));
@@ -266,9 +275,82 @@ fn the_further_behind_the_less_is_run() {
         assert!(words >= 236, "{words} of 240 words at {backlog} s");
         log.lock().expect("log").seconds.iter().sum::<f64>()
     };
-    let (live, behind, far) = (fed(0.0), fed(3.0), fed(20.0));
+    let (live, behind, far) = (fed(0.0), fed(3.0), fed(7.0));
     assert!(live > 2.5 * behind && behind > 1.5 * far, "{live} {behind} {far}");
     assert!(far < 1.5 * 99.0, "each second is heard hardly more than once: {far}");
+}
+
+#[test]
+fn what_can_never_be_caught_up_is_left_out_and_marked() {
+    let script = Script::new(Script::talk(1.0, 100));
+    let (mut s, log) = streamer(&script, Policy::default());
+    let (mut events, all) = (Vec::new(), sound(41.0));
+    let mut push = |from: f64, to: f64, backlog: f64, events: &mut Vec<Event>| {
+        s.set_backlog(backlog);
+        s.push(&all[(from * RATE as f64) as usize..(to * RATE as f64) as usize], events).expect("it runs");
+        s.buffered_seconds()
+    };
+    push(0.0, 10.0, 0.0, &mut events);
+    let runs = log.lock().expect("log").seconds.len();
+    assert!(push(10.0, 16.0, 30.0, &mut events) < 0.1, "nothing is kept");
+    push(16.0, 20.0, 3.0, &mut events);
+    assert_eq!(log.lock().expect("log").seconds.len(), runs, "what is left out costs nothing");
+    push(20.0, 41.0, 0.0, &mut events);
+    s.end(&mut events).expect("it runs");
+    let said = finals(&events);
+    let mark = said.iter().position(|w| w.text == SKIPPED).expect("a mark");
+    assert!((said[mark].start - 10.0).abs() < 0.1 && (said[mark].end - 20.0).abs() < 0.1, "{:?}", said[mark]);
+    assert!(said[mark - 1].end > 9.0 && said[mark + 1].start < 21.5, "{said:?}");
+    assert_eq!(said.iter().filter(|w| w.text == SKIPPED).count(), 1);
+    assert!(said.windows(2).all(|w| w[0].end <= w[1].start));
+}
+
+#[test]
+fn a_stretch_left_out_up_to_the_end_is_marked_too() {
+    let script = Script::new(Script::talk(1.0, 10));
+    let (mut s, _) = streamer(&script, Policy::default());
+    let mut events = Vec::new();
+    s.set_backlog(60.0);
+    s.push(&sound(5.0), &mut events).expect("it runs");
+    s.end(&mut events).expect("it runs");
+    assert_eq!(finals(&events).iter().map(|w| w.text.as_str()).collect::<Vec<_>>(), [SKIPPED]);
+}
+
+#[test]
+fn what_the_model_does_not_know_is_marked_instead_of_invented() {
+    let mut words = Script::talk(1.0, 5);
+    words.extend(Script::talk(6.0, 60));
+    words.extend(Script::talk(34.0, 5));
+    let mut said: Vec<Word> = Script::new(words).0.to_vec();
+    said[5..65].iter_mut().for_each(|w| w.confidence = 0.25);
+    let script = Script(Arc::new(said));
+    for policy in [Policy::default(), Policy::whole()] {
+        let (mut s, _) = streamer(&script, policy);
+        let mut events = Vec::new();
+        s.push(&sound(40.0), &mut events).expect("it runs");
+        s.end(&mut events).expect("it runs");
+        let told = finals(&events);
+        let known = told.iter().filter(|w| w.text != UNCLEAR).count();
+        assert_eq!(known, 10, "{told:?}");
+        let marks: Vec<&Word> = told.iter().filter(|w| w.text == UNCLEAR).collect();
+        assert!((1..=3).contains(&marks.len()), "{marks:?}");
+        assert!(marks[0].start > 5.9 && marks[0].start < 6.5 && marks[marks.len() - 1].end > 28.5, "{marks:?}");
+        assert!(told.windows(2).all(|w| w[0].end <= w[1].start + 1e-9), "{told:?}");
+        let shown = events.iter().any(|e| matches!(e, Event::Partial(p) if p.iter().any(|w| w.confidence == 0.25 && w.text != "half")));
+        assert!(!shown, "nor is it shown");
+    }
+}
+
+#[test]
+fn a_whole_file_is_heard_hardly_more_than_once() {
+    let script = Script::new(Script::talk(1.0, 240));
+    let (mut s, log) = streamer(&script, Policy::whole());
+    let mut events = Vec::new();
+    s.push(&sound(99.0), &mut events).expect("it runs");
+    s.end(&mut events).expect("it runs");
+    assert_eq!(finals(&events).len(), 240);
+    let heard = log.lock().expect("log").seconds.iter().sum::<f64>();
+    assert!(heard < 1.2 * 99.0, "{heard}");
 }
 
 #[test]

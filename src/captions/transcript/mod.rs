@@ -80,7 +80,7 @@ impl Transcript {
     /// another one where time jumps back, or forward by more than some seconds.
     pub fn apply(&mut self, event: Event) {
         match event {
-            Event::Partial(words) if self.partial == words => return,
+            Event::Partial(words) if self.partial == words => {}
             Event::Partial(words) => {
                 self.partial = words;
                 self.revision += 1;

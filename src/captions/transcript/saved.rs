@@ -144,10 +144,7 @@ impl Transcript {
     /// What `to_bytes` gave. Bytes of any other kind are an error.
     pub fn from_bytes(bytes: &[u8]) -> Result<Transcript, SavedError> {
         let mut json = Vec::new();
-        GzDecoder::new(bytes)
-            .take(MAX_UNPACKED + 1)
-            .read_to_end(&mut json)
-            .map_err(|e| SavedError::Damaged(e.to_string()))?;
+        GzDecoder::new(bytes).take(MAX_UNPACKED + 1).read_to_end(&mut json).map_err(|e| SavedError::Damaged(e.to_string()))?;
         if json.len() as u64 > MAX_UNPACKED {
             return Err(SavedError::Unknown("they are larger than Mynah ever writes".to_owned()));
         }

@@ -23,7 +23,9 @@ const STALE: Duration = Duration::from_secs(86_400);
 
 /// The copy can't be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the copy of the captions can't be written to `{path}`: {why}; make room there or switch it off. The captions themselves are not touched")]
+#[error(
+    "the copy of the captions can't be written to `{path}`: {why}; make room there or switch it off. The captions themselves are not touched"
+)]
 pub struct SidecarError {
     /// Where.
     pub path: PathBuf,

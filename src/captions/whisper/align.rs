@@ -1,4 +1,4 @@
-//! When each token was said, from the attention of the alignment heads. Plain functions; knows no model.
+//! When each token was said and how far it looked, from the attention of the alignment heads. Plain functions; knows no model.
 //!
 //! The way of Whisper's `timing.py`: weights over the sound that was heard, normalised over the tokens, a median over time, the mean over
 //! heads, then dynamic time warping; a token starts where the path reaches its row.
@@ -6,9 +6,17 @@
 /// Width of the median over time, in positions of 20 ms.
 const MEDIAN: usize = 7;
 
-/// The position at which each row is reached. `attention` has a row a token, each of `heads` × `positions` weights, of which the first
-/// `heard` positions are sound; the first `lead` rows take part in the normalisation only.
-pub(super) fn starts(attention: &[Vec<f32>], lead: usize, heads: usize, positions: usize, heard: usize) -> Vec<usize> {
+/// What the alignment heads tell of each row.
+pub(super) struct Aligned {
+    /// The position at which each row starts.
+    pub(super) starts: Vec<usize>,
+    /// The position that each row attends to most: AlignAtt's frontier (Papi et al. 2023).
+    pub(super) peaks: Vec<usize>,
+}
+
+/// `attention` has a row a token, each of `heads` × `positions` weights, of which the first `heard` positions are sound; the first `lead`
+/// rows take part in the normalisation only.
+pub(super) fn align(attention: &[Vec<f32>], lead: usize, heads: usize, positions: usize, heard: usize) -> Aligned {
     let heard = heard.clamp(1, positions.max(1));
     let rows = attention.len().saturating_sub(lead);
     let mut mean = vec![0.0; rows * heard];
@@ -28,7 +36,8 @@ pub(super) fn starts(attention: &[Vec<f32>], lead: usize, heads: usize, position
             }
         }
     }
-    warp(&mean, heard)
+    let peak = |row: &[f32]| (0..heard).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
+    Aligned { starts: warp(&mean, heard), peaks: mean.chunks_exact(heard).map(peak).collect() }
 }
 
 /// Each column to mean 0 and deviation 1 over the rows.
@@ -114,7 +123,10 @@ mod tests {
     #[test]
     fn rows_start_where_their_weights_begin() {
         let centres = [3, 10, 30, 50, 70];
-        let starts = starts(&bumps(&centres, 100), 1, 1, 100, 80);
+        let Aligned { starts, peaks } = align(&bumps(&centres, 100), 1, 1, 100, 80);
+        for (p, c) in peaks.iter().zip(&centres[1..]) {
+            assert!(centres.iter().all(|other| p.abs_diff(*c) <= p.abs_diff(*other)), "{p} is not nearest to {c}");
+        }
         assert_eq!(starts.len(), 4);
         assert_eq!(starts[0], 0);
         for (s, w) in starts[1..].iter().zip(centres[1..].windows(2)) {
@@ -125,8 +137,8 @@ mod tests {
 
     #[test]
     fn positions_behind_the_sound_are_never_reached() {
-        let starts = starts(&bumps(&[5, 10, 90], 100), 0, 1, 100, 40);
-        assert!(starts.iter().all(|&s| s < 40) && starts.is_sorted(), "{starts:?}");
+        let Aligned { starts, peaks } = align(&bumps(&[5, 10, 90], 100), 0, 1, 100, 40);
+        assert!(starts.iter().chain(&peaks).all(|&s| s < 40) && starts.is_sorted(), "{starts:?} {peaks:?}");
     }
 
     #[test]
@@ -137,9 +149,9 @@ mod tests {
 
     #[test]
     fn odd_sizes_do_no_harm() {
-        assert!(starts(&[], 0, 1, 10, 10).is_empty());
-        assert_eq!(starts(&[vec![1.0], vec![1.0]], 0, 1, 1, 1), [0, 0]);
-        assert_eq!(starts(&vec![vec![0.0; 4]; 3], 0, 2, 2, 9).len(), 3);
+        assert!(align(&[], 0, 1, 10, 10).starts.is_empty());
+        assert_eq!(align(&[vec![1.0], vec![1.0]], 0, 1, 1, 1).starts, [0, 0]);
+        assert_eq!(align(&vec![vec![0.0; 4]; 3], 0, 2, 2, 9).peaks.len(), 3);
     }
 
     #[test]

@@ -60,9 +60,10 @@ impl Graphs {
         encoder.expect(&[TensorSpec::input("mel", &[1, -1, -1]), TensorSpec::output("cross_k_0", &[1, -1, -1, -1])])?;
         decoder.expect(&[
             TensorSpec::input("tokens", &[1, -1]),
+            TensorSpec::input("rows", &[-1]),
             TensorSpec::input("self_k_0", &[1, -1, -1, -1]),
             TensorSpec::input("cross_k_0", &[1, -1, -1, -1]),
-            TensorSpec::output("logits", &[1, -1]),
+            TensorSpec::output("logits", &[-1, -1]),
             TensorSpec::output("cross_attention_weights", &[-1, -1, -1]),
             TensorSpec::output("new_self_v_0", &[1, -1, -1, -1]),
         ])?;
@@ -97,29 +98,46 @@ pub(super) struct Pass<'a> {
 }
 
 impl Language for Pass<'_> {
-    fn step(&mut self, tokens: &[i64]) -> Result<Step, String> {
+    fn step(&mut self, tokens: &[i64], rows: &[i64]) -> Result<Step, String> {
         let Graphs { decoder, names, words, heads, .. } = &mut *self.graphs;
-        let mut inputs: Vec<(Cow<str>, SessionInputValue)> = Vec::with_capacity(1 + 4 * names.cross.len());
+        let mut inputs: Vec<(Cow<str>, SessionInputValue)> = Vec::with_capacity(2 + 4 * names.cross.len());
         let read = TensorRef::from_array_view(([1, tokens.len()], tokens)).map_err(one_line)?;
         inputs.push(("tokens".into(), read.into()));
+        inputs.push(("rows".into(), TensorRef::from_array_view(([rows.len()], rows)).map_err(one_line)?.into()));
         for (name, value) in names.cross.iter().zip(&self.cross).chain(names.past.iter().zip(&self.past)) {
             inputs.push((name.into(), value.into()));
         }
         let mut outputs = decoder.ort().run(inputs).map_err(one_line)?;
         let (_, logits) = outputs["logits"].try_extract_tensor::<f32>().map_err(one_line)?;
         let (shape, weights) = outputs["cross_attention_weights"].try_extract_tensor::<f32>().map_err(one_line)?;
-        let positions = self.positions;
-        if logits.len() != *words || shape[..] != [*heads as i64, tokens.len() as i64, positions as i64] {
+        let (positions, read) = (self.positions, tokens.len());
+        if logits.len() != rows.len() * *words || shape[..] != [*heads as i64, read as i64, positions as i64] {
             return Err(format!("the decoder gave {} logits and attention {:?}", logits.len(), &shape[..]));
         }
-        // Only the last token's row of each head.
-        let attention =
-            weights.chunks_exact(positions * tokens.len()).flat_map(|h| &h[positions * (tokens.len() - 1)..]).copied().collect();
-        let step = Step { logits: logits.to_vec(), attention };
+        let first = rows.first().map_or(read, |&r| r as usize);
+        let row = |n| weights.chunks_exact(positions * read).flat_map(move |h| &h[positions * n..positions * (n + 1)]).copied();
+        let attention = (first..read).map(|n| row(n).collect()).collect();
+        let step = Step { logits: logits.chunks_exact(*words).map(<[f32]>::to_vec).collect(), attention };
         let past: Option<Vec<DynValue>> = names.new.iter().map(|n| outputs.remove(n)).collect();
         drop(outputs);
         self.past = past.ok_or("the decoder lacks a layer's cache")?;
         Ok(step)
+    }
+
+    fn forget(&mut self, count: usize) -> Result<(), String> {
+        for (n, cache) in self.past.iter_mut().enumerate() {
+            let (shape, values) = cache.try_extract_tensor::<f32>().map_err(one_line)?;
+            // Keys have the time last, values before the channels: a head's rows of `width` are cut to `kept`.
+            let [one, heads, a, b] = shape[..] else { return Err(format!("a cache has the shape {:?}", &shape[..])) };
+            let (a, b, keys) = (a as usize, b as usize, n % 2 == 0);
+            let time = if keys { b } else { a };
+            let left = time.checked_sub(count).ok_or("more is forgotten than was read")?;
+            let (width, kept) = if keys { (b, left) } else { (a * b, left * b) };
+            let kept: Vec<f32> = values.chunks_exact(width.max(1)).flat_map(|row| &row[..kept]).copied().collect();
+            let shape = if keys { [one, heads, a as i64, left as i64] } else { [one, heads, left as i64, b as i64] };
+            *cache = Tensor::from_array((shape, kept)).map_err(one_line)?.into_dyn();
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Greedy decoding with guards against invented text. Knows no session: it asks a [`Language`] for one step after the other.
 
+use super::bias::Bias;
 use super::vocabulary::Vocabulary;
 
 /// Tokens a second that English speech does not pass, and how many may come before the rate counts.
@@ -15,23 +16,30 @@ const LEAST_MEAN_LOG: f32 = -1.0;
 
 /// What one run of the decoder gives.
 pub(super) struct Step {
-    /// For each token of the vocabulary, after the last token that went in.
-    pub(super) logits: Vec<f32>,
-    /// For the last token that went in: each alignment head's weights over the encoder's positions, head after head.
-    pub(super) attention: Vec<f32>,
+    /// After each token that was asked for: a number for each token of the vocabulary.
+    pub(super) logits: Vec<Vec<f32>>,
+    /// For the first token that was asked for and each after it, to the last that went in: each alignment head's weights over the encoder's
+    /// positions, head after head.
+    pub(super) attention: Vec<Vec<f32>>,
 }
 
 /// A decoder with its caches.
 pub(super) trait Language {
-    /// Reads tokens that follow those before.
-    fn step(&mut self, tokens: &[i64]) -> Result<Step, String>;
+    /// Reads tokens that follow those before. `rows` are places among them, ascending, whose logits are wanted; at least one.
+    fn step(&mut self, tokens: &[i64], rows: &[i64]) -> Result<Step, String>;
+
+    /// Forgets the last `count` tokens that were read.
+    fn forget(&mut self, count: usize) -> Result<(), String>;
 }
 
 /// What was said.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Said {
+    /// Those that were forced, then those that were chosen.
     pub(super) tokens: Vec<usize>,
-    /// One a token.
+    /// How many were forced.
+    pub(super) forced: usize,
+    /// One a chosen token.
     pub(super) probabilities: Vec<f32>,
     /// One for each token, that of the run which chose it, then one more where the end was heard; before them `lead` of the start.
     pub(super) attention: Vec<Vec<f32>>,
@@ -40,42 +48,61 @@ pub(super) struct Said {
     pub(super) runaway: bool,
     /// Probability of no speech.
     pub(super) no_speech: f32,
-    /// Mean logarithm of the tokens' probabilities, the end included.
+    /// Mean logarithm of the chosen tokens' probabilities, the end included.
     pub(super) mean_log: f32,
 }
 
 impl Said {
     /// Whether this is what the model makes of a passage without speech.
     pub(super) fn is_silence(&self) -> bool {
-        self.tokens.is_empty() || (self.no_speech > NO_SPEECH && self.mean_log < LEAST_MEAN_LOG)
+        self.tokens.len() == self.forced || (self.no_speech > NO_SPEECH && self.mean_log < LEAST_MEAN_LOG)
     }
 }
 
-/// Decodes `seconds` of speech after `prompt`, with at most `room` tokens in all.
-pub(super) fn decode(
-    language: &mut impl Language,
-    vocabulary: &Vocabulary,
-    prompt: &[i64],
-    seconds: f64,
-    room: usize,
-) -> Result<Said, String> {
-    let mut said = Said::default();
-    // No speech is told after the transcript's first token, so what follows it goes in separately.
-    let (first, rest) = vocabulary.start.split_first().ok_or("the vocabulary has no start")?;
-    let opening: Vec<i64> = prompt.iter().chain([first]).copied().collect();
-    let step = language.step(&opening)?;
-    said.no_speech = softmax_at(&step.logits, vocabulary.no_speech);
-    said.attention.push(step.attention);
-    for &token in rest {
-        said.attention.push(language.step(&[token])?.attention);
-    }
-    said.lead = said.attention.len();
+/// What a decoder is told before it chooses.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Told<'a> {
+    /// The text before, with the token that introduces it.
+    pub(super) prompt: &'a [i64],
+    /// Tokens that the transcript begins with.
+    pub(super) forced: &'a [usize],
+    /// A guess at the tokens after them: as far as it is right it costs no runs of its own. It changes nothing else.
+    pub(super) draft: &'a [usize],
+    /// What is likelier than the model thinks; none for nothing.
+    pub(super) bias: Option<&'a Bias>,
+}
+
+/// Decodes `seconds` of speech, with at most `room` tokens in all.
+///
+/// Greedy, one token after the other; but a whole guess is read in one run, and kept as far as each of its tokens is the one that would have
+/// been chosen (speculative decoding, Leviathan et al. 2023, where the draft is the last hypothesis).
+pub(super) fn decode(language: &mut impl Language, vocabulary: &Vocabulary, told: Told, seconds: f64, room: usize) -> Result<Said, String> {
+    let Told { prompt, forced, draft, bias } = told;
+    let mut said = Said { tokens: forced.to_vec(), forced: forced.len(), lead: vocabulary.start.len(), ..Said::default() };
     let used = prompt.len() + vocabulary.start.len() + 1;
-    let most = (GRACE + (seconds * TOKENS_A_SECOND).ceil() as usize).min(room.saturating_sub(used + 1));
-    let mut next = vocabulary.no_timestamps;
+    let most = (GRACE + (seconds * TOKENS_A_SECOND).ceil() as usize).max(forced.len() + GRACE).min(room.saturating_sub(used + 1));
+    if forced.len() >= most {
+        said.runaway = true;
+        return Ok(said);
+    }
+    let draft = &draft[..draft.len().min(most - forced.len())];
+    let told = vocabulary.start.iter().copied().chain([vocabulary.no_timestamps]).chain(forced.iter().chain(draft).map(|&t| t as i64));
+    let opening: Vec<i64> = prompt.iter().copied().chain(told).collect();
+    // No speech is told after the transcript's first token; then come the last token that is forced and those of the draft.
+    let rows: Vec<i64> = std::iter::once(prompt.len()).chain(opening.len() - draft.len() - 1..opening.len()).map(|r| r as i64).collect();
+    let mut step = language.step(&opening, &rows)?;
+    let mut logits = step.logits.drain(..);
+    said.no_speech = softmax_at(&logits.next().ok_or("it gave no logits")?, vocabulary.no_speech);
+    let mut attention = step.attention.drain(..);
+    said.attention.extend(attention.by_ref().take(said.lead + forced.len()));
+    let mut rows: Vec<_> = logits.zip(attention).collect();
+    rows.reverse();
+    let mut draft = draft;
     let mut logs = 0.0;
-    loop {
-        let Step { logits, attention } = language.step(&[next])?;
+    while let Some((mut logits, attention)) = rows.pop() {
+        if let Some(bias) = bias {
+            bias.apply(&said.tokens, &mut logits);
+        }
         let (token, log) = choose(&logits, vocabulary, said.tokens.is_empty())?;
         said.attention.push(attention);
         logs += log;
@@ -88,16 +115,26 @@ pub(super) fn decode(
         }
         said.tokens.push(token);
         said.probabilities.push(log.exp());
-        if let Some(kept) = loop_start(&said.tokens) {
+        if let Some(kept) = loop_start(&said.tokens).map(|kept| kept.max(said.forced)) {
             said.tokens.truncate(kept);
-            said.probabilities.truncate(kept);
+            said.probabilities.truncate(kept - said.forced);
             said.attention.truncate(said.lead + kept + 1);
             said.runaway = true;
             break;
         }
-        next = token as i64;
+        match draft.split_first() {
+            Some((&guess, rest)) if guess == token => draft = rest,
+            _ => {
+                if !draft.is_empty() {
+                    language.forget(draft.len())?;
+                }
+                (draft, rows) = (&[], Vec::new());
+                let Step { logits, attention } = language.step(&[token as i64], &[0])?;
+                rows.extend(logits.into_iter().zip(attention));
+            }
+        }
     }
-    said.mean_log = logs / (said.attention.len() - said.lead).max(1) as f32;
+    said.mean_log = logs / (said.attention.len() - said.lead - said.forced).max(1) as f32;
     Ok(said)
 }
 
@@ -131,38 +168,49 @@ mod tests {
     use super::super::vocabulary::tests::vocabulary;
     use super::*;
 
-    /// Says what it is told to, one token after the other.
+    /// Says what it is told to: token `n` of the script comes after `n` tokens of the transcript, whatever they are.
     struct Script {
         tokens: Vec<usize>,
-        at: usize,
         no_speech: f32,
+        /// What it has read and not forgotten.
         fed: Vec<i64>,
+        runs: usize,
     }
 
     impl Script {
         fn new(tokens: &[usize]) -> Self {
-            Self { tokens: tokens.to_vec(), at: 0, no_speech: 0.0, fed: Vec::new() }
+            Self { tokens: tokens.to_vec(), no_speech: 0.0, fed: Vec::new(), runs: 0 }
         }
     }
 
     impl Language for Script {
-        fn step(&mut self, tokens: &[i64]) -> Result<Step, String> {
+        fn step(&mut self, tokens: &[i64], rows: &[i64]) -> Result<Step, String> {
+            let before = self.fed.len();
             self.fed.extend(tokens);
-            let mut logits = vec![0.0; 20];
-            if tokens.last() == Some(&12) {
-                logits[13] = self.no_speech;
-            } else {
-                logits[*self.tokens.get(self.at).unwrap_or(self.tokens.last().expect("tokens"))] = 9.0;
-                self.at += 1;
-            }
-            Ok(Step { logits, attention: vec![self.at as f32] })
+            self.runs += 1;
+            let start = self.fed.iter().position(|&t| t == 12).expect("a start");
+            let row = |&row: &i64| {
+                let mut logits = vec![0.0; 20];
+                match (before + row as usize - start).checked_sub(1) {
+                    None => logits[13] = self.no_speech,
+                    Some(said) => logits[*self.tokens.get(said).unwrap_or(self.tokens.last().expect("tokens"))] = 9.0,
+                }
+                logits
+            };
+            let attention = tokens[rows[0] as usize..].iter().map(|&t| vec![t as f32]).collect();
+            Ok(Step { logits: rows.iter().map(row).collect(), attention })
+        }
+
+        fn forget(&mut self, count: usize) -> Result<(), String> {
+            self.fed.truncate(self.fed.len() - count);
+            Ok(())
         }
     }
 
     #[test]
     fn says_what_is_likeliest_until_the_end() {
         let (v, mut script) = (vocabulary(), Script::new(&[6, 8, 7, 11]));
-        let said = decode(&mut script, &v, &[14, 0], 2.0, 100).expect("decodes");
+        let said = decode(&mut script, &v, Told { prompt: &[14, 0], ..Told::default() }, 2.0, 100).expect("decodes");
         assert_eq!(said.tokens, [6, 8, 7]);
         assert_eq!(script.fed, [14, 0, 12, 15, 6, 8, 7]);
         assert_eq!((said.lead, said.attention.len(), said.runaway), (1, 5, false));
@@ -175,20 +223,24 @@ mod tests {
         let v = vocabulary();
         struct Two;
         impl Language for Two {
-            fn step(&mut self, tokens: &[i64]) -> Result<Step, String> {
+            fn step(&mut self, tokens: &[i64], rows: &[i64]) -> Result<Step, String> {
                 let mut logits = vec![0.0; 20];
                 // Token 4 is suppressed, the end (11) may not come first, token 16 is a timestamp.
                 (logits[4], logits[11], logits[16], logits[6]) = (9.0, 8.0, 9.5, 7.0);
-                Ok(Step { logits, attention: vec![tokens[0] as f32] })
+                Ok(Step { logits: vec![logits; rows.len()], attention: tokens.iter().map(|&t| vec![t as f32]).collect() })
+            }
+
+            fn forget(&mut self, _: usize) -> Result<(), String> {
+                Ok(())
             }
         }
-        assert_eq!(decode(&mut Two, &v, &[], 1.0, 100).expect("decodes").tokens, [6]);
+        assert_eq!(decode(&mut Two, &v, Told::default(), 1.0, 100).expect("decodes").tokens, [6]);
     }
 
     #[test]
     fn a_loop_is_cut_to_its_first_turn() {
         let v = vocabulary();
-        let said = decode(&mut Script::new(&[0, 6, 8, 6, 8, 6, 8, 6, 8, 11]), &v, &[], 10.0, 100).expect("decodes");
+        let said = decode(&mut Script::new(&[0, 6, 8, 6, 8, 6, 8, 6, 8, 11]), &v, Told::default(), 10.0, 100).expect("decodes");
         assert_eq!((said.tokens, said.runaway), (vec![0, 6, 8], true));
         assert_eq!(said.attention.len(), said.lead + 4);
     }
@@ -197,10 +249,47 @@ mod tests {
     fn more_tokens_than_speech_has_stop_it() {
         let v = vocabulary();
         let endless: Vec<usize> = (0..200).map(|i| [0, 1, 2, 3, 6, 7, 8][(i * i + i / 3) % 7]).collect();
-        let said = decode(&mut Script::new(&endless), &v, &[], 2.0, 100).expect("decodes");
+        let said = decode(&mut Script::new(&endless), &v, Told::default(), 2.0, 100).expect("decodes");
         assert_eq!((said.tokens.len(), said.runaway), (GRACE + 13, true));
-        let said = decode(&mut Script::new(&endless), &v, &[14, 0], 30.0, 20).expect("decodes");
+        let said = decode(&mut Script::new(&endless), &v, Told { prompt: &[14, 0], ..Told::default() }, 30.0, 20).expect("decodes");
         assert!(said.tokens.len() + 5 <= 20, "the context is never passed");
+    }
+
+    #[test]
+    fn settled_tokens_stand_first_and_are_no_choice() {
+        let (v, mut script) = (vocabulary(), Script::new(&[0, 0, 7, 8, 11]));
+        let said = decode(&mut script, &v, Told { prompt: &[14, 0], forced: &[6, 8], ..Told::default() }, 2.0, 100).expect("decodes");
+        assert_eq!((said.tokens.clone(), said.forced, said.probabilities.len()), (vec![6, 8, 7, 8], 2, 2));
+        assert_eq!(script.fed, [14, 0, 12, 15, 6, 8, 7, 8]);
+        let rows: Vec<f32> = said.attention.iter().map(|row| row[0]).collect();
+        assert_eq!((said.lead, rows), (1, vec![12.0, 15.0, 6.0, 8.0, 7.0, 8.0]));
+        let full = decode(&mut Script::new(&[7, 11]), &v, Told { forced: &[6; 30], ..Told::default() }, 1.0, 20).expect("decodes");
+        assert!(full.runaway && full.tokens.len() == full.forced, "settled words that fill the context leave no room");
+    }
+
+    #[test]
+    fn a_draft_changes_nothing_but_the_number_of_runs() {
+        let v = vocabulary();
+        let scripts: [&[usize]; 4] = [&[6, 8, 7, 0, 6, 11], &[11], &[0, 6, 8, 6, 8, 6, 8, 6, 8, 11], &[0, 1, 2, 3, 6, 7, 8, 0, 2, 1, 6]];
+        let drafts: [&[usize]; 6] =
+            [&[], &[6, 8, 7, 0, 6], &[6, 8, 1], &[0, 6, 8, 6, 8, 6, 8, 6, 8, 6, 8, 6], &[7; 60], &[0, 1, 2, 3, 6, 7]];
+        for script in scripts {
+            for forced in [&[][..], &[6][..]] {
+                let told = |draft| Told { prompt: &[14, 0], forced, draft, bias: None };
+                let mut runs = Vec::new();
+                let plain = decode(&mut Script::new(script), &v, told(&[]), 1.0, 30).expect("decodes");
+                for draft in drafts {
+                    let mut language = Script::new(script);
+                    let said = decode(&mut language, &v, told(draft), 1.0, 30).expect("decodes");
+                    assert_eq!(said, plain, "{script:?} {forced:?} {draft:?}");
+                    runs.push(language.runs);
+                }
+                assert!(runs.iter().all(|&r| r <= runs[0]), "{runs:?}");
+            }
+        }
+        let mut right = Script::new(scripts[0]);
+        decode(&mut right, &v, Told { draft: drafts[1], ..Told::default() }, 2.0, 100).expect("decodes");
+        assert_eq!(right.runs, 1);
     }
 
     #[test]
@@ -210,17 +299,21 @@ mod tests {
         said.mean_log = -1.5;
         assert!(said.is_silence());
         let mut script = Script { no_speech: 9.0, ..Script::new(&[6, 11]) };
-        assert!(decode(&mut script, &vocabulary(), &[], 1.0, 100).expect("decodes").no_speech > 0.9);
+        assert!(decode(&mut script, &vocabulary(), Told::default(), 1.0, 100).expect("decodes").no_speech > 0.9);
     }
 
     #[test]
     fn numbers_that_are_not_finite_are_an_error() {
         struct Broken;
         impl Language for Broken {
-            fn step(&mut self, _: &[i64]) -> Result<Step, String> {
-                Ok(Step { logits: vec![f32::NAN; 20], attention: vec![0.0] })
+            fn step(&mut self, _: &[i64], _: &[i64]) -> Result<Step, String> {
+                Ok(Step { logits: vec![vec![f32::NAN; 20]; 2], attention: vec![vec![0.0]; 2] })
+            }
+
+            fn forget(&mut self, _: usize) -> Result<(), String> {
+                Ok(())
             }
         }
-        assert!(decode(&mut Broken, &vocabulary(), &[], 1.0, 100).is_err());
+        assert!(decode(&mut Broken, &vocabulary(), Told::default(), 1.0, 100).is_err());
     }
 }

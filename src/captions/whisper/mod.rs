@@ -1,27 +1,33 @@
 //! The Whisper family: a buffer of speech becomes words with times. Knows nothing of streaming, threads or packs.
 //!
 //! The graphs are those of `packs::build::whisper`. Whisper was trained on 30 s; here a buffer gets a tail of silence and the encoder sees
-//! only so much ([`TAIL`]). Where a guard finds the text doubtful, the buffer is read again with the full context and without a prompt.
+//! only so much. Where a guard finds the text doubtful and the speech is over, the buffer is read again without a prompt, by a model that
+//! knows only long contexts with a long one.
 
 mod align;
+mod bias;
 mod features;
 mod graphs;
 mod greedy;
+mod memory;
 mod vocabulary;
 
 use std::path::Path;
 
+use align::Aligned;
+use bias::Bias;
 use features::{Features, HOP};
 use graphs::Graphs;
-use greedy::{Said, decode};
+use greedy::{Said, Told, decode};
+use memory::{Memory, Spelt};
 use vocabulary::Vocabulary;
 
-use super::{RecognizeError, Recognizer, Word};
+use super::{Heard, HeardWord, Hearing, RecognizeError, Recognizer, Word};
 use crate::runtime::{RuntimeError, SessionOptions};
 
 /// Samples a second.
 const RATE: usize = 16_000;
-/// Silence behind the buffer, in seconds: a third of the full context's cost for nearly its accuracy.
+/// Silence behind the buffer, in seconds, where the pack says nothing: a third of the full context's cost for nearly its accuracy.
 const TAIL: usize = 10;
 /// The most that the encoder reads, in seconds.
 const LONGEST: usize = 30;
@@ -38,6 +44,11 @@ pub struct Whisper {
     graphs: Graphs,
     vocabulary: Vocabulary,
     features: Features,
+    memory: Memory,
+    bias: Bias,
+    /// Samples of silence behind a buffer, and where a guard had to stop the first reading.
+    tail: usize,
+    careful: usize,
 }
 
 impl Whisper {
@@ -48,55 +59,102 @@ impl Whisper {
         let graphs = Graphs::open(folder, options)?;
         let vocabulary = Vocabulary::open(folder, graphs.words)?;
         let features = Features::new(graphs.mels);
-        let mut whisper = Self { graphs, vocabulary, features };
-        let warmed = whisper.read(&[0.0; RATE / 10], &[], 1);
+        let mut whisper = Self {
+            graphs,
+            vocabulary,
+            features,
+            memory: Memory::default(),
+            bias: Bias::default(),
+            tail: TAIL * RATE,
+            careful: LONGEST * RATE,
+        };
+        let warmed = whisper.read(&[0.0; RATE / 10], Told::default(), RATE);
         warmed.map_err(|why| RuntimeError::Model { path: folder.join("decoder.onnx"), why })?;
         Ok(whisper)
     }
 
-    /// What is said in `samples`, which a tail of silence follows.
-    fn read(&mut self, samples: &[f32], prompt: &[i64], tail: usize) -> Result<(Said, usize), String> {
+    /// The same with another tail: so many seconds of silence behind the buffer, 0 to 30, at which the model reads best. A pack says its own
+    /// in `tail_seconds`; `None` leaves the standard of 10, and of 30 for a second reading, which suits a model that was trained on 30 s.
+    pub fn with_tail(self, seconds: Option<f64>) -> Self {
+        let samples = |s: f64| (s.clamp(0.0, LONGEST as f64) * RATE as f64) as usize;
+        let Some(tail) = seconds.filter(|s| s.is_finite()).map(samples) else { return self };
+        Self { tail, careful: tail, ..self }
+    }
+
+    /// What is said in `samples`, which a tail of so many samples of silence follows.
+    fn read(&mut self, samples: &[f32], told: Told, tail: usize) -> Result<(Said, usize), String> {
         let longest = (LONGEST * RATE / POSITION).min(self.graphs.audio_context);
-        let positions = (samples.len() + tail * RATE).div_ceil(POSITION).clamp(1, longest);
+        let positions = (samples.len() + tail).div_ceil(POSITION).clamp(1, longest);
         let mel = self.features.log_mel(samples, 2 * positions);
         let room = self.graphs.text_context;
         let mut pass = self.graphs.hear(&mel, positions)?;
-        Ok((decode(&mut pass, &self.vocabulary, prompt, samples.len() as f64 / RATE as f64, room)?, positions))
+        Ok((decode(&mut pass, &self.vocabulary, told, samples.len() as f64 / RATE as f64, room)?, positions))
     }
 
-    /// The words of what was said, with their times.
-    fn words(&self, said: &Said, positions: usize, samples: usize) -> Result<Vec<Word>, String> {
+    fn listen(&mut self, hearing: &Hearing) -> Result<Heard, String> {
+        let samples = &hearing.samples[..hearing.samples.len().min(LONGEST * RATE)];
+        if samples.is_empty() {
+            return Ok(Heard::default());
+        }
+        // Whisper itself gives the text before at most half of the context.
+        let prompt = self.vocabulary.prompt(hearing.prompt, self.graphs.text_context / 2 - 1)?;
+        let mut spelt = self.memory.settled(hearing.settled, |word| self.vocabulary.spell(word))?;
+        let forced: Vec<usize> = spelt.iter().flat_map(|w| &w.tokens).copied().collect();
+        let draft = self.memory.draft(hearing.prompt, hearing.settled);
+        let bias = self.bias.clone();
+        let told = Told { prompt: &prompt, forced: &forced, draft: &draft, bias: Some(&bias) };
+        let (mut said, mut positions) = self.read(samples, told, self.tail)?;
+        if said.runaway && hearing.ended {
+            // What led it on may have led it astray; and a model that wasn't trained on short tails may need all of its context.
+            (said, positions) = self.read(samples, Told { prompt: &[], ..told }, self.careful)?;
+        }
+        let mut heard = Heard { words: Vec::new(), doubtful: said.runaway };
+        if !said.is_silence() {
+            let new = self.words(&said, positions, samples.len())?;
+            heard.words = new.iter().map(|w| w.0.clone()).collect();
+            spelt.extend(new.into_iter().map(|(w, tokens)| Spelt { text: w.word.text, tokens }));
+        }
+        self.memory.keep(spelt);
+        Ok(heard)
+    }
+
+    /// The words of what was said after the settled ones, with their times and tokens.
+    fn words(&self, said: &Said, positions: usize, samples: usize) -> Result<Vec<(HeardWord, Vec<usize>)>, String> {
         let length = samples as f64 / RATE as f64;
         let heard = samples.div_ceil(POSITION);
-        let starts = align::starts(&said.attention, said.lead, self.graphs.heads, positions, heard);
-        let time = |token: usize| starts.get(token).map_or(length, |&p| (p * POSITION) as f64 / RATE as f64).min(length);
-        let word = |(tokens, text): (std::ops::Range<usize>, String)| {
-            let confidence = said.probabilities[tokens.clone()].iter().sum::<f32>() / tokens.len() as f32;
-            Word { text, start: time(tokens.start), end: time(tokens.end), confidence: confidence.clamp(0.0, 1.0) }
-        };
-        let mut words: Vec<Word> = self.vocabulary.words(&said.tokens)?.into_iter().map(word).collect();
+        let Aligned { starts, peaks } = align::align(&said.attention, said.lead, self.graphs.heads, positions, heard);
+        let seconds = |position: usize| ((position * POSITION) as f64 / RATE as f64).min(length);
+        let time = |token: usize| starts.get(token).map_or(length, |&p| seconds(p));
+        // What goes on with the last settled word can't change it any more.
+        let new = &said.tokens[said.forced..];
+        let skipped = if said.forced == 0 { 0 } else { new.iter().position(|&t| self.vocabulary.starts_word(t)).unwrap_or(new.len()) };
+        let from = said.forced + skipped;
+        let (mut words, mut rest) = (Vec::new(), Vec::new());
+        let mut reach = 0.0_f64;
+        for (range, text) in self.vocabulary.words(&said.tokens[from..])? {
+            let tokens = range.start + from..range.end + from;
+            let chosen = &said.probabilities[tokens.start - said.forced..tokens.end - said.forced];
+            let confidence = (chosen.iter().sum::<f32>() / chosen.len() as f32).clamp(0.0, 1.0);
+            // A position is 20 ms long: its end counts.
+            reach = peaks[tokens.clone()].iter().map(|&p| seconds(p + 1)).fold(reach, f64::max);
+            words.push(Word { text, start: time(tokens.start), end: time(tokens.end), confidence });
+            rest.push((reach, said.tokens[tokens].to_vec()));
+        }
         shorten(&mut words);
         lengthen(&mut words, length);
-        Ok(words)
+        Ok(words.into_iter().zip(rest).map(|(word, (reach, tokens))| (HeardWord { word, reach }, tokens)).collect())
     }
 }
 
 impl Recognizer for Whisper {
-    fn transcribe(&mut self, samples: &[f32], prompt: &str) -> Result<Vec<Word>, RecognizeError> {
-        let samples = &samples[..samples.len().min(LONGEST * RATE)];
-        if samples.is_empty() {
-            return Ok(Vec::new());
-        }
-        // Whisper itself gives the text before at most half of the context.
-        let most = self.graphs.text_context / 2 - 1;
-        let words = self.vocabulary.prompt(prompt, most).and_then(|prompt| {
-            let (mut said, mut positions) = self.read(samples, &prompt, TAIL)?;
-            if said.runaway && samples.len() + TAIL * RATE < LONGEST * RATE {
-                (said, positions) = self.read(samples, &[], LONGEST)?;
-            }
-            if said.is_silence() { Ok(Vec::new()) } else { self.words(&said, positions, samples.len()) }
-        });
-        words.map_err(RecognizeError::Run)
+    fn hear(&mut self, hearing: &Hearing) -> Result<Heard, RecognizeError> {
+        self.listen(hearing).map_err(RecognizeError::Run)
+    }
+
+    fn expect(&mut self, phrases: &[String]) -> Result<(), RecognizeError> {
+        let spelt: Result<Vec<_>, _> = phrases.iter().map(|p| self.vocabulary.spell(p.trim())).collect();
+        self.bias = Bias::new(spelt.map_err(RecognizeError::Run)?);
+        Ok(())
     }
 }
 

@@ -59,6 +59,17 @@ impl Vocabulary {
         Ok(Self { tokenizer, start, no_timestamps, end, no_speech, start_of_previous, never, not_first })
     }
 
+    /// The tokens of a word that others come before.
+    pub(super) fn spell(&self, word: &str) -> Result<Vec<usize>, String> {
+        let encoding = self.tokenizer.encode_fast(format!(" {}", word.trim()), false).map_err(|e| e.to_string())?;
+        Ok(encoding.get_ids().iter().map(|&id| id as usize).filter(|&id| id < self.end).collect())
+    }
+
+    /// Whether a word starts with this token.
+    pub(super) fn starts_word(&self, token: usize) -> bool {
+        self.tokenizer.id_to_token(token as u32).is_some_and(|s| s.starts_with(SPACE))
+    }
+
     /// The tokens of the text before, at most `most` of its last, with the token that introduces them; nothing for an empty text.
     pub(super) fn prompt(&self, text: &str, most: usize) -> Result<Vec<i64>, String> {
         if text.trim().is_empty() {
@@ -73,11 +84,10 @@ impl Vocabulary {
     /// Ranges of tokens that are words, with their texts: a word starts at a token that starts with a space. What has no letter or digit
     /// joins the word before it, or the one after where there is none before.
     pub(super) fn words(&self, tokens: &[usize]) -> Result<Vec<(std::ops::Range<usize>, String)>, String> {
-        let starts_word = |&t: &usize| self.tokenizer.id_to_token(t as u32).is_some_and(|s| s.starts_with(SPACE));
         let mut words: Vec<(std::ops::Range<usize>, String)> = Vec::new();
         let mut from = 0;
         while from < tokens.len() {
-            let to = tokens[from + 1..].iter().position(starts_word).map_or(tokens.len(), |n| from + 1 + n);
+            let to = tokens[from + 1..].iter().position(|&t| self.starts_word(t)).map_or(tokens.len(), |n| from + 1 + n);
             let text = self.text(&tokens[from..to])?;
             let sounded = text.chars().any(char::is_alphanumeric);
             match words.last_mut() {
@@ -159,6 +169,8 @@ pub(super) mod tests {
         assert_eq!(words, [(0..3, "ahi.".to_owned()), (3..7, "b . -".to_owned())]);
         assert_eq!(v.words(&[9, 6]).expect("words"), [(0..2, ". a".to_owned())]);
         assert_eq!(v.words(&[9]).expect("words"), []);
+        assert_eq!(v.spell("a").expect("tokens"), [6]);
+        assert_eq!(v.spell(" ahi. ").expect("tokens"), [6, 8, 4]);
     }
 
     #[test]

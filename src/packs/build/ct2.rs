@@ -59,6 +59,20 @@ impl Ct2 {
         shape[..].try_into().map_err(|_| self.network(format!("`{name}` has the shape {shape:?} where {N} sizes are expected")))
     }
 
+    /// Puts the variables of another file in the place of those with the same names: a network that was trained further.
+    pub(super) fn replace(&mut self, further: Ct2) -> Result<(), BuildError> {
+        for (name, new) in further.variables {
+            let old = &self.variable(&name)?.shape;
+            if *old != new.shape {
+                return Err(self.network(format!("`{name}` has the shape {old:?}, but `{}` has {:?}", further.path.display(), new.shape)));
+            }
+            let start = self.data.len();
+            self.data.extend_from_slice(&further.data[new.start..new.start + new.bytes]);
+            self.variables.insert(name, Variable { start, ..new });
+        }
+        Ok(())
+    }
+
     /// A whole number without sizes.
     pub(super) fn number(&self, name: &str) -> Result<i64, BuildError> {
         let v = self.variable(name)?;
@@ -196,6 +210,17 @@ mod tests {
         ] {
             assert!(message.contains(part), "{message}");
         }
+    }
+
+    #[test]
+    fn variables_of_another_file_stand_in_their_place_or_are_refused() {
+        let mut f = opened(&small()).expect("a file");
+        let other = |name: &str, shape: Vec<usize>| opened(&synthesise("Spec", &[(name.into(), shape, vec![4.0, 5.0, 6.0, 7.0])]));
+        assert!(f.replace(other("v", vec![2, 2]).expect("a file")).is_err(), "an unknown name");
+        assert!(f.replace(other("w", vec![4]).expect("a file")).is_err(), "another shape");
+        f.replace(other("w", vec![2, 2]).expect("a file")).expect("replaces");
+        assert_eq!(f.floats("w", &[2, 2]).expect("w"), [4.0, 5.0, 6.0, 7.0]);
+        assert_eq!(f.number("heads").expect("heads"), 6);
     }
 
     #[test]

@@ -3,16 +3,19 @@
 //! Knows file formats and the shapes of networks; knows nothing of sessions, of where packs live or how they are fetched.
 
 mod ct2;
+mod eight;
 mod ge2e;
 mod onnx;
 mod pickle;
 mod torch;
 mod whisper;
+mod whisper_layers;
+mod whisper_products;
 #[cfg(test)]
 mod whisper_tests;
 
 pub use ge2e::ge2e;
-pub use whisper::whisper;
+pub use whisper::{Weights, whisper};
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -7,6 +7,10 @@ use prost::Message;
 pub(super) const FLOAT: i32 = 1;
 pub(super) const INT64: i32 = 7;
 const FLOAT16: i32 = 10;
+const UINT8: i32 = 2;
+const INT8: i32 = 3;
+/// Where ONNX Runtime's own operators live.
+pub(super) const MICROSOFT: &str = "com.microsoft";
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ModelProto {
@@ -64,6 +68,8 @@ pub(super) struct NodeProto {
     pub op_type: String,
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<Attribute>,
+    #[prost(string, tag = "7")]
+    pub domain: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -174,6 +180,15 @@ impl Graph {
         name
     }
 
+    /// The same with an operator of [`MICROSOFT`].
+    pub(super) fn microsoft(&mut self, op: &str, inputs: &[&str], attributes: &[(&str, Is)]) -> String {
+        let name = self.op(op, inputs, attributes);
+        if let Some(node) = self.proto.node.last_mut() {
+            MICROSOFT.clone_into(&mut node.domain);
+        }
+        name
+    }
+
     /// A node with the given outputs; an empty name stands for an output or input that is left out.
     pub(super) fn named(&mut self, op: &str, inputs: &[&str], outputs: &[&str], attributes: &[(&str, Is)]) {
         let attribute = |(name, is): &(&str, Is)| {
@@ -190,6 +205,7 @@ impl Graph {
             name: format!("{op}_{}", self.proto.node.len()),
             op_type: op.to_owned(),
             attribute: attributes.iter().map(attribute).collect(),
+            domain: String::new(),
         });
     }
 
@@ -197,6 +213,11 @@ impl Graph {
         let dims = dims.iter().map(|&d| d as i64).collect();
         self.proto.initializer.push(TensorProto { dims, data_type, name: name.to_owned(), raw_data: Some(raw) });
         name.to_owned()
+    }
+
+    /// Whether there is a constant of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.proto.initializer.iter().any(|t| t.name == name)
     }
 
     pub(super) fn f32s(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
@@ -208,6 +229,16 @@ impl Graph {
     pub(super) fn f16s(&mut self, name: &str, dims: &[usize], raw: Vec<u8>) -> String {
         debug_assert_eq!(2 * dims.iter().product::<usize>(), raw.len());
         self.initializer(name, FLOAT16, dims, raw)
+    }
+
+    pub(super) fn i8s(&mut self, name: &str, dims: &[usize], values: &[i8]) -> String {
+        debug_assert_eq!(dims.iter().product::<usize>(), values.len());
+        self.initializer(name, INT8, dims, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+    }
+
+    pub(super) fn u8s(&mut self, name: &str, dims: &[usize], values: Vec<u8>) -> String {
+        debug_assert_eq!(dims.iter().product::<usize>(), values.len());
+        self.initializer(name, UINT8, dims, values)
     }
 
     pub(super) fn i64s(&mut self, name: &str, values: &[i64]) -> String {
@@ -222,13 +253,15 @@ impl Graph {
         self.initializer(name, FLOAT, &[], value.to_le_bytes().to_vec())
     }
 
-    /// The model's bytes, at operator set 17, which every runtime from 1.12 on knows.
+    /// The model's bytes, at operator set 17, which every runtime from 1.12 on knows; [`MICROSOFT`]'s set only where it is used.
     pub(super) fn bytes(self) -> Vec<u8> {
+        let set = |domain: &str, version| OperatorSetId { domain: Some(domain.to_owned()), version: Some(version) };
+        let own = self.proto.node.iter().any(|n| n.domain == MICROSOFT);
         ModelProto {
             ir_version: 8,
             producer_name: "mynah".to_owned(),
             graph: Some(self.proto),
-            opset_import: vec![OperatorSetId { domain: Some(String::new()), version: Some(17) }],
+            opset_import: std::iter::once(set("", 17)).chain(own.then(|| set(MICROSOFT, 1))).collect(),
             metadata: self.metadata,
         }
         .encode_to_vec()

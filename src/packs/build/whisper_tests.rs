@@ -6,7 +6,7 @@ use prost::Message;
 
 use super::ct2::synthesise;
 use super::onnx::{GraphProto, ModelProto};
-use super::whisper;
+use super::{Weights, whisper};
 
 const DIM: usize = 8;
 const LAYERS: usize = 2;
@@ -71,11 +71,17 @@ fn graph(path: &Path) -> (GraphProto, ModelProto) {
 
 #[test]
 fn both_graphs_carry_the_names_and_sizes_of_their_contract() {
+    for weights in [Weights::Half, Weights::Eight] {
+        check_contract(weights);
+    }
+}
+
+fn check_contract(weights: Weights) {
     let folder = tempfile::tempdir().expect("a folder");
     put(folder.path(), &variables(), CONFIG);
     let (a, b) = (folder.path().join("a"), folder.path().join("b"));
-    whisper(folder.path(), &a).expect("builds");
-    whisper(folder.path(), &b).expect("builds");
+    whisper(folder.path(), &a, weights, None).expect("builds");
+    whisper(folder.path(), &b, weights, None).expect("builds");
     for name in ["encoder.onnx", "decoder.onnx"] {
         assert_eq!(
             std::fs::read(a.join(name)).expect("reads"),
@@ -87,7 +93,7 @@ fn both_graphs_carry_the_names_and_sizes_of_their_contract() {
     let outputs: Vec<_> = encoder.output.iter().map(|o| o.name.as_str()).collect();
     assert_eq!(outputs, ["cross_k_0", "cross_v_0", "cross_k_1", "cross_v_1"]);
     let (decoder, model) = graph(&a.join("decoder.onnx"));
-    assert_eq!(decoder.input.len(), 1 + 4 * LAYERS);
+    assert_eq!(decoder.input.len(), 2 + 4 * LAYERS);
     let outputs: Vec<_> = decoder.output.iter().map(|o| o.name.as_str()).collect();
     assert_eq!(outputs[..2], ["logits", "cross_attention_weights"]);
     assert_eq!(outputs.len(), 2 + 2 * LAYERS);
@@ -110,7 +116,7 @@ fn both_graphs_carry_the_names_and_sizes_of_their_contract() {
 fn weights_are_turned_so_that_a_row_is_an_input() {
     let folder = tempfile::tempdir().expect("a folder");
     put(folder.path(), &variables(), CONFIG);
-    whisper(folder.path(), folder.path()).expect("builds");
+    whisper(folder.path(), folder.path(), Weights::Half, None).expect("builds");
     let (encoder, _) = graph(&folder.path().join("encoder.onnx"));
     let weight = encoder.initializer.iter().find(|t| t.name == "encoder/layer_0/ffn/linear_0/weight").expect("the weight");
     assert_eq!(weight.dims, [8, 16]);
@@ -118,6 +124,44 @@ fn weights_are_turned_so_that_a_row_is_an_input() {
     let half = |i: usize| half::f16::from_le_bytes([raw[2 * i], raw[2 * i + 1]]).to_f32();
     // In the file the weight of output 1 and input 0 is the ninth.
     assert_eq!([half(0), half(1), half(16)], [0.0, 1.0, 0.125]);
+}
+
+#[test]
+fn eight_bits_are_where_they_pay_and_the_last_layers_second_product_keeps_half_floats() {
+    let folder = tempfile::tempdir().expect("a folder");
+    put(folder.path(), &variables(), CONFIG);
+    whisper(folder.path(), folder.path(), Weights::Eight, None).expect("builds");
+    let (encoder, model) = graph(&folder.path().join("encoder.onnx"));
+    let count = |g: &GraphProto, op: &str| g.node.iter().filter(|n| n.op_type == op).count();
+    // Four products a layer and one for each layer of the decoder, less one; the decoder's read the same value.
+    assert_eq!((count(&encoder, "MatMulInteger"), count(&encoder, "DynamicQuantizeLinear")), (5 * LAYERS - 1, 4 * LAYERS));
+    let kind = |g: &GraphProto, name: &str| g.initializer.iter().find(|t| t.name == name).map(|t| t.data_type);
+    assert_eq!(kind(&encoder, "encoder/layer_0/ffn/linear_1/weight"), Some(3));
+    assert_eq!(kind(&encoder, "encoder/layer_1/ffn/linear_1/weight"), Some(10));
+    assert_eq!(model.opset_import.len(), 1);
+    let (decoder, model) = graph(&folder.path().join("decoder.onnx"));
+    assert_eq!((count(&decoder, "MatMulNBits"), kind(&decoder, "decoder/embeddings/weight")), (6 * LAYERS + 1, Some(2)));
+    assert!(model.opset_import.iter().any(|set| set.domain.as_deref() == Some("com.microsoft")));
+}
+
+#[test]
+fn what_was_trained_further_stands_in_its_variables_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    put(folder.path(), &variables(), CONFIG);
+    let further = |name: &str| {
+        let path = folder.path().join("further.bin");
+        // The small file names its first variable once more.
+        let first = ("encoder/conv1/weight".into(), vec![DIM, 4, 3], vec![1.0; 12 * DIM]);
+        std::fs::write(&path, synthesise("WhisperSpec", &[first, (name.into(), vec![16, DIM], vec![3.0; 16 * DIM])])).expect("writes");
+        whisper(folder.path(), folder.path(), Weights::Half, Some(&path))
+    };
+    let name = "encoder/layer_0/ffn/linear_0/weight";
+    further(name).expect("builds");
+    let (encoder, _) = graph(&folder.path().join("encoder.onnx"));
+    let weight = encoder.initializer.iter().find(|t| t.name == name).and_then(|t| t.raw_data.clone()).expect("the weight");
+    assert_eq!(weight, half::f16::from_f32(3.0).to_le_bytes().repeat(16 * DIM));
+    let message = further("encoder/layer_9/ffn/linear_0/weight").expect_err("must fail").to_string();
+    assert!(message.contains("layer_9"), "{message}");
 }
 
 #[test]
@@ -129,7 +173,7 @@ fn any_missing_part_is_named_and_leaves_no_file() {
         let mut fewer = whole.clone();
         let (name, ..) = fewer.remove(i);
         put(folder.path(), &fewer, CONFIG);
-        let message = whisper(folder.path(), &out).expect_err(&name).to_string();
+        let message = whisper(folder.path(), &out, Weights::Eight, None).expect_err(&name).to_string();
         assert!(message.contains(&name) || message.contains("layers"), "{name}: {message}");
         assert!(!out.join("encoder.onnx").exists() && !out.join("decoder.onnx").exists(), "{name}");
     }
@@ -140,7 +184,7 @@ fn a_wrong_config_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     for config in ["{", "{}", r#"{"alignment_heads": []}"#, r#"{"alignment_heads": [[2, 0]]}"#, r#"{"alignment_heads": [[0, 2]]}"#] {
         put(folder.path(), &variables(), config);
-        assert!(whisper(folder.path(), folder.path()).is_err(), "{config}");
+        assert!(whisper(folder.path(), folder.path(), Weights::Half, None).is_err(), "{config}");
     }
-    assert!(whisper(&folder.path().join("nowhere"), folder.path()).is_err());
+    assert!(whisper(&folder.path().join("nowhere"), folder.path(), Weights::Half, None).is_err());
 }

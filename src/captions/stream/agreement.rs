@@ -1,74 +1,101 @@
-//! LocalAgreement-2: what two hypotheses in a row agree on is final. Pure logic over words; knows neither sound nor models.
+//! What may still change: the words of the last hypotheses, and which of them a policy makes final. Pure logic over words; knows neither
+//! sound nor models.
 //!
-//! The policy is that of Macháček, Dabre and Bojar, "Turning Whisper into Real-Time Transcription System" (2023): the common prefix of two
-//! successive hypotheses over the same buffer is committed and never changes. Where that work finds the place of the new words by
-//! time alone, the committed words are looked for in the hypothesis first, since word times move a little from run to run.
+//! A recogniser that is told which words are settled goes on behind them, so hypotheses are compared word for word. After a cut of the
+//! buffer nothing is settled in it: there the words said before are looked for in the hypothesis, by text first, since times move a little
+//! from run to run, then by time.
 
 use std::collections::VecDeque;
 
-use super::Word;
+use super::policy::Commit;
+use crate::captions::{HeardWord, Word};
 
-/// Committed words that are kept for finding one's place: repeats up to so many words are dropped.
+/// Final words that are kept for finding one's place: repeats up to so many words are dropped.
 const TAIL: usize = 5;
-/// A hypothesis' word that starts this much before the last committed end has been said before, where no text tells.
+/// A hypothesis' word that starts this much before the last final end has been said before, where no text tells.
 const BEFORE_END: f64 = 0.1;
-/// Committed words are looked for within so many seconds of where they ended: at all, more for each word that fits, and at most.
+/// Final words are looked for within so many seconds of where they ended: at all, more for each word that fits, and at most.
 /// What repeats itself ("it go it go") fits a phrase too early as well, when the model revises what is final.
 const NEAR: (f64, f64, f64) = (0.1, 0.2, 0.5);
 /// So many words in a row tell the place without the time.
 const SURE: usize = 3;
 
-/// The state of the agreement over one timeline.
+/// A hypothesis over the buffer, times on the timeline.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hypothesis {
+    /// Its words with how far the model attended to.
+    pub(super) words: Vec<HeardWord>,
+    /// Whether it goes on behind the final words; else it may say them again.
+    pub(super) follows: bool,
+    /// Where the sound ends.
+    pub(super) end: f64,
+}
+
+/// What of a hypothesis becomes final.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Trust {
+    /// What the policy allows.
+    Policy(Commit),
+    /// All words that end by this time: at the end of speech, or under pressure.
+    Until(f64),
+}
+
+/// The state over one timeline.
 #[derive(Debug, Default)]
-pub struct Agreement {
-    /// The last committed words.
+pub(super) struct Agreement {
+    /// The last final words.
     tail: VecDeque<Word>,
-    /// What the hypothesis before said after the committed words.
+    /// What the last hypothesis said after the final words.
     pending: Vec<Word>,
+    /// For each pending word how many hypotheses in a row said it and all before it.
+    seen: Vec<usize>,
     /// No word may start before this.
     floor: Option<f64>,
 }
 
 impl Agreement {
-    /// Takes the hypothesis over the whole buffer, times on the timeline, and gives the words that are now final.
-    pub fn agree(&mut self, hypothesis: Vec<Word>) -> Vec<Word> {
-        let new = self.after_committed(hypothesis);
-        let same = self.pending.iter().zip(&new).take_while(|(a, b)| same_word(&a.text, &b.text)).count();
-        self.commit(new, same)
-    }
-
-    /// Takes a hypothesis and makes all of its words up to `until` final without a second one: for the end of speech, or under pressure.
-    pub fn agree_until(&mut self, hypothesis: Vec<Word>, until: f64) -> Vec<Word> {
-        let new = self.after_committed(hypothesis);
-        let count = new.iter().take_while(|w| w.end <= until).count();
-        self.commit(new, count)
+    /// Takes a hypothesis and gives the words that are now final.
+    pub(super) fn take(&mut self, hypothesis: Hypothesis, trust: Trust) -> Vec<Word> {
+        let end = hypothesis.end;
+        let (words, reaches) = self.new_words(hypothesis);
+        let same = self.pending.iter().zip(&words).take_while(|(a, b)| same_word(&a.text, &b.text)).count();
+        let seen: Vec<usize> = (0..words.len()).map(|i| if i < same { self.seen[i] + 1 } else { 1 }).collect();
+        let allowed = |i: usize| match trust {
+            Trust::Policy(commit) => commit.allows(seen[i], words[i].confidence, end - reaches[i].max(words[i].end)),
+            Trust::Until(until) => words[i].end <= until,
+        };
+        let count = (0..words.len()).take_while(|&i| allowed(i)).count();
+        self.seen = seen;
+        self.commit(words, count)
     }
 
     /// Makes what is pending final.
-    pub fn finish(&mut self) -> Vec<Word> {
+    pub(super) fn finish(&mut self) -> Vec<Word> {
         let pending = std::mem::take(&mut self.pending);
         let count = pending.len();
         self.commit(pending, count)
     }
 
     /// The buffer starts anew after a pause: what comes is no repeat of what was. The times still only rise.
-    pub fn next_segment(&mut self) {
+    pub(super) fn next_segment(&mut self) {
         self.tail.clear();
         self.pending.clear();
+        self.seen.clear();
     }
 
     /// Forgets all: another timeline begins.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         *self = Self::default();
     }
 
     /// The words that are said but not final.
-    pub fn pending(&self) -> &[Word] {
+    pub(super) fn pending(&self) -> &[Word] {
         &self.pending
     }
 
     fn commit(&mut self, mut words: Vec<Word>, count: usize) -> Vec<Word> {
         self.pending = words.split_off(count);
+        self.seen.drain(..count.min(self.seen.len()));
         self.floor = words.last().map(|w| w.end).or(self.floor);
         self.tail.extend(words.iter().cloned());
         while self.tail.len() > TAIL {
@@ -77,17 +104,19 @@ impl Agreement {
         words
     }
 
-    /// The words of a hypothesis that follow the committed ones, their times made to rise and not to overlap.
-    fn after_committed(&self, mut words: Vec<Word>) -> Vec<Word> {
-        let from = self.place(&words);
+    /// The words of a hypothesis that follow the final ones, their times made to rise and not to overlap, and how far each reaches.
+    fn new_words(&self, hypothesis: Hypothesis) -> (Vec<Word>, Vec<f64>) {
+        let (mut words, mut reaches): (Vec<Word>, Vec<f64>) = hypothesis.words.into_iter().map(|w| (w.word, w.reach)).unzip();
+        let from = if hypothesis.follows { 0 } else { self.place(&words) };
         words.drain(..from);
+        reaches.drain(..from);
         let mut floor = self.floor.unwrap_or(f64::NEG_INFINITY);
         for word in &mut words {
             word.start = word.start.max(floor);
             word.end = word.end.max(word.start);
             floor = word.end;
         }
-        words
+        (words, reaches)
     }
 
     /// The index in a hypothesis where the new words start.
@@ -115,7 +144,7 @@ impl Agreement {
 }
 
 /// Whether two words are the same but for case and punctuation.
-pub fn same_word(a: &str, b: &str) -> bool {
+fn same_word(a: &str, b: &str) -> bool {
     fn letters(s: &str) -> impl Iterator<Item = char> {
         s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
     }
@@ -135,6 +164,24 @@ mod tests {
             .enumerate()
             .map(|(i, t)| Word { text: t.to_owned(), start: i as f64 * 0.4, end: i as f64 * 0.4 + 0.3, confidence: 1.0 })
             .collect()
+    }
+
+    const TWICE: Trust = Trust::Policy(Commit::Agreement { hypotheses: 2 });
+
+    /// A hypothesis that may say the final words again.
+    fn again(words: Vec<Word>) -> Hypothesis {
+        let words = words.into_iter().map(|word| HeardWord { reach: word.end, word }).collect();
+        Hypothesis { words, follows: false, end: f64::INFINITY }
+    }
+
+    impl Agreement {
+        fn agree(&mut self, words: Vec<Word>) -> Vec<Word> {
+            self.take(again(words), TWICE)
+        }
+
+        fn agree_until(&mut self, words: Vec<Word>, until: f64) -> Vec<Word> {
+            self.take(again(words), Trust::Until(until))
+        }
     }
 
     fn text(words: &[Word]) -> String {
@@ -196,6 +243,46 @@ mod tests {
             |t: &str, by: f64| -> Vec<Word> { words(t).into_iter().map(|w| Word { start: w.start + by, end: w.end + by, ..w }).collect() };
         a.agree(shift("the sea and swim", 1.4));
         assert_eq!(text(&a.agree(shift("the sea and swim", 1.4))), "and swim");
+    }
+
+    #[test]
+    fn words_that_follow_may_repeat_what_is_final() {
+        let mut a = Agreement::default();
+        let follows = |t: &str, from: f64, end: f64| {
+            let words = words(t).into_iter().map(|w| Word { start: w.start + from, end: w.end + from, ..w });
+            let words = words.map(|word| HeardWord { reach: word.end, word }).collect();
+            Hypothesis { words, follows: true, end }
+        };
+        a.take(follows("no", 0.0, 1.0), TWICE);
+        assert_eq!(text(&a.take(follows("no", 0.0, 1.0), TWICE)), "no");
+        a.take(follows("no no", 0.4, 2.0), TWICE);
+        assert_eq!(text(&a.take(follows("no no", 0.4, 2.0), TWICE)), "no no");
+    }
+
+    #[test]
+    fn each_policy_asks_what_it_says() {
+        let said = |reaches: &[f64], confidence: f32, end: f64| {
+            let words = words("one two three").into_iter().zip(reaches);
+            let words = words.map(|(w, &reach)| HeardWord { word: Word { confidence, ..w }, reach }).collect();
+            Hypothesis { words, follows: true, end }
+        };
+        let reaches = [0.3, 0.8, 1.2];
+        let take = |a: &mut Agreement, commit, confidence| text(&a.take(said(&reaches, confidence, 1.5), Trust::Policy(commit)));
+        let wait = Commit::Attention { wait: 0.5 };
+        assert_eq!(take(&mut Agreement::default(), wait, 0.1), "one two");
+        let thrice = Commit::Agreement { hypotheses: 3 };
+        let mut a = Agreement::default();
+        assert_eq!(
+            (take(&mut a, thrice, 1.0), take(&mut a, thrice, 1.0), take(&mut a, thrice, 1.0)),
+            ("".into(), "".into(), "one two three".into())
+        );
+        let adaptive = Commit::Adaptive { least: 0.2, most: 1.0 };
+        let twice = |confidence| {
+            let mut a = Agreement::default();
+            (take(&mut a, adaptive, confidence), take(&mut a, adaptive, confidence))
+        };
+        assert_eq!(twice(0.1), ("".into(), "one".into()), "unsure: the whole wait");
+        assert_eq!(twice(1.0), ("".into(), "one two three".into()), "sure, as soon as it is said again");
     }
 
     proptest! {
