@@ -153,7 +153,7 @@ impl CaptionWorker {
         }
         if !events.is_empty() {
             // Nobody watches a bounce, and it is faster than anybody reads.
-            if !self.shared.counters().offline {
+            if self.wire.takes_bursts() || !self.shared.counters().offline {
                 self.wire.tell(&events);
             }
             let mut transcript = self.transcript.lock().unwrap_or_else(|e| e.into_inner());

@@ -108,7 +108,7 @@ pub fn run(a: &Arguments) -> Outcome {
         voice: None,
         captions: true,
     };
-    let (engine, port) = Engine::start_on(setup, Arc::new(PackSource::standard()), wire.clone())?;
+    let (engine, port) = Engine::start_on(setup, Arc::new(PackSource::standard()), wire.clone().for_bursts())?;
     let outlets = Outlets::start(wire.clone(), settings, a.style.into())?;
     let mut board = Board::new();
     let mut words = a.jsonl.then(|| wire.from_now());
