@@ -157,6 +157,87 @@ fn captions_come_as_lines_and_beside_the_file() {
 }
 
 #[test]
+fn a_batch_goes_on_where_it_was_and_a_bad_file_stops_no_other() {
+    let home = folder();
+    let first = clip(home.path(), 4.0);
+    let second = in_folder(home.path(), "second.wav");
+    std::fs::copy(&first, &second).expect("copied");
+    let bad = in_folder(home.path(), "bad.wav");
+    std::fs::write(&bad, "no sound").expect("written");
+    // The data folder is this test's own; the packs are the user's.
+    let packs = mynah::packs::user_folder().expect("a data folder").join("packs");
+    let data = home.path().join("data");
+    let run = |more: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_mynah"));
+        let output =
+            program.args(["caption", &first, &bad, &second]).args(more).env("MYNAH_HOME", &data).env("MYNAH_PACKS", &packs).output();
+        let output = output.expect("the program runs");
+        assert_eq!(status(&output), 1, "{}", stderr(&output));
+        assert!(stderr(&output).contains("bad.wav") && stderr(&output).contains("1 of 3"), "{}", stderr(&output));
+        stdout(&output)
+    };
+    assert!(!run(&[]).contains("done before"));
+    let srt = home.path().join("second.srt");
+    let written = std::fs::read_to_string(&srt).expect("captions");
+    assert_eq!(run(&[]).matches("done before").count(), 2);
+    std::fs::write(&srt, "mine").expect("written");
+    assert_eq!(run(&[]).matches("done before").count(), 1, "what somebody changed is done again");
+    assert_eq!(std::fs::read_to_string(&srt).expect("captions"), written);
+    assert_eq!(run(&["--style", "bbc"]).matches("done before").count(), 0, "other options");
+    assert_eq!(run(&["--style", "bbc", "--force"]).matches("done before").count(), 0);
+}
+
+#[test]
+fn recordings_become_speakers_of_one_file_and_masked_words_tones() {
+    let home = folder();
+    let first = clip(home.path(), 4.0);
+    let second = in_folder(home.path(), "second.wav");
+    std::fs::copy(&first, &second).expect("copied");
+    let both = in_folder(home.path(), "both.vtt");
+    let done = mynah(&["caption", &first, &second, "--merge", &both, "--speaker", &format!("{first}=Ada")]);
+    assert_eq!(status(&done), 0, "{}", stderr(&done));
+    let text = std::fs::read_to_string(&both).expect("captions");
+    assert!(text.contains("<v Ada>") && text.contains("<v second>"), "{text}");
+
+    let (list, words, sound) =
+        (in_folder(home.path(), "list.txt"), in_folder(home.path(), "clip.txt"), in_folder(home.path(), "clean.wav"));
+    std::fs::write(&list, "times\n").expect("written");
+    let bleep = ["caption", &first, "--profanity", "bleep", "--profanity-words", &list, "--sound", &sound, "-o", &words];
+    let done = mynah(&bleep);
+    assert_eq!(status(&done), 0, "{}", stderr(&done));
+    let text = std::fs::read_to_string(&words).expect("captions");
+    assert!(text.contains("t****") && !text.contains("times"), "{text}");
+    let (before, after) = (read(Path::new(&first)).expect("the clip"), read(Path::new(&sound)).expect("the result"));
+    assert_eq!((before.rate, before.frames()), (after.rate, after.frames()));
+    let changed = before.mono().iter().zip(after.mono()).filter(|(a, b)| (**a - b).abs() > 1e-3).count() as f64 / before.frames() as f64;
+    assert!(changed > 0.02 && changed < 0.6, "{changed} of the sound is other than it was");
+    told(&mynah(&["caption", &first, "--profanity", "bleep"]), 2, &["--sound"]);
+    told(&mynah(&["caption", &first, "--speaker", "other.wav=Eve"]), 2, &["other.wav"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full_leaves_the_old_captions() {
+    let home = folder();
+    let small = home.path().join("small");
+    std::fs::create_dir(&small).expect("a folder");
+    let mount =
+        |program: &str, arguments: &[&str]| Command::new(program).args(arguments).arg(&small).output().is_ok_and(|o| o.status.success());
+    if !mount("mount", &["-t", "tmpfs", "-o", "size=16k", "tmpfs"]) {
+        println!("skipped: a small disk can't be made here");
+        return;
+    }
+    let (input, words) = (clip(home.path(), 4.0), small.join("clip.json"));
+    std::fs::write(&words, "old").expect("written");
+    (0..16).take_while(|n| std::fs::write(small.join(format!("ballast{n}")), [0; 4096]).is_ok()).count();
+    let full = mynah(&["caption", &input, "-o", words.to_str().expect("UTF-8")]);
+    let left = std::fs::read_to_string(&words).expect("still there");
+    assert!(mount("umount", &[]));
+    told(&full, 1, &["clip.json", "room"]);
+    assert_eq!(left, "old");
+}
+
+#[test]
 fn wrong_sound_is_told_in_one_sentence() {
     let home = folder();
     let write = |name: &str, rate: u32, channels: Vec<Vec<f32>>| {

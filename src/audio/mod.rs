@@ -8,7 +8,7 @@ mod tests;
 mod write;
 
 pub use read::{Notes, read, read_with_notes};
-pub(crate) use write::write_whole;
+pub use write::write_whole;
 pub use write::{Depth, write_wav, write_wav_as};
 
 use std::path::PathBuf;

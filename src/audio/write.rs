@@ -80,7 +80,7 @@ fn io(e: hound::Error) -> std::io::Error {
 }
 
 /// Lets `fill` write a file beside `path`, then puts it in its place: `path` holds the whole new content or what it held before.
-pub(crate) fn write_whole(path: &Path, fill: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>) -> std::io::Result<()> {
+pub fn write_whole(path: &Path, fill: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>) -> std::io::Result<()> {
     if path.is_dir() {
         return Err(std::io::Error::other("a folder stands there"));
     }

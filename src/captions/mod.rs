@@ -8,6 +8,7 @@ pub mod outlets;
 pub mod stream;
 pub mod transcript;
 pub mod whisper;
+pub mod wording;
 
 use serde::{Deserialize, Serialize};
 

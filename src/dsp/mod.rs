@@ -1,5 +1,6 @@
 //! Signal processing: plain functions over slices, and `new / reset / process` types. Knows no threads, files or models.
 
+pub mod bleep;
 pub mod dc;
 pub mod denormals;
 pub mod level;

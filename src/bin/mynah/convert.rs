@@ -9,6 +9,7 @@ use mynah::audio::{self, Sound};
 use mynah::captions::cues::{Style, cues};
 use mynah::captions::formats::{self, Format};
 use mynah::clock::Mode;
+use mynah::dsp::bleep::bleep;
 use mynah::engine::offline::{self, Converted, Job};
 use mynah::engine::{PackSource, enrol_file};
 use mynah::runtime::Provider;
@@ -51,6 +52,8 @@ pub struct Arguments {
     /// How captions are cut
     #[arg(long, value_enum, default_value_t = super::caption::StyleName::Netflix)]
     style: super::caption::StyleName,
+    #[command(flatten)]
+    wording: super::caption::WordingArguments,
 }
 
 /// The modes by their names.
@@ -97,6 +100,7 @@ pub fn run(a: &Arguments) -> Outcome {
     let mut outputs = Outputs::default();
     let output = outputs.promise(&a.output)?;
     let captions = a.captions.as_deref().map(|p| outputs.promise(p)).transpose()?;
+    let wording = a.wording.wording()?;
     let sound = audio::read(&a.input)?;
     let voice = find_voice(&a.voice)?;
     let job = Job {
@@ -104,12 +108,17 @@ pub fn run(a: &Arguments) -> Outcome {
         provider: a.provider,
         controls: Controls { pitch: a.pitch, gate_dbfs: a.gate.unwrap_or(f32::NEG_INFINITY) },
         block: a.block as usize,
-        captions: captions.is_some(),
+        captions: captions.is_some() || a.wording.bleeps(),
     };
     let bar = sound_bar("converting", sound.seconds());
-    let converted =
+    let mut converted =
         offline::convert(&sound, &voice, &job, Arc::new(PackSource::standard()), &mut |s| bar.set_position((s * 100.0) as u64))?;
     bar.finish_and_clear();
+    let worded = wording.apply(&converted.words);
+    converted.words = worded.words;
+    if a.wording.bleeps() {
+        bleep(&mut converted.sound.channels, converted.sound.rate, &worded.masked);
+    }
     commit(|| {
         let mut made = vec![make(&output, |p| Ok(audio::write_wav(p, &converted.sound)?))?];
         if let (Some(path), Some(format)) = (&captions, format) {

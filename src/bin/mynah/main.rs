@@ -6,7 +6,6 @@ mod bench;
 mod caption;
 mod convert;
 mod doctor;
-mod live;
 mod models;
 mod outputs;
 mod serve;

@@ -85,8 +85,8 @@ fn break_cost(before: &str, after: &str) -> f64 {
     cost
 }
 
-/// The lines of a cue, as few as fit, and whether one is longer than the style allows.
-pub(super) fn break_lines(words: &[Word], style: &Style) -> (Vec<String>, bool) {
+/// The lines of a cue, as few as fit; a single one where none do.
+pub(super) fn break_lines(words: &[Word], style: &Style) -> Vec<String> {
     let join = |w: &[Word]| w.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
     for lines in 1..=style.lines {
         if let Some((_, breaks)) = best_breaks(words, lines, style) {
@@ -96,10 +96,10 @@ pub(super) fn break_lines(words: &[Word], style: &Style) -> (Vec<String>, bool) 
                 out.push(join(&words[from..to]));
                 from = to;
             }
-            return (out, false);
+            return out;
         }
     }
-    (vec![join(words)], true)
+    vec![join(words)]
 }
 
 /// The cheapest way to set words in exactly so many lines: its cost and where each further line begins.

@@ -1,36 +1,15 @@
-//! The norms that cues keep.
+//! The norms that a house asks its captions to keep. Numbers only; who cuts and who checks read them here.
 
-use serde::{Deserialize, Serialize};
+use super::charset::Charset;
 
-/// A norm that a cue's words can't be made to keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Norm {
-    /// A single word is longer than a line.
-    LineLength,
-    /// The talk is faster than the style lets people read.
-    Speed,
-    /// The next words come before the shortest time is over.
-    Shortest,
-    /// The cues before leave no room: it begins more than three frames behind its sound.
-    Late,
-}
-
-impl Norm {
-    /// A phrase for a report.
-    pub fn name(self) -> &'static str {
-        match self {
-            Norm::LineLength => "a word longer than a line",
-            Norm::Speed => "faster than the reading speed",
-            Norm::Shortest => "shorter than the shortest cue",
-            Norm::Late => "later than three frames behind the sound",
-        }
-    }
-}
+/// Frames a second that the norms count in.
+const FRAMES: f64 = 24.0;
 
 /// The norms of a house. Lengths of time are in seconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Style {
+    /// Its name for a person.
+    pub title: &'static str,
     /// Characters a line.
     pub line_characters: usize,
     /// Lines a cue.
@@ -43,40 +22,48 @@ pub struct Style {
     pub gap: f64,
     /// Characters a second that people read, spaces counted.
     pub characters_a_second: f64,
-    /// A cue may stay this long after its last word.
+    /// A cue may stay this long after its last word, or as long as reading takes.
     pub hang: f64,
+    /// A cue may begin this long before or behind its first word.
+    pub in_time: f64,
     /// A pause of this length always ends a cue.
     pub pause: f64,
+    /// The characters that its decoders show.
+    pub charset: Charset,
 }
 
 impl Style {
     /// Netflix, adult programmes: 42 × 2, 5/6 s to 7 s, 20 characters a second.
     pub fn netflix() -> Style {
         Style {
+            title: "Netflix",
             line_characters: 42,
             lines: 2,
             min_seconds: 5.0 / 6.0,
             max_seconds: 7.0,
-            gap: 2.0 / 24.0,
+            gap: 2.0 / FRAMES,
             characters_a_second: 20.0,
-            hang: 0.5,
+            hang: 12.0 / FRAMES,
+            in_time: 3.0 / FRAMES,
             pause: 1.0,
+            charset: Charset::Any,
         }
     }
 
-    /// BBC: 37 × 2, up to 180 words a minute, which is some 17 characters a second.
+    /// BBC: 37 × 2, up to 180 words a minute. An English word with its space is 5.7 characters long, so that is 17 characters a second;
+    /// characters are what counts, so that long words get their time.
     pub fn bbc() -> Style {
-        Style { line_characters: 37, characters_a_second: 17.0, ..Style::netflix() }
+        Style { title: "BBC", line_characters: 37, characters_a_second: 17.0, ..Style::netflix() }
     }
 
-    /// CEA-608: 32 characters, at most three rows.
+    /// CEA-608: 32 characters, at most three rows, the characters that its decoders know.
     pub fn cea608() -> Style {
-        Style { line_characters: 32, lines: 3, ..Style::netflix() }
+        Style { title: "CEA-608", line_characters: 32, lines: 3, charset: Charset::Cea608, ..Style::netflix() }
     }
 
     /// For captions as they come: cues end early, and may be read as fast as they are said.
     pub fn live() -> Style {
-        Style { characters_a_second: 30.0, min_seconds: 0.5, max_seconds: 4.0, pause: 0.6, ..Style::netflix() }
+        Style { title: "live", characters_a_second: 30.0, min_seconds: 0.5, max_seconds: 4.0, pause: 0.6, ..Style::netflix() }
     }
 
     /// By the name used on the command line.
@@ -92,4 +79,9 @@ impl Style {
 
     /// The names that [`Style::named`] knows.
     pub const NAMES: [&'static str; 4] = ["netflix", "bbc", "cea608", "live"];
+
+    /// Seconds that so many characters must stand to be read, and no less than the shortest cue.
+    pub fn reading(&self, characters: usize) -> f64 {
+        (characters as f64 / self.characters_a_second).max(self.min_seconds)
+    }
 }

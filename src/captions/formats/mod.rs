@@ -1,9 +1,15 @@
-//! Caption files: SubRip, WebVTT, TTML, JSON and plain text, written whole or not at all. Knows words and cues, not where they come from.
+//! Caption files and marker lists, written whole or not at all. Knows words, cues and speakers, not where they come from.
+//!
+//! Times and texts are the same in all of them: whole milliseconds, except iTT, which counts frames.
 
+mod frames;
+mod markers;
 #[cfg(test)]
 mod tests;
 mod text;
 mod ttml;
+
+pub use frames::FrameRate;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,28 +17,51 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Word;
-use super::cues::Cue;
+use super::cues::{Cue, Spoken, SpokenCue};
 
-/// A kind of caption file.
+/// A kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// SubRip, `.srt`.
     Srt,
     /// WebVTT, `.vtt`.
     Vtt,
-    /// TTML 1, `.ttml`, `.xml`, `.dfxp` or `.itt`.
+    /// TTML, the text profile of IMSC 1.1: `.ttml`, `.xml` or `.dfxp`.
     Ttml,
+    /// iTunes Timed Text, `.itt`: TTML 1 in SMPTE time.
+    Itt,
     /// Words and cues with all they have, `.json`.
     Json,
     /// Plain text, a paragraph between long pauses, `.txt`.
     Text,
+    /// A table of cues, `.csv`.
+    Csv,
+    /// Regions for REAPER's region and marker manager, `.reaper.csv`.
+    Reaper,
+    /// A script that adds range markers to the open session of Ardour, `.lua`.
+    Ardour,
+    /// Markers for Adobe Audition, `.audition.csv`: its tab-separated list.
+    Audition,
+}
+
+/// What a file is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Programme<'a> {
+    /// What was said, by whom.
+    pub spoken: &'a [Spoken],
+    /// The cues.
+    pub cues: &'a [SpokenCue],
+    /// The frames that iTT counts.
+    pub frame_rate: FrameRate,
+    /// The language, as BCP 47 names it; empty where it isn't known.
+    pub language: &'a str,
 }
 
 /// What can go wrong with a caption file.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// The name tells no format.
-    #[error("`{0}` has no ending of a caption file; name it .srt, .vtt, .ttml, .json or .txt")]
+    #[error("`{0}` has no ending of a caption file; name it {endings}", endings = endings())]
     Unknown(PathBuf),
     /// The file can't be written.
     #[error("the caption file `{path}` can't be written: {why}; check that its folder exists, may be written to, and has room")]
@@ -44,21 +73,37 @@ pub enum FormatError {
     },
 }
 
+/// All endings in a sentence.
+fn endings() -> String {
+    let all: Vec<String> = Format::ALL.iter().map(|f| format!(".{}", f.extension())).collect();
+    let (last, others) = all.split_last().map_or(("", &all[..]), |(last, others)| (last.as_str(), others));
+    format!("{} or {last}", others.join(", "))
+}
+
 impl Format {
     /// All formats.
-    pub const ALL: [Format; 5] = [Format::Srt, Format::Vtt, Format::Ttml, Format::Json, Format::Text];
+    pub const ALL: [Format; 10] = [
+        Format::Srt,
+        Format::Vtt,
+        Format::Ttml,
+        Format::Itt,
+        Format::Json,
+        Format::Text,
+        Format::Csv,
+        Format::Reaper,
+        Format::Ardour,
+        Format::Audition,
+    ];
 
-    /// By the ending of a file's name, in any case.
+    /// By the ending of a file's name, in any case; the longest ending that fits.
     pub fn from_path(path: &Path) -> Result<Format, FormatError> {
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-        match extension.as_str() {
-            "srt" => Ok(Format::Srt),
-            "vtt" | "webvtt" => Ok(Format::Vtt),
-            "ttml" | "xml" | "dfxp" | "itt" => Ok(Format::Ttml),
-            "json" => Ok(Format::Json),
-            "txt" => Ok(Format::Text),
-            _ => Err(FormatError::Unknown(path.to_owned())),
-        }
+        let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let others = [("webvtt", Format::Vtt), ("xml", Format::Ttml), ("dfxp", Format::Ttml)];
+        let all = Format::ALL.map(|f| (f.extension(), f)).into_iter().chain(others);
+        all.filter(|(ending, _)| name.strip_suffix(ending).is_some_and(|stem| stem.len() > 1 && stem.ends_with('.')))
+            .max_by_key(|(ending, _)| ending.len())
+            .map(|(_, format)| format)
+            .ok_or_else(|| FormatError::Unknown(path.to_owned()))
     }
 
     /// The usual ending of a file's name.
@@ -67,38 +112,82 @@ impl Format {
             Format::Srt => "srt",
             Format::Vtt => "vtt",
             Format::Ttml => "ttml",
+            Format::Itt => "itt",
             Format::Json => "json",
             Format::Text => "txt",
+            Format::Csv => "csv",
+            Format::Reaper => "reaper.csv",
+            Format::Ardour => "lua",
+            Format::Audition => "audition.csv",
         }
     }
 }
 
-/// The whole content of a file, UTF-8.
+/// The whole content of a file of one unnamed speaker, UTF-8. English is what the recogniser knows.
 pub fn render(format: Format, words: &[Word], cues: &[Cue]) -> String {
+    let spoken = [Spoken { speaker: None, words: words.to_vec() }];
+    let cues: Vec<SpokenCue> = cues.iter().map(|c| SpokenCue::of(c.clone(), None)).collect();
+    render_programme(format, &Programme { spoken: &spoken, cues: &cues, frame_rate: FrameRate::default(), language: "en" })
+}
+
+/// The whole content of a file, UTF-8.
+pub fn render_programme(format: Format, programme: &Programme) -> String {
     match format {
-        Format::Srt => text::srt(cues),
-        Format::Vtt => text::vtt(cues),
-        Format::Ttml => ttml::ttml(cues),
-        Format::Json => json(words, cues),
-        Format::Text => text::plain(words),
+        Format::Srt => text::srt(programme),
+        Format::Vtt => text::vtt(programme),
+        Format::Ttml => ttml::ttml(programme),
+        Format::Itt => ttml::itt(programme),
+        Format::Json => json(programme),
+        Format::Text => text::plain(programme.spoken),
+        Format::Csv => markers::csv(programme),
+        Format::Reaper => markers::reaper(programme),
+        Format::Ardour => markers::ardour(programme),
+        Format::Audition => markers::audition(programme),
     }
 }
 
-/// Writes a caption file: whole or not at all, replacing what stood there.
+/// Writes a caption file of one unnamed speaker: whole or not at all, replacing what stood there.
 pub fn write(path: &Path, format: Format, words: &[Word], cues: &[Cue]) -> Result<(), FormatError> {
-    let content = render(format, words, cues);
+    write_rendered(path, &render(format, words, cues))
+}
+
+/// Writes what was rendered: whole or not at all, replacing what stood there.
+pub fn write_rendered(path: &Path, content: &str) -> Result<(), FormatError> {
     crate::audio::write_whole(path, |file| file.write_all(content.as_bytes()))
         .map_err(|e| FormatError::Write { path: path.to_owned(), why: e.to_string() })
 }
 
-fn json(words: &[Word], cues: &[Cue]) -> String {
+/// Words in order of time and cues, each with its speaker where one is named.
+fn json(programme: &Programme) -> String {
+    #[derive(Serialize)]
+    struct SaidWord<'a> {
+        #[serde(flatten)]
+        word: &'a Word,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        speaker: Option<&'a str>,
+    }
+    #[derive(Serialize)]
+    struct SaidCue<'a> {
+        #[serde(flatten)]
+        cue: &'a Cue,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        speakers: &'a [Option<String>],
+    }
     #[derive(Serialize)]
     struct File<'a> {
-        words: &'a [Word],
-        cues: &'a [Cue],
+        words: Vec<SaidWord<'a>>,
+        cues: Vec<SaidCue<'a>>,
     }
+    let named = |s: &'static [Option<String>]| s;
+    let mut words: Vec<SaidWord> =
+        programme.spoken.iter().flat_map(|s| s.words.iter().map(|word| SaidWord { word, speaker: s.speaker.as_deref() })).collect();
+    words.sort_by(|a, b| a.word.start.total_cmp(&b.word.start));
+    let cues = programme.cues.iter().map(|c| {
+        let speakers: &[Option<String>] = if c.speakers.iter().any(Option::is_some) { &c.speakers } else { named(&[]) };
+        SaidCue { cue: &c.cue, speakers }
+    });
     // Numbers and strings always have a form in JSON: what is no number becomes null.
-    serde_json::to_string_pretty(&File { words, cues }).map(|s| s + "\n").unwrap_or_default()
+    serde_json::to_string_pretty(&File { words, cues: cues.collect() }).map(|s| s + "\n").unwrap_or_default()
 }
 
 /// Hours, minutes, seconds and milliseconds of a time; what lies before zero is zero.
@@ -112,15 +201,42 @@ fn milliseconds(seconds: f64) -> u64 {
 }
 
 /// Whether a cue has a line and lasts at least a millisecond on the file's clock.
-fn shown(cue: &Cue) -> bool {
-    milliseconds(cue.end) > milliseconds(cue.start) && cue.lines.iter().any(|l| !l.trim().is_empty())
+fn shown(cue: &SpokenCue) -> bool {
+    let cue = &cue.cue;
+    milliseconds(cue.end) > milliseconds(cue.start) && cue.lines.iter().any(|l| !clean(l).is_empty())
 }
 
-/// The lines of a cue as files can hold them: no empty ones, no control characters.
-fn clean_lines(cue: &Cue) -> impl Iterator<Item = String> {
-    cue.lines.iter().filter_map(|line| {
-        let visible: String = line.chars().map(|c| if c.is_control() || c == '\u{2028}' || c == '\u{2029}' { ' ' } else { c }).collect();
-        let visible = visible.trim().to_owned();
-        (!visible.is_empty()).then_some(visible)
-    })
+/// A line as files can hold it: no control characters.
+fn clean(line: &str) -> String {
+    let visible: String = line.chars().map(|c| if c.is_control() || c == '\u{2028}' || c == '\u{2029}' { ' ' } else { c }).collect();
+    visible.trim().to_owned()
+}
+
+/// The lines of a cue as files can hold them, none empty, with who says each.
+fn said_lines(cue: &SpokenCue) -> impl Iterator<Item = (Option<&str>, String)> {
+    let speakers = cue.speakers.iter().map(Option::as_deref).chain(std::iter::repeat(None));
+    cue.cue.lines.iter().zip(speakers).map(|(line, who)| (who, clean(line))).filter(|(_, line)| !line.is_empty())
+}
+
+/// The lines of a cue, with a dash each where several people speak.
+fn dashed_lines(cue: &SpokenCue) -> impl Iterator<Item = String> {
+    let dash = if cue.shared() { super::cues::DASH } else { "" };
+    said_lines(cue).map(move |(_, line)| format!("{dash}{line}"))
+}
+
+/// All of a cue in one line, with the speaker's name before what a named one says.
+fn one_line(cue: &SpokenCue) -> String {
+    let mut out = String::new();
+    let mut before: Option<&str> = None;
+    for (who, line) in said_lines(cue) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        if let Some(name) = who.filter(|_| who != before) {
+            out.push_str(&format!("{}: ", clean(name)));
+        }
+        before = who;
+        out.push_str(&line);
+    }
+    out
 }

@@ -5,7 +5,7 @@ use clap::Args;
 use mynah::captions::stream::{Commit, Policy};
 use mynah::engine::offline::Pace;
 
-use super::terminal::Failure;
+use crate::terminal::Failure;
 
 /// What of `caption` concerns live captions.
 #[derive(Debug, Args)]
