@@ -36,7 +36,8 @@ impl OutletPanel {
                 let colour = if overlay.is_problem() { BAD } else { MUTED };
                 match overlay.link() {
                     Some(link) => {
-                        ui.label(RichText::new(&link).small().color(colour)).on_hover_text(overlay.sentence());
+                        let more = [Some(overlay.sentence()), overlay.readers()].into_iter().flatten().collect::<Vec<_>>().join("; ");
+                        ui.label(RichText::new(&link).small().color(colour)).on_hover_text(more);
                         if ui.small_button("Copy").on_hover_text("Paste it as the address of a browser source").clicked() {
                             ui.ctx().copy_text(link);
                         }

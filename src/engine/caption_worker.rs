@@ -234,7 +234,7 @@ impl CaptionWorker {
     /// Gives the words to the transcript, and the second up to which there are no others: never more than was heard.
     fn give(&self, events: &mut Vec<Event>, settled: Option<f64>) {
         // Nobody watches a bounce, and it is faster than anybody reads.
-        if !events.is_empty() && !self.shared.counters().offline {
+        if !events.is_empty() && (self.wire.takes_bursts() || !self.shared.counters().offline) {
             self.wire.tell(events);
         }
         let mut transcript = self.transcript();

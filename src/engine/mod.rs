@@ -109,7 +109,7 @@ impl Engine {
         Self::start_on(setup, source, Wire::default())
     }
 
-    /// The same; words that are heard in real time go on a wire too, for outlets.
+    /// The same; words that are heard in real time go on a wire too, for outlets. A wire for bursts gets all words.
     pub fn start_on(setup: Setup, source: Arc<dyn Source>, wire: Wire) -> Result<(Self, AudioPort), OpenError> {
         let boards = station::Boards {
             captions: Arc::default(),

@@ -70,7 +70,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = run::enter_root().and_then(|()| match Arguments::parse().command {
-        Command::Setup => setup::install(),
+        Command::Setup => setup::install_for_tests(false),
         Command::Packs { offline } => run::build(run::Profile::Release).and_then(|()| packs::fetch(run::Profile::Release, offline)),
         Command::Bundle { debug, offline } => bundle::bundle(if debug { run::Profile::Debug } else { run::Profile::Release }, offline),
         Command::Install { offline } => install::install(offline),

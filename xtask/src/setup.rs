@@ -13,6 +13,8 @@ const BUILD: [&str; 4] = ["gcc", "pkg-config", "libasound2-dev", "libjack-jackd2
 const WINDOW: [&str; 8] = ["libx11-6", "libx11-xcb1", "libxcb1", "libxcursor1", "libxkbcommon-x11-0", "libgl1", "libgl1-mesa-dri", "xvfb"];
 /// What the demo and the tests in real hosts run: pip also fetches the packs.
 const HOSTS: [&str; 5] = ["python3-pip", "python3-venv", "ardour", "ffmpeg", "imagemagick"];
+/// What shows the captions of streams in tests, which stop without it and say so: packages of 132 MB, and the programs that are as good.
+const SEEN: [(&str, &[&str]); 2] = [("chromium", &["chromium", "chromium-browser", "google-chrome"]), ("obs-studio", &["obs"])];
 
 /// Installs what is missing as root; else prints the one line that does.
 pub(crate) fn install() -> Result<()> {
@@ -30,6 +32,40 @@ pub(crate) fn install() -> Result<()> {
     let apt = |args: &[&str]| checked(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive"));
     apt(&["-qq", "update"])?;
     apt(&[&["-qq", "install", "-y", "--no-install-recommends"], &*missing].concat())
+}
+
+/// Beyond `install`, installs as root what tests can do without, where the system has it, and says which tests are skipped for want of it.
+pub(crate) fn install_for_tests(offline: bool) -> Result<()> {
+    install()?;
+    let missing: Vec<_> = SEEN.iter().filter(|(_, programs)| !on_path(programs)).map(|(package, _)| *package).collect();
+    let known: Vec<_> = missing.iter().copied().filter(|p| !offline && is_root() && has_candidate(p)).collect();
+    if !known.is_empty() {
+        say(&format!("installing {}", known.join(" ")));
+        let arguments = [&["-qq", "install", "-y", "--no-install-recommends"], &*known].concat();
+        if let Err(e) = checked(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive")) {
+            say(&format!("{e}"));
+        }
+    }
+    for (package, _) in SEEN.iter().filter(|(_, programs)| !on_path(programs)) {
+        say(&format!("without {package} the tests that look at captions in it are skipped"));
+    }
+    Ok(())
+}
+
+fn on_path(programs: &[&str]) -> bool {
+    let folders: Vec<_> = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+    programs.iter().any(|program| folders.iter().any(|folder| folder.join(program).is_file()))
+}
+
+/// Whether this system's lists have a version of a package, and not only its name.
+fn has_candidate(package: &str) -> bool {
+    let asked = Command::new("apt-cache").args(["policy", package]).env("LC_ALL", "C").stderr(Stdio::null()).output();
+    asked.is_ok_and(|o| candidate_in(&String::from_utf8_lossy(&o.stdout)))
+}
+
+/// Whether `apt-cache policy` told of a version that can be installed.
+fn candidate_in(told: &str) -> bool {
+    told.lines().filter_map(|l| l.trim().strip_prefix("Candidate: ")).any(|version| version != "(none)")
 }
 
 /// The missing packages; none where the system isn't of Debian's kind, because then nothing can be told.
@@ -50,4 +86,16 @@ fn installed(package: &str) -> bool {
 
 fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_version_is_no_package() {
+        assert!(candidate_in("obs-studio:\n  Installed: (none)\n  Candidate: 29.0.2\n  Version table:\n"));
+        assert!(!candidate_in("chromium:\n  Installed: (none)\n  Candidate: (none)\n"));
+        assert!(!candidate_in(""));
+    }
 }

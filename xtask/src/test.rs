@@ -35,7 +35,7 @@ impl Tally {
 
 /// Runs all checks.
 pub(crate) fn test(offline: bool) -> Result<()> {
-    setup::install()?;
+    setup::install_for_tests(offline)?;
     let mut tally = Tally::default();
     say("format");
     tally.one("format", checked(cargo().args(["fmt", "--all", "--check"])));

@@ -46,15 +46,20 @@ impl OverlayStatus {
         match self {
             OverlayStatus::Opening => "the overlay is being opened".to_owned(),
             OverlayStatus::Failed(why) => why.clone(),
-            OverlayStatus::Open { port, wished, viewers } => {
-                let readers = match viewers {
-                    0 => "nobody looks at it yet".to_owned(),
-                    1 => "one reader".to_owned(),
-                    n => format!("{n} readers"),
-                };
+            OverlayStatus::Open { port, wished, .. } => {
                 let moved = if *wished != 0 && port != wished { format!("; port {wished} was taken") } else { String::new() };
-                format!("the overlay is at http://127.0.0.1:{port}/ ({readers}{moved})")
+                format!("the overlay is at http://127.0.0.1:{port}/{moved}")
             }
+        }
+    }
+
+    /// Who looks at it, in a few words; none before it is open.
+    pub fn readers(&self) -> Option<String> {
+        match self {
+            OverlayStatus::Open { viewers: 0, .. } => Some("nobody looks at the overlay".to_owned()),
+            OverlayStatus::Open { viewers: 1, .. } => Some("one reader of the overlay".to_owned()),
+            OverlayStatus::Open { viewers, .. } => Some(format!("{viewers} readers of the overlay")),
+            _ => None,
         }
     }
 }
@@ -128,17 +133,23 @@ impl ObsStatus {
 
     /// One sentence.
     pub fn sentence(&self) -> String {
-        let lost = match self.lost {
-            0 => String::new(),
-            1 => "; one word came too late to be shown".to_owned(),
-            n => format!("; {n} words came too late to be shown"),
-        };
+        let lost = self.lost().map(|lost| format!("; {lost}")).unwrap_or_default();
         self.link.sentence() + &lost
+    }
+
+    /// What OBS could not show, in a few words; none where nothing was lost.
+    pub fn lost(&self) -> Option<String> {
+        match self.lost {
+            0 => None,
+            1 => Some("one word came too late to be shown".to_owned()),
+            n => Some(format!("{n} words came too late to be shown")),
+        }
     }
 }
 
 impl ObsLink {
-    fn sentence(&self) -> String {
+    /// One sentence.
+    pub fn sentence(&self) -> String {
         const WHERE: &str = "in OBS under Tools, WebSocket Server Settings";
         match self {
             ObsLink::Connecting => "connecting to OBS".to_owned(),

@@ -125,7 +125,7 @@ impl Input {
     pub fn name(&self) -> String {
         match self {
             Input::Device(device, _) => name_of(device),
-            Input::File { path, .. } => path.display().to_string(),
+            Input::File { path, .. } => path.file_name().map_or_else(|| path.display(), |n| Path::new(n).display()).to_string(),
         }
     }
 

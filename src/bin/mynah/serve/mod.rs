@@ -1,17 +1,15 @@
 //! `mynah serve`: the caption overlay and the link to OBS, without a plugin: a microphone, or a recording at its own pace, goes through the
 //! engine, and the words go to the outlets.
 
+mod board;
 mod input;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-
 use mynah::captions::outlets::{Cursor, OBS_ADDRESS, OVERLAY_PORT, Outlets, OverlayStatus, Password, Settings, Status, Wire, jsonl};
 use mynah::clock::Mode;
 use mynah::engine::{Engine, PackSource, Setup};
@@ -19,6 +17,7 @@ use mynah::runtime::Provider;
 
 use super::caption::StyleName;
 use super::terminal::{Failure, Outcome, say_text, stop_gently};
+use board::Board;
 use input::{BLOCK, Input, Running};
 
 /// The password of OBS, for those who don't want a file.
@@ -109,15 +108,16 @@ pub fn run(a: &Arguments) -> Outcome {
         voice: None,
         captions: true,
     };
-    let (engine, port) = Engine::start_on(setup, Arc::new(PackSource::standard()), wire.clone())?;
+    let (engine, port) = Engine::start_on(setup, Arc::new(PackSource::standard()), wire.clone().for_bursts())?;
     let outlets = Outlets::start(wire.clone(), settings, a.style.into())?;
-    let mut board = StatusLine::new();
+    let mut board = Board::new();
     let mut words = a.jsonl.then(|| wire.from_now());
     let name = input.name();
     let loading = Instant::now();
     while !engine.status().captions_ready {
-        served(&engine, &outlets.status())?;
-        board.show("the recogniser is being loaded", &outlets.status());
+        let status = outlets.status();
+        served(&engine, &status)?;
+        board.show("the recogniser is being loaded", &status);
         if stop.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -156,7 +156,16 @@ fn finish(engine: &Engine, running: &Running, print: &mut dyn FnMut() -> Outcome
         std::thread::sleep(LOOK);
         print()?;
     }
-    print()
+    print()?;
+    match engine.status().caption_problem {
+        Some(why) => Err(Failure::Other(why)),
+        None if engine.captions_ended() == 0 => {
+            let why =
+                format!("the last words were not ready after {} s; close other programs, or run `mynah doctor`", LAST_WORDS.as_secs());
+            Err(Failure::Other(why))
+        }
+        None => Ok(()),
+    }
 }
 
 /// What can't go on: captions without a recogniser, an overlay without a port.
@@ -174,56 +183,5 @@ fn print_words(wire: &Wire, cursor: Option<&mut Cursor>) -> Outcome {
     match cursor.map(|c| jsonl::lines(&wire.read(c))) {
         Some(lines) if !lines.is_empty() => say_text(&lines),
         _ => Ok(()),
-    }
-}
-
-/// How it goes: one line that changes on a terminal; elsewhere a line on stderr for each change that matters.
-struct StatusLine {
-    bar: Option<ProgressBar>,
-    last: String,
-}
-
-impl StatusLine {
-    fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Self { bar, last: String::new() }
-    }
-
-    fn show(&mut self, doing: &str, status: &Status) {
-        let overlay = status.overlay.as_ref();
-        let obs = status.obs.as_ref();
-        match &self.bar {
-            Some(bar) => {
-                let parts = [Some(doing.to_owned()), overlay.map(OverlayStatus::sentence), obs.map(|o| o.sentence())];
-                bar.set_message(parts.into_iter().flatten().collect::<Vec<_>>().join(" · "));
-                bar.tick();
-            }
-            None => {
-                // Readers come and go, and words are counted: no news for a log.
-                let overlay = overlay.map(|o| match o {
-                    OverlayStatus::Open { port, wished, .. } => OverlayStatus::Open { port: *port, wished: *wished, viewers: 0 },
-                    other => other.clone(),
-                });
-                let where_it_is = overlay.and_then(|o| o.link().map(|link| format!("the overlay is at {link}")));
-                let obs = obs.map(|o| mynah::captions::outlets::ObsStatus { lost: 0, ..o.clone() }.sentence());
-                let line = [where_it_is, obs].into_iter().flatten().collect::<Vec<_>>().join("; ");
-                if line != self.last {
-                    eprintln!("mynah: {line}");
-                    self.last = line;
-                }
-            }
-        }
-    }
-
-    fn end(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
     }
 }
