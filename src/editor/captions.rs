@@ -14,8 +14,8 @@ use super::takes;
 use super::theme::{ACCENT, BAD, GOOD, MUTED, TEXT};
 use super::voices::home;
 use crate::captions::Word;
-use crate::captions::cues::{Style, cues};
-use crate::captions::formats::{Format, write};
+use crate::captions::cues::{Spoken, Style, spoken_cues};
+use crate::captions::formats::{Format, FrameRate, Programme, render_programme, write_rendered};
 use crate::captions::transcript::Transcript;
 use crate::plugin::instance::{Instance, Readings};
 use crate::plugin::keeper;
@@ -142,16 +142,19 @@ impl CaptionCard {
         self.outlets.dialog(ctx);
         if let Some(path) = Picker::file(&mut self.picker, &mut self.folder, ctx) {
             let words = self.instance.transcript().lock().unwrap_or_else(|e| e.into_inner()).words().to_vec();
-            self.exported = Some(export(&path, &words));
+            self.exported = Some(export(&path, words, self.instance.speaker()));
         }
     }
 }
 
-/// Writes the words as captions in the format that the file's ending names.
-fn export(path: &Path, words: &[Word]) -> Result<String, String> {
+/// Writes the words as captions in the format that the file's ending names; they are the speaker's where one is named.
+fn export(path: &Path, words: Vec<Word>, speaker: String) -> Result<String, String> {
     let format = Format::from_path(path).map_err(|e| e.to_string())?;
-    write(path, format, words, &cues(words, &Style::netflix())).map_err(|e| e.to_string())?;
-    Ok(format!("{} words are in {}", words.len(), path.display()))
+    let spoken = [Spoken { speaker: Some(speaker).filter(|name| !name.is_empty()), words }];
+    let cues = spoken_cues(&spoken, &Style::netflix());
+    let programme = Programme { spoken: &spoken, cues: &cues, frame_rate: FrameRate::default(), language: "en" };
+    write_rendered(path, &render_programme(format, &programme)).map_err(|e| e.to_string())?;
+    Ok(format!("{} words are in {}", spoken[0].words.len(), path.display()))
 }
 
 /// Minutes and seconds.
@@ -209,9 +212,12 @@ mod tests {
     #[test]
     fn an_export_is_written_or_says_why_not() {
         let folder = tempfile::tempdir().expect("a folder");
-        let words = [word("Good", 0.0), word("morning.", 0.4)];
-        assert!(export(&folder.path().join("a.srt"), &words).is_ok());
-        assert!(std::fs::read_to_string(folder.path().join("a.srt")).expect("the file").contains("Good morning."));
-        assert!(export(&folder.path().join("a.docx"), &words).expect_err("no such format").contains(".srt"));
+        let words = || vec![word("Good", 0.0), word("morning.", 0.4)];
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("the file");
+        assert!(export(&folder.path().join("a.srt"), words(), String::new()).is_ok());
+        assert!(read("a.srt").contains("Good morning."));
+        assert!(export(&folder.path().join("a.docx"), words(), String::new()).expect_err("no such format").contains(".srt"));
+        assert!(export(&folder.path().join("a.vtt"), words(), "Ada".to_owned()).is_ok());
+        assert!(read("a.vtt").contains("<v Ada>Good morning."), "{}", read("a.vtt"));
     }
 }

@@ -56,10 +56,11 @@ pub(super) struct CaptionWorker {
     pub now: Option<Now>,
 }
 
-/// Where on the timeline the next sample stands.
+/// Where on the timeline the next sample stands. Counted in samples, so that portions of any size come to the same second.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Now {
-    seconds: f64,
+    began: f64,
+    passed: u64,
     place: Place,
     /// Whether the recogniser has been told.
     told: bool,
@@ -165,10 +166,10 @@ impl CaptionWorker {
         let pulled = self.tap.pull(input);
         match pulled {
             TapPull::At { .. } => {
-                let outcome = c.end(&mut events);
-                self.give(&mut events, self.now.map(|now| now.seconds));
+                let outcome = self.finish(c, resampler, heard);
                 self.move_on(pulled, resampler);
                 outcome.and_then(|()| self.begin(c, &mut events))?;
+                self.give(&mut events, None);
             }
             TapPull::Samples(n) => {
                 let behind = self.tap.behind();
@@ -183,10 +184,7 @@ impl CaptionWorker {
                 outcome?;
             }
             TapPull::End | TapPull::Closed => {
-                resampler.push(&[0.0; FLUSH]);
-                let n = resampler.pull(heard);
-                let outcome = c.push(&heard[..n], 0.0, &mut events).and_then(|()| c.end(&mut events));
-                self.give(&mut events, self.now.map(|now| now.seconds));
+                let outcome = self.finish(c, resampler, heard);
                 self.transcript().end();
                 // Whoever waits for the end must find what went wrong.
                 outcome?;
@@ -203,11 +201,10 @@ impl CaptionWorker {
             TapPull::At { seconds, rolling } => {
                 resampler.reset(0, 0);
                 let place = if rolling { Place::Rolling } else { Place::Free };
-                self.now = Some(Now { seconds, place, told: false });
+                self.now = Some(Now { began: seconds, passed: 0, place, told: false });
             }
             TapPull::Samples(n) => {
-                let passed = n as f64 / self.tap.rate() as f64;
-                self.now = self.now.map(|now| Now { seconds: now.seconds + passed, ..now });
+                self.now = self.now.map(|now| Now { passed: now.passed + n as u64, ..now });
             }
             TapPull::End => {
                 self.now = None;
@@ -226,9 +223,27 @@ impl CaptionWorker {
         let Some(now) = &mut self.now else { return Ok(()) };
         now.told = true;
         let now = *now;
-        c.at(now.seconds, events)?;
-        self.transcript().begin(now.seconds, now.place);
+        let seconds = self.seconds(now);
+        c.at(seconds, events)?;
+        self.transcript().begin(seconds, now.place);
         Ok(())
+    }
+
+    /// A pass is over: what is left of its sound is heard, and all its words are final.
+    fn finish(&self, c: &mut (dyn Captioner + 'static), resampler: &mut Resampler, heard: &mut [f32]) -> Result<(), RecognizeError> {
+        if self.now.is_none() {
+            return Ok(());
+        }
+        let mut events = Vec::new();
+        resampler.push(&[0.0; FLUSH]);
+        let n = resampler.pull(heard);
+        let outcome = c.push(&heard[..n], 0.0, &mut events).and_then(|()| c.end(&mut events));
+        self.give(&mut events, self.now.map(|now| self.seconds(now)));
+        outcome
+    }
+
+    fn seconds(&self, now: Now) -> f64 {
+        now.began + now.passed as f64 / self.tap.rate() as f64
     }
 
     /// Gives the words to the transcript, and the second up to which there are no others: never more than was heard.
@@ -240,7 +255,7 @@ impl CaptionWorker {
         let mut transcript = self.transcript();
         events.drain(..).for_each(|e| transcript.apply(e));
         if let Some((settled, now)) = settled.zip(self.now) {
-            transcript.heard(settled.min(now.seconds));
+            transcript.heard(settled.min(self.seconds(now)));
         }
     }
 }

@@ -35,7 +35,7 @@ pub enum Event {
 const MIN_SPEECH_FRAMES: usize = 3;
 /// Samples of quiet behind a last word that make its hypothesis a good one.
 const QUIET_BEHIND: u64 = RATE as u64 / 5;
-/// A timeline that steps less than this goes on.
+/// A timeline that steps less than this goes on, while there is sound that it would cut.
 const SAME_PLACE: f64 = 0.05;
 /// A word must have speech within so many seconds of it, or it is invented.
 const GUARD_SECONDS: f64 = 0.25;
@@ -121,7 +121,8 @@ impl Streamer {
     /// Says where on the timeline the next pushed sample lies. A jump makes all that was said before final, with the next call.
     pub fn at(&mut self, seconds: f64) {
         let here = self.seconds(self.position + self.frame.len() as u64);
-        self.jump = ((seconds - here).abs() > SAME_PLACE && seconds.is_finite()).then_some(seconds);
+        let held = self.buffer.len() + self.frame.len() > 0;
+        self.jump = ((seconds - here).abs() > if held { SAME_PLACE } else { 0.0 } && seconds.is_finite()).then_some(seconds);
     }
 
     /// Says how many seconds of sound wait behind what is pushed next. The further behind, the more sound each run of the recogniser
@@ -164,7 +165,7 @@ impl Streamer {
 
     /// The second up to which all words have been told: no later word starts before it.
     pub fn settled(&self) -> f64 {
-        self.seconds(self.buffer_position())
+        self.seconds(self.skipped_from.unwrap_or_else(|| self.buffer_position()))
     }
 
     fn seconds(&self, position: u64) -> f64 {
