@@ -9,6 +9,7 @@ use nice_plug::prelude::ParamSetter;
 
 use super::controls::switch;
 use super::files::{Picker, Purpose};
+use super::norms::Norms;
 use super::outlets::OutletPanel;
 use super::takes;
 use super::theme::{ACCENT, BAD, GOOD, MUTED, TEXT};
@@ -35,12 +36,13 @@ pub struct CaptionCard {
     exported: Option<Result<String, String>>,
     /// What was cleared last.
     cleared: Option<Transcript>,
+    norms: Norms,
 }
 
 impl CaptionCard {
     /// A card of this instance's words.
     pub fn new(instance: Arc<Instance>) -> Self {
-        Self { outlets: OutletPanel::new(instance.clone()), instance, picker: None, folder: home(), exported: None, cleared: None }
+        Self { outlets: OutletPanel::new(instance.clone()), instance, picker: None, folder: home(), exported: None, cleared: None, norms: Norms::default() }
     }
 
     /// Draws the card.
@@ -65,8 +67,9 @@ impl CaptionCard {
         let board = self.instance.transcript();
         let transcript = board.lock().unwrap_or_else(|e| e.into_inner());
         let (empty, job) = (transcript.words().is_empty(), layout(&transcript, ui.available_width() - 8.0));
+        let broken = self.norms.look(&transcript, &Style::netflix()).map(|sentence| (sentence.to_owned(), ACCENT));
         drop(transcript);
-        let notes = self.notes();
+        let notes: Vec<_> = self.notes().into_iter().chain(broken).collect();
         let foot = 70.0 + 40.0 * notes.len() as f32;
         ScrollArea::vertical().id_salt("words").max_height(ui.available_height() - foot).auto_shrink(false).stick_to_bottom(true).show(
             ui,

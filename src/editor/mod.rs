@@ -3,6 +3,7 @@
 mod captions;
 mod controls;
 mod files;
+mod norms;
 mod outlets;
 mod sound;
 mod takes;

@@ -29,9 +29,14 @@ pub(crate) fn install() -> Result<()> {
         bail!("{} system packages are missing; run the line above", missing.len());
     }
     say(&format!("installing {}", missing.join(" ")));
-    let apt = |args: &[&str]| checked(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive"));
-    apt(&["-qq", "update"])?;
-    apt(&[&["-qq", "install", "-y", "--no-install-recommends"], &*missing].concat())
+    apt("update", &[])?;
+    apt("install", &missing)
+}
+
+/// Runs apt-get without a question; another package manager that is at work is waited for.
+fn apt(verb: &str, packages: &[&str]) -> Result<()> {
+    let options = ["-qq", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
+    checked(Command::new("apt-get").args(options).arg(verb).args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 /// Beyond `install`, installs as root what tests can do without, where the system has it, and says which tests are skipped for want of it.
@@ -41,8 +46,7 @@ pub(crate) fn install_for_tests(offline: bool) -> Result<()> {
     let known: Vec<_> = missing.iter().copied().filter(|p| !offline && is_root() && has_candidate(p)).collect();
     if !known.is_empty() {
         say(&format!("installing {}", known.join(" ")));
-        let arguments = [&["-qq", "install", "-y", "--no-install-recommends"], &*known].concat();
-        if let Err(e) = checked(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive")) {
+        if let Err(e) = apt("install", &known) {
             say(&format!("{e}"));
         }
     }
