@@ -10,6 +10,7 @@ pub mod offline;
 mod pack_source;
 mod port;
 mod priority;
+pub mod soak;
 mod source;
 mod station;
 pub mod testing;
