@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::hops::{HopLoop, PULL};
-use super::priority;
+use super::priority::Priority;
 use crate::bridge::{Pull, WorkerSide, WorkerState};
 use crate::clock::{Latency, Timing};
 use crate::dsp::denormals::FlushDenormals;
@@ -72,7 +72,7 @@ impl VoiceWorker {
     /// The thread: ends when the engine says so or the audio side is gone.
     pub fn run(mut self) {
         let _flush = FlushDenormals::new();
-        priority::raise();
+        let mut priority = Priority::default();
         let mut buffer = vec![0.0f32; PULL];
         let mut last_sound = Instant::now();
         while !self.side.must_end() {
@@ -87,6 +87,7 @@ impl VoiceWorker {
                 Pull::Restart(position) => self.restart(position),
                 Pull::Controls(controls) => self.controls = controls,
                 Pull::Samples(n) => {
+                    priority.suit(!self.side.shared().offline());
                     last_sound = Instant::now();
                     self.hear(&buffer[..n]);
                 }
