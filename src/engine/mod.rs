@@ -9,6 +9,7 @@ pub mod measure;
 pub mod offline;
 mod pack_source;
 mod port;
+pub mod preflight;
 mod priority;
 pub mod soak;
 mod source;
