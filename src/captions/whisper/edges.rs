@@ -10,6 +10,9 @@ use crate::captions::Word;
 const LATE: f64 = 0.1;
 /// An edge moves to the edge of a pause that is so many seconds from it at most. 0.1 to 0.2 do about the same.
 const NEAR: f64 = 0.15;
+/// An edge that lies in a pause may go this far to the sound: the first word of a live buffer is told where the buffer begins, which is
+/// `Policy::pre_roll` before speech. 0.4 to 1 do about the same.
+const FAR: f64 = 0.4;
 /// Quiet of so many seconds is a pause; what is shorter is mostly the closure of a stop.
 const PAUSE: f64 = 0.1;
 /// Quiet is this far up from the 5th to the 95th percentile of the frames' decibels. 0.15 to 0.45 do about the same.
@@ -28,14 +31,15 @@ pub(super) fn mend(words: &mut [Word], settled: f64, samples: &[f32]) {
         (w.start, w.end) = ((w.start - LATE).max(0.0), (w.end - LATE).max(0.0));
     }
     let pauses = pauses(samples);
+    let give = |edge: f64| if pauses.iter().any(|p| p.0 <= edge && edge <= p.1) { FAR } else { NEAR };
     let length = samples.len() as f64 / RATE as f64;
     let mut before = (settled - LATE).max(0.0);
     for i in 0..=words.len() {
         // From the end of one word to the start of the next, and how far either may give way.
         let from = before;
         let to = words.get(i).map_or(length, |w| w.start.max(from));
-        let least = i.checked_sub(1).map_or(from, |p| (from - NEAR).max(words[p].start + LEAST_WORD).min(from));
-        let most = words.get(i).map_or(to, |w| (to + NEAR).min(w.end - LEAST_WORD).max(to));
+        let least = i.checked_sub(1).map_or(from, |p| (from - give(from)).max(words[p].start + LEAST_WORD).min(from));
+        let most = words.get(i).map_or(to, |w| (to + give(to)).min(w.end - LEAST_WORD).max(to));
         before = words.get(i).map_or(length, |w| w.end);
         let mut between = pauses.iter().filter(|(start, end)| *start < most && *end > least);
         let Some(&first) = between.next() else { continue };
@@ -113,6 +117,12 @@ mod tests {
         // The gap at 1.2 s is too short; the second word was told past its end, the third too early, the last to the end of the sound.
         let out = mended(&[(0.45, 1.3), (1.3, 2.25), (2.6, 3.1), (3.1, 3.6)], 0.0, &samples);
         assert!(near(&out, &[(0.5, 1.2), (1.2, 2.0), (2.6, 3.0), (3.0, 3.4)]), "{out:?}");
+    }
+
+    #[test]
+    fn a_first_word_told_at_the_start_of_its_buffer_moves_to_the_sound() {
+        let out = mended(&[(0.1, 0.9), (0.9, 1.3)], 0.0, &sound(2.0, &[(0.4, 2.0)]));
+        assert!(near(&out, &[(0.4, 0.8), (0.8, 1.2)]), "{out:?}");
     }
 
     #[test]
