@@ -4,6 +4,8 @@
 
 mod caption_worker;
 mod hops;
+#[cfg(test)]
+mod late_tests;
 mod loader;
 pub mod measure;
 pub mod offline;
