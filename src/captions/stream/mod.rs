@@ -41,6 +41,8 @@ const SAME_PLACE: f64 = 0.05;
 const GUARD_SECONDS: f64 = 0.25;
 /// What counts as speech there: far less than it takes to start, since soft words are words.
 const GUARD_PROBABILITY: f32 = 0.15;
+/// The buffer is cut so many seconds behind the end of a final word: what is left of a word is heard as another one.
+const BEHIND: f64 = 0.1;
 /// Words that end in the last so many seconds of a buffer are not trusted when there is no second hypothesis.
 const UNSURE: f64 = 1.0;
 /// The streaming policy around a recogniser. One thread; a call takes as long as the recogniser does.
@@ -348,7 +350,7 @@ impl Streamer {
         let third = self.seconds(self.buffer_position()) + self.buffer.len() as f64 / RATE as f64 / 3.0;
         let sentence = |w: &&Word| w.end > third && w.text.ends_with(['.', '?', '!', '…']);
         if let Some(word) = self.said.in_buffer().iter().rev().find(sentence).or(self.said.in_buffer().last()) {
-            let end = word.end;
+            let end = word.end + BEHIND;
             self.cut(end);
         }
     }
@@ -356,7 +358,7 @@ impl Streamer {
     /// The buffer may grow no further: cuts it before the first word that isn't final.
     fn cut_hard(&mut self) {
         let end = self.seconds(self.position);
-        let last = self.said.in_buffer().last().map_or(f64::NEG_INFINITY, |w| w.end);
+        let last = self.said.in_buffer().last().map_or(f64::NEG_INFINITY, |w| w.end + BEHIND);
         let cut = self.agreement.pending().first().map_or(end - UNSURE, |w| w.start - GUARD_SECONDS).max(last);
         // A word that is not final and longer than the buffer can hold is no word.
         self.cut(cut.max(end - self.policy.trim));
