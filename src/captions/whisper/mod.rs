@@ -142,6 +142,12 @@ impl Whisper {
             rest.push((reach, said.tokens[tokens].to_vec()));
         }
         shorten(&mut words);
+        // The attention passed over a word until here.
+        let mut least = 0.0_f64;
+        for (word, (reach, _)) in words.iter().zip(&mut rest) {
+            least = least.max(word.end);
+            *reach = reach.max(least);
+        }
         edges::mend(&mut words, time(from), samples);
         lengthen(&mut words, length);
         Ok(words.into_iter().zip(rest).map(|(word, (reach, tokens))| (HeardWord { word, reach }, tokens)).collect())
