@@ -16,7 +16,7 @@ use super::{BuildError, read, write};
 pub enum Weights {
     /// Half floats, which the runtime widens while it loads: exact, and the slower way on a processor.
     Half,
-    /// 8 bits. In the encoder a scale an output, and what is multiplied becomes 8 bits with one scale a run; in the decoder a scale for each
+    /// 8 bits. In the encoder 7 and a scale an output, and what is multiplied becomes 8 bits with one scale a run; in the decoder a scale for each
     /// 128 inputs, and what is multiplied becomes 8 bits token by token, so that a token's result doesn't depend on those beside it.
     Eight,
 }

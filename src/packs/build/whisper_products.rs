@@ -12,7 +12,7 @@ use super::whisper_layers::Builder;
 pub(super) enum Product {
     /// Half floats, widened; exact.
     Half,
-    /// 8 bits with a scale an output; what comes in becomes 8 bits with one scale a run.
+    /// 7 bits with a scale an output; what comes in becomes 8 bits with one scale a run.
     Columns,
     /// 8 bits with a scale for each [`BLOCK`] inputs, and so what comes in, row by row.
     Blocks,
