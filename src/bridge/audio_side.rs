@@ -197,7 +197,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         let input_peak = self.mix_down(channels, start, n);
         let ahead = self.pacing.as_mut().map_or(Duration::ZERO, |p| p.block(n, self.timing.host_rate));
         let patience = if block.offline { HUNG } else { ahead };
-        self.shared.set_offline(!patience.is_zero());
+        self.shared.set_offline(!patience.is_zero(), block.offline);
         let first = self.position as i64 - self.latency.total as i64;
         self.shared.set_due(first);
         let until = Instant::now() + patience;

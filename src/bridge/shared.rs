@@ -46,6 +46,8 @@ pub struct Shared {
     output_peak: AtomicF32,
     /// Writer: audio thread. Readers: engine, worker. Whether the last block was rendered faster than real time.
     offline: AtomicBool,
+    /// Writer: audio thread. Reader: worker. Whether the host itself said so.
+    declared: AtomicBool,
 }
 
 /// A reading of the counters.
@@ -121,8 +123,14 @@ impl Shared {
         self.lost_samples.fetch_add(samples, Ordering::Relaxed);
     }
 
-    pub(super) fn set_offline(&self, offline: bool) {
+    pub(super) fn set_offline(&self, offline: bool, declared: bool) {
         self.offline.store(offline, Ordering::Relaxed);
+        self.declared.store(declared, Ordering::Relaxed);
+    }
+
+    /// Whether the host says that it renders, so that nothing is ever late.
+    pub fn declared_offline(&self) -> bool {
+        self.declared.load(Ordering::Relaxed)
     }
 
     /// Whether the last block was rendered faster than real time.

@@ -91,7 +91,7 @@ impl VoiceWorker {
         loop {
             match self.turn(&mut buffer) {
                 Turn::Heard => {
-                    priority.suit(!self.side.shared().offline());
+                    priority.suit(!self.side.shared().declared_offline());
                     last_sound = Instant::now();
                 }
                 Turn::Told => {}

@@ -84,11 +84,13 @@ fn counted(command: &mut Command) -> Result<Tally> {
     Ok(tally)
 }
 
-/// The counts in a closing line of cargo's test runner (`test result: ok. 3 passed; 0 failed; …`) or of pytest (`3 passed, 1 error in 2s`).
+/// The counts in a closing line of cargo's test runner (`test result: ok. 3 passed; 0 failed; …`) or of pytest (`3 passed, 1 error in 2s`,
+/// `3 passed in 72.24s (0:01:12)`).
 fn counts_in(line: &str) -> Option<Tally> {
     let words: Vec<&str> = line.trim_matches('=').split_whitespace().collect();
-    let closing =
-        line.starts_with("test result:") || (words.len() >= 4 && words[words.len() - 2] == "in" && words[0].parse::<u64>().is_ok());
+    let timed =
+        words.iter().rposition(|w| *w == "in").is_some_and(|at| at >= 2 && words[at + 1..].first().is_some_and(|t| t.ends_with('s')));
+    let closing = line.starts_with("test result:") || (timed && words[0].parse::<u64>().is_ok());
     if !closing {
         return None;
     }
@@ -116,6 +118,7 @@ mod tests {
         );
         assert_eq!(counts_in("2 failed, 3 passed, 1 error in 2.01s"), tally(3, 3));
         assert_eq!(counts_in("==== 3 passed in 2.01s ===="), tally(3, 0));
+        assert_eq!(counts_in("57 passed in 72.24s (0:01:12)"), tally(57, 0));
         assert_eq!(counts_in("test packs::x ... ok"), None);
         assert_eq!(counts_in("wrote 3 passed things"), None);
     }
