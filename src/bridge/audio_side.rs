@@ -76,7 +76,8 @@ pub struct AudioSide<C> {
     output: Receiver<OutputMark>,
     tap: Tap,
     tapping: bool,
-    pacing: Pacing,
+    /// Tells whether a host renders; none where it is known that nobody does.
+    pacing: Option<Pacing>,
     dry: DryLine,
     placing: Placing,
     /// Input samples since the reset.
@@ -93,8 +94,10 @@ pub struct AudioSide<C> {
     mono: Vec<f32>,
     /// Share of the converted sound against what stands in for it.
     fade: f32,
-    /// The last converted sample, held while it fades.
+    /// The last converted sample, held while it fades out.
     held: f32,
+    /// Converted sound was missing and hasn't faded out yet.
+    leaving: bool,
     level: Option<(f32, f32)>,
     last_late_hop: Option<u64>,
     gave_up: bool,
@@ -119,7 +122,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
             output,
             tap,
             tapping: false,
-            pacing: Pacing::new(latency.total as f64 / timing.host_rate as f64),
+            pacing: Some(Pacing::new(latency.total as f64 / timing.host_rate as f64)),
             dry: DryLine::new(channels, latency.total),
             placing: Placing::new(channels, timing.host_rate),
             position: 0,
@@ -133,10 +136,17 @@ impl<C: Copy + PartialEq> AudioSide<C> {
             mono: vec![0.0; block],
             fade: 0.0,
             held: 0.0,
+            leaving: false,
             level: None,
             last_late_hop: None,
             gave_up: false,
         }
+    }
+
+    /// Takes every block for one of a host in real time, however fast they come: for tests that keep a clock of their own.
+    #[cfg(test)]
+    pub(crate) fn believe_in_real_time(&mut self) {
+        self.pacing = None;
     }
 
     /// The latency and its parts.
@@ -156,9 +166,10 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         self.restart = true;
         self.dry.reset();
         self.placing.reset();
-        self.pacing.reset();
+        self.pacing.iter_mut().for_each(Pacing::reset);
         self.tap.end();
-        (self.fade, self.held, self.level, self.last_late_hop, self.gave_up) = (0.0, 0.0, None, None, false);
+        (self.fade, self.held, self.leaving) = (0.0, 0.0, false);
+        (self.level, self.last_late_hop, self.gave_up) = (None, None, false);
         self.shared.set_due(-(self.latency.total as i64));
         self.shared.set_owed_from(0);
     }
@@ -184,7 +195,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
 
     fn chunk(&mut self, channels: &mut [&mut [f32]], start: usize, n: usize, block: &Block<C>, song: Option<f64>) {
         let input_peak = self.mix_down(channels, start, n);
-        let ahead = self.pacing.block(n, self.timing.host_rate);
+        let ahead = self.pacing.as_mut().map_or(Duration::ZERO, |p| p.block(n, self.timing.host_rate));
         let patience = if block.offline { HUNG } else { ahead };
         self.shared.set_offline(!patience.is_zero());
         let first = self.position as i64 - self.latency.total as i64;
@@ -368,9 +379,10 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         let (mut wet_share, mut gain) = self.level.unwrap_or(target);
         let mut peak = 0.0f32;
         for i in 0..n {
-            let have = self.have[i];
-            self.fade = glide(self.fade, if have { 1.0 } else { 0.0 }, fade_step);
-            if have {
+            // What was missing comes back from nothing: taken up in the middle of its fade it would jump from the sample that is held.
+            self.leaving = !self.have[i] || (self.leaving && self.fade > 0.0);
+            self.fade = glide(self.fade, if self.leaving { 0.0 } else { 1.0 }, fade_step);
+            if !self.leaving {
                 self.held = self.wet[i];
             }
             wet_share = glide(wet_share, target.0, glide_step);

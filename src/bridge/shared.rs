@@ -125,6 +125,11 @@ impl Shared {
         self.offline.store(offline, Ordering::Relaxed);
     }
 
+    /// Whether the last block was rendered faster than real time.
+    pub fn offline(&self) -> bool {
+        self.offline.load(Ordering::Relaxed)
+    }
+
     pub(super) fn raise_peaks(&self, input: f32, output: f32) {
         self.input_peak.fetch_max(input, Ordering::Relaxed);
         self.output_peak.fetch_max(output, Ordering::Relaxed);
@@ -147,7 +152,7 @@ impl Shared {
             lost_samples: self.lost_samples.load(Ordering::Relaxed),
             hops: self.hops.load(Ordering::Relaxed),
             load: self.load.load(Ordering::Relaxed),
-            offline: self.offline.load(Ordering::Relaxed),
+            offline: self.offline(),
         }
     }
 

@@ -42,7 +42,15 @@ pub struct CaptionCard {
 impl CaptionCard {
     /// A card of this instance's words.
     pub fn new(instance: Arc<Instance>) -> Self {
-        Self { outlets: OutletPanel::new(instance.clone()), instance, picker: None, folder: home(), exported: None, cleared: None, norms: Norms::default() }
+        Self {
+            outlets: OutletPanel::new(instance.clone()),
+            instance,
+            picker: None,
+            folder: home(),
+            exported: None,
+            cleared: None,
+            norms: Norms::default(),
+        }
     }
 
     /// Draws the card.

@@ -37,7 +37,12 @@ mod tests {
         let say = |text: &str, start: f64, seconds: f64, transcript: &mut Transcript| {
             let words: Vec<&str> = text.split(' ').collect();
             let each = seconds / words.len() as f64;
-            let word = |(i, t): (usize, &&str)| Word { text: (*t).to_owned(), start: start + i as f64 * each, end: start + (i + 1) as f64 * each, confidence: 1.0 };
+            let word = |(i, t): (usize, &&str)| Word {
+                text: (*t).to_owned(),
+                start: start + i as f64 * each,
+                end: start + (i + 1) as f64 * each,
+                confidence: 1.0,
+            };
             transcript.apply(Event::Final(words.iter().enumerate().map(word).collect()));
         };
         say("A calm sentence.", 0.0, 2.0, &mut transcript);

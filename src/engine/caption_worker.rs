@@ -175,7 +175,7 @@ impl CaptionWorker {
                 let behind = self.tap.behind();
                 self.captions.behind.store(behind as f32, Ordering::Relaxed);
                 // An offline render waits for the recogniser, which may take its time.
-                let behind = if behind < KEEPS_UP || self.shared.counters().offline { 0.0 } else { behind };
+                let behind = if behind < KEEPS_UP || self.shared.offline() { 0.0 } else { behind };
                 resampler.push(&input[..n]);
                 let n = resampler.pull(heard);
                 let outcome = c.push(&heard[..n], behind, &mut events);
@@ -249,7 +249,7 @@ impl CaptionWorker {
     /// Gives the words to the transcript, and the second up to which there are no others: never more than was heard.
     fn give(&self, events: &mut Vec<Event>, settled: Option<f64>) {
         // Nobody watches a bounce, and it is faster than anybody reads.
-        if !events.is_empty() && (self.wire.takes_bursts() || !self.shared.counters().offline) {
+        if !events.is_empty() && (self.wire.takes_bursts() || !self.shared.offline()) {
             self.wire.tell(events);
         }
         let mut transcript = self.transcript();

@@ -105,11 +105,16 @@ pub fn some_speech(rate: u32, samples: usize) -> Vec<f32> {
     (0..samples).map(at).collect()
 }
 
-/// Measures so many hops of a mode at 48 kHz on the calling thread. With a graph, a bare loop runs between the hops, one run a hop.
-pub fn hop_times(source: &dyn Source, mode: Mode, hops: usize, graph: Option<&Path>) -> Result<HopTimes, OpenError> {
+/// Measures so many hops of a mode at 48 kHz on the calling thread. With a graph, a bare loop on the processor runs between the hops, one run a hop.
+///
+/// Fails where the provider can't be used, instead of measuring another.
+pub fn hop_times(source: &dyn Source, mode: Mode, provider: Provider, hops: usize, graph: Option<&Path>) -> Result<HopTimes, OpenError> {
     let _flush = FlushDenormals::new();
     let last = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let opened = source.open(mode, &some_voice(), Provider::Cpu)?;
+    let opened = source.open(mode, &some_voice(), provider)?;
+    if opened.provider != provider {
+        return Err(OpenError(opened.note.unwrap_or_else(|| format!("{provider} can't be used here; choose cpu"))));
+    }
     let converter = opened.converter.timing();
     let timing = Timing { host_rate: HOST_RATE, max_block: 128, converter, slack: source.slack(mode) };
     let mut hop_loop = HopLoop::new(Box::new(Timed { inner: opened.converter, last: last.clone() }), &timing);
@@ -244,7 +249,7 @@ mod tests {
     fn hops_and_blocks_are_counted() {
         let source = IdentitySource::default();
         source.faults.stall_ms.store(1, std::sync::atomic::Ordering::Relaxed);
-        let times = hop_times(&source, Mode::Live, 20, None).expect("measured");
+        let times = hop_times(&source, Mode::Live, Provider::Cpu, 20, None).expect("measured");
         assert_eq!(times.budget, 0.01);
         assert!(times.converter.p50 >= 0.001 && times.hop.p50 >= times.converter.p50, "{times:?}");
         let cost = port_cost(Arc::new(IdentitySource::default()), 64, 0.5).expect("measured");

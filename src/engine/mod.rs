@@ -4,12 +4,16 @@
 
 mod caption_worker;
 mod hops;
+#[cfg(test)]
+mod late_tests;
 mod loader;
 pub mod measure;
 pub mod offline;
 mod pack_source;
 mod port;
+pub mod preflight;
 mod priority;
+pub mod soak;
 mod source;
 mod station;
 pub mod testing;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::hops::{HopLoop, PULL};
-use super::priority;
+use super::priority::Priority;
 use crate::bridge::{Pull, WorkerSide, WorkerState};
 use crate::clock::{Latency, Timing};
 use crate::dsp::denormals::FlushDenormals;
@@ -49,6 +49,19 @@ struct Swap {
     pending: Vec<f32>,
 }
 
+/// What came of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Sound was taken.
+    Heard,
+    /// Something else was taken.
+    Told,
+    /// There was nothing to do.
+    Idle,
+    /// The work is over.
+    End,
+}
+
 /// The worker's state; `run` is its thread.
 pub struct VoiceWorker {
     side: WorkerSide<Controls>,
@@ -72,28 +85,44 @@ impl VoiceWorker {
     /// The thread: ends when the engine says so or the audio side is gone.
     pub fn run(mut self) {
         let _flush = FlushDenormals::new();
-        priority::raise();
+        let mut priority = Priority::default();
         let mut buffer = vec![0.0f32; PULL];
         let mut last_sound = Instant::now();
-        while !self.side.must_end() {
-            while let Ok(order) = self.orders.try_recv() {
-                self.obey(order);
-            }
-            if self.holds_back() {
-                std::thread::sleep(NAP);
-                continue;
-            }
-            match self.side.pull(&mut buffer) {
-                Pull::Restart(position) => self.restart(position),
-                Pull::Controls(controls) => self.controls = controls,
-                Pull::Samples(n) => {
+        loop {
+            match self.turn(&mut buffer) {
+                Turn::Heard => {
+                    priority.suit(!self.side.shared().offline());
                     last_sound = Instant::now();
-                    self.hear(&buffer[..n]);
                 }
-                Pull::Empty => std::thread::sleep(if last_sound.elapsed() < Duration::from_secs(1) { NAP } else { LONG_NAP }),
-                Pull::Closed => break,
+                Turn::Told => {}
+                Turn::Idle => std::thread::sleep(if last_sound.elapsed() < Duration::from_secs(1) { NAP } else { LONG_NAP }),
+                Turn::End => break,
             }
         }
+    }
+
+    /// Does what is to be done next, without waiting for it. `buffer` has room for [`PULL`] samples.
+    pub(super) fn turn(&mut self, buffer: &mut [f32]) -> Turn {
+        if self.side.must_end() {
+            return Turn::End;
+        }
+        while let Ok(order) = self.orders.try_recv() {
+            self.obey(order);
+        }
+        if self.holds_back() {
+            return Turn::Idle;
+        }
+        match self.side.pull(buffer) {
+            Pull::Restart(position) => self.restart(position),
+            Pull::Controls(controls) => self.controls = controls,
+            Pull::Samples(n) => {
+                self.hear(&buffer[..n]);
+                return Turn::Heard;
+            }
+            Pull::Empty => return Turn::Idle,
+            Pull::Closed => return Turn::End,
+        }
+        Turn::Told
     }
 
     /// While a first voice is being loaded the sound waits in the ring, so that an offline render loses none of it.

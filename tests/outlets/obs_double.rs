@@ -23,6 +23,8 @@ pub struct Scene {
     pub streaming: AtomicBool,
     /// It takes so long for each answer.
     pub slow_ms: AtomicU64,
+    /// It reads requests and does nothing about them, as what hangs before it dies.
+    pub deaf: AtomicBool,
     /// It says this in place of Hello.
     pub garbage: Mutex<Option<Message>>,
     /// Texts that a source was given.
@@ -150,6 +152,7 @@ fn serve(stream: TcpStream, scene: &Scene, stop: &AtomicBool) {
                     return;
                 }
             }
+            Some(6) if identified && scene.deaf.load(Ordering::Relaxed) => {}
             Some(6) if identified => {
                 std::thread::sleep(Duration::from_millis(scene.slow_ms.load(Ordering::Relaxed)));
                 let request = &message["d"];

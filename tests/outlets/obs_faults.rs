@@ -124,6 +124,28 @@ fn obs_goes_away_and_comes_back_and_no_final_is_lost() {
 }
 
 #[test]
+fn words_on_their_way_when_obs_dies_are_sent_again() {
+    let scene = Arc::new(Scene { streaming: true.into(), ..scene() });
+    let obs = Double::start(scene.clone(), 0);
+    let port = obs.port;
+    let (wire, outlets) = linked(port, "", true);
+    until(&outlets, "the stream", |s| matches!(link(s), Some(ObsLink::Connected { streaming: true, source: None, .. })));
+    scene.deaf.store(true, Ordering::Relaxed);
+    say(&wire, "on the way", 0.0);
+    // Long enough that both are asked, and short enough that nobody has given up.
+    std::thread::sleep(Duration::from_millis(500));
+    drop(obs);
+    until(&outlets, "the loss", |s| matches!(link(s), Some(ObsLink::BrokeOff(_) | ObsLink::Unreachable { .. })));
+    say(&wire, "and away", 1.5);
+    assert!(lock(&scene.texts).is_empty() && lock(&scene.captions).is_empty(), "the double did something");
+    scene.deaf.store(false, Ordering::Relaxed);
+    let obs = Double::start(scene, port);
+    wait("the words in the source", || all_shown(&lock(&obs.scene.texts), "on the way and away"));
+    wait("the words in the stream", || all_shown(&lock(&obs.scene.captions), "on the way and away"));
+    assert_eq!(outlets.status().obs.map(|o| o.lost), Some(0));
+}
+
+#[test]
 fn a_long_outage_loses_the_oldest_words_and_counts_them() {
     let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = nobody.local_addr().expect("an address").port();

@@ -1,4 +1,4 @@
-//! The demo and the bench: everything around the programs that do the work.
+//! The demo, the soak and the bench: everything around the programs that do the work.
 
 use std::path::Path;
 use std::process::Command;
@@ -24,6 +24,13 @@ fn host(plugin: &Path, input: &Path, reference: &Path, out: &Path) -> Result<()>
     command.args(["run", "--quiet", "--package", "mynah", "--release", "--example", "demo_host", "--"]);
     command.arg("--plugin").arg(plugin).arg("--source").arg(input).arg("--reference").arg(reference).arg("--out").arg(out);
     checked(command.args(["--seconds", "45"]))
+}
+
+/// Runs the command line's soak on the release build.
+pub(crate) fn soak(options: &[String]) -> Result<()> {
+    build(Profile::Release)?;
+    packs::fetch(Profile::Release, true).or_else(|_| packs::fetch(Profile::Release, false))?;
+    checked(Command::new(mynah(Profile::Release)).arg("soak").args(options))
 }
 
 /// Runs the command line's bench on the release build, and counts the audio thread's instructions where valgrind is there to do it.

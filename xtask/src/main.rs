@@ -60,6 +60,12 @@ enum Command {
         #[arg(long)]
         offline: bool,
     },
+    /// Runs the engine for hours over a recording and tells whether it held: late hops, delay, memory, likeness.
+    Soak {
+        /// What `mynah soak` takes: --hours H, --simulated, --mode, --busy N and more; an hour in real time without.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Measures speed and latency on this machine.
     Bench {
         /// Write JSON.
@@ -76,6 +82,7 @@ fn main() -> ExitCode {
         Command::Install { offline } => install::install(offline),
         Command::Demo { offline } => demo::demo(offline),
         Command::Test { offline } => test::test(offline),
+        Command::Soak { options } => demo::soak(&options),
         Command::Bench { json } => demo::bench(json),
     });
     match done {

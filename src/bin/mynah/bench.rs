@@ -13,6 +13,7 @@ use mynah::engine::measure::{HOST_RATE, HopTimes, PortCost, hop_times, port_cost
 use mynah::engine::offline::Pace;
 use mynah::engine::{PackSource, Source, offline};
 use mynah::packs::{Kind, Store};
+use mynah::runtime::Provider;
 
 use super::terminal::{Failure, Outcome, bar, say, say_json};
 
@@ -105,7 +106,7 @@ pub fn run(a: &Arguments) -> Outcome {
     let mut modes = Vec::new();
     for mode in Mode::ALL {
         steps.set_message(mode.name());
-        let hop = hop_times(&*source, mode, a.hops as usize, Some(&source.voice_graph(mode)?))?;
+        let hop = hop_times(&*source, mode, Provider::Cpu, a.hops as usize, Some(&source.voice_graph(mode)?))?;
         let timing = Timing { host_rate: HOST_RATE, max_block: LATENCY_BLOCK, converter: source.timing(mode)?, slack: source.slack(mode) };
         modes.push(ModeReport { mode: mode.name(), hop, rtf: hop.hop.p50 / hop.budget, latency: latency(&timing).into() });
         steps.inc(1);

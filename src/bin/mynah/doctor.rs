@@ -5,15 +5,14 @@ use cpal::traits::{DeviceTrait, HostTrait};
 use serde::Serialize;
 
 use mynah::captions::transcript::sidecar;
-use mynah::clock::Mode;
 use mynah::engine::PackSource;
-use mynah::engine::measure::{HopTimes, hop_times};
+use mynah::engine::preflight::{Trial, preflight};
 use mynah::packs::{Kind, Pack, Store, catalogue};
 use mynah::plugin::keeper;
 use mynah::runtime::{self, Provider, Session, SessionOptions};
 use mynah::voice::library::Library;
 
-use super::terminal::{Failure, Outcome, say, say_json};
+use super::terminal::{Failure, Outcome, bar, say, say_json};
 
 /// What `doctor` takes.
 #[derive(Debug, Args)]
@@ -63,9 +62,6 @@ const NEEDED: [(Kind, &str); 5] = [
     (Kind::Captions, "caption"),
 ];
 
-/// Hops that the timing is taken from.
-const HOPS: usize = 200;
-
 /// Runs it.
 pub fn run(a: &Arguments) -> Outcome {
     let store = Store::standard();
@@ -75,7 +71,7 @@ pub fn run(a: &Arguments) -> Outcome {
     findings.extend(providers(&store));
     findings.extend(devices());
     findings.push(processors());
-    findings.extend(timing());
+    timing(&mut findings);
     findings.extend(timbres());
     findings.push(captions_copies());
     if a.json {
@@ -220,30 +216,50 @@ fn captions_copies() -> Finding {
     Finding::ok(what, format!("{} of {} copies in {}{}", copies.len(), sidecar::MOST_COPIES, folder.display(), newest.unwrap_or_default()))
 }
 
-/// One hop of the voice against its budget.
-fn timing() -> Vec<Finding> {
-    let source = PackSource::standard();
-    let measured = Mode::ALL.map(|mode| (mode, hop_times(&source, mode, HOPS, None)));
-    measured
-        .into_iter()
-        .map(|(mode, times)| {
-            let what = format!("timing {}", mode.name());
-            match times {
-                Err(e) => Finding::amiss(&what, Grade::Note, format!("not measured: {e}"), "see the findings above"),
-                Ok(times) => judge(&what, &times),
-            }
-        })
-        .collect()
+/// What the machine holds: wake-ups, each mode on each provider that works, and the smallest mode that is safe.
+fn timing(findings: &mut Vec<Finding>) {
+    let usable: Vec<Provider> = Provider::ALL.into_iter().filter(|p| p.compiled_in()).collect();
+    let bar = bar(100, "measuring {wide_bar} {percent} %");
+    let found = preflight(&PackSource::standard(), &usable, &mut |done| bar.set_position((done * 100.0) as u64));
+    bar.finish_and_clear();
+    let found = match found {
+        Ok(found) => found,
+        Err(e) => return findings.push(Finding::amiss("timing", Grade::Note, format!("not measured: {e}"), "see the findings above")),
+    };
+    let ms = 1e3;
+    let wake = format!("{:.2} ms late (p99), {:.2} ms at worst", found.wake.p99 * ms, found.wake.max * ms);
+    findings.push(Finding::ok("wake-ups", wake));
+    findings.extend(found.trials.iter().map(judge));
+    findings
+        .extend(found.notes.iter().map(|note| Finding::amiss("timing", Grade::Note, note, "use cpu, or install what the message names")));
+    findings.push(match found.choice() {
+        Some(t) => Finding::ok("mode", format!("{} on {} holds, with {:.1} ms to spare", t.mode.name(), t.provider, t.margin * ms)),
+        None => Finding::amiss(
+            "mode",
+            Grade::Note,
+            format!("none is safe{}", unoptimised()),
+            "close other programs, or use studio and watch the late hops",
+        ),
+    });
 }
 
-fn judge(what: &str, t: &HopTimes) -> Finding {
-    let found = format!("a hop takes {:.2} ms (p50), {:.2} ms (p99) of {:.0} ms", t.hop.p50 * 1e3, t.hop.p99 * 1e3, t.budget * 1e3,);
-    let remedy = "close other programs, or choose a mode or machine with more time a hop";
-    let unoptimised = if cfg!(debug_assertions) { "; this is no optimised build" } else { "" };
-    if t.hop.p99 < t.budget {
-        Finding::ok(what, found)
-    } else {
-        let grade = if t.hop.p50 < t.budget { Grade::Note } else { Grade::Bad };
-        Finding::amiss(what, grade, format!("{found}{unoptimised}"), remedy)
+fn unoptimised() -> &'static str {
+    if cfg!(debug_assertions) { "; this is no optimised build" } else { "" }
+}
+
+fn judge(t: &Trial) -> Finding {
+    let what = format!("timing {} on {}", t.mode.name(), t.provider);
+    let (hop, ms) = (&t.hop, 1e3);
+    let times = format!("a hop takes {:.2} ms (p50), {:.2} ms (p99) of {:.0} ms", hop.p50 * ms, hop.p99 * ms, t.budget * ms);
+    let found = format!("{times}; {:.1} of {:.1} ms to spare", t.margin * ms, t.slack * ms);
+    if t.holds {
+        return Finding::ok(&what, found);
     }
+    let grade = if hop.p50 < t.budget { Grade::Note } else { Grade::Bad };
+    Finding::amiss(
+        &what,
+        grade,
+        format!("{found}{}", unoptimised()),
+        "close other programs, or choose a mode or machine with more time a hop",
+    )
 }

@@ -9,6 +9,7 @@ mod doctor;
 mod models;
 mod outputs;
 mod serve;
+mod soak;
 mod terminal;
 mod voices;
 
@@ -42,6 +43,8 @@ enum Command {
     Models(models::Command),
     /// Measure speed, overhead and latency on this machine
     Bench(bench::Arguments),
+    /// Run for hours over a recording and tell whether it holds
+    Soak(soak::Arguments),
     /// Tell what this machine has and lacks, each finding with its remedy
     Doctor(doctor::Arguments),
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Voices(c) => voices::run(&c),
         Command::Models(c) => models::run(&c),
         Command::Bench(a) => bench::run(&a),
+        Command::Soak(a) => soak::run(&a),
         Command::Doctor(a) => doctor::run(&a),
     };
     match outcome {

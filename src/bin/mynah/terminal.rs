@@ -79,8 +79,18 @@ pub fn say(line: &str) -> Outcome {
 
 /// Prints whole lines to stdout. A reader that has gone (`| head`) ends the program quietly, as other programs do.
 pub fn say_text(lines: &str) -> Outcome {
+    printed(print(lines))
+}
+
+/// The same without an end of the program: for where something else is to be done first. [`printed`] makes an outcome of it.
+pub fn print(lines: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    match write!(out, "{lines}").and_then(|()| out.flush()) {
+    write!(out, "{lines}").and_then(|()| out.flush())
+}
+
+/// What printing comes to: a reader that has gone ends the program quietly.
+pub fn printed(outcome: std::io::Result<()>) -> Outcome {
+    match outcome {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         Err(e) => Err(Failure::Other(format!("the result could not be printed: {e}; check where stdout leads"))),

@@ -15,6 +15,8 @@ pub const UNCLEAR: &str = "[unclear]";
 /// under noise as loud as itself has 0.6, languages that the model never heard have 0.2 to 0.45.
 const CLEAR: (usize, f32) = (3, 0.5);
 const CLEAR_OF_FEW: f32 = 0.3;
+/// Seconds of speech in which the recogniser hears no word at all and which are told all the same: shorter ones may be a cough or a laugh.
+pub(super) const LONG_SPEECH: f64 = 3.0;
 
 impl Streamer {
     /// Whether the full frame is left out because too much waits. What was said before is final then.
@@ -49,7 +51,7 @@ impl Streamer {
         }
     }
 
-    /// Says that somebody spoke and nobody knows what, where the last hypothesis was invented.
+    /// Says that somebody spoke and nobody knows what, where the last hypothesis was invented or said nothing.
     pub(super) fn mark_unclear(&mut self, events: &mut Vec<Event>) {
         if let Some((start, end)) = self.unclear.take() {
             let word = Word { text: UNCLEAR.to_owned(), start, end, confidence: 0.0 };

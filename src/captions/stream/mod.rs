@@ -14,7 +14,7 @@ pub use marks::{SKIPPED, UNCLEAR};
 pub use policy::{Commit, Policy, Settings};
 
 use agreement::{Agreement, Hypothesis, Trust};
-use marks::is_clear;
+use marks::{LONG_SPEECH, is_clear};
 use said::Said;
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +71,7 @@ pub struct Streamer {
     heard_until: u64,
     said: Said,
     partial: Vec<Word>,
-    /// Where the last hypothesis was all invented: from when to when, in seconds.
+    /// Where the last hypothesis was all invented, or empty although somebody spoke for long: from when to when, in seconds.
     unclear: Option<(f64, f64)>,
     /// Where sound began to be left out, while it is.
     skipped_from: Option<u64>,
@@ -313,13 +313,23 @@ impl Streamer {
         };
         let mut words: Vec<HeardWord> = heard.words.into_iter().filter(|w| self.was_spoken(&w.word)).map(place).collect();
         let stretch = words.first().map(|w| w.word.start).zip(words.last().map(|w| w.word.end));
-        self.unclear = stretch.filter(|_| !is_clear(&words));
+        self.unclear = if words.is_empty() { self.long_speech() } else { stretch.filter(|_| !is_clear(&words)) };
         if self.unclear.is_some() {
             words.clear();
         }
         let words = self.agreement.take(Hypothesis { words, follows: !settled.is_empty(), end }, trust);
         self.tell(words, events);
         Ok(())
+    }
+
+    /// Where somebody spoke behind the last final word, from when to when in seconds, if it was for long.
+    fn long_speech(&self) -> Option<(f64, f64)> {
+        let second = |frame: usize| self.seconds(self.buffer_position() + (frame * FRAME) as u64);
+        let after = self.said.in_buffer().last().map_or(f64::NEG_INFINITY, |w| w.end);
+        let spoken = |&frame: &usize| self.probabilities[frame] >= START && second(frame) >= after;
+        let frames: Vec<usize> = (0..self.probabilities.len()).filter(spoken).collect();
+        let (first, last) = frames.first().zip(frames.last())?;
+        ((frames.len() * FRAME) as f64 >= LONG_SPEECH * RATE as f64).then(|| (second(*first), second(last + 1)))
     }
 
     /// Whether there was speech where the recogniser claims a word; times are in seconds of the buffer.

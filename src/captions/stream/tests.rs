@@ -342,6 +342,26 @@ fn what_the_model_does_not_know_is_marked_instead_of_invented() {
 }
 
 #[test]
+fn speech_of_which_no_word_is_heard_is_marked_where_it_is_long() {
+    let mut words = Script::talk(1.0, 5);
+    // Words without a text: the detector hears them, the recogniser doesn't.
+    words.extend(Script::talk(6.0, 12).into_iter().chain(Script::talk(14.0, 3)).map(|(_, start, end)| (String::new(), start, end)));
+    words.extend(Script::talk(18.0, 5));
+    let script = Script::new(words);
+    for policy in [Policy::default(), Policy::whole()] {
+        let (mut s, _) = streamer(&script, policy);
+        let mut events = Vec::new();
+        s.push(&sound(24.0), &mut events).expect("it runs");
+        s.end(&mut events).expect("it runs");
+        let told = finals(&events);
+        let marks: Vec<&Word> = told.iter().filter(|w| w.text == UNCLEAR).collect();
+        assert_eq!((told.len(), marks.len()), (11, 1), "{told:?}");
+        assert!((marks[0].start - 6.0).abs() < 0.2 && (marks[0].end - 10.8).abs() < 0.3, "{marks:?}");
+        assert!(told.windows(2).all(|w| w[0].end <= w[1].start), "{told:?}");
+    }
+}
+
+#[test]
 fn a_whole_file_is_heard_hardly_more_than_once() {
     let script = Script::new(Script::talk(1.0, 240));
     let (mut s, log) = streamer(&script, Policy::whole());

@@ -14,16 +14,19 @@ pub(super) struct Blocks {
 
 /// Inputs that share a scale.
 pub(super) const BLOCK: usize = 128;
-/// The largest whole number that stands for a weight.
+/// The largest whole number that stands for a weight in a block.
 const MOST: f32 = 127.0;
+/// The same of a column: 7 bits. Processors without VNNI add two products of a byte of 0 to 255 and a weight in 16 bits, where 255 × 127 × 2 has no room
+/// and is cut off, without a word; 255 × 64 × 2 has.
+const MOST_OF_COLUMN: f32 = 64.0;
 
 /// Blocks of `weights`, which have a row of `inputs` an output; the last block of a row is filled up with zeros.
 pub(super) fn blocks(weights: &[f32], inputs: usize) -> Blocks {
     let blocks = inputs.div_ceil(BLOCK);
     let (mut bytes, mut scales) = (Vec::with_capacity(weights.len()), Vec::new());
     for block in weights.chunks_exact(inputs).flat_map(|row| row.chunks(BLOCK)) {
-        let scale = scale(block.iter());
-        bytes.extend(block.iter().map(|w| (whole(*w, scale) as i16 + 128) as u8));
+        let scale = scale(block.iter(), MOST);
+        bytes.extend(block.iter().map(|w| (whole(*w, scale, MOST) as i16 + 128) as u8));
         bytes.resize(bytes.len().next_multiple_of(BLOCK), 128);
         scales.push(scale);
     }
@@ -32,19 +35,19 @@ pub(super) fn blocks(weights: &[f32], inputs: usize) -> Blocks {
 
 /// [inputs, outputs] of `weights`, which have a row of `inputs` an output, and a scale an output.
 pub(super) fn columns(weights: &[f32], inputs: usize) -> (Vec<i8>, Vec<f32>) {
-    let scales: Vec<f32> = weights.chunks_exact(inputs).map(|row| scale(row.iter())).collect();
-    let column = |i: usize| weights.iter().skip(i).step_by(inputs).zip(&scales).map(|(w, s)| whole(*w, *s));
+    let scales: Vec<f32> = weights.chunks_exact(inputs).map(|row| scale(row.iter(), MOST_OF_COLUMN)).collect();
+    let column = |i: usize| weights.iter().skip(i).step_by(inputs).zip(&scales).map(|(w, s)| whole(*w, *s, MOST_OF_COLUMN));
     ((0..inputs).flat_map(column).collect(), scales)
 }
 
 /// What one step of the whole numbers is worth; 1 where all weights are 0.
-fn scale<'a>(weights: impl Iterator<Item = &'a f32>) -> f32 {
-    let most = weights.fold(0.0_f32, |a, w| a.max(w.abs()));
-    if most > 0.0 { most / MOST } else { 1.0 }
+fn scale<'a>(weights: impl Iterator<Item = &'a f32>, most: f32) -> f32 {
+    let largest = weights.fold(0.0_f32, |a, w| a.max(w.abs()));
+    if largest > 0.0 { largest / most } else { 1.0 }
 }
 
-fn whole(weight: f32, scale: f32) -> i8 {
-    (weight / scale).round().clamp(-MOST, MOST) as i8
+fn whole(weight: f32, scale: f32, most: f32) -> i8 {
+    (weight / scale).round().clamp(-most, most) as i8
 }
 
 #[cfg(test)]
@@ -66,7 +69,8 @@ mod tests {
                 assert!((back - all[o * inputs + i]).abs() <= 0.5001 * scales[o]);
             }
         }
-        assert!(turned.iter().any(|&w| w.abs() == 127), "the largest weight uses the whole range");
+        assert!(turned.iter().any(|&w| w.abs() == 64), "the largest weight uses the whole range");
+        assert!(turned.iter().all(|&w| 2 * 255 * i32::from(w.abs()) <= i32::from(i16::MAX)), "two products fit 16 bits");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use mynah::engine::offline::{self, Pace, Told};
 use mynah::engine::{PackSource, Source};
 
 use crate::outputs::{Outputs, commit, make};
-use crate::terminal::{Failure, Outcome, say, say_json, sound_bar};
+use crate::terminal::{Failure, Outcome, print, printed, say, say_json, sound_bar};
 use record::Record;
 
 /// The recogniser knows English.
@@ -147,10 +147,10 @@ impl Run<'_> {
             return self.report(&format!("{}: done before", path.display()));
         }
         let mut sound = audio::read(job.recording)?;
-        let worded = self.hear(job.recording, &sound, &place(k, of))?;
+        let (worded, lines) = self.hear(job.recording, &sound, &place(k, of), job.target.is_some())?;
         done.words = worded.words.len();
         let spoken = [Spoken { speaker: self.a.speaker_of(job.recording), words: worded.words }];
-        let Some((format, path)) = &job.target else { return Ok(()) };
+        let Some((format, path)) = &job.target else { return printed(lines) };
         let (text, violations) = self.cut(*format, &spoken, path)?;
         commit(|| {
             let mut made = vec![make(path, |p| Ok(formats::write_rendered(p, &text)?))?];
@@ -164,20 +164,23 @@ impl Run<'_> {
             record.keep(path);
         }
         done.violations = violations;
+        printed(lines)?;
         self.report(&format!("{}: {} words", path.display(), done.words))
     }
 
     /// All recordings in one file, each a speaker.
     fn merge(&self, jobs: &[Job], format: Format, path: &Path) -> Outcome {
-        let mut spoken = Vec::new();
+        let (mut spoken, mut all_lines) = (Vec::new(), Ok(()));
         for (k, job) in jobs.iter().enumerate() {
             let sound = audio::read(job.recording)?;
-            let words = self.hear(job.recording, &sound, &place(k, jobs.len()))?.words;
+            let (Worded { words, .. }, lines) = self.hear(job.recording, &sound, &place(k, jobs.len()), true)?;
+            all_lines = all_lines.and(lines);
             let stem = || job.recording.file_stem().map(|s| s.to_string_lossy().into_owned());
             spoken.push(Spoken { speaker: self.a.speaker_of(job.recording).or_else(stem), words });
         }
         let (text, violations) = self.cut(format, &spoken, path)?;
         commit(|| Ok(vec![make(path, |p| Ok(formats::write_rendered(p, &text)?))?]))?;
+        printed(all_lines)?;
         let words = spoken.iter().map(|s| s.words.len()).sum();
         if self.a.json {
             let whole = Done { recording: path, written: Some(path), kept: false, words, violations, error: None };
@@ -213,9 +216,10 @@ impl Run<'_> {
         if self.a.jsonl || self.a.json { Ok(()) } else { say(line) }
     }
 
-    fn hear(&self, recording: &Path, sound: &Sound, place: &str) -> Result<Worded, Failure> {
+    /// The words, and what came of printing them. Where a file is still `to_write`, a stdout that is full or gone must not cost it.
+    fn hear(&self, recording: &Path, sound: &Sound, place: &str, to_write: bool) -> Result<(Worded, std::io::Result<()>), Failure> {
         let bar = sound_bar(&format!("captioning {}{place}", recording.display()), sound.seconds());
-        let mut printed = Ok(());
+        let mut lines = Ok(());
         let source: &dyn Source = &self.source;
         let words = offline::caption(sound, source, &self.settings, self.pace, &mut |Told { heard, clock }, events| {
             bar.set_position((heard * 100.0) as u64);
@@ -224,12 +228,18 @@ impl Run<'_> {
                     Event::Partial(words) => ("partial", words),
                     Event::Final(words) => ("final", words),
                 };
-                let line = serde_json::to_string(&Line { kind, file: recording, heard, clock, words });
-                printed = std::mem::replace(&mut printed, Ok(())).and(line.map_err(Failure::from).and_then(|l| say(&l)));
+                if lines.is_ok() {
+                    let line = serde_json::to_string(&Line { kind, file: recording, heard, clock, words });
+                    lines = line.map_err(std::io::Error::other).and_then(|l| print(&format!("{l}\n")));
+                }
+                if !to_write && matches!(&lines, Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe) {
+                    // Nobody listens, and nothing is left to do.
+                    std::process::exit(0);
+                }
             }
         })?;
         bar.finish_and_clear();
-        printed.map(|()| self.wording.apply(&words))
+        Ok((self.wording.apply(&words), lines))
     }
 }
 
