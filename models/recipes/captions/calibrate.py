@@ -41,12 +41,13 @@ def prompts(work=fetch.WORK):
 def rendered(corpus, count=120):
     """(sound, text) of so many English sentences, each in another voice."""
     lines = [json.loads(t) for t in gzip.open(corpus / "meta.jsonl.gz", "rt", encoding="utf-8")]
-    groups = {}
+    groups = {}  # a sentence → its text and its files, one a voice
     for m in lines:
         if m["lang"].startswith("en") and not re.search(r"\d", m["text"]):
-            groups.setdefault(m["group"], []).append(m["file"].rsplit(".", 1)[0]), groups[m["group"]].insert(0, m["text"]) if len(groups[m["group"]]) == 1 else None
+            groups.setdefault(m["group"], (m["text"], []))[1].append(m["file"].rsplit(".", 1)[0])
     found = {p.stem: p for p in corpus.rglob("g*_*.*")}
-    kept = [(found[f[n % len(f)]], text) for n, (text, *f) in enumerate(groups[g] for g in sorted(groups)) if f[n % len(f)] in found]
+    chosen = [(files[n % len(files)], text) for n, (text, files) in enumerate(groups[g] for g in sorted(groups))]
+    kept = [(found[name], text) for name, text in chosen if name in found]
     for path, text in kept[:: max(1, len(kept) // count)][:count]:
         yield sounds.read(path), text
 

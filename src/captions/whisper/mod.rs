@@ -137,7 +137,7 @@ impl Whisper {
             let chosen = &said.probabilities[tokens.start - said.forced..tokens.end - said.forced];
             let confidence = (chosen.iter().sum::<f32>() / chosen.len() as f32).clamp(0.0, 1.0);
             // A position is 20 ms long: its end counts.
-            reach = peaks[tokens.clone()].iter().map(|&p| seconds(p + 1)).fold(reach.max(time(tokens.end)), f64::max);
+            reach = peaks[tokens.clone()].iter().map(|&p| seconds(p + 1)).fold(reach, f64::max);
             words.push(Word { text, start: time(tokens.start), end: time(tokens.end), confidence });
             rest.push((reach, said.tokens[tokens].to_vec()));
         }
