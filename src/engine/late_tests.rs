@@ -14,7 +14,7 @@ use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
 const RATE: usize = 48_000;
 const BLOCK: usize = 128;
 const CONVERTER: ConverterTiming = ConverterTiming { rate: 24_000, hop: 240, delay: 240 };
-/// Samples over which a late hop is faded, and so many on either side in which the resamplers of a new start find their place.
+/// Samples over which a late hop is faded.
 const FADE: usize = RATE / 500;
 /// How far a sample may be from what it should be: the resamplers' ripple.
 const RIPPLE: f32 = 0.01;

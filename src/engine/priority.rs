@@ -14,7 +14,7 @@ pub struct Priority {
 }
 
 impl Priority {
-    /// Raises the thread while sound runs in real time, and lowers it where a host renders: nobody waits for a render by the millisecond, and at a raised
+    /// Raises the thread while sound runs in real time, and lowers it where a host says that it renders: nobody waits for a render by the millisecond, and at a raised
     /// priority it would take a whole processor from all else.
     pub fn suit(&mut self, realtime: bool) {
         if self.realtime != realtime {

@@ -54,9 +54,9 @@ pub struct Round {
     pub until: f64,
     /// Seconds that it took.
     pub took: f64,
-    /// Hops converted in it, and those that missed their time.
+    /// Hops converted in it.
     pub hops: u64,
-    /// Late ones among them.
+    /// Hops that missed their time in it.
     pub late_hops: u64,
     /// The worst share of a hop's duration that computing one took.
     pub worst_load: f32,

@@ -88,8 +88,7 @@ fn counted(command: &mut Command) -> Result<Tally> {
 /// `3 passed in 72.24s (0:01:12)`).
 fn counts_in(line: &str) -> Option<Tally> {
     let words: Vec<&str> = line.trim_matches('=').split_whitespace().collect();
-    let timed =
-        words.iter().rposition(|w| *w == "in").is_some_and(|at| at >= 2 && words[at + 1..].first().is_some_and(|t| t.ends_with('s')));
+    let timed = words.iter().rposition(|w| *w == "in").is_some_and(|at| at >= 2 && words.get(at + 1).is_some_and(|t| t.ends_with('s')));
     let closing = line.starts_with("test result:") || (timed && words[0].parse::<u64>().is_ok());
     if !closing {
         return None;
