@@ -2,7 +2,7 @@
 //!
 //! Both ways are symmetric and round to the nearest, half away from zero, so the bytes are the same on every machine.
 
-/// Weights in blocks of [`BLOCK`] inputs, each with its own scale, as `MatMulNBits` reads them: 128 stands for 0.
+/// Weights in blocks of [`BLOCK`] inputs, each with its own scale, as `MatMulNBits` reads them.
 pub(super) struct Blocks {
     /// [outputs, blocks, BLOCK].
     pub(super) bytes: Vec<u8>,
@@ -14,40 +14,40 @@ pub(super) struct Blocks {
 
 /// Inputs that share a scale.
 pub(super) const BLOCK: usize = 128;
-/// The largest whole number that stands for a weight in a block.
+/// The largest whole number that stands for a weight.
 const MOST: f32 = 127.0;
-/// The same of a column: 7 bits. Processors without VNNI add two products of a byte of 0 to 255 and a weight in 16 bits, where 255 × 127 × 2 has no room
-/// and is cut off, without a word; 255 × 64 × 2 has.
-const MOST_OF_COLUMN: f32 = 64.0;
+/// The byte that stands for 0. Bytes without a sign, since on processors without VNNI ONNX Runtime multiplies bytes with a sign by a way that
+/// adds two products in 16 bits, where 255 × 127 × 2 has no room and is cut off, without a word.
+pub(super) const ZERO: u8 = 128;
 
 /// Blocks of `weights`, which have a row of `inputs` an output; the last block of a row is filled up with zeros.
 pub(super) fn blocks(weights: &[f32], inputs: usize) -> Blocks {
     let blocks = inputs.div_ceil(BLOCK);
     let (mut bytes, mut scales) = (Vec::with_capacity(weights.len()), Vec::new());
     for block in weights.chunks_exact(inputs).flat_map(|row| row.chunks(BLOCK)) {
-        let scale = scale(block.iter(), MOST);
-        bytes.extend(block.iter().map(|w| (whole(*w, scale, MOST) as i16 + 128) as u8));
-        bytes.resize(bytes.len().next_multiple_of(BLOCK), 128);
+        let scale = scale(block.iter());
+        bytes.extend(block.iter().map(|w| byte(*w, scale)));
+        bytes.resize(bytes.len().next_multiple_of(BLOCK), ZERO);
         scales.push(scale);
     }
     Blocks { bytes, scales, blocks }
 }
 
 /// [inputs, outputs] of `weights`, which have a row of `inputs` an output, and a scale an output.
-pub(super) fn columns(weights: &[f32], inputs: usize) -> (Vec<i8>, Vec<f32>) {
-    let scales: Vec<f32> = weights.chunks_exact(inputs).map(|row| scale(row.iter(), MOST_OF_COLUMN)).collect();
-    let column = |i: usize| weights.iter().skip(i).step_by(inputs).zip(&scales).map(|(w, s)| whole(*w, *s, MOST_OF_COLUMN));
+pub(super) fn columns(weights: &[f32], inputs: usize) -> (Vec<u8>, Vec<f32>) {
+    let scales: Vec<f32> = weights.chunks_exact(inputs).map(|row| scale(row.iter())).collect();
+    let column = |i: usize| weights.iter().skip(i).step_by(inputs).zip(&scales).map(|(w, s)| byte(*w, *s));
     ((0..inputs).flat_map(column).collect(), scales)
 }
 
 /// What one step of the whole numbers is worth; 1 where all weights are 0.
-fn scale<'a>(weights: impl Iterator<Item = &'a f32>, most: f32) -> f32 {
+fn scale<'a>(weights: impl Iterator<Item = &'a f32>) -> f32 {
     let largest = weights.fold(0.0_f32, |a, w| a.max(w.abs()));
-    if largest > 0.0 { largest / most } else { 1.0 }
+    if largest > 0.0 { largest / MOST } else { 1.0 }
 }
 
-fn whole(weight: f32, scale: f32, most: f32) -> i8 {
-    (weight / scale).round().clamp(-most, most) as i8
+fn byte(weight: f32, scale: f32) -> u8 {
+    ((weight / scale).round().clamp(-MOST, MOST) as i16 + i16::from(ZERO)) as u8
 }
 
 #[cfg(test)]
@@ -65,12 +65,11 @@ mod tests {
         let (turned, scales) = columns(&all, inputs);
         for o in 0..outputs {
             for i in 0..inputs {
-                let back = f32::from(turned[i * outputs + o]) * scales[o];
+                let back = (f32::from(turned[i * outputs + o]) - 128.0) * scales[o];
                 assert!((back - all[o * inputs + i]).abs() <= 0.5001 * scales[o]);
             }
         }
-        assert!(turned.iter().any(|&w| w.abs() == 64), "the largest weight uses the whole range");
-        assert!(turned.iter().all(|&w| 2 * 255 * i32::from(w.abs()) <= i32::from(i16::MAX)), "two products fit 16 bits");
+        assert!(turned.iter().any(|&w| [1, 255].contains(&w)), "the largest weight uses the whole range");
     }
 
     #[test]
@@ -91,7 +90,7 @@ mod tests {
 
     #[test]
     fn zeros_stay_zeros() {
-        assert_eq!(columns(&[0.0; 4], 2), (vec![0; 4], vec![1.0; 2]));
-        assert!(blocks(&[0.0; 4], 2).bytes.iter().all(|&b| b == 128));
+        assert_eq!(columns(&[0.0; 4], 2), (vec![ZERO; 4], vec![1.0; 2]));
+        assert!(blocks(&[0.0; 4], 2).bytes.iter().all(|&b| b == ZERO));
     }
 }

@@ -8,7 +8,6 @@ pub(super) const FLOAT: i32 = 1;
 pub(super) const INT64: i32 = 7;
 const FLOAT16: i32 = 10;
 const UINT8: i32 = 2;
-const INT8: i32 = 3;
 /// Where ONNX Runtime's own operators live.
 pub(super) const MICROSOFT: &str = "com.microsoft";
 
@@ -229,11 +228,6 @@ impl Graph {
     pub(super) fn f16s(&mut self, name: &str, dims: &[usize], raw: Vec<u8>) -> String {
         debug_assert_eq!(2 * dims.iter().product::<usize>(), raw.len());
         self.initializer(name, FLOAT16, dims, raw)
-    }
-
-    pub(super) fn i8s(&mut self, name: &str, dims: &[usize], values: &[i8]) -> String {
-        debug_assert_eq!(dims.iter().product::<usize>(), values.len());
-        self.initializer(name, INT8, dims, values.iter().flat_map(|v| v.to_le_bytes()).collect())
     }
 
     pub(super) fn u8s(&mut self, name: &str, dims: &[usize], values: Vec<u8>) -> String {

@@ -3,7 +3,7 @@
 use half::f16;
 
 use super::BuildError;
-use super::eight::{BLOCK, Blocks, blocks, columns};
+use super::eight::{BLOCK, Blocks, ZERO, blocks, columns};
 use super::onnx::Is;
 use super::whisper_layers::Builder;
 
@@ -12,7 +12,7 @@ use super::whisper_layers::Builder;
 pub(super) enum Product {
     /// Half floats, widened; exact.
     Half,
-    /// 7 bits with a scale an output; what comes in becomes 8 bits with one scale a run.
+    /// 8 bits with a scale an output; what comes in becomes 8 bits with one scale a run.
     Columns,
     /// 8 bits with a scale for each [`BLOCK`] inputs, and so what comes in, row by row.
     Blocks,
@@ -56,11 +56,15 @@ impl Builder<'_> {
             }
             Product::Columns => {
                 let (turned, scales) = columns(&widened(&raw), inputs);
-                let turned = self.g.i8s(&weight, &[inputs, outputs], &turned);
+                let turned = self.g.u8s(&weight, &[inputs, outputs], turned);
                 let scales = self.g.f32s(&format!("{name}/scales"), &[outputs], &scales);
                 let [bytes, scale, zero] = self.eight_bits(x);
+                let weight_zero = "weight_zero";
+                if !self.g.has(weight_zero) {
+                    self.g.u8s(weight_zero, &[], vec![ZERO]);
+                }
                 // The runtime knows this pattern and computes it in one go.
-                let y = self.g.op("MatMulInteger", &[&bytes, &turned, &zero], &[]);
+                let y = self.g.op("MatMulInteger", &[&bytes, &turned, &zero, weight_zero], &[]);
                 let y = self.widen(&y);
                 let scale = self.g.op("Mul", &[&scale, &scales], &[]);
                 self.g.op("Mul", &[&y, &scale], &[])
