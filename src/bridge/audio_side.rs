@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::dry::{DryLine, Placing};
 use super::pacing::Pacing;
+use super::seam::{Seam, Voice};
 use super::stream::{Receiver, Sender};
 use super::tap::Tap;
 use super::{InputMark, OutputMark, Shared, WorkerState};
 use crate::clock::{Latency, Timing};
 
-/// Seconds in which a late hop is faded.
-const FADE: f64 = 0.002;
 /// Seconds in which a control of the mix moves.
 const GLIDE: f64 = 0.01;
 /// How long an offline render waits for one block before it counts the worker as hung.
@@ -92,12 +91,7 @@ pub struct AudioSide<C> {
     wet: Vec<f32>,
     have: Vec<bool>,
     mono: Vec<f32>,
-    /// Share of the converted sound against what stands in for it.
-    fade: f32,
-    /// The last converted sample, held while it fades out.
-    held: f32,
-    /// Converted sound was missing and hasn't faded out yet.
-    leaving: bool,
+    seam: Seam,
     level: Option<(f32, f32)>,
     last_late_hop: Option<u64>,
     gave_up: bool,
@@ -134,9 +128,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
             wet: vec![0.0; block],
             have: vec![false; block],
             mono: vec![0.0; block],
-            fade: 0.0,
-            held: 0.0,
-            leaving: false,
+            seam: Seam::new(timing.host_rate),
             level: None,
             last_late_hop: None,
             gave_up: false,
@@ -168,7 +160,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         self.placing.reset();
         self.pacing.iter_mut().for_each(Pacing::reset);
         self.tap.end();
-        (self.fade, self.held, self.leaving) = (0.0, 0.0, false);
+        self.seam.reset();
         (self.level, self.last_late_hop, self.gave_up) = (None, None, false);
         self.shared.set_due(-(self.latency.total as i64));
         self.shared.set_owed_from(0);
@@ -371,7 +363,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
     /// Puts the output together; gives its peak.
     fn mix(&mut self, channels: &mut [&mut [f32]], start: usize, n: usize, mix: &Mix) -> f32 {
         let rate = self.timing.host_rate as f64;
-        let (fade_step, glide_step) = ((1.0 / (FADE * rate)) as f32, (1.0 / (GLIDE * rate)) as f32);
+        let glide_step = (1.0 / (GLIDE * rate)) as f32;
         let target = (
             if mix.voice && !mix.bypass { mix.wet.clamp(0.0, 1.0) } else { 0.0 },
             if mix.bypass || !mix.gain.is_finite() { 1.0 } else { mix.gain },
@@ -379,12 +371,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         let (mut wet_share, mut gain) = self.level.unwrap_or(target);
         let mut peak = 0.0f32;
         for i in 0..n {
-            // What was missing comes back from nothing: taken up in the middle of its fade it would jump from the sample that is held.
-            self.leaving = !self.have[i] || (self.leaving && self.fade > 0.0);
-            self.fade = glide(self.fade, if self.leaving { 0.0 } else { 1.0 }, fade_step);
-            if !self.leaving {
-                self.held = self.wet[i];
-            }
+            let Voice { sample: wet, share } = self.seam.next(self.have[i].then_some(self.wet[i]));
             wet_share = glide(wet_share, target.0, glide_step);
             gain = glide(gain, target.1, glide_step * gain.abs().max(1.0));
             for (c, channel) in channels.iter_mut().enumerate() {
@@ -398,7 +385,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
                 let x = &mut channel[start + i];
                 let dry = *x;
                 let instead = if mix.late == LateSound::Dry { dry } else { 0.0 };
-                let voice = self.placing.gain(c) * self.fade * self.held + (1.0 - self.fade) * instead;
+                let voice = self.placing.gain(c) * share * wet + (1.0 - share) * instead;
                 *x = ((1.0 - wet_share) * dry + wet_share * voice) * gain;
                 peak = peak.max(x.abs());
             }

@@ -9,6 +9,7 @@
 mod audio_side;
 mod dry;
 mod pacing;
+mod seam;
 mod shared;
 mod stream;
 mod tap;

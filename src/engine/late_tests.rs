@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use proptest::prelude::*;
 
 use super::hops::PULL;
-use super::testing::block;
+use super::testing::{block, click_dbfs};
 use super::voice_worker::{Order, Turn, VoiceWorker};
 use crate::bridge::{Crossing, LateSound, crossing};
 use crate::clock::{ConverterTiming, Timing};
@@ -16,6 +16,8 @@ const BLOCK: usize = 128;
 const CONVERTER: ConverterTiming = ConverterTiming { rate: 24_000, hop: 240, delay: 240 };
 /// Samples over which a late hop is faded.
 const FADE: usize = RATE / 500;
+/// A seam louder than this above 4 kHz is a click, in dBFS.
+const CLICK: f32 = -60.0;
 /// How far a sample may be from what it should be: the resamplers' ripple.
 const RIPPLE: f32 = 0.01;
 
@@ -53,7 +55,7 @@ struct Outcome {
 }
 
 fn tone(at: usize) -> f32 {
-    0.5 * (at as f32 * 330.0 * std::f32::consts::TAU / RATE as f32).sin()
+    0.5 * (at as f32 * 250.0 * std::f32::consts::TAU / RATE as f32).sin()
 }
 
 /// Plays so many blocks as each stretch says: with `true` the worker does all that there is to do after each, with `false` nothing.
@@ -118,7 +120,10 @@ proptest! {
 
         // Nothing clicks: the steepest step is the tone's and a full fade's.
         let steepest = heard.output.windows(2).map(|w| (w[1] - w[0]).abs()).fold(0.0, f32::max);
-        prop_assert!(steepest < 0.5 * 330.0 * std::f32::consts::TAU / RATE as f32 + 1.1 / FADE as f32, "a step of {steepest}");
+        prop_assert!(steepest < 0.5 * 250.0 * std::f32::consts::TAU / RATE as f32 + 1.6 / FADE as f32, "a step of {steepest}");
+
+        let click = click_dbfs(&heard.output, RATE as u32, heard.latency + 20 * FADE);
+        prop_assert!(click < CLICK, "a click of {click} dBFS");
 
         // What was missed is counted: as many hops as hold a stand-in, and no hop that holds none.
         let (mut first, mut missed) = (heard.latency, std::collections::BTreeSet::new());

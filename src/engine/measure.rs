@@ -20,6 +20,8 @@ use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
 pub const HOST_RATE: u32 = 48000;
 /// Hops before the clock counts.
 const WARM: usize = 50;
+/// Seconds of silence before its hops are timed, and seconds of them.
+const SILENCE: (f64, f64) = (2.0, 2.0);
 
 /// Times in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
@@ -53,6 +55,8 @@ pub struct HopTimes {
     pub hop: Spread,
     /// The converter alone: features, graph, synthesis.
     pub converter: Spread,
+    /// All of a hop once silence has lasted for a while: the converter need not compute what it just has.
+    pub silent: Spread,
     /// A bare loop of ONNX Runtime over the same graph, between the same hops; none where no graph was given.
     pub bare: Option<Spread>,
     /// What the engine adds around the converter, against the bare loop: `1 + (hop − converter) / bare`, the median of all hops.
@@ -138,15 +142,31 @@ pub fn hop_times(source: &dyn Source, mode: Mode, provider: Provider, hops: usiz
             plain.extend(bare_took);
         }
     }
+    let silent = silent_hops(&mut hop_loop, hop_host, (converter.hop as f64 / converter.rate as f64).recip())?;
     let median = |f: &dyn Fn(usize) -> f64| Spread::of(&(0..plain.len()).map(f).collect::<Vec<_>>()).p50;
     Ok(HopTimes {
         budget: converter.hop as f64 / converter.rate as f64,
         hop: Spread::of(&whole),
         converter: Spread::of(&inner),
+        silent,
         bare: bare.is_some().then(|| Spread::of(&plain)),
         engine_over_bare: bare.is_some().then(|| median(&|i| 1.0 + (whole[i] - inner[i]) / plain[i])),
         hop_over_bare: bare.is_some().then(|| median(&|i| whole[i] / plain[i])),
     })
+}
+
+/// Times hops of silence, `rate` of them a second.
+fn silent_hops(hops: &mut HopLoop, hop_host: usize, rate: f64) -> Result<Spread, OpenError> {
+    let (silence, mut times) = (vec![0.0; hop_host], Vec::new());
+    for n in 0..((SILENCE.0 + SILENCE.1) * rate) as usize {
+        let began = Instant::now();
+        hops.push(&silence);
+        while hops.step(&Controls::default()).map_err(|e| OpenError(e.to_string()))?.is_some() {}
+        if n as f64 >= SILENCE.0 * rate {
+            times.push(began.elapsed().as_secs_f64());
+        }
+    }
+    Ok(Spread::of(&times))
 }
 
 /// ONNX Runtime and nothing else: the graph with unchanging inputs, its states handed from output to input.

@@ -193,11 +193,11 @@ fn table(r: &Report) -> Outcome {
         if r.optimised { "" } else { "; NOT an optimised build: the figures don't count" }
     ))?;
     say("\nA hop in ms, one thread, cpu")?;
-    say("mode       budget    p50    p95    p99    max    RTF  converter p50  bare p50  engine/bare  hop/bare")?;
+    say("mode       budget    p50    p95    p99    max    RTF  silent p50  converter p50  bare p50  engine/bare  hop/bare")?;
     for m in &r.modes {
         let (h, ms) = (&m.hop, 1e3);
         say(&format!(
-            "{:9} {:7.1} {:6.2} {:6.2} {:6.2} {:6.2} {:6.3} {:14.2} {:9.2} {:12.3} {:9.3}",
+            "{:9} {:7.1} {:6.2} {:6.2} {:6.2} {:6.2} {:6.3} {:11.2} {:14.2} {:9.2} {:12.3} {:9.3}",
             m.mode,
             h.budget * ms,
             h.hop.p50 * ms,
@@ -205,12 +205,14 @@ fn table(r: &Report) -> Outcome {
             h.hop.p99 * ms,
             h.hop.max * ms,
             m.rtf,
+            h.silent.p50 * ms,
             h.converter.p50 * ms,
             h.bare.unwrap_or_default().p50 * ms,
             h.engine_over_bare.unwrap_or_default(),
             h.hop_over_bare.unwrap_or_default(),
         ))?;
     }
+    say("silent: the whole hop where the input has been silent for two seconds;")?;
     say("converter: features, graph and synthesis; bare: ONNX Runtime alone on the same graph, between the same hops;")?;
     say("engine/bare: 1 + (hop − converter) / bare; hop/bare: the whole hop, features and synthesis included")?;
     say(&format!("\nLatency in ms at {HOST_RATE} Hz and blocks of {LATENCY_BLOCK} samples"))?;

@@ -76,6 +76,11 @@ impl Features {
         self.energy.clear();
     }
 
+    /// Whether these are the same numbers, to the bit.
+    fn equals(&self, other: &Self) -> bool {
+        same_bits(&self.f0, &other.f0) && same_bits(&self.energy, &other.energy) && same_bits(&self.mel, &other.mel)
+    }
+
     /// Adds a frame's mel bands from the powers in them, times `gain`. Gives its energy, to be added when the frame comes out.
     pub fn push_mel(&mut self, power: &[f32], gain: f32) -> f32 {
         self.mel.extend(power.iter().map(|p| log_mel(p * gain)));
@@ -102,12 +107,40 @@ struct State {
     value: DynValue,
 }
 
+/// Frames that say the same until the graph is held: three seconds. By then all its windows have seen nothing else; what moves on is one number of
+/// its memory, which tells how long it has been silent, and creeps for minutes where the training never heard a longer pause than this.
+const HELD_AFTER: usize = 300;
+
+/// The last run. In silence, which a muted microphone and the gaps of a track are, the features stay as they are, and once the graph is held it need
+/// not run to say the same again.
+#[derive(Debug, Default)]
+struct Last {
+    features: Features,
+    harmonic: Vec<f32>,
+    noise: Vec<f32>,
+    /// Frames up to here that had the same features.
+    unchanged: usize,
+}
+
 /// A loaded graph with its states.
 pub struct Graph {
     session: Session,
     states: Vec<State>,
     lookahead: usize,
     speaker: Vec<f32>,
+    /// None where another voice or other states make it worthless.
+    last: Option<Last>,
+    #[cfg(test)]
+    pub(super) reuse: Reuse,
+}
+
+/// Runs that were made and saved; `off` makes them all.
+#[cfg(test)]
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Reuse {
+    pub(super) off: bool,
+    pub(super) made: usize,
+    pub(super) saved: usize,
 }
 
 impl Graph {
@@ -140,7 +173,15 @@ impl Graph {
                 .into_dyn();
             states.push(State { input, output, value });
         }
-        Ok(Self { session, states, lookahead, speaker: vec![0.0; SPEAKER] })
+        Ok(Self {
+            session,
+            states,
+            lookahead,
+            speaker: vec![0.0; SPEAKER],
+            last: None,
+            #[cfg(test)]
+            reuse: Reuse::default(),
+        })
     }
 
     /// Frames that outputs lag behind inputs.
@@ -150,6 +191,7 @@ impl Graph {
 
     /// Takes another voice from the next run on: `EMBEDDING` numbers and, where it is known, `TIMBRE` of its timbre.
     pub fn set_speaker(&mut self, embedding: &[f32], timbre: Option<&[f32]>) {
+        self.last = None;
         self.speaker.fill(0.0);
         let (known, rest) = self.speaker.split_at_mut(EMBEDDING);
         known.iter_mut().zip(embedding).for_each(|(s, e)| *s = *e);
@@ -164,6 +206,7 @@ impl Graph {
 
     /// All states back to zero.
     pub fn reset(&mut self) {
+        self.last = None;
         for state in &mut self.states {
             if let Ok((_, numbers)) = state.value.try_extract_tensor_mut::<f32>() {
                 numbers.fill(0.0);
@@ -172,16 +215,28 @@ impl Graph {
     }
 
     /// Runs the frames of `features`, at least one, and gives the magnitudes of the harmonic and of the noise filter, `BINS` a frame. The states
-    /// move from output to input without a copy. After an error the states are zero.
+    /// move from output to input without a copy. After an error the states are zero. While it is held the last filters come again.
     pub fn run(&mut self, features: &Features, mut each: impl FnMut(usize, &[f32], &[f32])) -> Result<(), ConvertError> {
-        let outcome = self.try_run(features, &mut each);
-        if outcome.is_err() {
+        let repeats = self.last.as_ref().is_some_and(|l| l.unchanged >= HELD_AFTER && l.features.equals(features));
+        #[cfg(test)]
+        let repeats = repeats && !self.reuse.off;
+        if !repeats && let Err(e) = self.try_run(features) {
             self.reset();
+            return Err(e);
         }
-        outcome
+        #[cfg(test)]
+        {
+            *(if repeats { &mut self.reuse.saved } else { &mut self.reuse.made }) += 1;
+        }
+        if let Some(last) = &self.last {
+            for (i, (h, z)) in last.harmonic.chunks_exact(BINS).zip(last.noise.chunks_exact(BINS)).enumerate() {
+                each(i, h, z);
+            }
+        }
+        Ok(())
     }
 
-    fn try_run(&mut self, features: &Features, each: &mut impl FnMut(usize, &[f32], &[f32])) -> Result<(), ConvertError> {
+    fn try_run(&mut self, features: &Features) -> Result<(), ConvertError> {
         let failed = |e: ort::Error| ConvertError::Run(e.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
         let n = features.f0.len();
         let mut inputs: Vec<(Cow<str>, SessionInputValue)> = Vec::with_capacity(4 + self.states.len());
@@ -193,6 +248,8 @@ impl Graph {
             inputs.push((state.input.as_str().into(), (&state.value).into()));
         }
         let mut outputs = self.session.ort().run(inputs).map_err(failed)?;
+        let mut last = self.last.take().unwrap_or_default();
+        last.unchanged = if last.features.equals(features) { last.unchanged + n } else { 0 };
         {
             let missing = || ConvertError::Run("an output of the model is missing".to_owned());
             let (_, harmonic) = outputs.get("harmonic").ok_or_else(missing)?.try_extract_tensor::<f32>().map_err(failed)?;
@@ -203,13 +260,19 @@ impl Graph {
             if !harmonic.iter().chain(noise).all(|x| x.is_finite()) {
                 return Err(ConvertError::NotFinite);
             }
-            for (i, (h, z)) in harmonic.chunks_exact(BINS).zip(noise.chunks_exact(BINS)).enumerate() {
-                each(i, h, z);
-            }
+            harmonic.clone_into(&mut last.harmonic);
+            noise.clone_into(&mut last.noise);
         }
         for state in &mut self.states {
             state.value = outputs.remove(&state.output).ok_or_else(|| ConvertError::Run(format!("`{}` is missing", state.output)))?;
         }
+        last.features.clone_from(features);
+        self.last = Some(last);
         Ok(())
     }
+}
+
+/// Whether two lists of numbers are the same to the bit.
+fn same_bits(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
 }

@@ -185,6 +185,52 @@ fn silence_stays_silent_and_nothing_bursts() {
     }
 }
 
+/// In a long silence the graph runs no more, and what is heard after it is what would have been heard anyway.
+#[test]
+fn a_long_silence_saves_the_graph_and_changes_nothing() {
+    let (speech, seconds) = (clip(), 8);
+    for mode in [Mode::Live, Mode::Studio] {
+        let mut input = [&speech[..24000], &vec![0.0; seconds * 24000], &speech[..24000]].concat();
+        input.truncate(input.len() / 960 * 960);
+        let run = |off: bool| {
+            let mut mynah = open(mode);
+            mynah.graph.reuse = graph::Reuse { off, ..Default::default() };
+            let sound = convert(&mut mynah, &input, &Controls::default());
+            (sound, mynah.graph.reuse)
+        };
+        let ((all, every), (some, reuse)) = (run(true), run(false));
+        assert_eq!((every.saved, every.made), (0, reuse.made + reuse.saved));
+        let silent = seconds * 24000 / timing(mode).hop;
+        let back = (seconds + 1) * 24000;
+        let level = |x: &[f32]| to_db(rms(&x[back..]));
+        let off: Vec<f32> = all.iter().zip(&some).map(|(a, b)| a - b).collect();
+        assert!(off[..back - HOP].iter().all(|x| *x == 0.0), "{mode:?}: silence is silence");
+        let (under, louder) = (level(&all) - level(&off), level(&some) - level(&all));
+        let saved = reuse.saved;
+        println!("{mode:?}: {saved} of {silent} runs saved; the sound after it differs by -{under:.0} dB and is {louder:+.2} dB louder");
+        assert!(reuse.saved * 2 > silent, "{mode:?}: {reuse:?}");
+        assert!(louder.abs() < 0.5 && under > 30.0, "{mode:?}: {under}");
+    }
+}
+
+/// A voice or a place that changes in the middle of silence is heard by the graph, though no feature changed.
+#[test]
+fn another_voice_ends_what_is_reused() {
+    let mut mynah = open(Mode::Studio);
+    let (silence, mut output) = ([0.0; 960], [0.0; 960]);
+    let mut hop = |mynah: &mut Mynah| mynah.process(&silence, &Controls::default(), &mut output).expect("the model runs");
+    (0..100).for_each(|_| hop(&mut mynah));
+    let made = mynah.graph.reuse.made;
+    hop(&mut mynah);
+    assert_eq!(mynah.graph.reuse.made, made, "nothing new");
+    mynah.set_voice(&TargetVoice { timbre: None, ..voice() });
+    hop(&mut mynah);
+    assert_eq!(mynah.graph.reuse.made, made + 1);
+    mynah.reset(300);
+    hop(&mut mynah);
+    assert_eq!(mynah.graph.reuse.made, made + 2);
+}
+
 #[test]
 fn the_output_is_as_loud_as_the_input() {
     for gain_db in [0.0, -20.0, 6.0] {
