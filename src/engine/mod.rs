@@ -13,6 +13,7 @@ mod pack_source;
 mod port;
 pub mod preflight;
 mod priority;
+pub mod scale;
 pub mod soak;
 mod source;
 mod station;

@@ -240,7 +240,7 @@ fn delay(input: &[f32], output: &[f32]) -> usize {
 }
 
 /// Resident memory of this process in KiB, where the system tells it.
-fn memory() -> Option<u64> {
+pub(super) fn memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
 }

@@ -11,10 +11,12 @@ use mynah::captions::stream::Settings;
 use mynah::clock::{Latency, Mode, Timing, latency};
 use mynah::engine::measure::{HOST_RATE, HopTimes, PortCost, hop_times, port_cost};
 use mynah::engine::offline::Pace;
+use mynah::engine::scale::{Load, first_sound, load};
 use mynah::engine::{PackSource, Source, offline};
 use mynah::packs::{Kind, Store};
 use mynah::runtime::Provider;
 
+use super::convert::ModeName;
 use super::terminal::{Failure, Outcome, bar, say, say_json};
 
 /// What `bench` takes.
@@ -29,6 +31,12 @@ pub struct Arguments {
     /// A recording to caption; without it the first of the pack `recordings`
     #[arg(long, value_name = "FILE")]
     recording: Option<PathBuf>,
+    /// Also so many engines at once, up to this many: late hops, processors and memory
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64), value_name = "N")]
+    engines: Option<u8>,
+    /// The mode of these engines
+    #[arg(long, value_enum, default_value_t = ModeName::Balanced)]
+    mode: ModeName,
 }
 
 /// What the engine may add to a bare loop of ONNX Runtime.
@@ -39,6 +47,10 @@ const PORT_BLOCK: usize = 64;
 const PORT_SECONDS: f64 = 5.0;
 /// The host block of the latency table.
 const LATENCY_BLOCK: usize = 128;
+/// Seconds from the start to the first converted sound.
+const GOAL_FIRST_SOUND: f64 = 1.5;
+/// Seconds that several engines at once are played.
+const SCALE_SECONDS: f64 = 5.0;
 /// Seconds of the recording that are captioned.
 const CAPTION_SECONDS: usize = 30;
 
@@ -51,6 +63,10 @@ struct Report {
     audio_thread: PortCost,
     audio_thread_share: f64,
     captions: Option<CaptionReport>,
+    /// Seconds from the start of a first engine to the first converted sound in live mode.
+    first_sound: f64,
+    /// Several engines at once.
+    engines: Vec<Load>,
     /// Goals that were missed; each one sentence.
     missed: Vec<String>,
 }
@@ -101,8 +117,15 @@ impl From<Latency> for LatencyReport {
 
 /// Runs it.
 pub fn run(a: &Arguments) -> Outcome {
-    let source = Arc::new(PackSource::standard());
-    let steps = bar(Mode::ALL.len() as u64 + 2, "measuring {msg} {wide_bar} {pos}/{len}");
+    let source: Arc<PackSource> = Arc::new(PackSource::standard());
+    let any: Arc<dyn Source> = source.clone();
+    // First of all, while nothing is loaded.
+    let first_sound = first_sound(&any, Mode::Live)?;
+    let counts: Vec<usize> = a.engines.map_or_else(Vec::new, |most| {
+        let most = usize::from(most);
+        std::iter::successors(Some(1), |n| Some(n * 2)).take_while(|&n| n < most).chain([most]).collect()
+    });
+    let steps = bar((Mode::ALL.len() + 2 + counts.len()) as u64, "measuring {msg} {wide_bar} {pos}/{len}");
     let mut modes = Vec::new();
     for mode in Mode::ALL {
         steps.set_message(mode.name());
@@ -116,9 +139,18 @@ pub fn run(a: &Arguments) -> Outcome {
     steps.inc(1);
     steps.set_message("captions");
     let captions = captions(a, &*source)?;
+    let mut engines = Vec::new();
+    for n in counts {
+        steps.inc(1);
+        steps.set_message(format!("{n} at once"));
+        engines.push(load(&any, a.mode.into(), n, SCALE_SECONDS)?);
+    }
     steps.finish_and_clear();
     let audio_thread_share = audio_thread.process.p50 / audio_thread.lasts;
-    let missed = missed(&modes, &audio_thread, audio_thread_share, captions.as_ref());
+    let mut missed = missed(&modes, &audio_thread, audio_thread_share, captions.as_ref());
+    if first_sound > GOAL_FIRST_SOUND {
+        missed.push(format!("the first converted sound comes after {first_sound:.2} s, later than {GOAL_FIRST_SOUND} s"));
+    }
     let report = Report {
         cpu: cpu(),
         processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -127,6 +159,8 @@ pub fn run(a: &Arguments) -> Outcome {
         audio_thread,
         audio_thread_share,
         captions,
+        first_sound,
+        engines,
         missed,
     };
     if a.json { say_json(&report) } else { table(&report) }
@@ -237,6 +271,16 @@ fn table(r: &Report) -> Outcome {
     match &r.captions {
         Some(c) => say(&format!("Captions: {:.1} s in {:.1} s, RTF {:.3}, {} words", c.seconds, c.took, c.rtf, c.words))?,
         None => say("Captions: not measured; give --recording FILE or fetch the pack `recordings`")?,
+    }
+    say(&format!("Start to the first converted sound, live mode: {:.2} s", r.first_sound))?;
+    if !r.engines.is_empty() {
+        say("\nSeveral engines at once in real time")?;
+        say("engines    hops    late  processors  memory, MiB")?;
+    }
+    for l in &r.engines {
+        let or_dash = |x: Option<String>| x.unwrap_or_else(|| "-".to_owned());
+        let (processors, memory) = (l.processors.map(|p| format!("{p:.2}")), l.memory.map(|m| format!("{:.0}", m as f64 / 1024.0)));
+        say(&format!("{:7} {:7} {:7} {:>11} {:>12}", l.engines, l.hops, l.late_hops, or_dash(processors), or_dash(memory)))?;
     }
     if r.missed.is_empty() {
         return say("\nAll goals are met.");
