@@ -118,6 +118,10 @@ impl Plugin for Mynah {
         self.params.clone()
     }
 
+    fn filter_state(state: &mut PluginState) {
+        state::keep_own(state);
+    }
+
     fn editor(&mut self, _async_executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
         editor::create(self.instance.clone())
     }

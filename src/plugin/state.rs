@@ -174,6 +174,15 @@ fn parse(bytes: &[u8]) -> Result<PluginState, StateError> {
     Ok(serde_json::from_slice(body)?)
 }
 
+/// Empties a state that another plugin on the same shell has saved: such a state has the same form, and names like `gain` are easily the same.
+/// Every version of Mynah has saved the parameters that tell. The shell can't refuse it; an empty one changes nothing.
+pub(super) fn keep_own(state: &mut PluginState) {
+    if !["voice", "mode"].iter().all(|own| state.params.contains_key(*own)) {
+        state.params.clear();
+        state.fields.clear();
+    }
+}
+
 /// The final words and takes of a saved state, whichever format it was saved by.
 pub fn transcript(bytes: &[u8]) -> Result<Transcript, StateError> {
     let state = parse(bytes)?;
