@@ -140,7 +140,7 @@ fn raw_block(plugin: *const clap_plugin) -> i32 {
     let mut channels = [[0.0f32; 64]; 2];
     let mut pointers = channels.each_mut().map(|c| c.as_mut_ptr());
     let mut buffer = clap_audio_buffer { data32: pointers.as_mut_ptr(), data64: null_mut(), channel_count: 2, latency: 0, constant_mask: 0 };
-    let (input, mut ignored) = (buffer, OutputEvents::void());
+    let (input, events, mut ignored) = (buffer, InputEvents::empty(), OutputEvents::void());
     let process = clap_process {
         steady_time: -1,
         frames_count: 64,
@@ -149,7 +149,7 @@ fn raw_block(plugin: *const clap_plugin) -> i32 {
         audio_outputs: &mut buffer,
         audio_inputs_count: 1,
         audio_outputs_count: 1,
-        in_events: InputEvents::empty().as_raw(),
+        in_events: events.as_raw(),
         // SAFETY: the list is only handed on.
         out_events: unsafe { ignored.as_raw_mut() },
     };

@@ -187,8 +187,8 @@ impl Plugin for Mynah {
     }
 
     fn setup_logger() -> Option<bool> {
-        // `None` is the shell's own logger.
-        (!LOGS.load(Ordering::Relaxed)).then_some(true)
+        // `None` is the shell's own logger. `Some(true)` would put its panic hook in, which says nothing without that logger.
+        (!LOGS.load(Ordering::Relaxed)).then_some(false)
     }
 }
 
