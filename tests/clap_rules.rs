@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use clack_extensions::params::{ParamInfoBuffer, PluginParams};
 use clack_extensions::tail::{PluginTail, TailLength};
-use clack_host::events::{Event, Pckn};
 use clack_host::events::event_types::ParamValueEvent;
+use clack_host::events::{Event, Pckn};
 use clack_host::prelude::*;
 use clap_host::{ClapHost, ID, id, inside};
 use clap_sys::audio_buffer::clap_audio_buffer;
@@ -139,7 +139,8 @@ fn created(factory: *const clap_plugin_factory, host: &RawHost, id: &CStr) -> *c
 fn raw_block(plugin: *const clap_plugin) -> i32 {
     let mut channels = [[0.0f32; 64]; 2];
     let mut pointers = channels.each_mut().map(|c| c.as_mut_ptr());
-    let mut buffer = clap_audio_buffer { data32: pointers.as_mut_ptr(), data64: null_mut(), channel_count: 2, latency: 0, constant_mask: 0 };
+    let mut buffer =
+        clap_audio_buffer { data32: pointers.as_mut_ptr(), data64: null_mut(), channel_count: 2, latency: 0, constant_mask: 0 };
     let (input, events, mut ignored) = (buffer, InputEvents::empty(), OutputEvents::void());
     let process = clap_process {
         steady_time: -1,
@@ -295,10 +296,12 @@ fn in_place_sounds_as_out_of_place() {
         let mut heard = sound.clone();
         for at in (0..24000).step_by(480) {
             let mut pointers = heard.each_mut().map(|c| c[at..].as_mut_ptr());
-            let buffer = clap_audio_buffer { data32: pointers.as_mut_ptr(), data64: null_mut(), channel_count: 2, latency: 0, constant_mask: 0 };
+            let buffer =
+                clap_audio_buffer { data32: pointers.as_mut_ptr(), data64: null_mut(), channel_count: 2, latency: 0, constant_mask: 0 };
             let (ins, mut outs) = ([buffer], [buffer]);
             // SAFETY: both point to the same two channels with 480 samples, which nobody else touches meanwhile.
-            let (input, mut output) = unsafe { (InputAudioBuffers::from_raw_buffers(&ins, 480), OutputAudioBuffers::from_raw_buffers(&mut outs, 480)) };
+            let (input, mut output) =
+                unsafe { (InputAudioBuffers::from_raw_buffers(&ins, 480), OutputAudioBuffers::from_raw_buffers(&mut outs, 480)) };
             let processor = host.processor().expect("a processor");
             processor.process(&input, &mut output, &InputEvents::empty(), &mut OutputEvents::void(), None, None).expect("a block");
         }
@@ -336,7 +339,10 @@ fn no_input_makes_the_output_unsound() {
             assert!(sound.iter().flatten().all(|x| x.is_finite() && x.abs() <= 64.0), "block {block}");
             // A second after the last bad block, the sound is whole again.
             if block * 128 > 100 * 128 + latency + 4800 {
-                assert!(sound.iter().flatten().all(|x| !x.is_subnormal()) && sound.iter().flatten().any(|x| x.abs() > 0.1), "block {block}");
+                assert!(
+                    sound.iter().flatten().all(|x| !x.is_subnormal()) && sound.iter().flatten().any(|x| x.abs() > 0.1),
+                    "block {block}"
+                );
             }
         }
     }
@@ -451,7 +457,13 @@ fn what_is_no_value_and_no_parameter_changes_nothing() {
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         send(&mut host, &all(value));
     }
-    send(&mut host, &[ParamValueEvent::new(0, ClapId::new(12345), Pckn::match_all(), 1.0), ParamValueEvent::new(9, ClapId::new(0), Pckn::match_all(), 0.0)]);
+    send(
+        &mut host,
+        &[
+            ParamValueEvent::new(0, ClapId::new(12345), Pckn::match_all(), 1.0),
+            ParamValueEvent::new(9, ClapId::new(0), Pckn::match_all(), 0.0),
+        ],
+    );
     assert_eq!(values(&mut host), before.0);
     assert!(host.save().expect("saved") == before.1);
     // Beyond the ends lies the end.

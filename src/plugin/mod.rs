@@ -169,11 +169,12 @@ impl Plugin for Mynah {
         };
         assert_no_alloc(|| port.process(buffer.as_slice(), &block));
         self.claim.leave(Instant::now());
-        if port.latency().total as u32 != self.reported {
+        let l = port.latency();
+        if l.total as u32 != self.reported {
             context.set_latency_samples(self.tell_latency());
         }
-        // What went in comes out a latency later; a host that stops at silence would cut off the end.
-        ProcessStatus::Tail(self.reported)
+        // What went in comes out a latency later, and rings on through the kernels; a host that stops at silence would cut off the end.
+        ProcessStatus::Tail((l.total + l.hop + l.resample_in + l.resample_out) as u32)
     }
 
     fn stop_processing(&mut self) {

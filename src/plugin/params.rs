@@ -158,7 +158,13 @@ fn gate_value(text: &str) -> Option<f32> {
     if text.eq_ignore_ascii_case("off") {
         return Some(GATE_OFF);
     }
-    text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace()).parse().ok().filter(|v: &f32| v.is_finite())
+    number(text)
+}
+
+/// A number as a person writes it, with or without its unit; `nan` is none.
+fn number(text: &str) -> Option<f32> {
+    let bare = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace() || c == '%').trim_start();
+    bare.parse().ok().filter(|v: &f32| v.is_finite())
 }
 
 impl Default for MynahParams {
@@ -173,7 +179,8 @@ impl Default for MynahParams {
                 semitones: FloatParam::new("Shift", 0.0, linear("semis"))
                     .with_step_size(0.1)
                     .with_unit(" st")
-                    .with_value_to_string(formatters::v2s_f32_rounded(1)),
+                    .with_value_to_string(formatters::v2s_f32_rounded(1))
+                    .with_string_to_value(Arc::new(number)),
             },
             sound: SoundParams {
                 gate: FloatParam::new("Gate", GATE_OFF, linear("gate"))
@@ -183,11 +190,12 @@ impl Default for MynahParams {
                 mix: FloatParam::new("Mix", 1.0, linear("mix"))
                     .with_unit(" %")
                     .with_value_to_string(formatters::v2s_f32_percentage(0))
-                    .with_string_to_value(formatters::s2v_f32_percentage()),
+                    .with_string_to_value(Arc::new(|text| number(text).map(|percent| percent / 100.0))),
                 gain: FloatParam::new("Gain", 0.0, linear("gain"))
                     .with_step_size(0.1)
                     .with_unit(" dB")
-                    .with_value_to_string(formatters::v2s_f32_rounded(1)),
+                    .with_value_to_string(formatters::v2s_f32_rounded(1))
+                    .with_string_to_value(Arc::new(number)),
                 late: EnumParam::new("Late sound", LateChoice::Dry),
             },
             captions: CaptionParams { on: BoolParam::new("Captions", false) },

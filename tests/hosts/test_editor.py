@@ -35,7 +35,8 @@ def play():
         assert np.isfinite(engine.get_audio()).all()
     print("played", colours(), flush=True)
     while not closed.is_set() and time.monotonic() < until + 30:
-        run("xdotool", "search", "--name", "DawDreamer", "windowactivate", "--sync", "key", "alt+F4")
+        run("xdotool", "search", "--name", "DawDreamer", "windowfocus")
+        run("xdotool", "key", "alt+F4")
         closed.wait(1)
 
 closed = threading.Event()

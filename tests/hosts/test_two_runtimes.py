@@ -72,4 +72,4 @@ def test_two_bundles_with_a_runtime_each(tmp_path, alone):
     copy = tmp_path / "copy" / "Mynah.vst3"
     shutil.copytree(VST3, copy)  # real copies, no links: the loader takes them for different libraries
     ours, theirs = alone
-    assert play(tmp_path, VST3, copy, "python", copy, VST3) == [[ours, ours, theirs, ours, ours], 3]
+    assert play(tmp_path, VST3, copy, "python", VST3) == [[ours, ours, theirs, ours], 3]
