@@ -15,10 +15,10 @@ use mynah::plugin::state::{Container, Settings, with_voice};
 const RATE: u32 = 48000;
 const BLOCK: usize = 256;
 /// How many lives the suite sees; `MYNAH_LIVES=1000` is the whole proof.
-const LIVES: usize = 20;
+const LIVES: usize = 16;
 /// How many instances stand in the rack.
 const RACK: usize = 16;
-/// Memory that may stay behind after the first lives, in MB: pools of the allocator, no more with a thousand lives than with twenty.
+/// Memory that may stay behind after the first lives, in MB: pools of the allocator, no more with a thousand lives than with sixteen.
 const LEFT_MB: f64 = 64.0;
 /// What a further instance may cost, in MB.
 const FURTHER_MB: f64 = 60.0;

@@ -173,7 +173,7 @@ fn a_scan_takes_less_than_100_ms() {
     let scan = || {
         let began = Instant::now();
         // SAFETY: it is this crate's own library; its entry is that of a CLAP plugin.
-        let entry = unsafe { PluginEntry::load(&library()) }.expect("an entry");
+        let entry = unsafe { PluginEntry::load(library()) }.expect("an entry");
         let factory = entry.get_plugin_factory().expect("a factory");
         let descriptor = factory.plugin_descriptor(0).expect("a descriptor");
         assert_eq!((factory.plugin_count(), descriptor.id()), (1, Some(ID)));
@@ -356,7 +356,7 @@ fn the_tail_is_as_long_as_it_says() {
         let status = host.process(&mut sound).expect("a block");
         assert_eq!(status, ProcessStatus::Continue, "it is never put to sleep while sound is inside");
         let tail: PluginTail = host.extension("tail").expect("a tail");
-        let tail = tail.get(&mut host.processor().expect("a processor").plugin_handle());
+        let tail = tail.get(&host.processor().expect("a processor").plugin_handle());
         let TailLength::Finite(tail) = tail else { panic!("{tail:?}") };
         assert!(tail as usize >= latency, "{tail} of {latency}");
         played(&mut host, &noise(5, 256 * 100), &[256]);
@@ -508,7 +508,7 @@ fn events_of_another_namespace_are_not_ours() {
     let params: PluginParams = host.extension("params").expect("parameters");
     let mut inactive = host.plugin.inactive_plugin_handle().expect("an inactive plugin");
     // SAFETY: the list and its events outlive the call.
-    params.flush(&mut inactive, unsafe { &InputEvents::from_raw(&list) }, &mut OutputEvents::void());
+    params.flush(&mut inactive, unsafe { InputEvents::from_raw(&list) }, &mut OutputEvents::void());
     assert_eq!(values(&mut host), before);
 }
 
