@@ -120,7 +120,7 @@ fn run(a: &Arguments) -> HostResult<()> {
         c
     });
     println!("playing {:.1} s {} …", frames as f64 / RATE as f64, if a.fast { "as fast as it goes" } else { "in real time" });
-    let played = host.play(&padded, !a.fast, |_| ())?;
+    let played = host.play(&padded, !a.fast, |_, _| ())?;
     let worst_load = last_words(&mut host)?;
     let end = host.diagnostics()?;
     let words = transcript(&host.save()?)?.words().to_vec();

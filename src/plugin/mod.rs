@@ -118,6 +118,10 @@ impl Plugin for Mynah {
         self.params.clone()
     }
 
+    fn filter_state(state: &mut PluginState) {
+        state::keep_own(state);
+    }
+
     fn editor(&mut self, _async_executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
         editor::create(self.instance.clone())
     }
@@ -165,11 +169,12 @@ impl Plugin for Mynah {
         };
         assert_no_alloc(|| port.process(buffer.as_slice(), &block));
         self.claim.leave(Instant::now());
-        if port.latency().total as u32 != self.reported {
+        let l = port.latency();
+        if l.total as u32 != self.reported {
             context.set_latency_samples(self.tell_latency());
         }
-        // What went in comes out a latency later; a host that stops at silence would cut off the end.
-        ProcessStatus::Tail(self.reported)
+        // What went in comes out a latency later, and rings on through the kernels; a host that stops at silence would cut off the end.
+        ProcessStatus::Tail((l.total + l.hop + l.resample_in + l.resample_out) as u32)
     }
 
     fn stop_processing(&mut self) {
@@ -183,8 +188,8 @@ impl Plugin for Mynah {
     }
 
     fn setup_logger() -> Option<bool> {
-        // `None` is the shell's own logger.
-        (!LOGS.load(Ordering::Relaxed)).then_some(true)
+        // `None` is the shell's own logger. `Some(true)` would put its panic hook in, which says nothing without that logger.
+        (!LOGS.load(Ordering::Relaxed)).then_some(false)
     }
 }
 

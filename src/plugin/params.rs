@@ -18,6 +18,17 @@ pub const SEMITONES: f32 = 24.0;
 /// The widest change of the output's gain, in dB either way.
 pub const GAIN: f32 = 24.0;
 
+/// The ends of a parameter that is no choice, in its own unit.
+pub fn range(id: &str) -> Option<(f32, f32)> {
+    match id {
+        "semis" => Some((-SEMITONES, SEMITONES)),
+        "gate" => Some((GATE_OFF, 0.0)),
+        "mix" => Some((0.0, 1.0)),
+        "gain" => Some((-GAIN, GAIN)),
+        _ => None,
+    }
+}
+
 /// `Mode` as the host shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum ModeChoice {
@@ -147,36 +158,44 @@ fn gate_value(text: &str) -> Option<f32> {
     if text.eq_ignore_ascii_case("off") {
         return Some(GATE_OFF);
     }
-    text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace()).parse().ok().filter(|v: &f32| v.is_finite())
+    number(text)
+}
+
+/// A number as a person writes it, with or without its unit; `nan` is none.
+fn number(text: &str) -> Option<f32> {
+    let bare = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace() || c == '%').trim_start();
+    bare.parse().ok().filter(|v: &f32| v.is_finite())
 }
 
 impl Default for MynahParams {
     fn default() -> Self {
-        let decibels = |range: f32| FloatRange::Linear { min: -range, max: range };
+        let linear = |id| range(id).map_or(FloatRange::Linear { min: 0.0, max: 1.0 }, |(min, max)| FloatRange::Linear { min, max });
         Self {
             bypass: BoolParam::new("Bypass", false).make_bypass(),
             voice: VoiceParams {
                 on: BoolParam::new("Voice", true),
                 mode: EnumParam::new("Mode", ModeChoice::Live),
                 pitch: EnumParam::new("Pitch", PitchChoice::Auto),
-                semitones: FloatParam::new("Shift", 0.0, decibels(SEMITONES))
+                semitones: FloatParam::new("Shift", 0.0, linear("semis"))
                     .with_step_size(0.1)
                     .with_unit(" st")
-                    .with_value_to_string(formatters::v2s_f32_rounded(1)),
+                    .with_value_to_string(formatters::v2s_f32_rounded(1))
+                    .with_string_to_value(Arc::new(number)),
             },
             sound: SoundParams {
-                gate: FloatParam::new("Gate", GATE_OFF, FloatRange::Linear { min: GATE_OFF, max: 0.0 })
+                gate: FloatParam::new("Gate", GATE_OFF, linear("gate"))
                     .with_step_size(0.1)
                     .with_value_to_string(Arc::new(gate_text))
                     .with_string_to_value(Arc::new(gate_value)),
-                mix: FloatParam::new("Mix", 1.0, FloatRange::Linear { min: 0.0, max: 1.0 })
+                mix: FloatParam::new("Mix", 1.0, linear("mix"))
                     .with_unit(" %")
                     .with_value_to_string(formatters::v2s_f32_percentage(0))
-                    .with_string_to_value(formatters::s2v_f32_percentage()),
-                gain: FloatParam::new("Gain", 0.0, decibels(GAIN))
+                    .with_string_to_value(Arc::new(|text| number(text).map(|percent| percent / 100.0))),
+                gain: FloatParam::new("Gain", 0.0, linear("gain"))
                     .with_step_size(0.1)
                     .with_unit(" dB")
-                    .with_value_to_string(formatters::v2s_f32_rounded(1)),
+                    .with_value_to_string(formatters::v2s_f32_rounded(1))
+                    .with_string_to_value(Arc::new(number)),
                 late: EnumParam::new("Late sound", LateChoice::Dry),
             },
             captions: CaptionParams { on: BoolParam::new("Captions", false) },

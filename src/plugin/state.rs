@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use nice_plug::params::persist::PersistentField;
+use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::PluginState;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::params::{GATE_OFF, MynahParams};
+use super::params::{GATE_OFF, MynahParams, range};
 use super::words::SavedWords;
 use crate::bridge::LateSound;
 use crate::captions::transcript::{SavedError, Transcript};
@@ -172,6 +173,28 @@ fn parse(bytes: &[u8]) -> Result<PluginState, StateError> {
         _ => bytes,
     };
     Ok(serde_json::from_slice(body)?)
+}
+
+/// Takes out of a state what can't be Mynah's own, before the shell acts on it: the shell takes any number as it is and can't refuse the whole.
+///
+/// A state of another plugin on the same shell has the same form, and names like `gain` are easily the same: it becomes empty, which changes
+/// nothing. Every version of Mynah has saved the parameters that tell.
+pub(super) fn keep_own(state: &mut PluginState) {
+    if !["voice", "mode"].iter().all(|own| state.params.contains_key(*own)) {
+        state.params.clear();
+        state.fields.clear();
+    }
+    state.params.retain(|id, value| match value {
+        ParamValue::F32(plain) => {
+            if let Some((low, high)) = range(id) {
+                *plain = plain.clamp(low, high);
+            }
+            !plain.is_nan()
+        }
+        // Choices are saved by name. A number beyond them would end the host at the next save.
+        ParamValue::I32(_) => false,
+        ParamValue::Bool(_) | ParamValue::String(_) => true,
+    });
 }
 
 /// The final words and takes of a saved state, whichever format it was saved by.

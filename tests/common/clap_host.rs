@@ -1,8 +1,13 @@
 //! A small CLAP host, as a DAW would be one: loads a bundle from disk, keeps its main thread, plays on an audio thread of its own.
+//! Or takes the plugin of the very crate that it is built with, and plays block by block on the caller's thread, so that a test sees each one.
 //! Knows no engine; what the plugin tells of itself comes through `mynah_diagnostics` of the loaded library.
 
+// Each of the demo and the tests takes the part that it needs.
+#![allow(dead_code)]
+
+use std::cell::Cell;
 use std::ffi::{CStr, c_char};
-use std::io::Cursor;
+use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,8 +15,8 @@ use std::time::{Duration, Instant};
 use clack_extensions::latency::{HostLatency, HostLatencyImpl, PluginLatency};
 use clack_extensions::render::{PluginRender, RenderMode};
 use clack_extensions::state::PluginState;
-use clack_host::events::event_types::{TransportEvent, TransportFlags};
-use clack_host::events::{EventFlags, EventHeader};
+use clack_host::events::event_types::{ParamValueEvent, TransportEvent, TransportFlags};
+use clack_host::events::{EventFlags, EventHeader, Pckn};
 use clack_host::extensions::prelude::{Extension, PluginExtensionSide};
 use clack_host::prelude::*;
 use clack_host::utils::{BeatTime, SecondsTime};
@@ -19,11 +24,12 @@ use clack_host::utils::{BeatTime, SecondsTime};
 /// What goes wrong in here is told in one sentence.
 pub type HostResult<T> = Result<T, Box<dyn std::error::Error>>;
 
-const ID: &CStr = c"audio.mynah.mynah";
+/// The plugin's id.
+pub const ID: &CStr = c"audio.mynah.mynah";
 
 /// What the plugin asks of its host, noted by any thread.
 #[derive(Default)]
-struct Asked {
+pub struct Asked {
     restart: AtomicBool,
     callback: AtomicBool,
 }
@@ -40,20 +46,26 @@ impl SharedHandler<'_> for Asked {
     }
 }
 
-/// The main thread's part of the host: the latency is read after each activation, so a change needs no note.
-struct MainThread;
-
-impl MainThreadHandler<'_> for MainThread {}
-
-impl HostLatencyImpl for MainThread {
-    fn changed(&self) {}
+/// What the plugin tells the host's main thread.
+#[derive(Default)]
+pub struct Told {
+    latency_changes: Cell<u32>,
 }
 
-struct Handlers;
+impl MainThreadHandler<'_> for Told {}
+
+impl HostLatencyImpl for Told {
+    fn changed(&self) {
+        self.latency_changes.set(self.latency_changes.get() + 1);
+    }
+}
+
+/// The host's kinds of threads.
+pub struct Handlers;
 
 impl HostHandlers for Handlers {
     type Shared<'a> = Asked;
-    type MainThread<'a> = MainThread;
+    type MainThread<'a> = Told;
     type AudioProcessor<'a> = ();
 
     fn declare_extensions(builder: &mut HostExtensions<Self>, _: &Self::Shared<'_>) {
@@ -74,9 +86,11 @@ pub struct Played {
 /// A plugin in its host. Stereo.
 pub struct ClapHost {
     // Dropped first: the processor, then the instance, then the library.
-    processor: Option<StoppedPluginAudioProcessor<Handlers>>,
-    plugin: PluginInstance<Handlers>,
-    library: libloading::Library,
+    processor: Option<PluginAudioProcessor<Handlers>>,
+    /// The instance, for what this host has no words for.
+    pub plugin: PluginInstance<Handlers>,
+    /// None for the plugin of this very crate.
+    library: Option<libloading::Library>,
     rate: u32,
     block: usize,
 }
@@ -93,29 +107,49 @@ impl ClapHost {
         let library = unsafe { libloading::Library::new(&file) }.map_err(|e| why(&e))?;
         // SAFETY: the same library; its entry is that of a CLAP plugin.
         let entry = unsafe { PluginEntry::load(&bundle) }.map_err(|e| why(&e))?;
+        Self::of(&entry, Some(library)).map_err(|e| why(&e).into())
+    }
+
+    /// An instance of the plugin of this very crate.
+    pub fn inside() -> HostResult<Self> {
+        Self::of(&inside()?, None)
+    }
+
+    fn of(entry: &PluginEntry, library: Option<libloading::Library>) -> HostResult<Self> {
         let info = HostInfo::new("Mynah demo host", "Mynah", "", env!("CARGO_PKG_VERSION"))?;
-        let plugin = PluginInstance::<Handlers>::new(|_| Asked::default(), |_| MainThread, &entry, ID, &info).map_err(|e| why(&e))?;
+        let plugin = PluginInstance::<Handlers>::new(|_| Asked::default(), |_| Told::default(), entry, ID, &info)?;
         Ok(Self { processor: None, plugin, library, rate: 0, block: 0 })
     }
 
-    fn extension<E: Extension<ExtensionSide = PluginExtensionSide>>(&mut self, name: &str) -> HostResult<E> {
+    /// What the plugin offers under a name.
+    pub fn extension<E: Extension<ExtensionSide = PluginExtensionSide>>(&mut self, name: &str) -> HostResult<E> {
         self.plugin.plugin_handle().get_extension::<E>().ok_or_else(|| format!("the plugin lacks the extension `{name}`").into())
     }
 
     /// Loads a saved state.
     pub fn load(&mut self, state: &[u8]) -> HostResult<()> {
+        self.load_from(&mut Cursor::new(state))
+    }
+
+    /// Loads a saved state that comes in pieces.
+    pub fn load_from(&mut self, reader: &mut impl Read) -> HostResult<()> {
         let extension: PluginState = self.extension("state")?;
-        extension.load(&self.plugin.plugin_handle(), &mut Cursor::new(state))?;
+        let loaded = extension.load(&self.plugin.plugin_handle(), reader);
         self.answer();
-        Ok(())
+        Ok(loaded?)
     }
 
     /// The plugin's state, as a project would keep it.
     pub fn save(&mut self) -> HostResult<Vec<u8>> {
-        let extension: PluginState = self.extension("state")?;
         let mut bytes = Vec::new();
-        extension.save(&self.plugin.plugin_handle(), &mut bytes)?;
+        self.save_to(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// The plugin's state, written in the pieces that the writer takes.
+    pub fn save_to(&mut self, writer: &mut impl Write) -> HostResult<()> {
+        let extension: PluginState = self.extension("state")?;
+        Ok(extension.save(&self.plugin.plugin_handle(), writer)?)
     }
 
     /// Tells the plugin whether sound is rendered offline.
@@ -129,9 +163,16 @@ impl ClapHost {
     pub fn activate(&mut self, rate: u32, block: usize) -> HostResult<usize> {
         (self.rate, self.block) = (rate, block);
         let configuration = PluginAudioConfiguration { sample_rate: rate as f64, min_frames_count: 1, max_frames_count: block as u32 };
-        self.processor = Some(self.plugin.activate(|_, _| (), configuration)?);
+        self.processor = Some(self.plugin.activate(|_, _| (), configuration)?.into());
         self.answer();
         self.latency()
+    }
+
+    /// Ends what `activate` began.
+    pub fn deactivate(&mut self) {
+        if let Some(processor) = self.processor.take() {
+            self.plugin.deactivate(processor.into_stopped());
+        }
     }
 
     /// The latency that the plugin tells, in samples.
@@ -140,27 +181,28 @@ impl ClapHost {
         Ok(extension.get(&self.plugin.plugin_handle()) as usize)
     }
 
+    /// How often the plugin said that its latency has changed.
+    pub fn latency_changes(&self) -> u32 {
+        self.plugin.access_handler(|told| told.latency_changes.get())
+    }
+
     /// Does what the plugin asked of the main thread; a restart where nothing plays.
     pub fn answer(&mut self) {
-        if self.plugin.access_shared_handler(|asked| asked.callback.swap(false, Ordering::Relaxed)) {
+        while self.plugin.access_shared_handler(|asked| asked.callback.swap(false, Ordering::Relaxed)) {
             self.plugin.call_on_main_thread_callback();
         }
-        if self.plugin.access_shared_handler(|asked| asked.restart.load(Ordering::Relaxed))
-            && let Some(processor) = self.processor.take()
-        {
-            self.plugin.access_shared_handler(|asked| asked.restart.store(false, Ordering::Relaxed));
-            self.plugin.deactivate(processor);
-            let configuration =
-                PluginAudioConfiguration { sample_rate: self.rate as f64, min_frames_count: 1, max_frames_count: self.block as u32 };
-            self.processor = self.plugin.activate(|_, _| (), configuration).ok();
+        if self.processor.is_some() && self.plugin.access_shared_handler(|asked| asked.restart.swap(false, Ordering::Relaxed)) {
+            self.deactivate();
+            // A plugin that refuses now has no processor, which the next block tells.
+            let _ = self.activate(self.rate, self.block);
         }
     }
 
     /// What the plugin tells of itself: the report of `mynah_diagnostics`.
     pub fn diagnostics(&self) -> HostResult<serde_json::Value> {
+        let Some(library) = &self.library else { return Ok(mynah::plugin::diagnostics::report()) };
         // SAFETY: the plugin exports this function with this signature.
-        let report: libloading::Symbol<unsafe extern "C" fn(*mut c_char, usize) -> usize> =
-            unsafe { self.library.get(b"mynah_diagnostics\0") }?;
+        let report: libloading::Symbol<unsafe extern "C" fn(*mut c_char, usize) -> usize> = unsafe { library.get(b"mynah_diagnostics\0") }?;
         let mut buffer = vec![0u8; 1 << 16];
         // SAFETY: the buffer has that length.
         let written = unsafe { report(buffer.as_mut_ptr().cast(), buffer.len()) };
@@ -183,9 +225,9 @@ impl ClapHost {
     }
 
     /// Plays stereo sound from the start of the timeline, the transport rolling, on an audio thread: in real time or as fast as it goes.
-    /// The main thread does its duty meanwhile; `watch` is called there now and then with the seconds so far.
-    pub fn play(&mut self, channels: &[Vec<f32>; 2], realtime: bool, mut watch: impl FnMut(f64)) -> HostResult<Played> {
-        let processor = self.processor.take().ok_or("the plugin is not active")?;
+    /// The main thread does its duty meanwhile; `watch` is called there now and then with the seconds so far, and may ask the plugin things.
+    pub fn play(&mut self, channels: &[Vec<f32>; 2], realtime: bool, mut watch: impl FnMut(&mut Self, f64)) -> HostResult<Played> {
+        let processor = self.processor.take().ok_or("the plugin is not active")?.into_stopped();
         let mut processor = processor.start_processing().map_err(|e| format!("the plugin refuses to start: {e}"))?;
         let (rate, block) = (self.rate, self.block);
         let done = AtomicBool::new(false);
@@ -200,22 +242,81 @@ impl ClapHost {
                 if self.plugin.access_shared_handler(|asked| asked.callback.swap(false, Ordering::Relaxed)) {
                     self.plugin.call_on_main_thread_callback();
                 }
-                watch(heard.load(Ordering::Relaxed) as f64 / rate as f64);
+                watch(self, heard.load(Ordering::Relaxed) as f64 / rate as f64);
                 std::thread::sleep(Duration::from_millis(10));
             }
             audio.join().map_err(|_| "the audio thread broke down")
         })?;
-        self.processor = Some(processor);
+        self.processor = Some(processor.into());
         self.answer();
         Ok(played?)
     }
+
+    /// The processor, started: for what this host has no words for.
+    pub fn processor(&mut self) -> HostResult<&mut StartedPluginAudioProcessor<Handlers>> {
+        let processor = self.processor.as_mut().ok_or("the plugin is not active")?;
+        Ok(processor.ensure_processing_started()?)
+    }
+
+    /// Plays a block in place of the channels on this thread, the transport unknown.
+    pub fn process(&mut self, channels: &mut [Vec<f32>; 2]) -> HostResult<ProcessStatus> {
+        self.process_with(channels, &InputEvents::empty(), false)
+    }
+
+    /// The same with events; `constant` says of each channel of the input that it holds one value.
+    pub fn process_with(&mut self, channels: &mut [Vec<f32>; 2], events: &InputEvents, constant: bool) -> HostResult<ProcessStatus> {
+        let mut heard = channels.clone();
+        let (mut inputs, mut outputs) = (AudioPorts::with_capacity(2, 1), AudioPorts::with_capacity(2, 1));
+        let input = inputs.with_input_buffers([AudioPortBuffer {
+            latency: 0,
+            channels: AudioPortBufferType::f32_input_only(channels.iter_mut().map(|c| InputChannel::from_buffer(c, constant))),
+        }]);
+        let mut output = outputs.with_output_buffers([AudioPortBuffer {
+            latency: 0,
+            channels: AudioPortBufferType::f32_output_only(heard.iter_mut().map(|c| c.as_mut_slice())),
+        }]);
+        let status = self.processor()?.process(&input, &mut output, events, &mut OutputEvents::void(), None, None)?;
+        *channels = heard;
+        Ok(status)
+    }
+
+    /// Sets a parameter by its own name, as automation would.
+    pub fn set(&mut self, name: &str, value: f64) -> HostResult<ProcessStatus> {
+        let events = [ParamValueEvent::new(0, id(name), Pckn::match_all(), value)];
+        self.process_with(&mut [vec![], vec![]], &InputEvents::from_buffer(&events), false)
+    }
+
+    /// Plays silence on this thread, and does the main thread's duty, until something holds.
+    pub fn silence_until(&mut self, patience: Duration, mut holds: impl FnMut(&mut Self) -> bool) -> HostResult<bool> {
+        let until = Instant::now() + patience;
+        while !holds(self) {
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            let n = self.block;
+            self.process(&mut [vec![0.0; n], vec![0.0; n]])?;
+            self.answer();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(true)
+    }
+}
+
+/// The entry of this very crate's plugin.
+pub fn inside() -> HostResult<PluginEntry> {
+    // SAFETY: the entry is this very crate's and lives as long as the process.
+    Ok(unsafe { PluginEntry::load_from_raw(&mynah::clap_entry, c"/nowhere/mynah.clap") }?)
+}
+
+/// The host's number of a parameter with this name in the plugin.
+pub fn id(name: &str) -> ClapId {
+    let hash = name.bytes().fold(0u32, |h, b| h.wrapping_mul(31).wrapping_add(b as u32));
+    ClapId::new(hash & !(1 << 31))
 }
 
 impl Drop for ClapHost {
     fn drop(&mut self) {
-        if let Some(processor) = self.processor.take() {
-            self.plugin.deactivate(processor);
-        }
+        self.deactivate();
     }
 }
 

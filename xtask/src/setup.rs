@@ -13,8 +13,15 @@ const BUILD: [&str; 4] = ["gcc", "pkg-config", "libasound2-dev", "libjack-jackd2
 const WINDOW: [&str; 8] = ["libx11-6", "libx11-xcb1", "libxcb1", "libxcursor1", "libxkbcommon-x11-0", "libgl1", "libgl1-mesa-dri", "xvfb"];
 /// What the demo and the tests in real hosts run: pip also fetches the packs.
 const HOSTS: [&str; 5] = ["python3-pip", "python3-venv", "ardour", "ffmpeg", "imagemagick"];
-/// What shows the captions of streams in tests, which stop without it and say so: packages of 132 MB, and the programs that are as good.
-const SEEN: [(&str, &[&str]); 2] = [("chromium", &["chromium", "chromium-browser", "google-chrome"]), ("obs-studio", &["obs"])];
+/// What shows the captions of streams in tests, another host, and what opens and closes a host's windows. Tests stop without it and say so: packages
+/// of 132 MB and less, and the programs that are as good.
+const SEEN: [(&str, &[&str]); 5] = [
+    ("chromium", &["chromium", "chromium-browser", "google-chrome"]),
+    ("obs-studio", &["obs"]),
+    ("qtractor", &["qtractor"]),
+    ("openbox", &["openbox"]),
+    ("xdotool", &["xdotool"]),
+];
 
 /// Installs what is missing as root; else prints the one line that does.
 pub(crate) fn install() -> Result<()> {
@@ -51,7 +58,7 @@ pub(crate) fn install_for_tests(offline: bool) -> Result<()> {
         }
     }
     for (package, _) in SEEN.iter().filter(|(_, programs)| !on_path(programs)) {
-        say(&format!("without {package} the tests that look at captions in it are skipped"));
+        say(&format!("without {package} the tests that need it are skipped"));
     }
     Ok(())
 }
