@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::dry::{DryLine, Placing};
-use super::pacing::Pacing;
+use super::pacing::{Pacing, RENDERS};
 use super::seam::{Seam, Voice};
 use super::stream::{Receiver, Sender};
 use super::tap::Tap;
@@ -198,13 +198,14 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         self.position += n as u64;
         if !patience.is_zero() {
             self.wait(first, first + n as i64, until);
-            self.gave_up |= block.offline && Instant::now() >= until;
+            self.gave_up |= patience >= RENDERS && Instant::now() >= until;
         }
         self.gather(first, n);
         self.count_late(first, n);
         self.shared.set_due(first + n as i64);
         let output_peak = self.mix(channels, start, n, &block.mix);
         self.shared.raise_peaks(input_peak, output_peak);
+        self.pacing.iter_mut().for_each(Pacing::leave);
     }
 
     /// Writes the channels' mean to `mono`, cleaned of what is no sound, in the channels too; gives the peak.

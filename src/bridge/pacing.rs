@@ -9,12 +9,26 @@ const MARGIN: f64 = 0.04;
 const BEFORE_DUE: f64 = 0.005;
 const LEAST_MARGIN: f64 = 0.008;
 
+/// A host that leaves less than this share of the sound's time between its calls renders, and so much sound must have shown it; in seconds what it
+/// did before is forgotten. A live host leaves nearly all of it, however large its device's buffer is, and what the audio thread itself waits is not
+/// between calls: so no wait can make a live host look like a render.
+const BETWEEN_CALLS: f64 = 0.25;
+const SHOWN: f64 = 0.5;
+const FORGOTTEN: f64 = 1.0;
+/// How long a host that surely renders is kept waiting for a block.
+pub const RENDERS: Duration = Duration::from_secs(1);
+
 /// Measures audio asked for against time passed.
 #[derive(Debug)]
 pub struct Pacing {
     /// The latency in seconds.
     latency: f64,
+    /// When the last call came, and when it was left.
     last: Option<Instant>,
+    left: Option<Instant>,
+    /// Seconds of sound asked for, and seconds between the calls, both of the last while.
+    sound: f64,
+    between: f64,
     /// Seconds of sound asked for beyond the time that has passed; never below zero, since a pause earns nothing.
     ahead: f64,
 }
@@ -22,7 +36,7 @@ pub struct Pacing {
 impl Pacing {
     /// For a latency in seconds.
     pub fn new(latency: f64) -> Self {
-        Self { latency, last: None, ahead: 0.0 }
+        Self { latency, last: None, left: None, sound: 0.0, between: 0.0, ahead: 0.0 }
     }
 
     /// Takes note of a block and tells how long the audio thread may wait for the worker without any listener's noticing: zero in realtime.
@@ -30,11 +44,23 @@ impl Pacing {
         self.block_at(Instant::now(), samples, rate)
     }
 
+    /// Takes note that the audio thread leaves a block.
+    pub fn leave(&mut self) {
+        self.left = Some(Instant::now());
+    }
+
     fn block_at(&mut self, now: Instant, samples: usize, rate: u32) -> Duration {
         let passed = self.last.map_or(0.0, |last| now.saturating_duration_since(last).as_secs_f64());
         self.last = Some(now);
         let block = samples as f64 / rate as f64;
+        let between = self.left.map_or(passed, |left| now.saturating_duration_since(left).as_secs_f64());
+        let keep = (1.0 - block / FORGOTTEN).max(0.0);
+        self.sound = self.sound * keep + block;
+        self.between = self.between * keep + between.min(FORGOTTEN);
         self.ahead = (self.ahead - passed).max(0.0) + block;
+        if self.sound > SHOWN && self.between < BETWEEN_CALLS * self.sound {
+            return RENDERS;
+        }
         let margin = (self.latency - 2.0 * block - BEFORE_DUE).clamp(LEAST_MARGIN, MARGIN);
         Duration::from_secs_f64((self.ahead - margin - 2.0 * block).max(0.0))
     }
@@ -83,5 +109,31 @@ mod tests {
         }
         assert!(waited > Duration::from_millis(200), "{waited:?}");
         assert_eq!(p.block_at(start + Duration::from_secs(60), 512, 48000), Duration::ZERO);
+    }
+
+    /// A worker that is slower than a block lasts keeps the host waiting: that is no time that the host took, so it may go on waiting.
+    #[test]
+    fn a_render_may_wait_although_waiting_keeps_it_back() {
+        let (mut p, mut now, mut waits) = (Pacing::new(0.0399), Instant::now(), 0);
+        for k in 0..2000 {
+            let may = p.block_at(now, 128, 48000);
+            // Each wait is as long as the block: no lead is ever earned.
+            now += Duration::from_micros(2667);
+            p.left = Some(now);
+            now += Duration::from_micros(20);
+            if k > 400 {
+                assert_eq!(may, RENDERS, "block {k}");
+                waits += 1;
+            }
+        }
+        assert!(waits > 1000);
+        // As soon as it plays, nothing waits.
+        let mut still = 0;
+        for _ in 0..2000 {
+            still += usize::from(p.block_at(now, 128, 48000) > Duration::ZERO);
+            p.left = Some(now);
+            now += Duration::from_micros(2667);
+        }
+        assert!(still * 128 < 48000 / 3, "{still} blocks");
     }
 }
