@@ -1,6 +1,9 @@
 //! The plugin inside a CLAP host, in process: what a host sees and hears. The voices are identities, so that the sound can be predicted; the
 //! debug build aborts when the audio thread allocates.
 
+#[path = "common/float_mode.rs"]
+mod float_mode;
+
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::io::Cursor;
@@ -350,6 +353,33 @@ fn a_loaded_state_changes_the_voice_while_sound_runs() {
         instances.iter().any(|i| i["engine"]["voice"] == "Grace Brewster" && i["engine"]["state"] == "ready")
     });
     assert!(transcript(&rig.save()).expect("a state").words().is_empty());
+}
+
+#[test]
+fn the_hosts_own_float_mode_is_left_as_it_was_and_inside_denormals_are_zeros() {
+    let usual = float_mode::get();
+    for mode in float_mode::MODES {
+        float_mode::set(mode);
+        let mut rig = Rig::new(48000.0, 256);
+        let loaded = rig.load(&state(Mode::Live, false));
+        rig.activate();
+        let around = float_mode::get();
+        let mut heard = Vec::new();
+        for _ in 0..40 {
+            let mut channels = [vec![1e-40; 256], vec![-1e-40; 256]];
+            rig.process(&mut channels);
+            heard.extend(channels.concat());
+        }
+        let processed = float_mode::get();
+        rig.deactivate();
+        drop(rig);
+        let after = float_mode::get();
+        // Whatever comes of it, the rest of this thread computes as usual.
+        float_mode::set(usual);
+        assert!(loaded);
+        assert_eq!([around, processed, after], [mode; 3], "loading, processing and unloading leave the register alone");
+        assert!(heard.iter().all(|y| *y == 0.0), "a denormal came through");
+    }
 }
 
 #[test]

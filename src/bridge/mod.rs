@@ -8,9 +8,12 @@
 
 mod audio_side;
 mod dry;
+#[cfg(all(test, loom))]
+mod models;
 mod pacing;
 mod shared;
 mod stream;
+pub(crate) mod sync;
 mod tap;
 mod worker_side;
 

@@ -2,7 +2,7 @@
 //!
 //! All that crosses between the audio thread and a worker goes through this one type. No call here blocks, allocates or makes a system call.
 
-use rtrb::{Consumer, Producer, RingBuffer};
+use super::sync::{Consumer, Producer, PushError, RingBuffer};
 
 /// A mark and the number of samples sent before it.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub fn stream<M>(samples: usize, marks: usize) -> (Sender<M>, Receiver<M>) {
 impl<M> Sender<M> {
     /// Sets a mark before the next sample; gives it back where there is no room.
     pub fn mark(&mut self, mark: M) -> Result<(), M> {
-        let rtrb::PushError::Full(at) = match self.marks.push(At { sent: self.sent, mark }) {
+        let PushError::Full(at) = match self.marks.push(At { sent: self.sent, mark }) {
             Ok(()) => return Ok(()),
             Err(e) => e,
         };
