@@ -18,8 +18,11 @@ use crate::packs::build::{fuzz_ct2, fuzz_torch};
 use crate::plugin::state;
 use crate::voice::TargetVoice;
 
-/// The name of each target, which is its corpus's folder too, and its function.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+/// A name, which is its corpus's folder too, and the function that takes any bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 8] = [
     ("audio", audio),
     ("formats", formats),
     ("obs", fuzz_obs),
@@ -156,7 +159,10 @@ fn readable(format: formats::Format, content: &str) {
             // A number, the times, then text: no text may look like the times of another cue.
             for block in content.split_terminator("\n\n") {
                 let mut lines = block.trim_start_matches('\n').lines();
-                assert!(lines.next().is_some_and(|n| n.trim_start_matches('\u{feff}').parse::<u32>().is_ok()), "a cue without its number: {block}");
+                assert!(
+                    lines.next().is_some_and(|n| n.trim_start_matches('\u{feff}').parse::<u32>().is_ok()),
+                    "a cue without its number: {block}"
+                );
                 assert!(lines.next().is_some_and(|l| l.contains(" --> ")), "a cue without its times: {block}");
                 assert!(lines.all(|l| !l.contains("-->") && !l.is_empty()), "text like the times of a cue: {block}");
             }

@@ -28,7 +28,9 @@ fn mutated(random: &mut StdRng, inputs: &[(PathBuf, Vec<u8>)]) -> Vec<u8> {
         let end = (at + random.random_range(0..64)).min(bytes.len());
         match random.random_range(0..7) {
             0 if at < bytes.len() => bytes[at] ^= 1 << random.random_range(0..8),
-            1 if at < bytes.len() => bytes[at] = *[0, 0x7f, 0x80, 0xff, b'\n', b'"', b'0'].get(random.random_range(0..7)).expect("one of seven"),
+            1 if at < bytes.len() => {
+                bytes[at] = *[0, 0x7f, 0x80, 0xff, b'\n', b'"', b'0'].get(random.random_range(0..7)).expect("one of seven")
+            }
             2 => bytes.truncate(at),
             3 => drop(bytes.drain(at..end)),
             4 => bytes.splice(at..at, bytes[at..end].to_vec()).for_each(drop),

@@ -5,8 +5,8 @@ use std::cell::{Cell, OnceCell};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use loom::sync::atomic::{AtomicU32, AtomicUsize};
 pub use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use loom::sync::atomic::{AtomicU32, AtomicUsize};
 
 /// A float in a `u32`, as `atomic_float` has it.
 #[derive(Debug, Default)]
