@@ -11,6 +11,8 @@ pub mod clock;
 pub mod dsp;
 pub mod editor;
 pub mod engine;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod packs;
 pub mod plugin;
 pub mod runtime;

@@ -1,5 +1,6 @@
 //! What goes wrong inside never changes the latency, never stops the sound, and can be mended while sound runs.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,8 @@ use mynah::engine::{AudioPort, Engine};
 
 const RATE: u32 = 48000;
 const BLOCK: usize = 128;
+/// The most that a host may have to wait for an unload: the engine's patience with a thread that hangs, and some for a busy machine.
+const UNLOAD: Duration = Duration::from_secs(13);
 
 fn tone(n: usize, from: usize) -> Vec<f32> {
     (from..from + n).map(|i| 0.5 * (i as f32 * 440.0 * std::f32::consts::TAU / RATE as f32).sin()).collect()
@@ -40,6 +43,17 @@ impl Live {
         }
     }
 
+    /// Plays on while `work` is done on another thread; tells how long that took.
+    fn play_during(&mut self, work: impl FnOnce() + Send + 'static) -> Duration {
+        let began = Instant::now();
+        let thread = std::thread::spawn(work);
+        while !thread.is_finished() {
+            self.play(0.01);
+        }
+        thread.join().expect("the work is done");
+        began.elapsed()
+    }
+
     /// The identity and the dry sound are equal but for the resampler's ripple, so the output must be the delayed tone at all times, except in
     /// the 2 ms in which one is faded into the other.
     fn check(&self, from: usize) {
@@ -67,7 +81,7 @@ fn eventually(what: &str, mut f: impl FnMut() -> bool) {
     }
 }
 
-fn live() -> (Engine, Live, std::sync::Arc<Faults>) {
+fn live() -> (Engine, Live, Arc<Faults>) {
     let (engine, port, faults) = identity(setup(RATE, BLOCK, 1, Mode::Live));
     engine.wait_ready(Duration::from_secs(5)).expect("ready");
     (engine, Live::new(port), faults)
@@ -190,6 +204,147 @@ fn bad_numbers_do_no_harm() {
     let wanted = tone(input.len(), 0);
     let worst = (6000 + latency..output.len()).map(|i| (output[i] - wanted[i - latency]).abs()).fold(0.0, f32::max);
     assert!(worst < 0.02, "{worst}");
+}
+
+/// Blocks that are no sound at all, of every kind in turn, for half a second; then a tone. What is right again is counted from the first clean sample on.
+#[test]
+fn a_storm_of_bad_numbers_is_over_two_hops_after_its_end() {
+    let (_engine, mut port, _) = identity(setup(RATE, BLOCK, 1, Mode::Live));
+    let latency = port.latency();
+    let storm = RATE as usize / 2;
+    let mut input = tone(2 * storm, 0);
+    let kinds = [f32::NAN, f32::INFINITY, -f32::NAN, f32::NEG_INFINITY, f32::MAX, f32::MIN, 1e30, f32::MIN_POSITIVE / 2.0, -1e-45];
+    for (i, x) in input[..storm].iter_mut().enumerate() {
+        let (block, within) = (i / BLOCK, i % BLOCK);
+        // Whole blocks of one kind, blocks of all kinds, and blocks of sound with one bad number.
+        match block % 3 {
+            0 => *x = kinds[block / 3 % kinds.len()],
+            1 => *x = kinds[within % kinds.len()],
+            _ if within == block % BLOCK => *x = kinds[block / 3 % kinds.len()],
+            _ => {}
+        }
+    }
+    let output = run(&mut port, &input, &[BLOCK, 1, 77], &block(true));
+    // What is no sound is cut to 16; the resamplers may overshoot that where it jumps.
+    assert!(output.iter().all(|y| y.is_finite() && y.abs() <= 32.0), "no bad number comes out");
+    let wanted = tone(input.len(), 0);
+    let from = storm + latency.total + 2 * latency.hop;
+    let worst = (from..output.len()).map(|i| (output[i] - wanted[i - latency.total]).abs()).fold(0.0, f32::max);
+    assert!(worst < 0.02, "two hops after the storm the sound is still off by {worst}");
+}
+
+#[test]
+fn numbers_of_a_model_that_are_none_are_told_and_not_heard() {
+    let (engine, mut live, faults) = live();
+    live.play(0.3);
+    faults.not_finite.store(3, Ordering::Relaxed);
+    live.play(0.3);
+    assert!(live.heard.iter().all(|y| y.is_finite()));
+    assert!(engine.status().voice_problem.expect("told").contains("not finite"));
+    assert_eq!(engine.status().counters.state, WorkerState::Ready, "the model goes on");
+    live.check(0);
+}
+
+#[test]
+fn panics_in_a_storm_are_each_revived() {
+    let (engine, mut live, faults) = live();
+    for i in 0..20 {
+        faults.panics.store(1, Ordering::Relaxed);
+        if i % 4 == 3 {
+            faults.load_panics.store(1, Ordering::Relaxed);
+            engine.set_voice(Some(any_voice("lost")));
+            eventually("the load that panicked is told", || {
+                live.play(0.01);
+                engine.status().voice_problem.is_some_and(|p| p.contains("could not be loaded"))
+            });
+        }
+        // Also in the midst of a change of voices, where two converters run.
+        engine.set_voice(Some(any_voice(&"v".repeat(i + 1))));
+        eventually("the panic", || {
+            live.play(0.01);
+            faults.panics.load(Ordering::Relaxed) == 0
+        });
+        engine.set_voice(Some(any_voice(&"v".repeat(i + 1))));
+        eventually("the revival", || {
+            live.play(0.01);
+            engine.status().counters.state == WorkerState::Ready && !engine.status().loading
+        });
+    }
+    live.play(0.4);
+    assert_eq!((engine.status().voice, engine.status().voice_problem), (Some("v".repeat(20)), None));
+    live.check(0);
+}
+
+/// The host's window thread may wait for an unload, but never for ever; meanwhile the sound is dry at the same latency.
+#[test]
+fn a_worker_that_hangs_for_ever_does_not_hold_up_the_unloading() {
+    let (engine, mut live, faults) = live();
+    live.play(0.3);
+    faults.hangs.store(1, Ordering::Relaxed);
+    live.play(0.7);
+    assert!(engine.status().counters.late_hops > 20, "what it owes is counted: {:?}", engine.status().counters);
+    let took = live.play_during(move || drop(engine));
+    assert!(took < UNLOAD, "unloading took {took:?}");
+    live.play(0.3);
+    live.check(0);
+    // The thread that was left behind ends by itself once it can.
+    faults.released.store(true, Ordering::Relaxed);
+    eventually("the end of the worker", || Arc::strong_count(&faults) == 1);
+}
+
+#[test]
+fn a_load_that_hangs_does_not_hold_up_the_unloading() {
+    let (engine, mut live, faults) = live();
+    faults.load_ms.store(60_000, Ordering::Relaxed);
+    engine.set_voice(Some(any_voice("bb")));
+    live.play(0.2);
+    let took = live.play_during(move || drop(engine));
+    assert!(took < UNLOAD, "unloading took {took:?}");
+    live.check(0);
+}
+
+#[test]
+fn another_mode_leaves_a_worker_that_hangs_behind() {
+    let (engine, mut live, faults) = live();
+    live.play(0.3);
+    faults.hangs.store(1, Ordering::Relaxed);
+    live.play(0.3);
+    let before = live.port.latency().total;
+    engine.set_mode(Mode::Balanced);
+    eventually("the new mode is in use", || {
+        live.play(0.02);
+        live.port.latency().total != before
+    });
+    let changed = live.sent;
+    live.play(1.0);
+    assert_eq!(engine.status().counters.state, WorkerState::Ready, "the old worker hangs still, the new one works");
+    live.check(changed + live.port.latency().total + RATE as usize / 10);
+    faults.released.store(true, Ordering::Relaxed);
+}
+
+/// A host that can't make up its mind: each rate has an engine of its own, made while the last one may still be loading or hearing sound.
+#[test]
+fn rates_flip_in_mid_sound_and_each_has_its_own_exact_latency() {
+    let rates = [8_000, 44_100, 48_000, 192_000, 11_025, 96_000, 22_050, 88_200, 16_000, 176_400];
+    for i in 0..60 {
+        let rate = rates[i * 7 % rates.len()];
+        let (engine, mut port, faults) = identity(setup(rate, BLOCK, 1, [Mode::Live, Mode::Balanced, Mode::Studio][i % 3]));
+        faults.load_ms.store(if i % 4 == 0 { 20 } else { 0 }, Ordering::Relaxed);
+        if i % 5 == 0 {
+            // Gone before anything was loaded.
+            drop(engine);
+            continue;
+        }
+        let latency = port.latency().total;
+        let mut input = vec![0.0; latency + rate as usize / 20];
+        input[100] = 1.0;
+        let output = run(&mut port, &input, &[BLOCK, 31], &block(true));
+        let peak = (0..output.len()).max_by(|&a, &b| output[a].abs().total_cmp(&output[b].abs())).expect("sound");
+        assert_eq!(peak, 100 + latency, "{rate} Hz, flip {i}");
+        // What the model's rate of 24 kHz can't carry of an impulse is gone.
+        let kept = (24_000.0 / rate as f32).min(1.0);
+        assert!((output[peak] / kept - 1.0).abs() < 0.2, "{rate} Hz: {} where about {kept} is expected", output[peak]);
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 #[path = "common/clap_host.rs"]
 mod clap_host;
+#[path = "common/float_mode.rs"]
+mod float_mode;
 
 use std::ffi::CString;
 use std::sync::{Arc, Once};
@@ -188,6 +190,33 @@ fn a_loaded_state_changes_the_voice_while_sound_runs() {
         instances.iter().any(|i| i["engine"]["voice"] == "Grace Brewster" && i["engine"]["state"] == "ready")
     });
     assert!(transcript(&host.save().expect("saved")).expect("a state").words().is_empty());
+}
+
+#[test]
+fn the_hosts_own_float_mode_is_left_as_it_was_and_inside_denormals_are_zeros() {
+    let usual = float_mode::get();
+    for mode in float_mode::MODES {
+        float_mode::set(mode);
+        let mut host = instance();
+        let loaded = host.load(&state(Mode::Live, false));
+        let active = host.activate(48000, 256);
+        let around = float_mode::get();
+        let (mut heard, mut done) = (Vec::new(), true);
+        for _ in 0..40 {
+            let mut channels = [vec![1e-40; 256], vec![-1e-40; 256]];
+            done &= host.process(&mut channels).is_ok();
+            heard.extend(channels.concat());
+        }
+        let processed = float_mode::get();
+        host.deactivate();
+        drop(host);
+        let after = float_mode::get();
+        // Whatever comes of it, the rest of this thread computes as usual.
+        float_mode::set(usual);
+        assert!(loaded.is_ok() && active.is_ok() && done);
+        assert_eq!([around, processed, after], [mode; 3], "loading, processing and unloading leave the register alone");
+        assert!(heard.iter().all(|y| *y == 0.0), "a denormal came through");
+    }
 }
 
 #[test]

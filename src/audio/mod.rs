@@ -7,6 +7,7 @@ mod read;
 mod tests;
 mod write;
 
+pub(crate) use read::read_from;
 pub use read::{Notes, read, read_with_notes};
 pub use write::write_whole;
 pub use write::{Depth, write_wav, write_wav_as};

@@ -1,13 +1,14 @@
 //! Decoding a whole file. Knows containers and codecs only through symphonia.
 
 use std::fs::File;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
 use symphonia::core::codecs::audio::AudioDecoderOptions;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
-use symphonia::core::io::MediaSourceStream;
+use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 
 use super::{AudioError, Sound};
@@ -50,7 +51,19 @@ pub fn read_with_notes(path: &Path) -> Result<(Sound, Notes), AudioError> {
     if meta.is_file() && meta.len() == 0 {
         return Err(AudioError::Empty(path.to_owned()));
     }
-    let source = MediaSourceStream::new(Box::new(File::open(path).map_err(open)?), Default::default());
+    let source = File::open(path).map_err(open)?;
+    read_from(Box::new(source), path)
+}
+
+/// The same from any source of bytes; `path` is what errors call it, and its ending a hint.
+pub(crate) fn read_from(source: Box<dyn MediaSource>, path: &Path) -> Result<(Sound, Notes), AudioError> {
+    // The decoders are other people's, and some break down over what a fuzzer makes of a file.
+    std::panic::catch_unwind(AssertUnwindSafe(|| probe_and_decode(source, path)))
+        .unwrap_or_else(|_| Err(AudioError::Damaged { path: path.to_owned(), seconds: 0.0, why: "its decoder broke down".to_owned() }))
+}
+
+fn probe_and_decode(source: Box<dyn MediaSource>, path: &Path) -> Result<(Sound, Notes), AudioError> {
+    let source = MediaSourceStream::new(source, Default::default());
     let mut hint = Hint::new();
     if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
         hint.with_extension(extension);

@@ -141,6 +141,12 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         self.pacing = None;
     }
 
+    /// What the last block took for converted sound: the samples, and whether there was one.
+    #[cfg(all(test, loom))]
+    pub(super) fn heard(&self) -> impl Iterator<Item = (f32, bool)> {
+        self.wet.iter().copied().zip(self.have.iter().copied())
+    }
+
     /// The latency and its parts.
     pub fn latency(&self) -> Latency {
         self.latency

@@ -8,10 +8,13 @@
 
 mod audio_side;
 mod dry;
+#[cfg(all(test, loom))]
+mod models;
 mod pacing;
 mod seam;
 mod shared;
 mod stream;
+pub(crate) mod sync;
 mod tap;
 mod worker_side;
 

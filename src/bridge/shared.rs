@@ -1,8 +1,6 @@
 //! What both threads of the crossing tell each other outside the rings: plain atomics, each with one writer.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
-
-use atomic_float::AtomicF32;
+use super::sync::{AtomicBool, AtomicF32, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 /// What the worker can do at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

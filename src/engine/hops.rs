@@ -86,6 +86,10 @@ impl HopLoop {
         self.to_model.pull(&mut self.input);
         self.hop_index += 1;
         self.converter.process(&self.input, controls, &mut self.output)?;
+        // One such number would sound for as long as the resampler remembers it.
+        if !self.output.iter().all(|x| x.is_finite()) {
+            return Err(ConvertError::NotFinite);
+        }
         self.gate.process(&self.input, &mut self.output, controls.gate_dbfs);
         self.to_host.push(&self.output);
         let start = self.position;

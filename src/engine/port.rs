@@ -4,8 +4,7 @@
 
 use std::sync::Arc;
 
-use rtrb::{Consumer, Producer, RingBuffer};
-
+use crate::bridge::sync::{Consumer, Producer, PushError, RingBuffer};
 use crate::bridge::{AudioSide, Block, Shared};
 use crate::clock::Latency;
 use crate::voice::Controls;
@@ -47,7 +46,7 @@ impl PortEntry {
 
     /// Hands the next crossing over; gives it back where the last one has not been taken yet.
     pub fn replace(&mut self, side: AudioSide<Controls>) -> Result<(), Box<AudioSide<Controls>>> {
-        self.incoming.push(side).map_err(|rtrb::PushError::Full(side)| Box::new(side))
+        self.incoming.push(side).map_err(|PushError::Full(side)| Box::new(side))
     }
 }
 
@@ -97,7 +96,7 @@ impl AudioPort {
         if let Some(next) = self.next.take() {
             self.entry = Some((next.latency().total as u64, 0));
             let old = std::mem::replace(&mut self.side, next);
-            if let Err(rtrb::PushError::Full(old)) = self.retired.push(old) {
+            if let Err(PushError::Full(old)) = self.retired.push(old) {
                 // Can't be: `fetch` saw room and nobody else fills it. Leaking is better than freeing on this thread.
                 std::mem::forget(old);
             }

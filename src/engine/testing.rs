@@ -1,7 +1,7 @@
 //! Converters whose sound is known exactly: for tests of the crossing, of the latency and of faults, here and in `tests/`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::source::{Captioner, OpenError, Opened, Source};
@@ -28,10 +28,18 @@ pub struct Faults {
     pub stall_ms: AtomicU32,
     /// The next so many hops panic.
     pub panics: AtomicU32,
+    /// The next so many hops come to no end before `released`.
+    pub hangs: AtomicU32,
+    /// Ends the hops that hang.
+    pub released: AtomicBool,
+    /// The next so many hops give samples that are no numbers.
+    pub not_finite: AtomicU32,
     /// The next so many hops give an error.
     pub errors: AtomicU32,
     /// The next so many loads fail.
     pub refusals: AtomicU32,
+    /// The next so many loads panic.
+    pub load_panics: AtomicU32,
     /// Milliseconds that loading takes.
     pub load_ms: AtomicU32,
 }
@@ -65,6 +73,10 @@ impl Converter for Identity {
         if stall > 0 {
             std::thread::sleep(Duration::from_millis(stall as u64));
         }
+        let hangs = take(&self.faults.hangs);
+        while hangs && !self.faults.released.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         assert!(!take(&self.faults.panics), "a panic was asked for");
         if take(&self.faults.errors) {
             return Err(ConvertError::Run("an error was asked for".to_owned()));
@@ -73,6 +85,9 @@ impl Converter for Identity {
         let delay = self.timing.delay;
         self.line[delay..].copy_from_slice(input);
         output.copy_from_slice(&self.line[..self.timing.hop]);
+        if take(&self.faults.not_finite) {
+            output.fill(f32::NAN);
+        }
         Ok(())
     }
 
@@ -102,6 +117,7 @@ impl Source for IdentitySource {
 
     fn open(&self, mode: Mode, _voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError> {
         std::thread::sleep(Duration::from_millis(self.faults.load_ms.load(Ordering::Relaxed) as u64));
+        assert!(!take(&self.faults.load_panics), "a panic of a load was asked for");
         if take(&self.faults.refusals) {
             return Err(OpenError("a refusal was asked for".to_owned()));
         }

@@ -4,9 +4,12 @@
 
 mod provider;
 mod session;
+mod weights;
 
 pub use provider::Provider;
 pub use session::{Session, SessionOptions, TensorSpec};
+
+pub(crate) use weights::fuzz as fuzz_weights;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

@@ -1,8 +1,9 @@
 //! A loaded model on one provider, with its tensors checked against its family's contract.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{Provider, RuntimeError, with_environment};
+use super::{Provider, RuntimeError, weights, with_environment};
 
 /// How a session is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ impl TensorSpec {
 #[derive(Debug)]
 pub struct Session {
     inner: ort::session::Session,
+    /// Dropped after the session, which may use them where they lie.
+    _weights: Vec<Arc<[u8]>>,
     path: PathBuf,
     provider: Provider,
 }
@@ -79,8 +82,22 @@ impl Session {
                 .with_execution_providers([dispatch])
                 .map_err(|e| RuntimeError::Provider { provider: options.provider, why: one_line(&e) })?;
         }
-        let inner = builder.commit_from_file(path).map_err(|e| model(&e))?;
-        Ok(Self { inner, path: path.to_owned(), provider: options.provider })
+        let graph = std::fs::read(path).map_err(|e| model(&e))?;
+        let beside = weights::files_beside(&graph).map_err(|e| model(&e))?;
+        let mut held = Vec::new();
+        let inner = if beside.is_empty() {
+            builder.commit_from_file(path).map_err(|e| model(&e))?
+        } else {
+            // The runtime would map these files: what is overwritten on disk would be heard, and what is cut off would end the host by a signal.
+            for name in beside {
+                let file = path.with_file_name(&name);
+                let bytes: Arc<[u8]> = std::fs::read(&file).map_err(|e| model(&format!("its weights `{}`: {e}", file.display())))?.into();
+                builder = builder.with_external_initializer_file_in_memory(name, bytes.clone()).map_err(|e| model(&e))?;
+                held.push(bytes);
+            }
+            builder.commit_from_memory(&graph).map_err(|e| model(&e))?
+        };
+        Ok(Self { inner, _weights: held, path: path.to_owned(), provider: options.provider })
     }
 
     /// The session itself, for running.

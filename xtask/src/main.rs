@@ -3,6 +3,7 @@
 //! Knows cargo, the system's package manager and the command line of Mynah; knows nothing of sound or models, and doesn't link `mynah`.
 
 mod bundle;
+mod checks;
 mod demo;
 mod hosts;
 mod install;
@@ -66,6 +67,20 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Fuzzes what reads bytes from outside; what breaks it lies in fuzz/artifacts afterwards.
+    Fuzz {
+        /// One target; all without.
+        target: Option<String>,
+        /// Seconds for each target.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+    /// Plays every interleaving of the crossing's threads, within bounds.
+    Loom,
+    /// Runs the crossing's own tests under Miri; needs a nightly toolchain.
+    Miri,
+    /// Checks licences and sources of all dependencies, and their known faults where the database can be had.
+    Deny,
     /// Measures speed and latency on this machine.
     Bench {
         /// Write JSON.
@@ -83,6 +98,10 @@ fn main() -> ExitCode {
         Command::Demo { offline } => demo::demo(offline),
         Command::Test { offline } => test::test(offline),
         Command::Soak { options } => demo::soak(&options),
+        Command::Fuzz { target, seconds } => checks::fuzz(target.as_deref(), seconds),
+        Command::Loom => checks::loom(),
+        Command::Miri => checks::miri(),
+        Command::Deny => checks::deny(),
         Command::Bench { json } => demo::bench(json),
     });
     match done {

@@ -14,7 +14,9 @@ mod status;
 pub mod testing;
 mod wire;
 
+pub(crate) use obs::fuzz as fuzz_obs;
 pub use overlay::MOST_CLIENTS;
+pub(crate) use overlay::fuzz as fuzz_overlay;
 pub use settings::{OBS_ADDRESS, OVERLAY_PORT, ObsSettings, OverlaySettings, Password, Settings, SettingsError};
 pub use status::{ObsLink, ObsStatus, OverlayStatus, SourceProblem, Status};
 pub use wire::{Cursor, KEPT, News, Numbered, Wire};

@@ -34,7 +34,10 @@ pub(super) struct Ct2 {
 impl Ct2 {
     /// Reads a file whose spec has this name.
     pub(super) fn open(path: &Path, spec: &str) -> Result<Self, BuildError> {
-        let data = super::read(path)?;
+        Self::of(path, super::read(path)?, spec)
+    }
+
+    fn of(path: &Path, data: Vec<u8>, spec: &str) -> Result<Self, BuildError> {
         let variables = parse(&data, spec).map_err(|why| BuildError::Malformed { path: path.to_owned(), why })?;
         Ok(Self { path: path.to_owned(), data, variables })
     }
@@ -105,6 +108,18 @@ impl Ct2 {
     pub(super) fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, BuildError> {
         let raw = self.halves(name, shape)?;
         Ok(raw.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect())
+    }
+}
+
+/// For fuzzing: a whole file, and each of its variables in every way.
+pub(crate) fn fuzz(data: &[u8]) {
+    let Ok(file) = Ct2::of(Path::new("model.bin"), data.to_vec(), "WhisperSpec") else { return };
+    for (name, variable) in &file.variables {
+        let count = variable.shape.iter().product::<usize>();
+        let _ = (file.number(name), file.shape::<1>(name), file.shape::<2>(name));
+        if let Ok(floats) = file.floats(name, &variable.shape) {
+            assert_eq!(floats.len(), count, "as many numbers as the sizes say");
+        }
     }
 }
 

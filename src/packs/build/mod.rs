@@ -14,7 +14,9 @@ mod whisper_products;
 #[cfg(test)]
 mod whisper_tests;
 
+pub(crate) use ct2::fuzz as fuzz_ct2;
 pub use ge2e::ge2e;
+pub(crate) use torch::fuzz as fuzz_torch;
 pub use whisper::{Weights, whisper};
 
 use std::io::Write;

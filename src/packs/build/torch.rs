@@ -72,6 +72,18 @@ impl Torch {
     }
 }
 
+/// For fuzzing: a pickle, and a whole file with its tensors.
+pub(crate) fn fuzz(data: &[u8]) {
+    let _ = pickle::read(&mut Bytes::new(data));
+    let Ok((object, storages)) = parse(data) else { return };
+    let file = Torch { path: PathBuf::from("weights.pt"), data: data.to_vec(), object, storages };
+    for (name, shape) in [("a", &[2, 3][..]), ("b", &[1]), ("lstm.weight_ih_l0", &[4, 2])] {
+        if let Ok(numbers) = file.tensor("model_state", name, shape) {
+            assert_eq!(numbers.len(), shape.iter().product::<usize>(), "as many numbers as the shape says");
+        }
+    }
+}
+
 fn parse(data: &[u8]) -> Result<(Pickle, Storages), String> {
     let mut bytes = Bytes::new(data);
     if pickle::read(&mut bytes).map(|p| p.root).ok() != Some(Value::Long(MAGIC.as_slice().into())) {

@@ -4,6 +4,8 @@ mod channel;
 mod protocol;
 mod session;
 
+pub(crate) use protocol::fuzz;
+
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;

@@ -110,6 +110,13 @@ pub fn read(text: &str) -> Result<Said, String> {
     })
 }
 
+/// For fuzzing: a message, and the answer to a Hello.
+pub(crate) fn fuzz(data: &[u8]) {
+    if let Ok(Said::Hello { challenge: Some(asked), .. }) = std::str::from_utf8(data).map_err(|e| e.to_string()).and_then(read) {
+        assert_eq!(proof("password", &asked).len(), 44, "a proof is 32 bytes in base64");
+    }
+}
+
 /// The proof of a password: base64(sha256(base64(sha256(password + salt)) + challenge)).
 pub fn proof(password: &str, asked: &Challenge) -> String {
     let secret = BASE64.encode(&Sha256::digest(format!("{password}{}", asked.salt)));

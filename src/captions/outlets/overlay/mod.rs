@@ -2,6 +2,7 @@
 //! loopback only, and read-only. Knows words, not who speaks them.
 
 mod answer;
+mod fuzzing;
 mod guard;
 
 use std::convert::Infallible;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -20,6 +22,7 @@ use tokio::task::JoinSet;
 use super::status::OverlayStatus;
 use super::wire::Wire;
 use answer::{HEARTBEAT, Service};
+pub(crate) use fuzzing::fuzz;
 
 /// Connections at a time.
 pub const MOST_CLIENTS: usize = 64;
@@ -113,6 +116,11 @@ fn turn_away(stream: &TcpStream) {
 async fn serve(stream: TcpStream, service: Arc<Service>) {
     // Words are small and must not wait to be joined by others. Where it can't be set they come a little later.
     let _ = stream.set_nodelay(true);
+    converse(stream, service).await;
+}
+
+/// The same over any stream of bytes.
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, service: Arc<Service>) {
     let asked = Arc::new(Mutex::new(Instant::now()));
     let answer = service_fn(|request| {
         let response = service.answer(&request, &asked);
