@@ -68,7 +68,7 @@ pub(super) fn plain(spoken: &[Spoken]) -> String {
     let mut end = f64::INFINITY;
     let mut speaker: Option<&str> = None;
     for (who, word) in all {
-        let text = word.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = clean(&word.text).split_whitespace().collect::<Vec<_>>().join(" ");
         if text.is_empty() {
             continue;
         }
