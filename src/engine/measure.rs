@@ -21,7 +21,7 @@ pub const HOST_RATE: u32 = 48000;
 /// Hops before the clock counts.
 const WARM: usize = 50;
 /// Seconds of silence before its hops are timed, and seconds of them.
-const SILENCE: (f64, f64) = (2.0, 2.0);
+const SILENCE: (f64, f64) = (4.0, 2.0);
 
 /// Times in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]

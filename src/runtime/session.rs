@@ -91,7 +91,7 @@ impl Session {
             // The runtime would map these files: what is overwritten on disk would be heard, and what is cut off would end the host by a signal.
             for name in beside {
                 let file = path.with_file_name(&name);
-                let bytes: Arc<[u8]> = std::fs::read(&file).map_err(|e| model(&format!("its weights `{}`: {e}", file.display())))?.into();
+                let bytes = weights::held(&file).map_err(|e| model(&format!("its weights `{}`: {e}", file.display())))?;
                 builder = builder.with_external_initializer_file_in_memory(name, bytes.clone()).map_err(|e| model(&e))?;
                 held.push(bytes);
             }

@@ -1,7 +1,9 @@
-//! Which files beside an ONNX graph hold its weights. Knows the few fields of onnx.proto that say so, and opens nothing.
+//! Which files beside an ONNX graph hold its weights. And what of them is in memory. Knows the few fields of onnx.proto that say so.
 
-use std::collections::BTreeSet;
-use std::path::{Component, Path};
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::SystemTime;
 
 use prost::Message;
 
@@ -69,6 +71,27 @@ pub(super) fn files_beside(model: &[u8]) -> Result<BTreeSet<String>, String> {
     }
 }
 
+/// A file as it was: its place, when it was written and how long it is.
+type AsItWas = (PathBuf, SystemTime, u64);
+
+/// Weights that sessions hold now.
+static HELD: Mutex<Option<HashMap<AsItWas, Weak<[u8]>>>> = Mutex::new(None);
+
+/// The bytes of a file of weights, read once however many sessions hold them at a time: a project with a voice on many tracks has them once.
+pub(super) fn held(file: &Path) -> std::io::Result<Arc<[u8]>> {
+    let about = std::fs::metadata(file)?;
+    let key = (file.to_owned(), about.modified()?, about.len());
+    let mut all = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    let all = all.get_or_insert_with(HashMap::new);
+    if let Some(bytes) = all.get(&key).and_then(Weak::upgrade) {
+        return Ok(bytes);
+    }
+    let bytes: Arc<[u8]> = std::fs::read(file)?.into();
+    all.retain(|_, known| known.strong_count() > 0);
+    all.insert(key, Arc::downgrade(&bytes));
+    Ok(bytes)
+}
+
 /// For fuzzing: any bytes as a graph.
 pub(crate) fn fuzz(data: &[u8]) {
     if let Ok(names) = files_beside(data) {
@@ -117,5 +140,18 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/mynah-voice/voice.live.onnx");
         let found = files_beside(&std::fs::read(path).expect("the repository's own pack")).expect("beside it");
         assert_eq!(found.into_iter().collect::<Vec<_>>(), ["voice.weights"]);
+    }
+
+    #[test]
+    fn what_is_held_is_held_once_and_what_is_written_anew_is_read_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("a.weights");
+        std::fs::write(&file, [1, 2, 3]).expect("writes");
+        let (first, second) = (held(&file).expect("reads"), held(&file).expect("reads"));
+        assert!(Arc::ptr_eq(&first, &second) && first[..] == [1, 2, 3]);
+        std::fs::write(&file, [4, 5, 6, 7]).expect("writes");
+        assert_eq!(held(&file).expect("reads")[..], [4, 5, 6, 7]);
+        assert_eq!(first[..], [1, 2, 3]);
+        assert!(held(&folder.path().join("none")).is_err());
     }
 }

@@ -246,7 +246,7 @@ fn table(r: &Report) -> Outcome {
             h.hop_over_bare.unwrap_or_default(),
         ))?;
     }
-    say("silent: the whole hop where the input has been silent for two seconds;")?;
+    say("silent: the whole hop where the input has been silent for four seconds;")?;
     say("converter: features, graph and synthesis; bare: ONNX Runtime alone on the same graph, between the same hops;")?;
     say("engine/bare: 1 + (hop − converter) / bare; hop/bare: the whole hop, features and synthesis included")?;
     say(&format!("\nLatency in ms at {HOST_RATE} Hz and blocks of {LATENCY_BLOCK} samples"))?;
