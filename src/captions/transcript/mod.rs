@@ -251,8 +251,9 @@ impl Transcript {
         let below = self.comp.at(to).filter(|p| p.take != take.id).and_then(|p| find(&self.takes, p.take));
         let Some((below, old, new)) = below.and_then(|t| Some((t.id, t.across(to)?, take.words.last()?))) else { return };
         let cut = to - new.end < AT_CUT && (new.start - old.start).abs() < AT_CUT;
-        if cut && old.end - to >= MISSED * (old.end - old.start) {
-            let from = old.start.min(new.start).max(began);
+        let from = old.start.min(new.start).max(began);
+        let alone = take.words.iter().rev().nth(1).is_none_or(|before| middle(before) < from);
+        if cut && alone && old.end - to >= MISSED * (old.end - old.start) {
             self.show(from, to, Some(below));
         }
     }
@@ -271,7 +272,9 @@ fn keeps_beginning(old: &Word, take: &Take) -> bool {
         None => true,
         Some(new) => {
             let rest = new.start - take.from < AT_CUT && (new.end - old.end).abs() < AT_CUT;
-            rest && take.from - old.start >= MISSED * (old.end - old.start)
+            // A further word inside the earlier one would be lost with the rest.
+            let alone = take.words.get(1).is_none_or(|next| middle(next) >= old.end);
+            rest && alone && take.from - old.start >= MISSED * (old.end - old.start)
         }
     }
 }
