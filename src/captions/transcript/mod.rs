@@ -249,11 +249,13 @@ impl Transcript {
         let Some((take, (began, _))) = self.takes.last().zip(pass.shown).filter(|_| pass.told) else { return };
         let to = take.to;
         let below = self.comp.at(to).filter(|p| p.take != take.id).and_then(|p| find(&self.takes, p.take));
-        let Some((below, old, new)) = below.and_then(|t| Some((t.id, t.across(to)?, take.words.last()?))) else { return };
+        let Some((below, old, new)) = below.and_then(|t| Some((t, t.across(to)?, take.words.last()?))) else { return };
         let cut = to - new.end < AT_CUT && (new.start - old.start).abs() < AT_CUT;
         let from = old.start.min(new.start).max(began);
-        let alone = take.words.iter().rev().nth(1).is_none_or(|before| middle(before) < from);
+        // Neither may another word of the pass be lost with it, nor another one of the take below come back.
+        let alone = take.words.iter().rev().nth(1).is_none_or(|before| middle(before) < from) && below.words_in(from, old.start).is_empty();
         if cut && alone && old.end - to >= MISSED * (old.end - old.start) {
+            let below = below.id;
             self.show(from, to, Some(below));
         }
     }
