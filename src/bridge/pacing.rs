@@ -13,7 +13,7 @@ const LEAST_MARGIN: f64 = 0.008;
 /// did before is forgotten. A live host leaves nearly all of it, however large its device's buffer is, and what the audio thread itself waits is not
 /// between calls: so no wait can make a live host look like a render.
 const BETWEEN_CALLS: f64 = 0.25;
-const SHOWN: f64 = 0.5;
+const SHOWN: f64 = 0.25;
 const FORGOTTEN: f64 = 1.0;
 /// How long a host that surely renders is kept waiting for a block.
 pub const RENDERS: Duration = Duration::from_secs(1);
