@@ -76,7 +76,8 @@ impl Seam {
     }
 }
 
-#[cfg(test)]
+// Not in `tests/crossing`, which has no engine to measure clicks with.
+#[cfg(all(test, not(loom), not(miri)))]
 mod tests {
     use super::*;
     use crate::engine::testing::click_dbfs;
