@@ -2,8 +2,8 @@
 //! ONNX Runtime. What each costs in memory is printed. Linux only: elsewhere nothing tells threads and memory so simply.
 #![cfg(target_os = "linux")]
 
-#[path = "common/clap_host.rs"]
-mod clap_host;
+#[path = "common/linked.rs"]
+mod linked;
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ fn threads() -> f64 {
 }
 
 fn instance(offline: bool) -> ClapHost {
-    let mut host = ClapHost::inside().expect("an instance");
+    let mut host = linked::host();
     host.load(&with_voice(Some(&any_voice("Ada")), &Settings::default(), Container::Clap)).expect("a state");
     host.render_offline(offline).expect("a way to render");
     host.activate(RATE, BLOCK).expect("an activation");

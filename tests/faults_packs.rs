@@ -177,10 +177,10 @@ fn greedy_graph() -> Vec<u8> {
     g.model(&[&metadata[..], &windows].concat())
 }
 
-/// A voice from one graph, without a pack.
-struct OneGraph(std::path::PathBuf);
+/// A source of voices without a pack, and of nothing else.
+struct Making<F>(F);
 
-impl Source for OneGraph {
+impl<F: Fn(Mode, &TargetVoice) -> Result<Box<dyn Converter>, String> + Send + Sync> Source for Making<F> {
     fn timing(&self, mode: Mode) -> Result<ConverterTiming, OpenError> {
         Ok(mynah::voice::mynah::timing(mode))
     }
@@ -190,8 +190,7 @@ impl Source for OneGraph {
     }
 
     fn open(&self, mode: Mode, voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError> {
-        let converter = Mynah::open(&self.0, "none", mode, voice, &SessionOptions::default()).map_err(|e| OpenError(e.to_string()))?;
-        Ok(Opened { converter: Box::new(converter), provider, note: None })
+        Ok(Opened { converter: (self.0)(mode, voice).map_err(OpenError)?, provider, note: None })
     }
 
     fn captioner(&self, _: &mynah::captions::stream::Settings) -> Result<Box<dyn Captioner>, OpenError> {
@@ -205,7 +204,10 @@ fn a_model_that_asks_for_more_memory_than_there_is_falls_to_dry_and_can_be_reviv
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("voice.live.onnx");
     std::fs::write(&path, greedy_graph()).expect("written");
-    let (engine, mut port) = start(OneGraph(path));
+    let (engine, mut port) = start(Making(move |mode, voice: &TargetVoice| {
+        let converter = Mynah::open(&path, "none", mode, voice, &SessionOptions::default()).map_err(|e| e.to_string())?;
+        Ok(Box::new(converter) as Box<dyn Converter>)
+    }));
     let latency = port.latency().total;
     let quiet = run(&mut port, &vec![0.0; RATE as usize / 2], &[BLOCK], &block(true));
     assert_eq!((engine.status().counters.state, engine.status().voice_problem), (WorkerState::Ready, None));
@@ -309,31 +311,6 @@ impl Converter for Watching {
     fn set_voice(&mut self, _: &TargetVoice) {}
 }
 
-struct WatchingSource {
-    graph: std::path::PathBuf,
-    flushes: Arc<Mutex<Vec<bool>>>,
-}
-
-impl Source for WatchingSource {
-    fn timing(&self, mode: Mode) -> Result<ConverterTiming, OpenError> {
-        Ok(mynah::voice::mynah::timing(mode))
-    }
-
-    fn slack(&self, _: Mode) -> f64 {
-        0.0045
-    }
-
-    fn open(&self, mode: Mode, _: &TargetVoice, provider: Provider) -> Result<Opened, OpenError> {
-        let session = Session::load(&self.graph, &SessionOptions::default()).map_err(|e| OpenError(e.to_string()))?;
-        let converter = Box::new(Watching { timing: self.timing(mode)?, flushes: self.flushes.clone(), session });
-        Ok(Opened { converter, provider, note: None })
-    }
-
-    fn captioner(&self, _: &mynah::captions::stream::Settings) -> Result<Box<dyn Captioner>, OpenError> {
-        Err(OpenError("nobody listens".to_owned()))
-    }
-}
-
 fn doubling_graph(folder: &Path) -> std::path::PathBuf {
     let mut g = Graph::default();
     g.input("x", &[Some(1)]);
@@ -349,7 +326,11 @@ fn the_worker_computes_with_denormals_as_zeros_before_and_after_each_run_of_a_mo
     common::runtime();
     let folder = tempfile::tempdir().expect("a folder");
     let flushes = Arc::<Mutex<Vec<bool>>>::default();
-    let source = WatchingSource { graph: doubling_graph(folder.path()), flushes: flushes.clone() };
+    let (graph, seen) = (doubling_graph(folder.path()), flushes.clone());
+    let source = Making(move |mode, _: &TargetVoice| {
+        let session = Session::load(&graph, &SessionOptions::default()).map_err(|e| e.to_string())?;
+        Ok(Box::new(Watching { timing: mynah::voice::mynah::timing(mode), flushes: seen.clone(), session }) as Box<dyn Converter>)
+    });
     let (engine, mut port) = start(source);
     run(&mut port, &buzz(RATE as usize / 2), &[BLOCK], &block(true));
     assert_eq!(engine.status().voice_problem, None);

@@ -1,10 +1,10 @@
 //! The plugin inside a CLAP host, in process: what a host sees and hears. The voices are identities, so that the sound can be predicted; the
 //! debug build aborts when the audio thread allocates.
 
-#[path = "common/clap_host.rs"]
-mod clap_host;
 #[path = "common/float_mode.rs"]
 mod float_mode;
+#[path = "common/linked.rs"]
+mod linked;
 
 use std::ffi::CString;
 use std::sync::{Arc, Once};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use clack_extensions::audio_ports::{AudioPortInfoBuffer, PluginAudioPorts};
 use clack_extensions::params::{ParamInfoBuffer, ParamInfoFlags, PluginParams};
-use clap_host::{ClapHost, ID, id, inside};
+use clap_host::{ClapHost, ID, id};
 use mynah::clock::Mode;
 use mynah::engine::testing::{IdentitySource, any_voice};
 use mynah::plugin::state::{Container, Settings, transcript, voice, with_voice};
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn instance() -> ClapHost {
     static SOURCE: Once = Once::new();
     SOURCE.call_once(|| mynah::plugin::use_source(Arc::new(IdentitySource::default())));
-    ClapHost::inside().expect("an instance")
+    linked::host()
 }
 
 /// The same, active, offline, with a state; and its latency.
@@ -67,7 +67,7 @@ fn state(mode: Mode, bypass: bool) -> Vec<u8> {
 
 #[test]
 fn a_scan_finds_it() {
-    let entry = inside().expect("the entry");
+    let entry = linked::entry();
     let factory = entry.get_plugin_factory().expect("a factory");
     assert_eq!(factory.plugin_count(), 1);
     let descriptor = factory.plugin_descriptor(0).expect("a descriptor");

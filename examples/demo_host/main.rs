@@ -1,8 +1,6 @@
 //! The demo: Mynah at its main job inside a host, as a DAW would run it. Loads the CLAP bundle, enrols a reference, plays a recording through the
 //! plugin in blocks of 128 samples at 48 kHz with the transport rolling, and leaves the converted sound, its captions and a picture.
 
-#[path = "../../tests/common/clap_host.rs"]
-mod clap_host;
 mod measures;
 mod report;
 

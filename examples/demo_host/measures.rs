@@ -8,7 +8,7 @@ use mynah::dsp::resample::resample_all;
 use mynah::engine::PackSource;
 use mynah::voice::TargetVoice;
 
-use crate::clap_host::HostResult;
+use clap_host::HostResult;
 
 /// Rate of the speaker encoder in Hz.
 const RATE: u32 = 16000;

@@ -8,7 +8,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use realfft::RealFftPlanner;
 
 use crate::Story;
-use crate::clap_host::HostResult;
+use clap_host::HostResult;
 
 const SIZE: (u32, u32) = (1800, 1100);
 const LEFT: i32 = 110;

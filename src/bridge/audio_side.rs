@@ -367,6 +367,16 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         }
     }
 
+    /// Converted sound could come in at place `i` of `n`: where it is not seen to stay, what there is of it counts as missing.
+    fn leave_out_if_short(&mut self, i: usize, n: usize) {
+        let run = self.have[i..n].iter().take_while(|have| **have).count();
+        let goes_on = i + run == n && self.wet_epoch == self.epoch && self.wet_at == self.position as i64 - self.latency.total as i64;
+        let behind = if goes_on { self.output.available() } else { 0 };
+        if run + behind < self.seam.samples() {
+            self.have[i..i + run].fill(false);
+        }
+    }
+
     /// Puts the output together; gives its peak.
     fn mix(&mut self, channels: &mut [&mut [f32]], start: usize, n: usize, mix: &Mix) -> f32 {
         let rate = self.timing.host_rate as f64;
@@ -378,6 +388,9 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         let (mut wet_share, mut gain) = self.level.unwrap_or(target);
         let mut peak = 0.0f32;
         for i in 0..n {
+            if self.seam.is_out() && self.have[i] {
+                self.leave_out_if_short(i, n);
+            }
             let Voice { sample: wet, share } = self.seam.next(self.have[i].then_some(self.wet[i]));
             wet_share = glide(wet_share, target.0, glide_step);
             gain = glide(gain, target.1, glide_step * gain.abs().max(1.0));

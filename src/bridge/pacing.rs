@@ -9,9 +9,11 @@ const MARGIN: f64 = 0.04;
 const BEFORE_DUE: f64 = 0.005;
 const LEAST_MARGIN: f64 = 0.008;
 
-/// A host that leaves less than this share of the sound's time between its calls renders, and so much sound must have shown it; in seconds what it
-/// did before is forgotten. A live host leaves nearly all of it, however large its device's buffer is, and what the audio thread itself waits is not
-/// between calls: so no wait can make a live host look like a render.
+/// A host that leaves less than this share of the sound's time between its calls renders, once it has asked for so many seconds of sound like that;
+/// what was longer ago than so many seconds is forgotten. A live host leaves nearly all of the time, but for a device whose buffers it fills in one go:
+/// there it looks like a render until they are full, and may be kept waiting while it has their sound in hand.
+///
+/// The lead alone would not do: each wait takes from it, so that a render that is slower than its worker would never earn any.
 const BETWEEN_CALLS: f64 = 0.25;
 const SHOWN: f64 = 0.25;
 const FORGOTTEN: f64 = 1.0;

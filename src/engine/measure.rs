@@ -98,6 +98,17 @@ pub fn some_voice() -> TargetVoice {
     TargetVoice { name: "bench".to_owned(), embedding: vec![1.0 / 16.0; 256], median_pitch: 200.0, timbre: None }
 }
 
+/// An engine to measure with: mono at [`HOST_RATE`], on the processor, without captions.
+pub(super) fn some_setup(mode: Mode, max_block: usize) -> Setup {
+    let voice = Some(some_voice());
+    Setup { host_rate: HOST_RATE, max_block, channels: 1, mode, provider: Provider::Cpu, voice, captions: false }
+}
+
+/// What a live host says of a block.
+pub(super) fn live_block() -> Block<Controls> {
+    Block { controls: Controls::default(), mix: Mix::default(), offline: false, song: None, captions: false }
+}
+
 /// A buzz of 120 Hz that swells four times a second: voiced and not silent, as speech is.
 pub fn some_speech(rate: u32, samples: usize) -> Vec<f32> {
     let at = |i: usize| {
@@ -221,22 +232,13 @@ pub struct PortCost {
 
 /// Sends mono blocks in real time, at 48 kHz in the live mode, and takes the time of each `process`.
 pub fn port_cost(source: Arc<dyn Source>, block: usize, seconds: f64) -> Result<PortCost, OpenError> {
-    let setup = Setup {
-        host_rate: HOST_RATE,
-        max_block: block,
-        channels: 1,
-        mode: Mode::Live,
-        provider: Provider::Cpu,
-        voice: Some(some_voice()),
-        captions: false,
-    };
-    let (engine, mut port) = Engine::start(setup, source)?;
+    let (engine, mut port) = Engine::start(some_setup(Mode::Live, block), source)?;
     engine.wait_ready(Duration::from_secs(60))?;
     let _flush = FlushDenormals::new();
     let lasts = block as f64 / HOST_RATE as f64;
     let blocks = (seconds / lasts) as usize;
     let mut sound = some_speech(HOST_RATE, block * 375);
-    let about = Block { controls: Controls::default(), mix: Mix::default(), offline: false, song: None, captions: false };
+    let about = live_block();
     port.reset();
     let began = Instant::now();
     let mut times = Vec::with_capacity(blocks);

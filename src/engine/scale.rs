@@ -6,13 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::measure::{HOST_RATE, some_speech, some_voice};
-use super::{Engine, OpenError, Setup, Source, priority};
-use crate::bridge::{Block, Mix};
+use super::measure::{HOST_RATE, live_block, some_setup, some_speech};
+use super::{AudioPort, Engine, OpenError, Source, priority};
+use crate::bridge::Counters;
 use crate::clock::Mode;
 use crate::dsp::denormals::FlushDenormals;
-use crate::runtime::Provider;
-use crate::voice::Controls;
 
 /// Samples a block.
 const BLOCK: usize = 128;
@@ -36,23 +34,14 @@ pub struct Load {
 
 /// Starts so many engines with a voice each and plays the same speech through all for so many seconds.
 pub fn load(source: &Arc<dyn Source>, mode: Mode, engines: usize, seconds: f64) -> Result<Load, OpenError> {
-    let setup = || Setup {
-        host_rate: HOST_RATE,
-        max_block: BLOCK,
-        channels: 1,
-        mode,
-        provider: Provider::Cpu,
-        voice: Some(some_voice()),
-        captions: false,
-    };
-    let mut all = (0..engines).map(|_| Engine::start(setup(), source.clone())).collect::<Result<Vec<_>, _>>()?;
+    let mut all = (0..engines).map(|_| Engine::start(some_setup(mode, BLOCK), source.clone())).collect::<Result<Vec<_>, _>>()?;
     for (engine, port) in &mut all {
         engine.wait_ready(LOADING)?;
         port.reset();
     }
     let sound = some_speech(HOST_RATE, BLOCK * 375);
-    let about = Block { controls: Controls::default(), mix: Mix::default(), offline: false, song: None, captions: false };
-    let play = |all: &mut Vec<(Engine, super::AudioPort)>| {
+    let about = live_block();
+    let play = |all: &mut Vec<(Engine, AudioPort)>| {
         let _flush = FlushDenormals::new();
         let _ = priority::raise();
         let (began, before) = (Instant::now(), processor_seconds());
@@ -70,7 +59,7 @@ pub fn load(source: &Arc<dyn Source>, mode: Mode, engines: usize, seconds: f64) 
     // A thread of its own, so that the priority is its own too.
     let processors =
         std::thread::scope(|scope| scope.spawn(|| play(&mut all)).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let sum = |f: &dyn Fn(&crate::bridge::Counters) -> u64| all.iter().map(|(_, port)| f(&port.shared().counters())).sum();
+    let sum = |f: &dyn Fn(&Counters) -> u64| all.iter().map(|(_, port)| f(&port.shared().counters())).sum();
     Ok(Load { engines, hops: sum(&|c| c.hops), late_hops: sum(&|c| c.late_hops), processors, memory: super::soak::memory() })
 }
 
@@ -78,17 +67,8 @@ pub fn load(source: &Arc<dyn Source>, mode: Mode, engines: usize, seconds: f64) 
 /// latency after it.
 pub fn first_sound(source: &Arc<dyn Source>, mode: Mode) -> Result<f64, OpenError> {
     let began = Instant::now();
-    let setup = Setup {
-        host_rate: HOST_RATE,
-        max_block: BLOCK,
-        channels: 1,
-        mode,
-        provider: Provider::Cpu,
-        voice: Some(some_voice()),
-        captions: false,
-    };
-    let (engine, mut port) = Engine::start(setup, source.clone())?;
-    let about = Block { controls: Controls::default(), mix: Mix::default(), offline: false, song: None, captions: false };
+    let (engine, mut port) = Engine::start(some_setup(mode, BLOCK), source.clone())?;
+    let about = live_block();
     let mut sound = some_speech(HOST_RATE, BLOCK);
     let mut blocks = 0;
     while port.shared().counters().hops == 0 {

@@ -83,20 +83,15 @@ impl Session {
                 .map_err(|e| RuntimeError::Provider { provider: options.provider, why: one_line(&e) })?;
         }
         let graph = std::fs::read(path).map_err(|e| model(&e))?;
-        let beside = weights::files_beside(&graph).map_err(|e| model(&e))?;
         let mut held = Vec::new();
-        let inner = if beside.is_empty() {
-            builder.commit_from_file(path).map_err(|e| model(&e))?
-        } else {
-            // The runtime would map these files: what is overwritten on disk would be heard, and what is cut off would end the host by a signal.
-            for name in beside {
-                let file = path.with_file_name(&name);
-                let bytes = weights::held(&file).map_err(|e| model(&format!("its weights `{}`: {e}", file.display())))?;
-                builder = builder.with_external_initializer_file_in_memory(name, bytes.clone()).map_err(|e| model(&e))?;
-                held.push(bytes);
-            }
-            builder.commit_from_memory(&graph).map_err(|e| model(&e))?
-        };
+        // The runtime would map these files: what is overwritten on disk would be heard, and what is cut off would end the host by a signal.
+        for name in weights::files_beside(&graph).map_err(|e| model(&e))? {
+            let file = path.with_file_name(&name);
+            let bytes = weights::held(&file).map_err(|e| model(&format!("its weights `{}`: {e}", file.display())))?;
+            builder = builder.with_external_initializer_file_in_memory(name, bytes.clone()).map_err(|e| model(&e))?;
+            held.push(bytes);
+        }
+        let inner = builder.commit_from_memory(&graph).map_err(|e| model(&e))?;
         Ok(Self { inner, _weights: held, path: path.to_owned(), provider: options.provider })
     }
 

@@ -1,4 +1,5 @@
-//! Which files beside an ONNX graph hold its weights. And what of them is in memory. Knows the few fields of onnx.proto that say so.
+//! The weights that an ONNX graph keeps in files beside it: which files these are, and their bytes, held once for all sessions. Knows the few fields of
+//! onnx.proto that tell, and no session.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};

@@ -1,9 +1,6 @@
 //! A small CLAP host, as a DAW would be one: loads a bundle from disk, keeps its main thread, plays on an audio thread of its own.
-//! Or takes the plugin of the very crate that it is built with, and plays block by block on the caller's thread, so that a test sees each one.
-//! Knows no engine; what the plugin tells of itself comes through `mynah_diagnostics` of the loaded library.
-
-// Each of the demo and the tests takes the part that it needs.
-#![allow(dead_code)]
+//! Or takes a plugin that is linked into the caller, and plays block by block on the caller's thread, so that a test sees each one.
+//! Knows no engine; what the plugin tells of itself comes through `mynah_diagnostics` of the loaded library, or from whom the caller names.
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char};
@@ -83,14 +80,19 @@ pub struct Played {
     pub took: f64,
 }
 
+/// Who tells of the plugin.
+enum Teller {
+    Library(libloading::Library),
+    Linked(fn() -> serde_json::Value),
+}
+
 /// A plugin in its host. Stereo.
 pub struct ClapHost {
     // Dropped first: the processor, then the instance, then the library.
     processor: Option<PluginAudioProcessor<Handlers>>,
     /// The instance, for what this host has no words for.
     pub plugin: PluginInstance<Handlers>,
-    /// None for the plugin of this very crate.
-    library: Option<libloading::Library>,
+    teller: Teller,
     rate: u32,
     block: usize,
 }
@@ -107,18 +109,18 @@ impl ClapHost {
         let library = unsafe { libloading::Library::new(&file) }.map_err(|e| why(&e))?;
         // SAFETY: the same library; its entry is that of a CLAP plugin.
         let entry = unsafe { PluginEntry::load(&bundle) }.map_err(|e| why(&e))?;
-        Self::of(&entry, Some(library)).map_err(|e| why(&e).into())
+        Self::of(&entry, Teller::Library(library)).map_err(|e| why(&e).into())
     }
 
-    /// An instance of the plugin of this very crate.
-    pub fn inside() -> HostResult<Self> {
-        Self::of(&inside()?, None)
+    /// An instance of a linked plugin, which `report` tells of as `mynah_diagnostics` would.
+    pub fn linked(entry: &PluginEntry, report: fn() -> serde_json::Value) -> HostResult<Self> {
+        Self::of(entry, Teller::Linked(report))
     }
 
-    fn of(entry: &PluginEntry, library: Option<libloading::Library>) -> HostResult<Self> {
+    fn of(entry: &PluginEntry, teller: Teller) -> HostResult<Self> {
         let info = HostInfo::new("Mynah demo host", "Mynah", "", env!("CARGO_PKG_VERSION"))?;
         let plugin = PluginInstance::<Handlers>::new(|_| Asked::default(), |_| Told::default(), entry, ID, &info)?;
-        Ok(Self { processor: None, plugin, library, rate: 0, block: 0 })
+        Ok(Self { processor: None, plugin, teller, rate: 0, block: 0 })
     }
 
     /// What the plugin offers under a name.
@@ -200,7 +202,10 @@ impl ClapHost {
 
     /// What the plugin tells of itself: the report of `mynah_diagnostics`.
     pub fn diagnostics(&self) -> HostResult<serde_json::Value> {
-        let Some(library) = &self.library else { return Ok(mynah::plugin::diagnostics::report()) };
+        let library = match &self.teller {
+            Teller::Library(library) => library,
+            Teller::Linked(report) => return Ok(report()),
+        };
         // SAFETY: the plugin exports this function with this signature.
         let report: libloading::Symbol<unsafe extern "C" fn(*mut c_char, usize) -> usize> = unsafe { library.get(b"mynah_diagnostics\0") }?;
         let mut buffer = vec![0u8; 1 << 16];
@@ -300,12 +305,6 @@ impl ClapHost {
         }
         Ok(true)
     }
-}
-
-/// The entry of this very crate's plugin.
-pub fn inside() -> HostResult<PluginEntry> {
-    // SAFETY: the entry is this very crate's and lives as long as the process.
-    Ok(unsafe { PluginEntry::load_from_raw(&mynah::clap_entry, c"/nowhere/mynah.clap") }?)
 }
 
 /// The host's number of a parameter with this name in the plugin.
