@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::measure::{HOST_RATE, live_block, some_setup, some_speech};
-use super::{AudioPort, Engine, OpenError, Source, priority};
-use crate::bridge::Counters;
+use super::{AudioPort, Engine, OpenError, Setup, Source, priority};
+use crate::bridge::{Block, Counters};
 use crate::clock::Mode;
 use crate::dsp::denormals::FlushDenormals;
 
@@ -32,22 +32,38 @@ pub struct Load {
     pub memory: Option<u64>,
 }
 
-/// Starts so many engines with a voice each and plays the same speech through all for so many seconds.
-pub fn load(source: &Arc<dyn Source>, mode: Mode, engines: usize, seconds: f64) -> Result<Load, OpenError> {
-    let mut all = (0..engines).map(|_| Engine::start(some_setup(mode, BLOCK), source.clone())).collect::<Result<Vec<_>, _>>()?;
+/// What several engines are played.
+#[derive(Debug, Clone, Copy)]
+pub struct Playing<'a> {
+    /// How many engines, with a voice each.
+    pub engines: usize,
+    /// The mode of all.
+    pub mode: Mode,
+    /// Whether they caption too.
+    pub captions: bool,
+    /// What all hear, over and over, at [`HOST_RATE`]; at least a block of it.
+    pub sound: &'a [f32],
+    /// For so long.
+    pub seconds: f64,
+}
+
+/// Starts the engines and plays.
+pub fn load(source: &Arc<dyn Source>, playing: &Playing) -> Result<Load, OpenError> {
+    let &Playing { engines, mode, captions, sound, seconds } = playing;
+    let setup = || Setup { captions, ..some_setup(mode, BLOCK) };
+    let mut all = (0..engines).map(|_| Engine::start(setup(), source.clone())).collect::<Result<Vec<_>, _>>()?;
     for (engine, port) in &mut all {
         engine.wait_ready(LOADING)?;
         port.reset();
     }
-    let sound = some_speech(HOST_RATE, BLOCK * 375);
-    let about = live_block();
+    let about = Block { captions, ..live_block() };
     let play = |all: &mut Vec<(Engine, AudioPort)>| {
         let _flush = FlushDenormals::new();
         let _ = priority::raise();
         let (began, before) = (Instant::now(), processor_seconds());
         for n in 0..(seconds * f64::from(HOST_RATE)) as usize / BLOCK {
             std::thread::sleep(Duration::from_secs_f64((n * BLOCK) as f64 / f64::from(HOST_RATE)).saturating_sub(began.elapsed()));
-            let from = n % 375 * BLOCK;
+            let from = n % (sound.len() / BLOCK) * BLOCK;
             for (_, port) in all.iter_mut() {
                 let mut block: [f32; BLOCK] = std::array::from_fn(|i| sound[from + i]);
                 port.process(&mut [&mut block], &about);
@@ -100,7 +116,8 @@ mod tests {
     #[test]
     fn engines_are_counted_together() {
         let source: Arc<dyn Source> = Arc::new(IdentitySource::default());
-        let few = load(&source, Mode::Live, 3, 0.5).expect("measured");
+        let sound = some_speech(HOST_RATE, BLOCK * 375);
+        let few = load(&source, &Playing { engines: 3, mode: Mode::Live, captions: false, sound: &sound, seconds: 0.5 }).expect("measured");
         assert_eq!(few.engines, 3);
         // Three engines, half a second, a hop each 10 ms.
         assert!((100..=160).contains(&(few.hops + few.late_hops)), "{few:?}");

@@ -9,9 +9,10 @@ use serde::Serialize;
 use mynah::audio::{self, Sound};
 use mynah::captions::stream::Settings;
 use mynah::clock::{Latency, Mode, Timing, latency};
-use mynah::engine::measure::{HOST_RATE, HopTimes, PortCost, hop_times, port_cost};
+use mynah::dsp::resample::resample_all;
+use mynah::engine::measure::{HOST_RATE, HopTimes, PortCost, hop_times, port_cost, some_speech};
 use mynah::engine::offline::Pace;
-use mynah::engine::scale::{Load, first_sound, load};
+use mynah::engine::scale::{Load, Playing, first_sound, load};
 use mynah::engine::{PackSource, Source, offline};
 use mynah::packs::{Kind, Store};
 use mynah::runtime::Provider;
@@ -49,7 +50,9 @@ const PORT_SECONDS: f64 = 5.0;
 const LATENCY_BLOCK: usize = 128;
 /// Seconds from the start to the first converted sound.
 const GOAL_FIRST_SOUND: f64 = 1.5;
-/// Seconds that several engines at once are played.
+/// What one instance in live mode with captions may hold, in MiB.
+const GOAL_MEMORY: f64 = 400.0;
+/// Seconds that engines are played to see what they cost.
 const SCALE_SECONDS: f64 = 5.0;
 /// Seconds of the recording that are captioned.
 const CAPTION_SECONDS: usize = 30;
@@ -65,6 +68,8 @@ struct Report {
     captions: Option<CaptionReport>,
     /// Seconds from the start of a first engine to the first converted sound in live mode.
     first_sound: f64,
+    /// One engine in live mode that captions the recording too, measured before anything else was loaded.
+    with_captions: Option<Load>,
     /// Several engines at once.
     engines: Vec<Load>,
     /// Goals that were missed; each one sentence.
@@ -121,6 +126,8 @@ pub fn run(a: &Arguments) -> Outcome {
     let any: Arc<dyn Source> = source.clone();
     // First of all, while nothing is loaded.
     let first_sound = first_sound(&any, Mode::Live)?;
+    let recording = speech(a)?;
+    let with_captions = recording.as_ref().map(|sound| with_captions(sound, &any)).transpose()?;
     let counts: Vec<usize> = a.engines.map_or_else(Vec::new, |most| {
         let most = usize::from(most);
         std::iter::successors(Some(1), |n| Some(n * 2)).take_while(|&n| n < most).chain([most]).collect()
@@ -138,18 +145,22 @@ pub fn run(a: &Arguments) -> Outcome {
     let audio_thread = port_cost(source.clone(), PORT_BLOCK, PORT_SECONDS)?;
     steps.inc(1);
     steps.set_message("captions");
-    let captions = captions(a, &*source)?;
+    let captions = recording.as_ref().map(|sound| captions(sound, &*source)).transpose()?;
     let mut engines = Vec::new();
+    let sound = some_speech(HOST_RATE, HOST_RATE as usize);
     for n in counts {
         steps.inc(1);
         steps.set_message(format!("{n} at once"));
-        engines.push(load(&any, a.mode.into(), n, SCALE_SECONDS)?);
+        engines.push(load(&any, &Playing { engines: n, mode: a.mode.into(), captions: false, sound: &sound, seconds: SCALE_SECONDS })?);
     }
     steps.finish_and_clear();
     let audio_thread_share = audio_thread.process.p50 / audio_thread.lasts;
     let mut missed = missed(&modes, &audio_thread, audio_thread_share, captions.as_ref());
     if first_sound > GOAL_FIRST_SOUND {
         missed.push(format!("the first converted sound comes after {first_sound:.2} s, later than {GOAL_FIRST_SOUND} s"));
+    }
+    if let Some(held) = with_captions.and_then(|l| l.memory).map(mebibytes).filter(|&m| m > GOAL_MEMORY) {
+        missed.push(format!("one instance with captions holds {held:.0} MiB, more than {GOAL_MEMORY}"));
     }
     let report = Report {
         cpu: cpu(),
@@ -160,23 +171,38 @@ pub fn run(a: &Arguments) -> Outcome {
         audio_thread_share,
         captions,
         first_sound,
+        with_captions,
         engines,
         missed,
     };
     if a.json { say_json(&report) } else { table(&report) }
 }
 
-fn captions(a: &Arguments, source: &dyn Source) -> Result<Option<CaptionReport>, Failure> {
+/// The beginning of the recording to measure with; none where there is none.
+fn speech(a: &Arguments) -> Result<Option<Sound>, Failure> {
     let Some(path) = a.recording.clone().or_else(recording) else { return Ok(None) };
     let mut sound = audio::read(&path)?;
     cut(&mut sound, CAPTION_SECONDS);
+    Ok(Some(sound))
+}
+
+fn with_captions(sound: &Sound, source: &Arc<dyn Source>) -> Result<Load, Failure> {
+    let sound = resample_all(&sound.mono(), sound.rate, HOST_RATE);
+    Ok(load(source, &Playing { engines: 1, mode: Mode::Live, captions: true, sound: &sound, seconds: SCALE_SECONDS })?)
+}
+
+fn captions(sound: &Sound, source: &dyn Source) -> Result<CaptionReport, Failure> {
     let mut began = None;
-    let words = offline::caption(&sound, source, &Settings::default(), Pace::Whole, &mut |_, _| {
+    let words = offline::caption(sound, source, &Settings::default(), Pace::Whole, &mut |_, _| {
         began.get_or_insert_with(std::time::Instant::now);
     })?;
     // The first step of 0.1 s is heard before the clock runs: loading is not counted.
     let took = began.map_or(0.0, |b| b.elapsed().as_secs_f64());
-    Ok(Some(CaptionReport { seconds: sound.seconds(), took, rtf: took / sound.seconds(), words: words.len() }))
+    Ok(CaptionReport { seconds: sound.seconds(), took, rtf: took / sound.seconds(), words: words.len() })
+}
+
+fn mebibytes(kibibytes: u64) -> f64 {
+    kibibytes as f64 / 1024.0
 }
 
 fn cut(sound: &mut Sound, seconds: usize) {
@@ -273,13 +299,18 @@ fn table(r: &Report) -> Outcome {
         None => say("Captions: not measured; give --recording FILE or fetch the pack `recordings`")?,
     }
     say(&format!("Start to the first converted sound, live mode: {:.2} s", r.first_sound))?;
+    if let Some(l) = &r.with_captions {
+        let processors = l.processors.map_or_else(String::new, |p| format!(", {p:.2} of a processor"));
+        let memory = l.memory.map_or_else(|| "memory not told by this system".to_owned(), |m| format!("{:.0} MiB", mebibytes(m)));
+        say(&format!("One instance in live mode with captions, in real time: {memory}{processors}"))?;
+    }
     if !r.engines.is_empty() {
         say("\nSeveral engines at once in real time")?;
         say("engines    hops    late  processors  memory, MiB")?;
     }
     for l in &r.engines {
         let or_dash = |x: Option<String>| x.unwrap_or_else(|| "-".to_owned());
-        let (processors, memory) = (l.processors.map(|p| format!("{p:.2}")), l.memory.map(|m| format!("{:.0}", m as f64 / 1024.0)));
+        let (processors, memory) = (l.processors.map(|p| format!("{p:.2}")), l.memory.map(|m| format!("{:.0}", mebibytes(m))));
         say(&format!("{:7} {:7} {:7} {:>11} {:>12}", l.engines, l.hops, l.late_hops, or_dash(processors), or_dash(memory)))?;
     }
     if r.missed.is_empty() {

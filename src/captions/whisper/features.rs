@@ -9,13 +9,13 @@ use crate::dsp::mel::MelBank;
 use crate::dsp::stft::{Frames, hann};
 
 const RATE: u32 = 16_000;
-/// Samples from one frame to the next.
-pub(super) const HOP: usize = 160;
+/// Samples from one frame to the next, at 16 kHz.
+pub const HOP: usize = 160;
 const WINDOW: usize = 400;
 const FLOOR: f32 = 1e-10;
 
 /// The transform and the bands, made once.
-pub(super) struct Features {
+pub struct Features {
     frames: Frames,
     bank: MelBank,
     spectrum: Vec<Complex<f32>>,
@@ -25,7 +25,8 @@ pub(super) struct Features {
 }
 
 impl Features {
-    pub(super) fn new(bands: usize) -> Self {
+    /// So many bands a frame: 80, or 128 for models of the shape of `large-v3`.
+    pub fn new(bands: usize) -> Self {
         let frames = Frames::new(hann(WINDOW), WINDOW);
         let bins = frames.bins();
         Self {
@@ -40,7 +41,7 @@ impl Features {
 
     /// [bands, count] of `samples` followed by silence; frame `t` is centred on sample `160·t`. Before the first sample the sound is
     /// mirrored. Samples that are not finite count as 0.
-    pub(super) fn log_mel(&mut self, samples: &[f32], count: usize) -> Vec<f32> {
+    pub fn log_mel(&mut self, samples: &[f32], count: usize) -> Vec<f32> {
         let mut out = vec![FLOOR.log10(); self.bands.len() * count];
         // Frames that hear nothing but the silence behind the samples keep the floor.
         let heard = count.min((samples.len() + WINDOW / 2).div_ceil(HOP));

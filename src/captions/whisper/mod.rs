@@ -7,7 +7,7 @@
 mod align;
 mod bias;
 mod edges;
-mod features;
+pub mod features;
 mod graphs;
 mod greedy;
 mod memory;
