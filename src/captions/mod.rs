@@ -4,6 +4,7 @@
 
 pub mod cues;
 pub mod formats;
+pub mod online;
 pub mod outlets;
 pub mod stream;
 pub mod transcript;

@@ -3,6 +3,7 @@
 pub mod bleep;
 pub mod dc;
 pub mod denormals;
+pub mod fbank;
 pub mod level;
 pub mod mel;
 pub mod minimum_phase;

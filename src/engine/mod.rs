@@ -4,6 +4,7 @@
 
 mod caption_worker;
 mod hops;
+mod identify;
 #[cfg(test)]
 mod late_tests;
 mod loader;
@@ -27,6 +28,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use hops::HopLoop;
+pub use identify::Identified;
 pub use pack_source::{PackSource, enrol_file};
 pub use port::AudioPort;
 pub use source::{Captioner, OpenError, Opened, Source};

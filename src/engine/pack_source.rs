@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use super::identify::{Identified, identify, open_online};
 use super::source::{Captioner, OpenError, Opened, Source};
 use crate::audio;
 use crate::captions::RecognizeError;
+use crate::captions::online::Speech;
 use crate::captions::stream::{Event, Settings, Streamer};
 use crate::captions::whisper::Whisper;
 use crate::clock::{ConverterTiming, Mode};
-use crate::packs::{Kind, Pack, PackError, Store};
+use crate::packs::{self, Kind, Pack, PackError, Store};
 use crate::runtime::{self, Provider, RuntimeError, SessionOptions};
 use crate::vad::Vad;
 use crate::voice::enrol::{EnrolError, Enroller};
@@ -27,8 +29,9 @@ macro_rules! told {
 
 told!(PackError, RuntimeError, RecognizeError, EnrolError, audio::AudioError);
 
-/// The voice pack of the repository.
+/// The voice pack of the repository, and the recogniser that Mynah fetches: another pack beside them changes nothing until it is chosen.
 const OWN_VOICE: &str = "mynah-voice";
+const OWN_CAPTIONS: &str = "whisper-tiny-en";
 
 /// The packs of this machine as a source.
 pub struct PackSource {
@@ -59,6 +62,16 @@ impl PackSource {
         self.store.find(Kind::Voice, Some(OWN_VOICE)).or_else(|own| self.store.find(Kind::Voice, None).map_err(|_| own))
     }
 
+    /// The recogniser that was chosen; where none was, Mynah's own where it is whole, else any other.
+    fn captions_pack(&self) -> Result<Pack, PackError> {
+        match packs::chosen(Kind::Captions)? {
+            Some(id) => self.store.find(Kind::Captions, Some(&id)),
+            None => {
+                self.store.find(Kind::Captions, Some(OWN_CAPTIONS)).or_else(|own| self.store.find(Kind::Captions, None).map_err(|_| own))
+            }
+        }
+    }
+
     /// The voice pack in use, of the one family that there is. Its file of weights, which every graph opens by itself, has the right hash.
     fn mynah_pack(&self) -> Result<Pack, OpenError> {
         let pack = self.voice_pack()?;
@@ -76,6 +89,12 @@ impl PackSource {
     /// closer to its reference if it were enrolled again.
     pub fn timbre_model(&self) -> Option<String> {
         self.mynah_pack().ok().map(|pack| weights_name(&pack))
+    }
+
+    /// What a folder of model files is. Takes some seconds.
+    pub fn identify(&self, folder: &Path) -> Result<Identified, OpenError> {
+        self.open_runtime()?;
+        identify(folder)
     }
 
     fn vad(&self) -> Result<Vad, OpenError> {
@@ -163,11 +182,32 @@ impl Source for PackSource {
 
     fn captioner(&self, settings: &Settings) -> Result<Box<dyn Captioner>, OpenError> {
         self.open_runtime()?;
-        let pack = self.store.find(Kind::Captions, None)?;
+        let pack = self.captions_pack()?;
+        if let Some(recognizer) = open_online(pack.family(), |name| pack.folder().join(name)) {
+            return Ok(Box::new(Speech::new(recognizer?)));
+        }
         pack.expect_family("whisper")?;
         let whisper = Whisper::open(pack.folder(), &SessionOptions::default())?.with_tail(pack.manifest().tail_seconds);
         let streamer = Streamer::new(Box::new(whisper), self.vad()?, settings).map_err(|e| OpenError(e.to_string()))?;
         Ok(Box::new(streamer))
+    }
+}
+
+impl Captioner for Speech {
+    fn at(&mut self, seconds: f64, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        Speech::at(self, seconds, events)
+    }
+
+    fn push(&mut self, samples: &[f32], behind: f64, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        Speech::push(self, samples, behind, events)
+    }
+
+    fn end(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
+        Speech::end(self, events)
+    }
+
+    fn settled(&self) -> Option<f64> {
+        Some(Speech::settled(self))
     }
 }
 

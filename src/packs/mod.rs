@@ -4,6 +4,7 @@
 
 pub mod build;
 mod catalogue;
+mod chosen;
 pub mod fetch;
 mod hash;
 mod manifest;
@@ -16,13 +17,14 @@ mod store;
 mod testing;
 
 pub use catalogue::catalogue;
+pub use chosen::{choose, chosen};
 pub use manifest::{Builder, Built, FileEntry, Kind, LookAhead, Manifest, Source, Target, Wheel};
 pub use names::{FileName, PackId, Sha256};
 pub use pack::Pack;
 pub use place::module_path;
 pub use store::Store;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can be wrong with a pack.
 #[derive(Debug, thiserror::Error)]
@@ -124,4 +126,9 @@ pub fn user_folder() -> Option<PathBuf> {
         Some(home) => std::path::absolute(PathBuf::from(home)).ok(),
         None => directories::BaseDirs::new().map(|dirs| dirs.data_dir().join("mynah")),
     }
+}
+
+/// The sha256 of a file in lower-case hex, as a `pack.toml` has it. Reads all of it.
+pub fn sha256_of(path: &Path) -> Result<String, PackError> {
+    hash::of_file(path).map_err(|e| PackError::Read { path: path.to_owned(), why: e.to_string() })
 }

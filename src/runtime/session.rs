@@ -100,6 +100,16 @@ impl Session {
         &mut self.inner
     }
 
+    /// The graph's inputs, in its order.
+    pub fn inputs(&self) -> &[ort::value::Outlet] {
+        self.inner.inputs()
+    }
+
+    /// The graph's outputs, in its order.
+    pub fn outputs(&self) -> &[ort::value::Outlet] {
+        self.inner.outputs()
+    }
+
     /// The file it came from.
     pub fn path(&self) -> &Path {
         &self.path

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use mynah::engine::PackSource;
 use mynah::packs::fetch::{Progress, Stage, fetch};
-use mynah::packs::{LookAhead, Manifest, Pack, PackError, Store, catalogue, user_folder};
+use mynah::packs::{self, Kind, LookAhead, Manifest, Pack, PackError, Store, catalogue, user_folder};
 
 use super::terminal::{Failure, Outcome, bar, say, say_json, writing};
 
@@ -34,13 +35,24 @@ pub enum Command {
     },
     /// Fetch packs that Mynah knows by name
     Fetch(FetchArguments),
-    /// Take a pack of one's own from a folder with a pack.toml
+    /// Take a model of one's own: from a folder with a pack.toml, or from any folder with the files of a family that Mynah knows
     Add {
         /// The folder
         folder: PathBuf,
+        /// The id that the pack gets, where the folder has no pack.toml; without it the folder's name
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
+        /// The licence of the weights, where the folder has no pack.toml
+        #[arg(long, default_value = "unknown", value_name = "SPDX")]
+        licence: String,
         /// Touch no network: only say whether what is here suffices
         #[arg(long)]
         offline: bool,
+    },
+    /// Choose the pack that captions are made with from now on
+    Use {
+        /// Its id; without it Mynah's own
+        pack: Option<String>,
     },
 }
 
@@ -114,7 +126,8 @@ pub fn run(command: &Command) -> Outcome {
         Command::Info { pack, json } => info(&store, pack, *json),
         Command::Verify { pack } => verify(&store, pack.as_deref()),
         Command::Fetch(a) => fetch_wanted(a),
-        Command::Add { folder, offline } => add(folder, *offline),
+        Command::Add { folder, id, licence, offline } => add(folder, id.as_deref(), licence, *offline),
+        Command::Use { pack } => choose(&store, pack.as_deref()),
     }
 }
 
@@ -274,9 +287,12 @@ fn fetch_one(manifest: &Manifest, into: &Path, offline: bool) -> Result<Pack, Fa
     Ok(pack)
 }
 
-fn add(folder: &Path, offline: bool) -> Outcome {
+fn add(folder: &Path, id: Option<&str>, licence: &str, offline: bool) -> Outcome {
     let into = packs_folder()?;
-    let manifest = Manifest::load(folder)?;
+    let manifest = match Manifest::load(folder) {
+        Err(PackError::NoManifest(_)) => return add_files(folder, id, licence, &into),
+        other => other?,
+    };
     let pack = match Pack::load(folder)?.verify() {
         Ok(()) => copy(folder, &manifest, &into)?,
         // Files that are missing may be fetched or built; what can't be is told.
@@ -284,6 +300,33 @@ fn add(folder: &Path, offline: bool) -> Outcome {
         Err(e) => return Err(e.into()),
     };
     say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()))
+}
+
+/// Makes a pack of somebody's model files, whose family their names and tensors tell.
+fn add_files(folder: &Path, id: Option<&str>, licence: &str, into: &Path) -> Outcome {
+    let found = PackSource::standard().identify(folder)?;
+    let id = id.map_or_else(|| id_of(folder), str::to_owned);
+    let text = found.manifest(&id, licence, folder)?;
+    let pack = fetch_one(&Manifest::parse(&text, &folder.join("pack.toml"))?, into, true)?;
+    say(&format!("{}: {} of the family {}, in {}", pack.id(), found.model, found.family, pack.folder().display()))?;
+    say(&format!("`mynah models use {}` captions with it", pack.id()))
+}
+
+/// The folder's name as the id of a pack.
+fn id_of(folder: &Path) -> String {
+    let name = folder.canonicalize().ok().and_then(|f| f.file_name().map(|n| n.to_string_lossy().to_lowercase())).unwrap_or_default();
+    let fits = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c) { c } else { '-' };
+    name.chars().map(fits).take(64).collect()
+}
+
+fn choose(store: &Store, id: Option<&str>) -> Outcome {
+    let Some(id) = id else {
+        packs::choose(Kind::Captions, None)?;
+        return say("captions are made with Mynah's own pack");
+    };
+    let pack = store.find(Kind::Captions, Some(id))?;
+    packs::choose(Kind::Captions, Some(id))?;
+    say(&format!("captions are made with {}: {}", pack.id(), pack.manifest().title))
 }
 
 /// Copies a whole pack into the folder of packs: as a whole or not at all.

@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""icefall.py: graphs of icefall's streaming contracts with random weights, and what sherpa-onnx hears with them.
+
+Writes tests/data/contracts/NAME/: the graphs, `tokens.txt`, and `heard.json` with the tokens and times that sherpa-onnx gives for
+tests/golden/reference.flac in blocks of 0.1 s, with as much silence behind it as a chunk is long. The weights mean nothing; names, shapes, order and
+metadata of the tensors are those that icefall exports and sherpa-onnx reads. Every cache comes back changed and is heard in the output, so a cache
+that is lost, exchanged or not emptied changes what is said.
+pip: numpy==2.4.6 onnx sherpa-onnx soundfile==0.14.0
+"""
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import onnx
+import sherpa_onnx
+import soundfile as sf
+from onnx import TensorProto, helper, numpy_helper
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+OUT = ROOT / "tests" / "data" / "contracts"
+BANDS, FRAMES_A_TOKEN = 80, 4
+F32, I64 = TensorProto.FLOAT, TensorProto.INT64
+
+
+class Graph:
+    """Nodes and weights of a graph as they are added."""
+
+    def __init__(self, seed):
+        self.random = np.random.default_rng(seed)
+        self.nodes, self.weights, self.inputs, self.outputs = [], [], [], []
+
+    def weight(self, array):
+        name = f"w{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def normal(self, *shape, scale=None):
+        return self.weight((self.random.standard_normal(shape) * (scale or shape[0] ** -0.5)).astype(np.float32))
+
+    def node(self, kind, *inputs, name=None, **attributes):
+        name = name or f"n{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def input(self, name, kind, shape):
+        self.inputs.append(helper.make_tensor_value_info(name, kind, shape))
+        return name
+
+    def output(self, name, kind, shape):
+        self.outputs.append(helper.make_tensor_value_info(name, kind, shape))
+
+    def save(self, path, metadata):
+        graph = helper.make_graph(self.nodes, "contract", self.inputs, self.outputs, self.weights)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        for key, value in metadata.items():
+            entry = model.metadata_props.add()
+            entry.key, entry.value = key, ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        onnx.checker.check_model(model)
+        onnx.save(model, path)
+
+
+def encoder(path, seed, chunk, frames, states, metadata, width, processed=False, head=None):
+    """x and caches → what it is, and the caches. `states`: name → (type, shape). With `head` the output is log probabilities of so many tokens."""
+    g = Graph(seed)
+    # Log mels of speech lie around -8.
+    x = g.node("Add", g.input("x", F32, ["N", frames, BANDS]), g.weight(np.float32(8)))
+    steps = chunk // FRAMES_A_TOKEN
+    lead = g.node("Slice", x, *(g.weight(np.array([v], np.int64)) for v in (frames - chunk, frames, 1)))
+    rows = g.node("Reshape", lead, g.weight(np.array([1, steps, FRAMES_A_TOKEN * BANDS], np.int64)))
+    total = g.node("MatMul", rows, g.normal(FRAMES_A_TOKEN * BANDS, width, scale=0.08))
+    mood = g.node("ReduceMean", x, keepdims=0)
+    for name, (kind, shape) in states.items():
+        cache = g.input(name, kind, shape)
+        if kind == F32:
+            heard = g.node("ReduceMean", cache, keepdims=0)
+            # Each cache decays in its own way towards what was heard.
+            old = g.node("Mul", cache, g.weight(np.float32(0.5 + 0.4 * g.random.random())))
+            new = g.node("Mul", mood, g.weight(np.float32(g.random.standard_normal() * 0.1)))
+            g.node("Add", old, new, name=f"new_{name}")
+        else:
+            mean = g.node("ReduceMean", g.node("Cast", cache, to=F32), keepdims=0)
+            heard = g.node("Sin", g.node("Mul", mean, g.weight(np.float32(0.05))))
+            g.node("Add", cache, g.weight(np.int64(steps)), name=f"new_{name}")
+        g.output(f"new_{name}", kind, shape)
+        total = g.node("Add", total, g.node("Mul", heard, g.normal(1, 1, width, scale=2 * len(states) ** -0.5)))
+    if processed:
+        mean = g.node("ReduceMean", g.node("Cast", g.input("processed_lens", I64, ["N"]), to=F32), keepdims=0)
+        heard = g.node("Sin", g.node("Mul", mean, g.weight(np.float32(0.02))))
+        total = g.node("Add", total, g.node("Mul", heard, g.normal(1, 1, width, scale=0.5)))
+    hidden = g.node("Tanh", total, name=None if head else "encoder_out")
+    if head:
+        logits = g.node("Add", g.node("MatMul", hidden, g.normal(width, head)), g.weight(np.array([2.2] + [0.0] * (head - 1), np.float32)))
+        g.node("LogSoftmax", logits, name="log_probs", axis=-1)
+    first = ("log_probs", head) if head else ("encoder_out", width)
+    g.outputs.insert(0, helper.make_tensor_value_info(first[0], F32, ["N", steps, first[1]]))
+    g.save(path, {**metadata, "T": frames, "decode_chunk_len": chunk})
+
+
+def decoder(path, seed, vocabulary, context, width):
+    g = Graph(seed)
+    y = g.input("y", I64, ["N", context])
+    zero = g.weight(np.int64(0))
+    there = g.node("Cast", g.node("GreaterOrEqual", y, zero), to=F32)
+    rows = g.node("Gather", g.normal(vocabulary, width, scale=1.0), g.node("Max", y, zero))
+    rows = g.node("Mul", rows, g.node("Unsqueeze", there, g.weight(np.array([-1], np.int64))))
+    flat = g.node("Reshape", rows, g.weight(np.array([-1, context * width], np.int64)))
+    g.node("Relu", g.node("MatMul", flat, g.normal(context * width, width)), name="decoder_out")
+    g.output("decoder_out", F32, ["N", width])
+    g.save(path, {"context_size": context, "vocab_size": vocabulary})
+
+
+def joiner(path, seed, vocabulary, width):
+    g = Graph(seed)
+    both = g.node("Tanh", g.node("Add", g.input("encoder_out", F32, ["N", width]), g.input("decoder_out", F32, ["N", width])))
+    bias = np.zeros(vocabulary, np.float32)
+    bias[0] = 1.6
+    g.node("Add", g.node("MatMul", both, g.normal(width, vocabulary)), g.weight(bias), name="logit")
+    g.output("logit", F32, ["N", vocabulary])
+    g.save(path, {"joiner_dim": width})
+
+
+def zipformer2_states(m):
+    states, n = {}, 0
+    for i, layers in enumerate(m["num_encoder_layers"]):
+        left, key, value = m["left_context_len"][i], m["query_head_dims"][i] * m["num_heads"][i], m["value_head_dims"][i] * m["num_heads"][i]
+        dim, kernel = m["encoder_dims"][i], m["cnn_module_kernels"][i] // 2
+        for _ in range(layers):
+            shapes = {"key": [left, "N", key], "nonlin_attn": [1, "N", left, 3 * dim // 4], "val1": [left, "N", value], "val2": [left, "N", value],
+                      "conv1": ["N", dim, kernel], "conv2": ["N", dim, kernel]}
+            states |= {f"cached_{kind}_{n}": (F32, shape) for kind, shape in shapes.items()}
+            n += 1
+    return states | {"embed_states": (F32, ["N", 128, 3, 19]), "processed_lens": (I64, ["N"])}
+
+
+def zipformer_states(m):
+    kinds = {"len": [], "avg": ["dim"], "key": ["left", "N", "att"], "val": ["left", "N", "half"], "val2": ["left", "N", "half"]}
+    states = {}
+    for kind in ("len", "avg", "key", "val", "val2", "conv1", "conv2"):
+        for i, layers in enumerate(m["num_encoder_layers"]):
+            dim, att, left, kernel = (m[k][i] for k in ("encoder_dims", "attention_dims", "left_context_len", "cnn_module_kernels"))
+            shape = {"len": [layers, "N"], "avg": [layers, "N", dim], "key": [layers, left, "N", att], "val": [layers, left, "N", att // 2],
+                     "val2": [layers, left, "N", att // 2], "conv1": [layers, "N", dim, kernel - 1], "conv2": [layers, "N", dim, kernel - 1]}[kind]
+            states[f"cached_{kind}_{i}"] = (I64 if kind == "len" else F32, shape)
+    return states
+
+
+def symbols(count, blank="<blk>"):
+    """A vocabulary like a small BPE model's: pieces that begin words, pieces that go on, two bytes of one character."""
+    names = [blank, "<sos/eos>", "<unk>", "<0xC3>", "<0xA9>"]
+    letters = "aeioutnsrhld"
+    pieces = [a + b for a in letters for b in letters]
+    while len(names) < count:
+        piece = pieces[len(names)]
+        names.append(("\u2581" if len(names) % 3 else "") + piece)
+    return names
+
+
+def sherpa(recognizer, names, frames):
+    sound, rate = sf.read(ROOT / "tests" / "golden" / "reference.flac", dtype="float32")
+    assert rate == 16000
+    stream = recognizer.create_stream()
+    # As much silence behind it as Mynah hears there.
+    sound = np.concatenate([sound, np.zeros((frames + 1) * 160, np.float32)])
+    for i in range(0, len(sound), 1600):
+        stream.accept_waveform(rate, sound[i:i + 1600])
+        while recognizer.is_ready(stream):
+            recognizer.decode_stream(stream)
+    stream.input_finished()
+    while recognizer.is_ready(stream):
+        recognizer.decode_stream(stream)
+    told = {name.replace("\u2581", " ", 1): i for i, name in enumerate(names)}
+    ids = [told[token] for token in recognizer.tokens(stream)]
+    return {"tokens": ids, "times": [round(t, 4) for t in recognizer.timestamps(stream)]}
+
+
+def finish(folder, recognizer, names, frames):
+    heard = sherpa(recognizer, names, frames)
+    assert len(set(heard["tokens"])) >= 6, f"{folder.name} says next to nothing: {heard}"
+    (folder / "heard.json").write_text(json.dumps(heard) + "\n")
+    size = sum(f.stat().st_size for f in folder.iterdir())
+    print(f"{folder.name}: {len(heard['tokens'])} tokens, {len(set(heard['tokens']))} of them different, {size / 1e3:.0f} kB")
+
+
+def fresh(name, names):
+    folder = OUT / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "tokens.txt").write_text("".join(f"{symbol} {i}\n" for i, symbol in enumerate(names)))
+    return folder
+
+
+def transducer(name, seed, chunk, frames, states, metadata, width, vocabulary, context, processed=False):
+    names = symbols(vocabulary)
+    folder = fresh(name, names)
+    encoder(folder / "encoder.onnx", seed, chunk, frames, states, metadata, width, processed)
+    decoder(folder / "decoder.onnx", seed + 1, vocabulary, context, width)
+    joiner(folder / "joiner.onnx", seed + 2, vocabulary, width)
+    files = {part: str(folder / f"{part}.onnx") for part in ("encoder", "decoder", "joiner")}
+    finish(folder, sherpa_onnx.OnlineRecognizer.from_transducer(tokens=str(folder / "tokens.txt"), num_threads=1, **files), names, frames)
+
+
+def ctc(name, seed, chunk, frames, metadata, width, vocabulary, blank):
+    names = symbols(vocabulary, blank)
+    folder = fresh(name, names)
+    encoder(folder / "model.onnx", seed, chunk, frames, zipformer2_states(metadata), metadata, width, head=vocabulary)
+    recognizer = sherpa_onnx.OnlineRecognizer.from_zipformer2_ctc(tokens=str(folder / "tokens.txt"), model=str(folder / "model.onnx"), num_threads=1)
+    finish(folder, recognizer, names, frames)
+
+
+ZIPFORMER2 = [
+    dict(encoder_dims=[16, 24], query_head_dims=[4, 4], value_head_dims=[3, 3], num_heads=[2, 4], num_encoder_layers=[1, 2], cnn_module_kernels=[31, 15], left_context_len=[64, 32]),
+    dict(encoder_dims=[12, 16, 20], query_head_dims=[8, 8, 8], value_head_dims=[4, 4, 4], num_heads=[1, 2, 2], num_encoder_layers=[2, 1, 1], cnn_module_kernels=[31, 31, 15],
+         left_context_len=[128, 64, 32]),
+]
+ZIPFORMER = [
+    dict(encoder_dims=[16, 16], attention_dims=[8, 8], num_encoder_layers=[2, 1], cnn_module_kernels=[31, 31], left_context_len=[64, 32]),
+    dict(encoder_dims=[12, 20, 12], attention_dims=[16, 8, 8], num_encoder_layers=[1, 1, 2], cnn_module_kernels=[15, 31, 15], left_context_len=[32, 16, 8]),
+]
+
+
+def main():
+    for n, m in enumerate(ZIPFORMER2, 1):
+        kind = {"model_type": "zipformer2", "version": "1", **m}
+        transducer(f"zipformer2-{n}", 10 * n, [32, 64][n - 1], [45, 77][n - 1], zipformer2_states(m), kind, [24, 32][n - 1], [40, 64][n - 1], [2, 2][n - 1])
+        ctc(f"zipformer2-ctc-{n}", 100 + 10 * n, [32, 16][n - 1], [45, 29][n - 1], kind, [24, 32][n - 1], [40, 64][n - 1], ["<blk>", "<blank>"][n - 1])
+    for n, m in enumerate(ZIPFORMER, 1):
+        kind = {"model_type": "zipformer", "version": "1", **m}
+        transducer(f"zipformer-{n}", 200 + 10 * n, [32, 64][n - 1], [39, 71][n - 1], zipformer_states(m), kind, [24, 16][n - 1], [40, 52][n - 1], [2, 1][n - 1])
+    for n, (layers, left, dim, kernel) in enumerate([(2, 64, 16, 31), (3, 32, 8, 15)], 1):
+        m = dict(model_type="conformer", version="1", num_encoder_layers=layers, left_context=left, encoder_dim=dim, pad_length=7, cnn_module_kernel=kernel)
+        states = {"cached_attn": (F32, [layers, left, "N", dim]), "cached_conv": (F32, [layers, kernel - 1, "N", dim])}
+        transducer(f"conformer-{n}", 300 + 10 * n, 32, 39, states, m, 24, 40, 2, processed=True)
+    for n, (layers, model, hidden) in enumerate([(3, 16, 32), (12, 8, 16)], 1):
+        m = dict(model_type="lstm", version="1", num_encoder_layers=layers, d_model=model, rnn_hidden_size=hidden)
+        states = {"state0": (F32, [layers, "N", model]), "state1": (F32, [layers, "N", hidden])}
+        transducer(f"lstm-{n}", 400 + 10 * n, 4, 9, states, m, 24, 40, 2)
+
+
+main()

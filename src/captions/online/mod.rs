@@ -1,0 +1,53 @@
+//! Recognisers that hear a stream themselves: their encoders take a chunk at a time and keep what they have heard in caches. What they have said
+//! never changes, so no policy is needed, only words to be made of their tokens. Knows nothing of threads.
+//!
+//! One file a family: [`transducer`] and [`ctc`] (the layouts that sherpa-onnx reads).
+
+mod cached;
+mod chunks;
+pub mod ctc;
+mod speech;
+mod symbols;
+pub mod transducer;
+
+pub use speech::Speech;
+
+use super::RecognizeError;
+
+/// A token that was heard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Token {
+    /// Its number in the vocabulary.
+    pub id: usize,
+    /// When the model said it, in seconds of sound since the last reset.
+    pub time: f64,
+    /// 0 to 1: the model's own.
+    pub probability: f32,
+}
+
+/// What a token adds to the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// UTF-8, or a part of a character.
+    pub bytes: &'a [u8],
+    /// Whether a word begins with it.
+    pub begins: bool,
+}
+
+/// A recogniser that hears a stream. One thread at a time; a call takes as long as the model does.
+pub trait OnlineRecognizer: Send {
+    /// Forgets all sound.
+    fn reset(&mut self) -> Result<(), RecognizeError>;
+
+    /// Takes samples that follow the last ones (16 kHz mono, ±1) and appends the tokens that were heard in what is complete by now.
+    fn push(&mut self, samples: &[f32], tokens: &mut Vec<Token>) -> Result<(), RecognizeError>;
+
+    /// The sound is over: hears what is left of it, with silence behind. Only `reset` may follow.
+    fn finish(&mut self, tokens: &mut Vec<Token>) -> Result<(), RecognizeError>;
+
+    /// Seconds of sound since the last reset that were heard: later tokens are later.
+    fn heard(&self) -> f64;
+
+    /// What a token adds to the text; none where it is no text.
+    fn piece(&self, token: usize) -> Option<Piece<'_>>;
+}

@@ -1,0 +1,161 @@
+//! Streaming transducers in the layout of icefall and sherpa-onnx: zipformer, zipformer2, conformer and LSTM encoders, a stateless decoder, a joiner.
+//! Read greedily, at most one token a frame.
+
+use std::path::{Path, PathBuf};
+
+use ort::value::TensorRef;
+
+use super::cached::{Cached, best, number, one_line};
+use super::chunks::Chunks;
+use super::symbols::Symbols;
+use super::{OnlineRecognizer, Piece, Token};
+use crate::captions::RecognizeError;
+use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
+
+/// The token that is none.
+const BLANK: usize = 0;
+/// Seconds of an encoder's frame: four of 10 ms.
+pub(super) const FRAME: f64 = 0.04;
+
+/// The files of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// `x` and caches → `encoder_out`.
+    pub encoder: PathBuf,
+    /// `y` → `decoder_out`.
+    pub decoder: PathBuf,
+    /// Both → `logit`.
+    pub joiner: PathBuf,
+    /// `tokens.txt`.
+    pub tokens: PathBuf,
+}
+
+/// See the top of the file.
+pub struct Transducer {
+    encoder: Cached,
+    decoder: Session,
+    joiner: Session,
+    symbols: Symbols,
+    chunks: Chunks,
+    chunk: Vec<f32>,
+    /// The last tokens, which the decoder hears.
+    context: Vec<i64>,
+    context_size: usize,
+    /// What the decoder made of them.
+    decoded: Vec<f32>,
+    unknown: Option<usize>,
+    /// Frames of the encoder since the last reset.
+    frames: usize,
+}
+
+impl Transducer {
+    /// Loads the three graphs.
+    pub fn open(files: &Files, options: &SessionOptions) -> Result<Self, RuntimeError> {
+        let encoder = Cached::open(&files.encoder, options)?;
+        let (decoder, joiner) = (Session::load(&files.decoder, options)?, Session::load(&files.joiner, options)?);
+        let context_size = number(&decoder, "context_size")?;
+        decoder.expect(&[TensorSpec::input("y", &[-1, -1]), TensorSpec::output("decoder_out", &[-1, -1])])?;
+        let inputs = [TensorSpec::input("encoder_out", &[-1, -1]), TensorSpec::input("decoder_out", &[-1, -1])];
+        joiner.expect(&[inputs[0], inputs[1], TensorSpec::output("logit", &[-1, -1])])?;
+        let symbols = Symbols::read(&files.tokens)?;
+        check_vocabulary(&symbols, number(&decoder, "vocab_size")?, &files.tokens)?;
+        let chunks = Chunks::new(encoder.size(), encoder.bands());
+        let unknown = symbols.id("<unk>");
+        let mut transducer = Self {
+            encoder,
+            decoder,
+            joiner,
+            symbols,
+            chunks,
+            chunk: Vec::new(),
+            context: Vec::new(),
+            context_size,
+            decoded: Vec::new(),
+            unknown,
+            frames: 0,
+        };
+        transducer.begin().map_err(|why| RuntimeError::Model { path: files.decoder.clone(), why })?;
+        Ok(transducer)
+    }
+
+    fn begin(&mut self) -> Result<(), String> {
+        self.encoder.reset()?;
+        self.chunks.reset();
+        self.frames = 0;
+        // No token, and a blank before the first: as icefall trains them.
+        self.context = vec![-1; self.context_size];
+        self.context[self.context_size - 1] = BLANK as i64;
+        self.decode()
+    }
+
+    /// What the decoder makes of the last tokens.
+    fn decode(&mut self) -> Result<(), String> {
+        let context = &self.context[self.context.len() - self.context_size..];
+        let y = TensorRef::from_array_view(([1, context.len()], context)).map_err(one_line)?;
+        let outputs = self.decoder.ort().run(ort::inputs!["y" => y]).map_err(one_line)?;
+        let (_, decoded) = outputs["decoder_out"].try_extract_tensor::<f32>().map_err(one_line)?;
+        self.decoded.clear();
+        self.decoded.extend_from_slice(decoded);
+        Ok(())
+    }
+
+    fn logits(&mut self, frame: &[f32]) -> Result<(usize, f32), String> {
+        let encoded = TensorRef::from_array_view(([1, frame.len()], frame)).map_err(one_line)?;
+        let decoded = TensorRef::from_array_view(([1, self.decoded.len()], &self.decoded[..])).map_err(one_line)?;
+        let outputs = self.joiner.ort().run(ort::inputs!["encoder_out" => encoded, "decoder_out" => decoded]).map_err(one_line)?;
+        Ok(best(outputs["logit"].try_extract_tensor::<f32>().map_err(one_line)?.1))
+    }
+
+    fn hear(&mut self, tokens: &mut Vec<Token>) -> Result<(), String> {
+        while let Some(first) = self.chunks.next(&mut self.chunk) {
+            let (width, encoded) = self.encoder.run(&self.chunk, first)?;
+            for frame in encoded.chunks_exact(width) {
+                let (id, probability) = self.logits(frame)?;
+                if id != BLANK && Some(id) != self.unknown {
+                    tokens.push(Token { id, time: self.frames as f64 * FRAME, probability });
+                    self.context.rotate_left(1);
+                    self.context[self.context_size - 1] = id as i64;
+                    self.decode()?;
+                }
+                self.frames += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Fails where a model says tokens that have no symbol.
+pub(super) fn check_vocabulary(symbols: &Symbols, size: usize, path: &Path) -> Result<(), RuntimeError> {
+    match symbols.len() {
+        found if found < size => Err(RuntimeError::Contract {
+            path: path.to_owned(),
+            expected: format!("{size} symbols, as many as the model has tokens"),
+            found: format!("{found}"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+impl OnlineRecognizer for Transducer {
+    fn reset(&mut self) -> Result<(), RecognizeError> {
+        self.begin().map_err(RecognizeError::Run)
+    }
+
+    fn push(&mut self, samples: &[f32], tokens: &mut Vec<Token>) -> Result<(), RecognizeError> {
+        self.chunks.push(samples);
+        self.hear(tokens).map_err(RecognizeError::Run)
+    }
+
+    fn finish(&mut self, tokens: &mut Vec<Token>) -> Result<(), RecognizeError> {
+        self.chunks.finish();
+        self.hear(tokens).map_err(RecognizeError::Run)
+    }
+
+    fn heard(&self) -> f64 {
+        self.chunks.heard()
+    }
+
+    fn piece(&self, token: usize) -> Option<Piece<'_>> {
+        self.symbols.piece(token)
+    }
+}

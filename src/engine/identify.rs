@@ -1,0 +1,110 @@
+//! What a folder of somebody's model files is: which family, which file plays which part, what is missing. Opens the graphs, so that what is wrong
+//! with them is told at once. Not for the audio thread; knows no plugin and prints nothing.
+
+use std::path::{Path, PathBuf};
+
+use super::source::OpenError;
+use crate::captions::online::OnlineRecognizer;
+use crate::captions::online::ctc::Ctc;
+use crate::captions::online::transducer::{Files, Transducer};
+use crate::packs::{Kind, sha256_of};
+use crate::runtime::{RuntimeError, Session, SessionOptions};
+
+/// A model that was recognised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identified {
+    /// What it is for.
+    pub kind: Kind,
+    /// Which code runs it.
+    pub family: &'static str,
+    /// What its metadata call the model, such as `zipformer2`.
+    pub model: String,
+    /// The names that a pack's files have, and the files that play their parts.
+    pub files: Vec<(&'static str, PathBuf)>,
+}
+
+/// The families, each with the files that a folder of it holds. A graph's file is the one whose name has the word in it.
+const TRANSDUCER: [&str; 3] = ["encoder", "decoder", "joiner"];
+const TOKENS: &str = "tokens.txt";
+
+/// Opens a recogniser that hears a stream, where the family is one; `file` tells where a pack's file lies.
+pub(super) fn open_online(family: &str, file: impl Fn(&str) -> PathBuf) -> Option<Result<Box<dyn OnlineRecognizer>, OpenError>> {
+    fn boxed<R: OnlineRecognizer + 'static>(opened: Result<R, RuntimeError>) -> Result<Box<dyn OnlineRecognizer>, OpenError> {
+        Ok(Box::new(opened?))
+    }
+    let options = SessionOptions::default();
+    match family {
+        "transducer" => {
+            let [encoder, decoder, joiner] = TRANSDUCER.map(|part| file(&format!("{part}.onnx")));
+            Some(boxed(Transducer::open(&Files { encoder, decoder, joiner, tokens: file(TOKENS) }, &options)))
+        }
+        "ctc" => Some(boxed(Ctc::open(&file("model.onnx"), &file(TOKENS), &options))),
+        _ => None,
+    }
+}
+
+/// Looks at the files of a folder. ONNX Runtime must be open. Takes some seconds: the graphs are opened.
+pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
+    let wrong = |why: String| OpenError(format!("`{}` {why}", folder.display()));
+    let inside = std::fs::read_dir(folder).map_err(|e| wrong(format!("can't be read: {e}; give a folder with a model's files")))?;
+    let mut names: Vec<String> = inside.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+    names.sort();
+    let graphs: Vec<&String> = names.iter().filter(|n| n.ends_with(".onnx")).collect();
+    if graphs.is_empty() {
+        return Err(wrong("holds no graph (*.onnx); give the folder in which the model's files lie".to_owned()));
+    }
+    // Of several precisions the full one: smaller ones have a word more in their names.
+    let part = |word: &str| graphs.iter().filter(|n| n.contains(word)).min_by_key(|n| (n.contains("int8") || n.contains("fp16"), n.len()));
+    let parts = TRANSDUCER.map(part);
+    let tokens = names.iter().find(|n| *n == TOKENS);
+    let lacks = |what: &str| wrong(format!("holds {}, but no {what}; put it there and try again", names.join(", ")));
+    let tokens = |kind: &str| tokens.ok_or_else(|| lacks(&format!("`{TOKENS}`, which {kind} needs")));
+    let (family, files): (_, Vec<(&'static str, PathBuf)>) = match parts {
+        [None, None, None] => {
+            let [graph] = graphs[..] else {
+                return Err(wrong(format!(
+                    "holds {} graphs of which none is named after its part (encoder, decoder, joiner)",
+                    graphs.len()
+                )));
+            };
+            ("ctc", vec![("model.onnx", folder.join(graph)), (TOKENS, folder.join(tokens("a CTC model")?))])
+        }
+        [Some(encoder), Some(decoder), Some(joiner)] => {
+            let graph = |name: &str| folder.join(name);
+            let tokens = folder.join(tokens("a transducer")?);
+            let files =
+                vec![("encoder.onnx", graph(encoder)), ("decoder.onnx", graph(decoder)), ("joiner.onnx", graph(joiner)), (TOKENS, tokens)];
+            ("transducer", files)
+        }
+        _ => {
+            let missing: Vec<&str> = TRANSDUCER.iter().zip(parts).filter(|(_, found)| found.is_none()).map(|(word, _)| *word).collect();
+            return Err(lacks(&format!("graph of the {}, which a transducer needs", missing.join(" and no graph of the "))));
+        }
+    };
+    let first = Session::load(&files[0].1, &SessionOptions::default())?;
+    let model = first.metadata("model_type").filter(|m| !m.is_empty()).unwrap_or_else(|| family.to_owned());
+    let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
+    open_online(family, file).transpose()?;
+    Ok(Identified { kind: Kind::Captions, family, model, files })
+}
+
+impl Identified {
+    /// The `pack.toml` of a pack made of these files where they lie.
+    pub fn manifest(&self, id: &str, licence: &str, folder: &Path) -> Result<String, OpenError> {
+        let mut text = String::new();
+        let mut line = |key: &str, value: &str| text.push_str(&format!("{key} = {}\n", toml::Value::String(value.to_owned())));
+        line("id", id);
+        line("kind", self.kind.name());
+        line("family", self.family);
+        line("title", &format!("{} ({})", folder.file_name().map_or_else(|| id.into(), |n| n.to_string_lossy()), self.model));
+        line("licence", licence);
+        line("origin", &format!("files of {}", folder.display()));
+        for (name, path) in &self.files {
+            let hash = sha256_of(path)?;
+            let path = std::path::absolute(path).map_err(|e| OpenError(format!("`{}`: {e}", path.display())))?;
+            let path = toml::Value::String(path.to_string_lossy().into_owned());
+            text.push_str(&format!("\n[[files]]\nname = \"{name}\"\nsha256 = \"{hash}\"\nfrom = {{ path = {path} }}\n"));
+        }
+        Ok(text)
+    }
+}

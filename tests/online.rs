@@ -1,0 +1,136 @@
+//! Recognisers that hear a stream, against the runtime of their families: `models/recipes/contracts` writes graphs of the published contracts with random
+//! weights, and what sherpa-onnx hears with them. The same tokens at the same times, whatever the blocks, and again after a reset.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mynah::captions::online::ctc::Ctc;
+use mynah::captions::online::transducer::{Files, Transducer};
+use mynah::captions::online::{OnlineRecognizer, Token};
+use mynah::runtime::SessionOptions;
+use serde::Deserialize;
+
+/// What sherpa-onnx heard.
+#[derive(Deserialize)]
+struct Heard {
+    tokens: Vec<usize>,
+    times: Vec<f64>,
+}
+
+fn contracts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/contracts")
+}
+
+fn sound() -> Vec<f32> {
+    let sound = mynah::audio::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac")).expect("the reference");
+    assert_eq!(sound.rate, 16_000);
+    sound.mono().to_vec()
+}
+
+fn open(folder: &Path) -> Box<dyn OnlineRecognizer> {
+    let options = SessionOptions::default();
+    let file = |name: &str| folder.join(name);
+    if file("model.onnx").exists() {
+        return Box::new(Ctc::open(&file("model.onnx"), &file("tokens.txt"), &options).expect("a CTC model"));
+    }
+    let files =
+        Files { encoder: file("encoder.onnx"), decoder: file("decoder.onnx"), joiner: file("joiner.onnx"), tokens: file("tokens.txt") };
+    Box::new(Transducer::open(&files, &options).expect("a transducer"))
+}
+
+fn hear(recognizer: &mut dyn OnlineRecognizer, sound: &[f32], block: usize) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    recognizer.reset().expect("a reset");
+    sound.chunks(block).for_each(|b| recognizer.push(b, &mut tokens).expect("heard"));
+    recognizer.finish(&mut tokens).expect("the end");
+    tokens
+}
+
+#[test]
+fn tokens_and_times_equal_those_of_sherpa_onnx() {
+    common::runtime();
+    let sound = sound();
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(contracts()).expect("contracts").flatten().map(|e| e.path()).collect();
+    folders.sort();
+    assert_eq!(folders.len(), 10, "five families, two sets of sizes each");
+    for folder in folders {
+        let name = folder.file_name().and_then(|n| n.to_str()).expect("a name").to_owned();
+        let theirs: Heard = serde_json::from_slice(&std::fs::read(folder.join("heard.json")).expect("what was heard")).expect("JSON");
+        let mut recognizer = open(&folder);
+        let ours = hear(&mut *recognizer, &sound, 1600);
+        let ids: Vec<usize> = ours.iter().map(|t| t.id).collect();
+        assert_eq!(ids, theirs.tokens, "{name}");
+        let apart = ours.iter().zip(&theirs.times).map(|(t, time)| (t.time - time).abs()).fold(0.0, f64::max);
+        assert!(apart < 1e-3, "{name}: {apart} s");
+        assert!(ours.iter().all(|t| t.probability > 0.0 && t.probability <= 1.0), "{name}");
+        assert_eq!(hear(&mut *recognizer, &sound, 777), ours, "{name}: other blocks, after a reset");
+    }
+}
+
+/// The command line, with a home of its own and the packs of this machine.
+fn mynah(home: &Path, arguments: &[&str]) -> (bool, String, String) {
+    let runtime = common::asset("onnxruntime", "pack.toml");
+    let packs = runtime.ancestors().nth(2).expect("the folder of packs");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mynah"));
+    let done = command.args(arguments).env("MYNAH_HOME", home).env("MYNAH_PACKS", packs).output().expect("it runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (done.status.success(), text(&done.stdout), text(&done.stderr))
+}
+
+#[test]
+fn a_folder_of_files_becomes_a_pack_and_captions() {
+    let home = tempfile::tempdir().expect("a folder");
+    let model = home.path().join("Zip Former");
+    std::fs::create_dir(&model).expect("a folder");
+    // As they are published: a name says more than the part, and a smaller precision lies beside it.
+    let from = contracts().join("zipformer2-1");
+    for part in ["encoder", "decoder", "joiner"] {
+        let graph = from.join(format!("{part}.onnx"));
+        std::fs::copy(&graph, model.join(format!("{part}-epoch-99-avg-1.onnx"))).expect("copied");
+        std::fs::write(model.join(format!("{part}-epoch-99-avg-1.int8.onnx")), b"not read").expect("written");
+    }
+    let folder = model.to_str().expect("a path");
+    let (ok, _, told) = mynah(home.path(), &["models", "add", folder]);
+    assert!(!ok && told.contains("tokens.txt") && told.contains("transducer"), "{told}");
+    std::fs::copy(from.join("tokens.txt"), model.join("tokens.txt")).expect("copied");
+    let (ok, told, failed) = mynah(home.path(), &["models", "add", folder, "--licence", "Apache-2.0"]);
+    assert!(ok && told.contains("zip-former: zipformer2 of the family transducer"), "{told}{failed}");
+
+    let sound = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac");
+    let caption = ["caption", sound.to_str().expect("a path"), "--jsonl"];
+    let (ok, before, failed) = mynah(home.path(), &caption);
+    assert!(ok, "{failed}");
+    let (ok, told, failed) = mynah(home.path(), &["models", "use", "zip-former"]);
+    assert!(ok && told.contains("Zip Former"), "{told}{failed}");
+    let (ok, after, failed) = mynah(home.path(), &caption);
+    assert!(ok, "{failed}");
+    assert_ne!(before, after);
+    let said = |lines: &str| -> String {
+        lines.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok()).map(|v| v.to_string()).collect()
+    };
+    assert!(!said(&after).is_empty(), "{after}");
+    assert!(mynah(home.path(), &["models", "use"]).0);
+    assert_eq!(mynah(home.path(), &caption).1, before, "Mynah's own again");
+    let (ok, _, told) = mynah(home.path(), &["models", "use", "nothing"]);
+    assert!(!ok && told.contains("nothing"), "{told}");
+}
+
+#[test]
+fn a_graph_of_another_shape_is_told() {
+    common::runtime();
+    let folder = contracts().join("zipformer2-1");
+    let file = |name: &str| folder.join(name);
+    let files =
+        Files { encoder: file("joiner.onnx"), decoder: file("decoder.onnx"), joiner: file("joiner.onnx"), tokens: file("tokens.txt") };
+    let why = Transducer::open(&files, &SessionOptions::default()).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(why.contains("joiner.onnx") && why.contains("`T`"), "{why}");
+    let files = Files { encoder: file("encoder.onnx"), joiner: file("decoder.onnx"), ..files };
+    let why = Transducer::open(&files, &SessionOptions::default()).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(why.contains("encoder_out"), "{why}");
+    let other = contracts().join("zipformer2-2");
+    let files = Files { joiner: file("joiner.onnx"), decoder: other.join("decoder.onnx"), ..files };
+    let why = Transducer::open(&files, &SessionOptions::default()).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(why.contains("64 symbols"), "{why}");
+}
