@@ -1,5 +1,5 @@
 //! Recognisers that hear a stream, against the runtime of their families: `models/recipes/contracts` writes graphs of the published contracts with random
-//! weights, and what sherpa-onnx hears with them. The same tokens at the same times, whatever the blocks, and again after a reset.
+//! weights, and what sherpa-onnx hears with them (where it strays from NeMo, what NeMo does). The same tokens at the same times, whatever the blocks, and again after a reset.
 
 mod common;
 
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mynah::captions::online::ctc::Ctc;
+use mynah::captions::online::nemo::{NemoCtc, NemoTransducer};
 use mynah::captions::online::transducer::{Files, Transducer};
 use mynah::captions::online::{OnlineRecognizer, Token};
 use mynah::runtime::SessionOptions;
@@ -29,15 +30,17 @@ fn sound() -> Vec<f32> {
     sound.mono().to_vec()
 }
 
-fn open(folder: &Path) -> Box<dyn OnlineRecognizer> {
+fn open(folder: &Path, name: &str) -> Box<dyn OnlineRecognizer> {
     let options = SessionOptions::default();
     let file = |name: &str| folder.join(name);
-    if file("model.onnx").exists() {
-        return Box::new(Ctc::open(&file("model.onnx"), &file("tokens.txt"), &options).expect("a CTC model"));
-    }
     let files =
-        Files { encoder: file("encoder.onnx"), decoder: file("decoder.onnx"), joiner: file("joiner.onnx"), tokens: file("tokens.txt") };
-    Box::new(Transducer::open(&files, &options).expect("a transducer"))
+        || Files { encoder: file("encoder.onnx"), decoder: file("decoder.onnx"), joiner: file("joiner.onnx"), tokens: file("tokens.txt") };
+    match (name.starts_with("nemo"), name.contains("ctc")) {
+        (false, false) => Box::new(Transducer::open(&files(), &options).expect("a transducer")),
+        (false, true) => Box::new(Ctc::open(&file("model.onnx"), &file("tokens.txt"), &options).expect("a CTC model")),
+        (true, false) => Box::new(NemoTransducer::open(&files(), &options).expect("a transducer of NeMo")),
+        (true, true) => Box::new(NemoCtc::open(&file("model.onnx"), &file("tokens.txt"), &options).expect("a CTC model of NeMo")),
+    }
 }
 
 fn hear(recognizer: &mut dyn OnlineRecognizer, sound: &[f32], block: usize) -> Vec<Token> {
@@ -54,11 +57,11 @@ fn tokens_and_times_equal_those_of_sherpa_onnx() {
     let sound = sound();
     let mut folders: Vec<PathBuf> = std::fs::read_dir(contracts()).expect("contracts").flatten().map(|e| e.path()).collect();
     folders.sort();
-    assert_eq!(folders.len(), 10, "five families, two sets of sizes each");
+    assert_eq!(folders.len(), 14, "seven layouts, two sets of sizes each");
     for folder in folders {
         let name = folder.file_name().and_then(|n| n.to_str()).expect("a name").to_owned();
         let theirs: Heard = serde_json::from_slice(&std::fs::read(folder.join("heard.json")).expect("what was heard")).expect("JSON");
-        let mut recognizer = open(&folder);
+        let mut recognizer = open(&folder, &name);
         let ours = hear(&mut *recognizer, &sound, 1600);
         let ids: Vec<usize> = ours.iter().map(|t| t.id).collect();
         assert_eq!(ids, theirs.tokens, "{name}");
@@ -133,4 +136,26 @@ fn a_graph_of_another_shape_is_told() {
     let files = Files { joiner: file("joiner.onnx"), decoder: other.join("decoder.onnx"), ..files };
     let why = Transducer::open(&files, &SessionOptions::default()).err().map(|e| e.to_string()).unwrap_or_default();
     assert!(why.contains("64 symbols"), "{why}");
+}
+
+#[test]
+fn each_family_is_known_by_its_files() {
+    let source = mynah::engine::PackSource::standard();
+    for (name, family, model) in [
+        ("zipformer-1", "transducer", "zipformer"),
+        ("zipformer2-ctc-1", "ctc", "zipformer2"),
+        ("nemo-transducer-2", "nemo-transducer", "EncDecHybridRNNTCTCBPEModel"),
+        ("nemo-ctc-1", "nemo-ctc", "EncDecHybridRNNTCTCBPEModel"),
+    ] {
+        let found = source.identify(&contracts().join(name)).expect("a model");
+        assert_eq!((found.family, found.model.as_str()), (family, model), "{name}");
+    }
+    for (files, told) in
+        [(&["tokens.txt"][..], "no graph"), (&["a-encoder.onnx", "tokens.txt"], "decoder"), (&["model.onnx"], "tokens.txt")]
+    {
+        let folder = tempfile::tempdir().expect("a folder");
+        files.iter().for_each(|f| std::fs::write(folder.path().join(f), b"").expect("written"));
+        let why = source.identify(folder.path()).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(why.contains(told), "{files:?}: {why}");
+    }
 }

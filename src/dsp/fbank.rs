@@ -1,12 +1,13 @@
-//! Kaldi's log mel filterbank over a stream: the features of recognisers from icefall and its relatives. Knows no model.
+//! Log mel filterbanks over a stream: the features of recognisers from icefall and NeMo. Knows no model.
 //!
-//! As kaldi-native-fbank computes it with `snip_edges = false`, `dither = 0` and `use_energy = false` (Kaldi's `feature-window.cc`,
-//! `mel-computations.cc`): frame `t` is centred on sample `160·t + 80`, the sound is mirrored at its ends, the mean of a frame is taken out, then
-//! pre-emphasis 0.97, Povey's window, power, triangles that are straight on Kaldi's mel scale, the natural logarithm.
+//! As kaldi-native-fbank computes them with `snip_edges = false`, `dither = 0` and `use_energy = false` (Kaldi's `feature-window.cc`,
+//! `mel-computations.cc`): frame `t` is centred on sample `160·t + 80`, the sound is mirrored at its ends, then pre-emphasis 0.97, a window, power,
+//! triangles, the natural logarithm.
 
 use realfft::num_complex::Complex;
 
-use super::stft::Frames;
+use super::mel::MelBank;
+use super::stft::{Frames, hann};
 
 /// Samples from one frame to the next, at 16 kHz.
 pub const HOP: usize = 160;
@@ -14,25 +15,27 @@ pub const HOP: usize = 160;
 const WINDOW: usize = 400;
 /// Samples of the transform.
 const SIZE: usize = 512;
-const RATE: f64 = 16_000.0;
+const RATE: u32 = 16_000;
 const PRE_EMPHASIS: f32 = 0.97;
 /// Frame 0 begins so many samples before the sound.
 const BEFORE: usize = (WINDOW - HOP) / 2;
 
-/// Kaldi's mel scale.
-fn to_mel(hertz: f64) -> f64 {
-    1127.0 * (1.0 + hertz / 700.0).ln()
-}
-
-struct Band {
-    first: usize,
-    weights: Vec<f32>,
+/// Whose features they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recipe {
+    /// Kaldi's and icefall's: the mean of a frame taken out, Povey's window, Kaldi's mel scale from 20 to 7,600 Hz.
+    Icefall,
+    /// NeMo's: a Hann window, Slaney's bands from 0 to 8,000 Hz.
+    Nemo,
 }
 
 /// A stream of frames of `bands` numbers each. Allocates only as far as sound waits in it.
 pub struct Fbank {
     frames: Frames,
-    bands: Vec<Band>,
+    bank: MelBank,
+    /// Whether the mean of a frame is taken out.
+    centred: bool,
+    bands: Vec<f32>,
     /// Samples; `held[0]` lies at position `start`, which is negative while the mirrored beginning is held.
     held: Vec<f32>,
     start: i64,
@@ -46,28 +49,24 @@ pub struct Fbank {
 }
 
 impl Fbank {
-    /// So many bands a frame, from 20 Hz to 400 Hz below half the rate of 16 kHz.
-    pub fn new(bands: usize) -> Self {
-        // Povey's window: a Hann window over all samples, to the power 0.85.
-        let phase = std::f64::consts::TAU / (WINDOW - 1) as f64;
-        let povey = (0..WINDOW).map(|i| (0.5 - 0.5 * (phase * i as f64).cos()).powf(0.85) as f32).collect();
-        let frames = Frames::new(povey, SIZE);
-        let bins = frames.bins();
-        let (low, high) = (to_mel(20.0), to_mel(RATE / 2.0 - 400.0));
-        let edge = |i: usize| low + (high - low) * i as f64 / (bands + 1) as f64;
-        let band = |i: usize| {
-            let (left, centre, right) = (edge(i), edge(i + 1), edge(i + 2));
-            let weight = |bin: usize| {
-                let mel = to_mel(bin as f64 * RATE / SIZE as f64);
-                ((mel - left) / (centre - left)).min((right - mel) / (right - centre)).max(0.0) as f32
-            };
-            let first = (0..SIZE / 2).find(|&bin| weight(bin) > 0.0).unwrap_or(0);
-            let weights = (first..SIZE / 2).map(weight).take_while(|&w| w > 0.0).collect();
-            Band { first, weights }
+    /// So many bands a frame.
+    pub fn new(recipe: Recipe, bands: usize) -> Self {
+        let (window, bank) = match recipe {
+            Recipe::Icefall => {
+                // Povey's window: a Hann window over all samples, to the power 0.85.
+                let phase = std::f64::consts::TAU / (WINDOW - 1) as f64;
+                let povey = |i: usize| (0.5 - 0.5 * (phase * i as f64).cos()).powf(0.85) as f32;
+                ((0..WINDOW).map(povey).collect(), MelBank::kaldi(RATE, SIZE, bands, 20.0, 7600.0))
+            }
+            Recipe::Nemo => (hann(WINDOW), MelBank::slaney(RATE, SIZE, bands, 0.0, 8000.0)),
         };
+        let frames = Frames::new(window, SIZE);
+        let bins = frames.bins();
         Self {
-            bands: (0..bands).map(band).collect(),
             frames,
+            bank,
+            centred: recipe == Recipe::Icefall,
+            bands: vec![0.0; bands],
             held: Vec::new(),
             start: 0,
             pushed: 0,
@@ -80,7 +79,7 @@ impl Fbank {
 
     /// Numbers a frame.
     pub fn bands(&self) -> usize {
-        self.bands.len()
+        self.bank.count()
     }
 
     /// Forgets all sound.
@@ -128,8 +127,10 @@ impl Fbank {
         for i in 0..WINDOW {
             self.window[i] = self.sample(begin + i as i64);
         }
-        let mean = self.window.iter().sum::<f32>() / WINDOW as f32;
-        self.window.iter_mut().for_each(|x| *x -= mean);
+        if self.centred {
+            let mean = self.window.iter().sum::<f32>() / WINDOW as f32;
+            self.window.iter_mut().for_each(|x| *x -= mean);
+        }
         for i in (1..WINDOW).rev() {
             self.window[i] -= PRE_EMPHASIS * self.window[i - 1];
         }
@@ -138,10 +139,8 @@ impl Fbank {
         for (p, s) in self.power.iter_mut().zip(&self.spectrum) {
             *p = s.norm_sqr();
         }
-        features.extend(self.bands.iter().map(|band| {
-            let energy: f32 = band.weights.iter().zip(&self.power[band.first..]).map(|(w, p)| w * p).sum();
-            energy.max(f32::EPSILON).ln()
-        }));
+        self.bank.apply(&self.power, &mut self.bands);
+        features.extend(self.bands.iter().map(|energy| energy.max(f32::EPSILON).ln()));
         self.next += 1;
     }
 }
@@ -150,18 +149,14 @@ impl Fbank {
 mod tests {
     use super::*;
 
-    fn golden() -> Vec<f32> {
-        let bytes = include_bytes!("../../tests/golden/fbank.f32");
-        bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes"))).collect()
-    }
-
-    /// The sound of `models/recipes/golden/dsp.py`.
+    /// Half a second of speech, as `models/recipes/golden/dsp.py` takes it.
     fn sound() -> Vec<f32> {
-        (0..4000).map(|i| (0.3 * (i as f64 * 0.11).sin() + 0.2 * (i as f64 * i as f64 * 0.0002).sin()) as f32).collect()
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac");
+        crate::audio::read(&path).expect("the reference").mono()[16_000..24_000].to_vec()
     }
 
-    fn features(blocks: usize) -> Vec<f32> {
-        let mut bank = Fbank::new(80);
+    fn features(recipe: Recipe, blocks: usize) -> Vec<f32> {
+        let mut bank = Fbank::new(recipe, 80);
         let mut features = Vec::new();
         sound().chunks(blocks).for_each(|block| bank.push(block, &mut features));
         bank.finish(&mut features);
@@ -170,19 +165,25 @@ mod tests {
 
     #[test]
     fn equals_kaldi_native_fbank() {
-        let (ours, theirs) = (features(4000), golden());
-        assert_eq!(ours.len(), theirs.len());
-        let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(worst < 1e-4, "{worst}");
+        for (recipe, golden) in [
+            (Recipe::Icefall, &include_bytes!("../../tests/golden/fbank.f32")[..]),
+            (Recipe::Nemo, &include_bytes!("../../tests/golden/fbank_nemo.f32")[..]),
+        ] {
+            let theirs: Vec<f32> = golden.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes"))).collect();
+            let ours = features(recipe, 8000);
+            assert_eq!(ours.len(), theirs.len());
+            let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "{recipe:?}: {worst}");
+        }
     }
 
     #[test]
     fn blocks_do_not_matter() {
-        let whole = features(4000);
+        let whole = features(Recipe::Icefall, 8000);
         for blocks in [1, 7, 160, 333] {
-            assert_eq!(features(blocks), whole, "blocks of {blocks}");
+            assert_eq!(features(Recipe::Icefall, blocks), whole, "blocks of {blocks}");
         }
-        let mut bank = Fbank::new(80);
+        let mut bank = Fbank::new(Recipe::Icefall, 80);
         let mut again = Vec::new();
         bank.push(&[0.5; 1000], &mut again);
         bank.reset();
@@ -195,7 +196,7 @@ mod tests {
     #[test]
     fn short_and_broken_sound_gives_finite_frames() {
         for sound in [vec![], vec![0.3], vec![f32::NAN; 90], vec![f32::INFINITY; 500]] {
-            let mut bank = Fbank::new(80);
+            let mut bank = Fbank::new(Recipe::Icefall, 80);
             let mut features = Vec::new();
             bank.push(&sound, &mut features);
             bank.finish(&mut features);

@@ -1,4 +1,4 @@
-//! Mel filterbanks on Slaney's scale, and the features of the GE2E speaker encoder.
+//! Mel filterbanks on Slaney's and Kaldi's scale, and the features of the GE2E speaker encoder.
 //!
 //! The scale: M. Slaney, Auditory Toolbox, Interval Research report 1998-010: linear below 1 kHz, logarithmic above; each triangle has unit
 //! area. Equal to `librosa.filters.mel` within 1e-6.
@@ -56,6 +56,23 @@ impl MelBank {
             let first = (left / bin_hertz).floor() as usize;
             let end = ((right / bin_hertz).ceil() as usize + 1).min(size / 2 + 1);
             Band { first, weights: (first..end).map(weight).collect() }
+        });
+        Self { bands: bands.collect() }
+    }
+
+    /// `count` triangles from `low` to `high` Hz over all bins but the last of transforms of `size` samples at `rate`, straight on the scale
+    /// `1127·ln(1 + f/700)` and 1 at their tops, as in Kaldi's `mel-computations.cc`.
+    pub fn kaldi(rate: u32, size: usize, count: usize, low: f64, high: f64) -> Self {
+        let to_mel = |hertz: f64| 1127.0 * (1.0 + hertz / 700.0).ln();
+        let edge = |i: usize| to_mel(low) + (to_mel(high) - to_mel(low)) * i as f64 / (count + 1) as f64;
+        let bands = (0..count).map(|i| {
+            let (left, centre, right) = (edge(i), edge(i + 1), edge(i + 2));
+            let weight = |bin: usize| {
+                let mel = to_mel(bin as f64 * f64::from(rate) / size as f64);
+                ((mel - left) / (centre - left)).min((right - mel) / (right - centre)).max(0.0) as f32
+            };
+            let first = (0..size / 2).find(|&bin| weight(bin) > 0.0).unwrap_or(0);
+            Band { first, weights: (first..size / 2).map(weight).take_while(|&w| w > 0.0).collect() }
         });
         Self { bands: bands.collect() }
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::source::OpenError;
 use crate::captions::online::OnlineRecognizer;
 use crate::captions::online::ctc::Ctc;
+use crate::captions::online::nemo::{NemoCtc, NemoTransducer, SIGNAL};
 use crate::captions::online::transducer::{Files, Transducer};
 use crate::packs::{Kind, sha256_of};
 use crate::runtime::{RuntimeError, Session, SessionOptions};
@@ -33,12 +34,15 @@ pub(super) fn open_online(family: &str, file: impl Fn(&str) -> PathBuf) -> Optio
         Ok(Box::new(opened?))
     }
     let options = SessionOptions::default();
+    let files = || {
+        let [encoder, decoder, joiner] = TRANSDUCER.map(|part| file(&format!("{part}.onnx")));
+        Files { encoder, decoder, joiner, tokens: file(TOKENS) }
+    };
     match family {
-        "transducer" => {
-            let [encoder, decoder, joiner] = TRANSDUCER.map(|part| file(&format!("{part}.onnx")));
-            Some(boxed(Transducer::open(&Files { encoder, decoder, joiner, tokens: file(TOKENS) }, &options)))
-        }
+        "transducer" => Some(boxed(Transducer::open(&files(), &options))),
         "ctc" => Some(boxed(Ctc::open(&file("model.onnx"), &file(TOKENS), &options))),
+        "nemo-transducer" => Some(boxed(NemoTransducer::open(&files(), &options))),
+        "nemo-ctc" => Some(boxed(NemoCtc::open(&file("model.onnx"), &file(TOKENS), &options))),
         _ => None,
     }
 }
@@ -82,6 +86,11 @@ pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
         }
     };
     let first = Session::load(&files[0].1, &SessionOptions::default())?;
+    let family = match (family, first.inputs().first().is_some_and(|input| input.name() == SIGNAL)) {
+        ("transducer", true) => "nemo-transducer",
+        ("ctc", true) => "nemo-ctc",
+        _ => family,
+    };
     let model = first.metadata("model_type").filter(|m| !m.is_empty()).unwrap_or_else(|| family.to_owned());
     let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
     open_online(family, file).transpose()?;

@@ -7,57 +7,12 @@ metadata of the tensors are those that icefall exports and sherpa-onnx reads. Ev
 that is lost, exchanged or not emptied changes what is said.
 pip: numpy==2.4.6 onnx sherpa-onnx soundfile==0.14.0
 """
-import json
-import pathlib
-import shutil
-
 import numpy as np
-import onnx
 import sherpa_onnx
-import soundfile as sf
-from onnx import TensorProto, helper, numpy_helper
+from graphs import F32, I64, Graph, finish, fresh, sherpa, symbols
+from onnx import helper
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-OUT = ROOT / "tests" / "data" / "contracts"
 BANDS, FRAMES_A_TOKEN = 80, 4
-F32, I64 = TensorProto.FLOAT, TensorProto.INT64
-
-
-class Graph:
-    """Nodes and weights of a graph as they are added."""
-
-    def __init__(self, seed):
-        self.random = np.random.default_rng(seed)
-        self.nodes, self.weights, self.inputs, self.outputs = [], [], [], []
-
-    def weight(self, array):
-        name = f"w{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.asarray(array), name))
-        return name
-
-    def normal(self, *shape, scale=None):
-        return self.weight((self.random.standard_normal(shape) * (scale or shape[0] ** -0.5)).astype(np.float32))
-
-    def node(self, kind, *inputs, name=None, **attributes):
-        name = name or f"n{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
-        return name
-
-    def input(self, name, kind, shape):
-        self.inputs.append(helper.make_tensor_value_info(name, kind, shape))
-        return name
-
-    def output(self, name, kind, shape):
-        self.outputs.append(helper.make_tensor_value_info(name, kind, shape))
-
-    def save(self, path, metadata):
-        graph = helper.make_graph(self.nodes, "contract", self.inputs, self.outputs, self.weights)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-        for key, value in metadata.items():
-            entry = model.metadata_props.add()
-            entry.key, entry.value = key, ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        onnx.checker.check_model(model)
-        onnx.save(model, path)
 
 
 def encoder(path, seed, chunk, frames, states, metadata, width, processed=False, head=None):
@@ -145,51 +100,6 @@ def zipformer_states(m):
     return states
 
 
-def symbols(count, blank="<blk>"):
-    """A vocabulary like a small BPE model's: pieces that begin words, pieces that go on, two bytes of one character."""
-    names = [blank, "<sos/eos>", "<unk>", "<0xC3>", "<0xA9>"]
-    letters = "aeioutnsrhld"
-    pieces = [a + b for a in letters for b in letters]
-    while len(names) < count:
-        piece = pieces[len(names)]
-        names.append(("\u2581" if len(names) % 3 else "") + piece)
-    return names
-
-
-def sherpa(recognizer, names, frames):
-    sound, rate = sf.read(ROOT / "tests" / "golden" / "reference.flac", dtype="float32")
-    assert rate == 16000
-    stream = recognizer.create_stream()
-    # As much silence behind it as Mynah hears there.
-    sound = np.concatenate([sound, np.zeros((frames + 1) * 160, np.float32)])
-    for i in range(0, len(sound), 1600):
-        stream.accept_waveform(rate, sound[i:i + 1600])
-        while recognizer.is_ready(stream):
-            recognizer.decode_stream(stream)
-    stream.input_finished()
-    while recognizer.is_ready(stream):
-        recognizer.decode_stream(stream)
-    told = {name.replace("\u2581", " ", 1): i for i, name in enumerate(names)}
-    ids = [told[token] for token in recognizer.tokens(stream)]
-    return {"tokens": ids, "times": [round(t, 4) for t in recognizer.timestamps(stream)]}
-
-
-def finish(folder, recognizer, names, frames):
-    heard = sherpa(recognizer, names, frames)
-    assert len(set(heard["tokens"])) >= 6, f"{folder.name} says next to nothing: {heard}"
-    (folder / "heard.json").write_text(json.dumps(heard) + "\n")
-    size = sum(f.stat().st_size for f in folder.iterdir())
-    print(f"{folder.name}: {len(heard['tokens'])} tokens, {len(set(heard['tokens']))} of them different, {size / 1e3:.0f} kB")
-
-
-def fresh(name, names):
-    folder = OUT / name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / "tokens.txt").write_text("".join(f"{symbol} {i}\n" for i, symbol in enumerate(names)))
-    return folder
-
-
 def transducer(name, seed, chunk, frames, states, metadata, width, vocabulary, context, processed=False):
     names = symbols(vocabulary)
     folder = fresh(name, names)
@@ -197,7 +107,8 @@ def transducer(name, seed, chunk, frames, states, metadata, width, vocabulary, c
     decoder(folder / "decoder.onnx", seed + 1, vocabulary, context, width)
     joiner(folder / "joiner.onnx", seed + 2, vocabulary, width)
     files = {part: str(folder / f"{part}.onnx") for part in ("encoder", "decoder", "joiner")}
-    finish(folder, sherpa_onnx.OnlineRecognizer.from_transducer(tokens=str(folder / "tokens.txt"), num_threads=1, **files), names, frames)
+    recognizer = sherpa_onnx.OnlineRecognizer.from_transducer(tokens=str(folder / "tokens.txt"), num_threads=1, **files)
+    finish(folder, sherpa(recognizer, names, frames))
 
 
 def ctc(name, seed, chunk, frames, metadata, width, vocabulary, blank):
@@ -205,7 +116,7 @@ def ctc(name, seed, chunk, frames, metadata, width, vocabulary, blank):
     folder = fresh(name, names)
     encoder(folder / "model.onnx", seed, chunk, frames, zipformer2_states(metadata), metadata, width, head=vocabulary)
     recognizer = sherpa_onnx.OnlineRecognizer.from_zipformer2_ctc(tokens=str(folder / "tokens.txt"), model=str(folder / "model.onnx"), num_threads=1)
-    finish(folder, recognizer, names, frames)
+    finish(folder, sherpa(recognizer, names, frames))
 
 
 ZIPFORMER2 = [

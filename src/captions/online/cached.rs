@@ -27,7 +27,12 @@ pub(super) struct Cached {
     bands: usize,
 }
 
-/// What a graph says of itself in the metadata: a whole number above 0.
+/// What a graph says of itself in the metadata; empty where it says nothing.
+pub(super) fn metadata(session: &Session, key: &str) -> String {
+    session.metadata(key).unwrap_or_default()
+}
+
+/// The same, where a whole number above 0 is needed.
 pub(super) fn number(session: &Session, key: &str) -> Result<usize, RuntimeError> {
     let found = session.metadata(key);
     found.as_deref().and_then(|v| v.trim().parse::<usize>().ok()).filter(|&v| v > 0 && v < 1 << 20).ok_or_else(|| RuntimeError::Contract {
@@ -47,7 +52,8 @@ impl Cached {
         if size.step > size.frames {
             return Err(contract("a `decode_chunk_len` of at most `T` frames", format!("{} of {}", size.step, size.frames)));
         }
-        if let Some(feature) = session.metadata("feature").filter(|f| !f.is_empty() && f != "fbank") {
+        let feature = metadata(&session, "feature");
+        if !feature.is_empty() && feature != "fbank" {
             return Err(contract("log mel features of Kaldi", format!("a model for features `{feature}`, which Mynah can't give it yet")));
         }
         let names = |outlets: &[ort::value::Outlet]| outlets.iter().map(|o| o.name().to_owned()).collect::<Vec<_>>();

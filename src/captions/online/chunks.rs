@@ -21,8 +21,8 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    pub(super) fn new(size: ChunkSize, bands: usize) -> Self {
-        Self { size, bank: Fbank::new(bands), features: Vec::new(), from: 0, pushed: 0 }
+    pub(super) fn new(size: ChunkSize, bank: Fbank) -> Self {
+        Self { size, bank, features: Vec::new(), from: 0, pushed: 0 }
     }
 
     pub(super) fn reset(&mut self) {
@@ -64,10 +64,11 @@ impl Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dsp::fbank::Recipe;
 
     #[test]
     fn chunks_overlap_and_all_sound_is_in_them() {
-        let mut chunks = Chunks::new(ChunkSize { frames: 45, step: 32 }, 80);
+        let mut chunks = Chunks::new(ChunkSize { frames: 45, step: 32 }, Fbank::new(Recipe::Icefall, 80));
         let (mut chunk, mut firsts) = (Vec::new(), Vec::new());
         for block in [0.1f32; 16_000].chunks(700) {
             chunks.push(block);

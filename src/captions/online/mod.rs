@@ -1,11 +1,12 @@
 //! Recognisers that hear a stream themselves: their encoders take a chunk at a time and keep what they have heard in caches. What they have said
 //! never changes, so no policy is needed, only words to be made of their tokens. Knows nothing of threads.
 //!
-//! One file a family: [`transducer`] and [`ctc`] (the layouts that sherpa-onnx reads).
+//! One file a family: [`transducer`] and [`ctc`] (icefall's layouts), [`nemo`] (NeMo's cache-aware FastConformer).
 
 mod cached;
 mod chunks;
 pub mod ctc;
+pub mod nemo;
 mod speech;
 mod symbols;
 pub mod transducer;

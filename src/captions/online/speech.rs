@@ -231,7 +231,7 @@ mod tests {
             [("on".into(), 11.0, 11.12), ("e".into(), 12.0, 12.12), ("two".into(), 14.0, 14.12)],
             "a pause between each"
         );
-        assert_eq!(s.settled(), 15.0);
+        assert!((s.settled() - 15.0).abs() < 1e-9);
         let shown = events.iter().filter(|e| matches!(e, Event::Partial(_))).count();
         assert_eq!(shown, 6, "each word came and was settled");
     }
@@ -242,7 +242,7 @@ mod tests {
         let mut events = Vec::new();
         s.push(&[0.0; 48_000], 0.0, &mut events).expect("heard");
         assert_eq!(finals(&events), [("one".into(), 1.0, 2.12)]);
-        assert_eq!(s.settled(), 3.0, "`two` may still grow");
+        assert!((s.settled() - 3.0).abs() < 1e-9, "`two` may still grow");
         assert!(matches!(&events[..], [Event::Final(_), Event::Partial(p)] if p[0].text == "two"), "{events:?}");
         s.end(&mut events).expect("the end");
         assert_eq!(finals(&events)[1].0, "two");

@@ -10,6 +10,7 @@ use super::chunks::Chunks;
 use super::symbols::Symbols;
 use super::{OnlineRecognizer, Piece, Token};
 use crate::captions::RecognizeError;
+use crate::dsp::fbank::{Fbank, Recipe};
 use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 
 /// The token that is none.
@@ -59,7 +60,7 @@ impl Transducer {
         joiner.expect(&[inputs[0], inputs[1], TensorSpec::output("logit", &[-1, -1])])?;
         let symbols = Symbols::read(&files.tokens)?;
         check_vocabulary(&symbols, number(&decoder, "vocab_size")?, &files.tokens)?;
-        let chunks = Chunks::new(encoder.size(), encoder.bands());
+        let chunks = Chunks::new(encoder.size(), Fbank::new(Recipe::Icefall, encoder.bands()));
         let unknown = symbols.id("<unk>");
         let mut transducer = Self {
             encoder,
