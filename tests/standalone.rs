@@ -163,9 +163,10 @@ fn level(sound: &[f32]) -> f64 {
     (sound.iter().map(|x| f64::from(x * x)).sum::<f64>() / sound.len().max(1) as f64).sqrt()
 }
 
-/// How alike the waveforms of two sounds are at the best of all delays, 0 to 1.
-fn likeness(a: &[f32], b: &[f32]) -> f64 {
-    let length = (a.len() + b.len()).next_power_of_two();
+/// How alike the waveforms of what was heard and what was spoken are, 0 to 1: the median over tenths of a second in which there is sound, each at
+/// the best of all delays. A server without a sound card has a clock that stumbles on a busy machine, so one delay for all would say little.
+fn likeness(heard: &[f32], spoken: &[f32]) -> f64 {
+    let length = (spoken.len() * 2).next_power_of_two();
     let mut planner = RealFftPlanner::<f32>::new();
     let (forward, backward) = (planner.plan_fft_forward(length), planner.plan_fft_inverse(length));
     let spectrum = |x: &[f32]| {
@@ -175,14 +176,33 @@ fn likeness(a: &[f32], b: &[f32]) -> f64 {
         forward.process(&mut padded, &mut spectrum).expect("lengths fit");
         spectrum
     };
-    let mut product: Vec<_> = spectrum(a).iter().zip(spectrum(b)).map(|(a, b)| a * b.conj()).collect();
-    // Both ends are real in a product of real sounds' spectra.
-    (product[0].im, product[length / 2].im) = (0.0, 0.0);
-    let mut agreement = backward.make_output_vec();
-    backward.process(&mut product, &mut agreement).expect("lengths fit");
-    let best = agreement.iter().fold(0f32, |best, x| best.max(x.abs())) / length as f32;
-    let energy = |x: &[f32]| x.iter().map(|x| f64::from(x * x)).sum::<f64>();
-    f64::from(best) / (energy(a) * energy(b)).sqrt().max(1e-9)
+    let whole = spectrum(spoken);
+    let sums: Vec<f64> = std::iter::once(0.0)
+        .chain(spoken.iter().scan(0.0, |sum, x| {
+            *sum += f64::from(x * x);
+            Some(*sum)
+        }))
+        .collect();
+    let piece = RATE as usize / 10;
+    let loud = level(heard);
+    let mut likenesses: Vec<f64> = Vec::new();
+    for part in heard.chunks_exact(piece).filter(|p| level(p) > loud) {
+        let mut product: Vec<_> = whole.iter().zip(spectrum(part)).map(|(a, b)| a * b.conj()).collect();
+        // Both ends are real in a product of real sounds' spectra.
+        (product[0].im, product[length / 2].im) = (0.0, 0.0);
+        let mut agreement = backward.make_output_vec();
+        backward.process(&mut product, &mut agreement).expect("lengths fit");
+        let own = part.iter().map(|x| f64::from(x * x)).sum::<f64>();
+        let at = |lag: usize| {
+            let there = sums[lag + piece] - sums[lag];
+            // A place that is all but silent is like nothing.
+            if there < 0.01 * own { 0.0 } else { f64::from(agreement[lag]).abs() / length as f64 / (own * there).sqrt() }
+        };
+        likenesses.push((0..spoken.len() - piece).map(at).fold(0.0, f64::max));
+    }
+    likenesses.sort_by(f64::total_cmp);
+    assert!(likenesses.len() > 3, "there is hardly any sound");
+    likenesses[likenesses.len() / 2]
 }
 
 #[test]
@@ -201,14 +221,15 @@ fn a_microphone_becomes_another_voice_in_a_virtual_one() {
     assert!(likeness(&own, &spoken) > 0.9, "passthrough is {:.2} of what was spoken\n{}", likeness(&own, &spoken), live.said());
     assert!(level(&server.heard(&file, "phones.monitor", 2.0)) < 1e-6, "the headphones are not silent");
     live.press("m", "hearing yourself: on");
-    assert!(level(&server.heard(&file, "phones.monitor", 2.0)) > 0.01, "the headphones are silent");
+    let phones = level(&server.heard(&file, "phones.monitor", 4.0));
+    assert!(phones > 0.3 * level(&own), "the headphones are silent: {phones:.5}");
 
     live.press("p", "the other voice");
     let other = server.heard(&file, "mynah_microphone", 5.0);
     live.press("s", "hops");
     let said = live.said();
     assert!(level(&other) > 0.2 * level(&own), "the virtual microphone is all but silent\n{said}");
-    assert!(likeness(&other, &spoken) < 0.5, "what comes out is {:.2} of what was spoken\n{said}", likeness(&other, &spoken));
+    assert!(likeness(&other, &spoken) < 0.7, "what comes out is {:.2} of what was spoken\n{said}", likeness(&other, &spoken));
     println!("{said}\npassthrough {:.3}, converted {:.3}", likeness(&own, &spoken), likeness(&other, &spoken));
     live.press("d", "noise suppression: on");
     std::thread::sleep(Duration::from_millis(300));

@@ -64,8 +64,8 @@ pub struct Arguments {
     /// Make no virtual microphone; the sound goes to --output
     #[arg(long)]
     pub no_virtual_mic: bool,
-    /// Samples that a device passes on at once
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(16..=8192), value_name = "N")]
+    /// Samples that a device passes on at once: fewer make the delay smaller, where the machine keeps up
+    #[arg(long, default_value_t = 480, value_parser = clap::value_parser!(u32).range(16..=8192), value_name = "N")]
     pub period: u32,
     /// Open no window
     #[arg(long)]

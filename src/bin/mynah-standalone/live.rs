@@ -306,6 +306,8 @@ impl Session {
         }
         let (compare, compared) = RingBuffer::new(held);
         let wires = Wires { heard, outs, compare };
+        // While the engine was started nobody took what came.
+        input.told.lost.store(0, Ordering::Relaxed);
         let pump = pump::start(wires, port, block, instance.clone(), switches.clone(), &wake)?;
         Ok((Self { instance, switches, input, outputs, pump: Some(pump) }, compared))
     }
@@ -463,8 +465,9 @@ impl Control {
         let counters = self.instance.readings().status.map(|s| s.counters);
         let (late, hops) = counters.map_or((0, 0), |c| (c.late_hops, c.hops));
         let gaps: u32 = self.outputs.iter().map(|o| o.dry.load(Ordering::Relaxed)).sum();
-        let lost = self.input.lost.load(Ordering::Relaxed);
-        format!("{late} of {hops} hops; {gaps} gaps in the output, {lost} samples lost from the microphone")
+        let dropped: u64 = self.outputs.iter().map(|o| o.dropped.load(Ordering::Relaxed)).sum();
+        let lost = self.input.lost.load(Ordering::Relaxed) + dropped;
+        format!("{late} of {hops} hops; {gaps} gaps in the output, {lost} samples lost")
     }
 
     /// Writes the settings where they have changed.

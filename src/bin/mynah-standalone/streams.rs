@@ -10,6 +10,7 @@ use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{
     BufferSize, ErrorKind, FromSample, SampleFormat, SizedSample, Stream, StreamConfig, SupportedBufferSize, SupportedStreamConfig,
 };
+use mynah::engine::priority;
 use rtrb::Producer;
 
 use crate::devices::Found;
@@ -40,6 +41,8 @@ pub struct Told {
     pub waits: AtomicU64,
     /// Writer: the device's thread. How often an output had nothing to play.
     pub dry: AtomicU32,
+    /// Writer: the device's thread. Samples that an output threw away to catch up.
+    pub dropped: AtomicU64,
     problem: Mutex<Option<String>>,
 }
 
@@ -196,6 +199,14 @@ fn trouble(found: &Found, e: &cpal::Error) -> Trouble {
     ))
 }
 
+/// Sound servers on Linux leave their clients' threads at an ordinary priority, where a busy machine makes them lose sound; other systems raise
+/// them. To be called by a device's thread when it first runs.
+fn raise(raised: &mut bool) {
+    if cfg!(target_os = "linux") && !std::mem::replace(raised, true) {
+        priority::raise();
+    }
+}
+
 /// What takes a microphone's samples.
 pub struct Ear {
     /// Where they go, mono.
@@ -212,8 +223,9 @@ impl Ear {
         f32: FromSample<T>,
     {
         let channels = usize::from(config.channels).max(1);
-        let (problem, name) = (told.clone(), found.name.clone());
+        let (problem, name, mut raised) = (told.clone(), found.name.clone(), false);
         let heard = move |data: &[T], info: &cpal::InputCallbackInfo| {
+            raise(&mut raised);
             let at = info.timestamp();
             told.count(data.len() / channels, at.callback.duration_since(at.capture));
             self.hear(data, channels, &told);
@@ -259,15 +271,18 @@ impl Mouth {
     fn on<T: SizedSample + FromSample<f32>>(mut self, found: &Found, config: StreamConfig, told: Arc<Told>) -> Result<Stream, cpal::Error> {
         let channels = usize::from(config.channels).max(1);
         let step = 1.0 / (FADE * config.sample_rate as f32);
-        let (problem, name) = (told.clone(), found.name.clone());
+        let (problem, name, mut raised) = (told.clone(), found.name.clone(), false);
         let play = move |data: &mut [T], info: &cpal::OutputCallbackInfo| {
+            raise(&mut raised);
             let at = info.timestamp();
             told.count(data.len() / channels, at.playback.duration_since(at.callback));
             for part in data.chunks_mut(LARGEST * channels) {
                 self.speak(part, channels, step);
             }
             told.waits.store((self.follower.delay() * 1e6) as u64, Ordering::Relaxed);
-            told.dry.store(self.follower.counts().dry as u32, Ordering::Relaxed);
+            let counts = self.follower.counts();
+            told.dry.store(counts.dry as u32, Ordering::Relaxed);
+            told.dropped.store(counts.dropped, Ordering::Relaxed);
         };
         found.device.build_output_stream(config, play, move |e| problem.failed(&name, &e), None)
     }
