@@ -1,5 +1,7 @@
 //! What the standalone takes on its command line, and what of it makes no sense together. Knows no device.
 
+use std::path::PathBuf;
+
 use clap::{Parser, ValueEnum};
 use mynah::clock::Mode;
 use mynah::plugin::params::GATE_OFF;
@@ -76,6 +78,9 @@ pub struct Arguments {
     /// Drop what was remembered and end
     #[arg(long)]
     pub forget: bool,
+    /// Write the manual page into a folder and end
+    #[arg(long, hide = true, value_name = "FOLDER")]
+    pub man: Option<PathBuf>,
     /// Leave sound to nice-plug's own shell (jack, alsa, coreaudio, wasapi): one output, no virtual microphone; `--backend jack --help` tells more
     #[arg(long, value_name = "BACKEND")]
     backend: Option<String>,

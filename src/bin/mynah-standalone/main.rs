@@ -19,10 +19,11 @@ mod virtual_mic;
 mod window;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use arguments::Arguments;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use devices::{Found, Way};
 use settings::Settings;
 use trouble::Trouble;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     let outcome = match &arguments {
         a if a.list => list(a.json),
         a if a.forget => forget(),
+        Arguments { man: Some(folder), .. } => man(folder),
         a => live::run(a),
     };
     match outcome {
@@ -69,6 +71,11 @@ fn list(json: bool) -> Result<(), Trouble> {
         }
     }
     print(&text)
+}
+
+fn man(folder: &Path) -> Result<(), Trouble> {
+    let written = std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Arguments::command(), folder));
+    written.map_err(|e| Trouble(format!("the page can't be written to `{}`: {e}; choose another folder", folder.display())))
 }
 
 fn forget() -> Result<(), Trouble> {

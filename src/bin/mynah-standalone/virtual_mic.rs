@@ -184,7 +184,7 @@ impl Server {
         let told: protocol::AuthReply = server.ask(&Command::Auth(auth))?;
         server.version = protocol::MAX_VERSION.min(told.version);
         let mut properties = protocol::Props::new();
-        properties.set(protocol::Prop::ApplicationName, c"Mynah".to_owned());
+        properties.set(protocol::Prop::ApplicationName, c"Mynah");
         let _: protocol::SetClientNameReply = server.ask(&Command::SetClientName(properties))?;
         Ok(server)
     }

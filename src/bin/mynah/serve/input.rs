@@ -25,7 +25,7 @@ const RATES: std::ops::RangeInclusive<u32> = 8000..=192_000;
 /// Something to listen to.
 pub enum Input {
     /// A sound input, and how it records.
-    Device(Device, SupportedStreamConfig),
+    Device(Box<Device>, SupportedStreamConfig),
     /// A recording, mono.
     File { path: PathBuf, rate: u32, samples: Vec<f32> },
 }
@@ -103,7 +103,7 @@ impl Input {
             let why = format!("{} records at {} Hz; set it to between 8,000 and 192,000 Hz", name_of(&device), config.sample_rate());
             return Err(Failure::Other(why));
         }
-        Ok(Self::Device(device, config))
+        Ok(Self::Device(Box::new(device), config))
     }
 
     fn file(path: PathBuf, sound: &Sound) -> Result<Self, Failure> {
