@@ -13,6 +13,7 @@ pub mod editor;
 pub mod engine;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod names;
 pub mod packs;
 pub mod plugin;
 pub mod runtime;

@@ -72,6 +72,8 @@ fn usage_is_status_2_and_help_is_there() {
     let bare = mynah(&[]);
     assert_eq!(status(&bare), 2);
     assert!(stderr(&bare).contains("convert") && stderr(&bare).contains("doctor"), "{}", stderr(&bare));
+    let at = |words: &str| stderr(&bare).find(words).unwrap_or_else(|| panic!("`{words}` is missing in: {}", stderr(&bare)));
+    assert!(at("Examples:") < at("Usage:") && at("Usage:") < at("Exit status:"));
     let help = mynah(&["--help"]);
     assert_eq!(status(&help), 0);
     for word in ["convert", "caption", "voices", "models", "bench", "doctor", "serve"] {
@@ -367,6 +369,7 @@ fn voices_are_enrolled_listed_and_removed() {
     told(&mynah(&["convert", &input, "--voice", "Eve", "-o", &out]), 1, &["`Eve`", "`Ada`"]);
     let listed = mynah(&["voices", "list", "--json"]);
     let voices: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    let voices = &voices["voices"];
     assert_eq!(voices[0]["name"], "Ada");
     assert!(voices[0]["median_pitch_hz"].as_f64().is_some_and(|hz| (50.0..500.0).contains(&hz)), "{voices}");
     let done = mynah(&["convert", &input, "--voice", "Ada", "-o", &out]);
@@ -381,12 +384,87 @@ fn voices_are_enrolled_listed_and_removed() {
     assert!(old.as_object_mut().is_some_and(|voice| voice.remove("timbre").is_some()));
     std::fs::write(&file, old.to_string()).expect("written");
     assert!(stdout(&mynah(&["voices", "list"])).contains("enrol it again"));
-    let findings: Vec<serde_json::Value> = serde_json::from_slice(&mynah(&["doctor", "--json"]).stdout).expect("JSON");
+    let told_all: serde_json::Value = serde_json::from_slice(&mynah(&["doctor", "--json"]).stdout).expect("JSON");
+    let findings = told_all["findings"].as_array().expect("findings");
     let voices = findings.iter().find(|f| f["what"] == "voices").expect("a finding on voices");
     assert!(voices["grade"] == "note" && voices["found"].as_str().is_some_and(|f| f.contains("`Ada`")), "{voices}");
     assert_eq!(status(&mynah(&["convert", &input, "--voice", "Ada", "-o", &out])), 0);
     assert_eq!(status(&mynah(&["voices", "remove", "Ada"])), 0);
     told(&mynah(&["voices", "remove", "Ada"]), 1, &["Ada"]);
+}
+
+#[test]
+fn a_script_gets_one_object_and_nothing_else() {
+    let home = folder();
+    let (input, out, words) = (clip(home.path(), 2.0), in_folder(home.path(), "out.wav"), in_folder(home.path(), "out.srt"));
+    let object = |arguments: &[&str]| -> serde_json::Value {
+        let done = mynah(arguments);
+        assert_eq!(status(&done), 0, "{}", stderr(&done));
+        serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {}", stdout(&done)))
+    };
+    let converted = object(&["convert", &input, "--voice", &reference(), "-o", &out, "--captions", &words, "--json"]);
+    assert_eq!((&converted["written"], &converted["mode"]), (&out.as_str().into(), &"live".into()));
+    assert!(converted["latency_samples"].as_u64().is_some_and(|n| n > 0) && converted["words"].is_u64(), "{converted}");
+    assert!((converted["seconds"].as_f64().expect("a number") - 2.0).abs() < 1e-6, "{converted}");
+    let captioned = object(&["caption", &input, "-o", &words, "--json"]);
+    assert_eq!(captioned["recordings"][0]["written"], words.as_str());
+    assert!(object(&["voices", "list", "--json"])["voices"].is_array());
+    assert!(object(&["models", "list", "--json"])["packs"].is_array());
+}
+
+#[test]
+fn a_slip_gets_a_suggestion() {
+    let home = folder();
+    let out = in_folder(home.path(), "out.wav");
+    let told = |arguments: &[&str], code: i32, words: &str| {
+        let output = mynah(arguments);
+        assert_eq!(status(&output), code, "{}", stderr(&output));
+        assert!(stderr(&output).contains(words), "`{words}` is missing in: {}", stderr(&output));
+    };
+    told(&["covert"], 2, "'convert'");
+    told(&["caption", "a.wav", "--style", "netflx"], 2, "'netflix'");
+    told(&["caption", "a.wav", "--stlye", "bbc"], 2, "'--style'");
+    told(&["caption", "a.wav", "--format", "srtt"], 2, "'srt'");
+    told(&["caption", "a.wav", "-o", "a.srtt"], 2, "`srt`");
+    told(&["models", "info", "onnxruntme"], 1, "`onnxruntime`");
+    told(&["convert", "a.wav", "--voice", "b", "-o", &out, "--mode", "balance"], 2, "'balanced'");
+}
+
+#[test]
+fn shells_and_manuals_know_the_commands() {
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let done = mynah(&["completions", shell]);
+        assert_eq!(status(&done), 0, "{}", stderr(&done));
+        assert!(stdout(&done).contains("caption") && stdout(&done).contains("glossary"), "{shell}");
+    }
+    let home = folder();
+    let pages = in_folder(home.path(), "new/man");
+    assert_eq!(status(&mynah(&["man", &pages])), 0);
+    let page = std::fs::read_to_string(home.path().join("new/man/mynah-convert.1")).expect("a page");
+    assert!(page.contains(".TH") && page.contains("voice"), "{page}");
+    assert!(names(&home.path().join("new/man")).contains(&"mynah.1".to_owned()));
+}
+
+#[test]
+fn colours_are_left_out_where_nobody_wants_them() {
+    let coloured = |name: &str, value: &str| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_mynah"));
+        let output = program.args(["caption", "--nonsense"]).env("CLICOLOR_FORCE", "1").env_remove("NO_COLOR").env(name, value).output();
+        stderr(&output.expect("the program runs")).contains('\u{1b}')
+    };
+    assert!(coloured("TERM", "xterm-256color"), "there is nothing to leave out");
+    assert!(!coloured("NO_COLOR", "1"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_ends_it_quietly() {
+    let (read_end, write_end) = std::io::pipe().expect("a pipe");
+    drop(read_end);
+    let mut program = Command::new(env!("CARGO_BIN_EXE_mynah"));
+    let child = program.args(["completions", "bash"]).stdout(write_end).stderr(std::process::Stdio::piped()).spawn().expect("it runs");
+    let ended = child.wait_with_output().expect("it ends");
+    assert_eq!((status(&ended), stderr(&ended)), (0, String::new()));
 }
 
 #[test]
@@ -404,7 +482,7 @@ fn missing_and_damaged_packs_are_told() {
     let doctor = mynah(&["doctor", "--json"]);
     assert_eq!(status(&doctor), 1, "{}", stderr(&doctor));
     let findings: serde_json::Value = serde_json::from_slice(&doctor.stdout).expect("JSON");
-    let runtime = &findings[0];
+    let runtime = &findings["findings"][0];
     assert_eq!((&runtime["what"], &runtime["grade"]), (&"ONNX Runtime".into(), &"bad".into()));
     assert!(runtime["remedy"].as_str().is_some_and(|r| r.contains("mynah models fetch onnxruntime")), "{runtime}");
 
@@ -428,7 +506,8 @@ fn missing_and_damaged_packs_are_told() {
 fn models_are_listed_for_people_and_scripts() {
     let listed = mynah(&["models", "list", "--json"]);
     assert_eq!(status(&listed), 0, "{}", stderr(&listed));
-    let packs: Vec<serde_json::Value> = serde_json::from_slice(&listed.stdout).expect("JSON");
+    let all: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    let packs = all["packs"].as_array().expect("packs");
     for kind in ["runtime", "voice", "captions", "speaker", "vad"] {
         assert!(packs.iter().any(|p| p["kind"] == kind), "{kind}");
     }

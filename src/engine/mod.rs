@@ -3,6 +3,7 @@
 //! `Engine` is for the threads of windows and commands, `AudioPort` for the audio thread. Both come from `Engine::start`.
 
 mod caption_worker;
+mod find;
 mod hops;
 mod identify;
 #[cfg(test)]
@@ -13,7 +14,7 @@ pub mod offline;
 mod pack_source;
 mod port;
 pub mod preflight;
-mod priority;
+pub mod priority;
 pub mod scale;
 pub mod soak;
 mod source;
@@ -27,6 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+pub use find::{find_voice, with_suggestion};
 pub use hops::HopLoop;
 pub use identify::Identified;
 pub use pack_source::{PackSource, enrol_file};

@@ -8,6 +8,7 @@ pub mod instance;
 pub mod keeper;
 pub mod outlets;
 pub mod params;
+pub mod preset;
 pub mod state;
 mod timeline;
 pub mod words;

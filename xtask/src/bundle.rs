@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use nice_plug_xtask::{Architecture, CompilationTarget};
 
 use crate::packs;
-use crate::run::{Profile, build, bundled, program, say, target};
+use crate::run::{Profile, build, bundled, checked, program, say, target};
 
 /// Builds both bundles with their packs.
 pub(crate) fn bundle(profile: Profile, offline: bool) -> Result<()> {
@@ -46,6 +47,22 @@ fn programs(profile: Profile) -> Result<()> {
         let (built, place) = (program(profile, name), bundled().join(format!("{name}{}", std::env::consts::EXE_SUFFIX)));
         remove(&place)?;
         fs::copy(&built, &place).with_context(|| format!("`{}` can't be copied to `{}`", built.display(), place.display()))?;
+    }
+    pages(profile)
+}
+
+/// Puts manual pages and what shells complete by beside the programs.
+fn pages(profile: Profile) -> Result<()> {
+    let (mynah, standalone) = (program(profile, "mynah"), program(profile, "mynah-standalone"));
+    let (man, completions) = (bundled().join("man").join("man1"), bundled().join("completions"));
+    checked(Command::new(&mynah).arg("man").arg(&man).stdout(Stdio::null()))?;
+    checked(Command::new(&standalone).arg("--man").arg(&man))?;
+    fs::create_dir_all(&completions).with_context(|| format!("`{}` can't be made", completions.display()))?;
+    for (shell, name) in [("bash", "mynah.bash"), ("zsh", "_mynah"), ("fish", "mynah.fish"), ("powershell", "mynah.ps1")] {
+        let told = Command::new(&mynah).args(["completions", shell]).output();
+        let told = told.with_context(|| format!("`{}` can't be run", mynah.display()))?;
+        let place = completions.join(name);
+        fs::write(&place, told.stdout).with_context(|| format!("`{}` can't be written", place.display()))?;
     }
     Ok(())
 }

@@ -13,14 +13,16 @@ const BUILD: [&str; 4] = ["gcc", "pkg-config", "libasound2-dev", "libjack-jackd2
 const WINDOW: [&str; 8] = ["libx11-6", "libx11-xcb1", "libxcb1", "libxcursor1", "libxkbcommon-x11-0", "libgl1", "libgl1-mesa-dri", "xvfb"];
 /// What the demo and the tests in real hosts run: pip also fetches the packs.
 const HOSTS: [&str; 5] = ["python3-pip", "python3-venv", "ardour", "ffmpeg", "imagemagick"];
-/// What shows the captions of streams in tests, another host, and what opens and closes a host's windows. Tests stop without it and say so: packages
+/// What shows the captions of streams in tests, another host, what opens and closes a host's windows, and a sound server for the standalone. Tests stop without it and say so: packages
 /// of 132 MB and less, and the programs that are as good.
-const SEEN: [(&str, &[&str]); 5] = [
+const SEEN: [(&str, &[&str]); 7] = [
     ("chromium", &["chromium", "chromium-browser", "google-chrome"]),
     ("obs-studio", &["obs"]),
     ("qtractor", &["qtractor"]),
     ("openbox", &["openbox"]),
     ("xdotool", &["xdotool"]),
+    ("pulseaudio", &["pulseaudio"]),
+    ("pulseaudio-utils", &["pactl"]),
 ];
 
 /// Installs what is missing as root; else prints the one line that does.

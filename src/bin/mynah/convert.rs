@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use mynah::audio::{self, Sound};
 use mynah::captions::cues::{Style, cues};
@@ -11,13 +12,12 @@ use mynah::captions::formats::{self, Format};
 use mynah::clock::Mode;
 use mynah::dsp::bleep::bleep;
 use mynah::engine::offline::{self, Converted, Job};
-use mynah::engine::{PackSource, enrol_file};
+use mynah::engine::{PackSource, find_voice};
 use mynah::runtime::Provider;
-use mynah::voice::library::Library;
-use mynah::voice::{Controls, PitchMode, TargetVoice};
+use mynah::voice::{Controls, PitchMode};
 
 use super::outputs::{Outputs, commit, make};
-use super::terminal::{Failure, Outcome, say, sound_bar};
+use super::terminal::{Failure, Outcome, say, say_json, sound_bar};
 
 /// What `convert` takes.
 #[derive(Debug, Args)]
@@ -54,6 +54,30 @@ pub struct Arguments {
     style: super::caption::StyleName,
     #[command(flatten)]
     wording: super::caption::WordingArguments,
+    /// Print what came of it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of it, for `--json`. Times in seconds.
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    recording: &'a Path,
+    written: &'a Path,
+    seconds: f64,
+    /// Without loading.
+    took: f64,
+    loading: f64,
+    mode: &'static str,
+    provider: String,
+    /// What a host would be told, and what was taken out here: samples at the recording's rate.
+    latency_samples: usize,
+    latency: f64,
+    captions: Option<&'a Path>,
+    /// None where no captions were asked for.
+    words: Option<usize>,
+    /// One sentence where something is not what was asked for.
+    note: Option<&'a str>,
 }
 
 /// The modes by their names.
@@ -126,6 +150,9 @@ pub fn run(a: &Arguments) -> Outcome {
         }
         Ok(made)
     })?;
+    if a.json {
+        return say_json(&summary(a, &sound, &converted));
+    }
     if let Some(note) = &converted.note {
         eprintln!("mynah: {note}");
     }
@@ -134,6 +161,23 @@ pub fn run(a: &Arguments) -> Outcome {
 
 fn write_captions(path: &Path, format: Format, converted: &Converted, style: &Style) -> Outcome {
     Ok(formats::write(path, format, &converted.words, &cues(&converted.words, style))?)
+}
+
+fn summary<'a>(a: &'a Arguments, sound: &Sound, c: &'a Converted) -> Summary<'a> {
+    Summary {
+        recording: &a.input,
+        written: &a.output,
+        seconds: sound.seconds(),
+        took: c.took,
+        loading: c.loading,
+        mode: Mode::from(a.mode).name(),
+        provider: c.provider.to_string(),
+        latency_samples: c.latency.total,
+        latency: c.latency.total as f64 / sound.rate as f64,
+        captions: a.captions.as_deref(),
+        words: a.captions.as_ref().map(|_| c.words.len()),
+        note: c.note.as_deref(),
+    }
 }
 
 fn report(a: &Arguments, sound: &Sound, c: &Converted) -> Outcome {
@@ -153,24 +197,4 @@ fn report(a: &Arguments, sound: &Sound, c: &Converted) -> Outcome {
         say(&format!("{}: {} words", path.display(), c.words.len()))?;
     }
     Ok(())
-}
-
-/// A file is enrolled; anything else is a name in the library.
-pub fn find_voice(voice: &str) -> Result<TargetVoice, Failure> {
-    let path = Path::new(voice);
-    if path.is_file() {
-        let name = path.file_stem().map_or_else(|| "voice".to_owned(), |s| s.to_string_lossy().into_owned());
-        return Ok(enrol_file(path, &name)?);
-    }
-    let library = Library::standard();
-    let voices = library.list()?;
-    if let Some(found) = voices.iter().find(|v| v.name == voice) {
-        return Ok(found.clone());
-    }
-    let names: Vec<_> = voices.iter().map(|v| format!("`{}`", v.name)).collect();
-    Err(Failure::Other(if names.is_empty() {
-        format!("`{voice}` is neither a file nor an enrolled voice, and none is enrolled yet; run `mynah voices enrol REF.wav --name NAME`")
-    } else {
-        format!("`{voice}` is neither a file nor an enrolled voice; enrolled are {}", names.join(", "))
-    }))
 }

@@ -34,6 +34,12 @@ enum Grade {
     Bad,
 }
 
+/// All of it, as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    findings: &'a [Finding],
+}
+
 #[derive(Debug, Serialize)]
 struct Finding {
     what: String,
@@ -75,7 +81,7 @@ pub fn run(a: &Arguments) -> Outcome {
     findings.extend(timbres());
     findings.push(captions_copies());
     if a.json {
-        say_json(&findings)?;
+        say_json(&Listed { findings: &findings })?;
     } else {
         let width = findings.iter().map(|f| f.what.chars().count()).max().unwrap_or(0);
         for f in &findings {

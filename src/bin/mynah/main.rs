@@ -1,6 +1,7 @@
 //! The command line: what a person or a script types. One file a subcommand; this one names them and turns the outcome into an exit status.
 //!
-//! Exit status 0, 2 for a usage error, 1 for the rest. Results go to stdout, errors to stderr in one sentence.
+//! Exit status 0, 2 for a usage error, 1 for the rest. Results go to stdout, with `--json` as one object; errors go to stderr in one sentence,
+//! and so does progress, which only a terminal gets.
 
 mod bench;
 mod caption;
@@ -8,6 +9,7 @@ mod convert;
 mod doctor;
 mod models;
 mod outputs;
+mod pages;
 mod serve;
 mod soak;
 mod terminal;
@@ -15,17 +17,36 @@ mod voices;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use terminal::Failure;
 
 /// Turns a voice into another voice, and captions it.
 #[derive(Debug, Parser)]
-#[command(name = "mynah", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "mynah", version, arg_required_else_help = true, help_template = TEMPLATE, after_help = STATUS)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+const TEMPLATE: &str = "\
+{about}
+
+Examples:
+  mynah voices enrol ada.wav --name ada                  a voice, from 3 s or more of it
+  mynah convert talk.wav --voice ada -o other.wav        a recording in that voice
+  mynah caption talk.wav                                 its captions, talk.srt
+  mynah serve --obs --obs-source Captions                a microphone's captions, in OBS
+  mynah doctor                                           what this machine has and lacks
+  mynah-standalone                                       the voice live, as a microphone for other programs
+
+{usage-heading} {usage}
+
+{all-args}{after-help}
+";
+
+const STATUS: &str = "`mynah help COMMAND` tells all about a command.
+Exit status: 0 done, 1 something is wrong, 2 wrong arguments. NO_COLOR is respected.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -47,6 +68,10 @@ enum Command {
     Soak(soak::Arguments),
     /// Tell what this machine has and lacks, each finding with its remedy
     Doctor(doctor::Arguments),
+    /// Print what a shell needs to complete commands and options
+    Completions(pages::Completions),
+    /// Write manual pages
+    Man(pages::Man),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +88,8 @@ fn main() -> ExitCode {
         Command::Bench(a) => bench::run(&a),
         Command::Soak(a) => soak::run(&a),
         Command::Doctor(a) => doctor::run(&a),
+        Command::Completions(a) => pages::completions(&a, &mut Arguments::command()),
+        Command::Man(a) => pages::man(&a, Arguments::command()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use mynah::engine::PackSource;
+use mynah::names::did_you_mean;
 use mynah::packs::fetch::{Progress, Stage, fetch};
 use mynah::packs::{self, Kind, LookAhead, Manifest, Pack, PackError, Store, catalogue, user_folder};
 
@@ -77,7 +78,13 @@ pub struct FetchArguments {
     offline: bool,
 }
 
-/// A pack as `--json` shows it.
+/// The packs as `--json` shows them.
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    packs: &'a [Shown],
+}
+
+/// One of them.
 #[derive(Debug, Serialize)]
 struct Shown {
     id: String,
@@ -160,7 +167,7 @@ fn list(store: &Store, json: bool) -> Outcome {
     let shown: Vec<_> =
         here.iter().map(|p| Shown::new(p.manifest(), Some(p.folder()))).chain(elsewhere.iter().map(|m| Shown::new(m, None))).collect();
     if json {
-        return say_json(&shown);
+        return say_json(&Listed { packs: &shown });
     }
     let width = shown.iter().map(|s| s.id.len()).max().unwrap_or(0);
     for s in &shown {
@@ -175,7 +182,7 @@ fn info(store: &Store, id: &str, json: bool) -> Outcome {
     let shown = match (here.iter().find(|p| p.id() == id), elsewhere.iter().find(|m| &*m.id == id)) {
         (Some(pack), _) => Shown::new(pack.manifest(), Some(pack.folder())),
         (None, Some(manifest)) => Shown::new(manifest, None),
-        (None, None) => return Err(unknown(id)),
+        (None, None) => return Err(unknown(id, here.iter().map(Pack::id).chain(elsewhere.iter().map(|m| &*m.id)))),
     };
     if json {
         return say_json(&shown);
@@ -197,8 +204,9 @@ fn info(store: &Store, id: &str, json: bool) -> Outcome {
     Ok(())
 }
 
-fn unknown(id: &str) -> Failure {
-    Failure::Other(format!("there is no pack `{id}`; see `mynah models list`"))
+fn unknown<'a>(id: &str, known: impl Iterator<Item = &'a str>) -> Failure {
+    let guess = did_you_mean(&known.collect::<Vec<_>>(), id);
+    Failure::Other(format!("there is no pack `{id}`{guess} (`mynah models list` lists them)"))
 }
 
 fn verify(store: &Store, id: Option<&str>) -> Outcome {
@@ -237,10 +245,10 @@ fn packs_folder() -> Result<PathBuf, Failure> {
 fn fetch_wanted(a: &FetchArguments) -> Outcome {
     let mut wanted = catalogue()?;
     if let Some(id) = &a.what.pack {
-        wanted.retain(|m| &*m.id == id.as_str());
-        if wanted.is_empty() {
-            return Err(unknown(id));
+        if wanted.iter().all(|m| &*m.id != id.as_str()) {
+            return Err(unknown(id, wanted.iter().map(|m| &*m.id)));
         }
+        wanted.retain(|m| &*m.id == id.as_str());
     }
     let into = packs_folder()?;
     let mut failed = Vec::new();

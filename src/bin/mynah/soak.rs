@@ -7,12 +7,12 @@ use clap::Args;
 
 use mynah::audio;
 use mynah::dsp::resample::resample_all;
-use mynah::engine::PackSource;
 use mynah::engine::measure::HOST_RATE;
 use mynah::engine::soak::{Plan, Report, Round, soak};
+use mynah::engine::{PackSource, find_voice};
 use mynah::packs::{Kind, Store};
 
-use super::convert::{ModeName, find_voice};
+use super::convert::ModeName;
 use super::terminal::{Failure, Outcome, say, say_json, stop_gently};
 
 /// What `soak` takes.

@@ -51,20 +51,20 @@ pub fn watch_interrupts() -> Result<(), ctrlc::Error> {
         }
         let _whole = writing();
         eprintln!("mynah: stopped");
-        leave();
+        leave(1);
     })
 }
 
 /// Ends the program at once: the destructors that an ordinary exit runs would take ONNX Runtime away from a worker that is inside it.
 #[cfg(unix)]
-fn leave() -> ! {
-    // SAFETY: nothing that is left behind needs an orderly end: files are put in place as a whole, and `writing` is held.
-    unsafe { libc::_exit(1) }
+pub fn leave(status: i32) -> ! {
+    // SAFETY: nothing that is left behind needs an orderly end: files are put in place as a whole, and what was printed has left the program.
+    unsafe { libc::_exit(status) }
 }
 
 #[cfg(not(unix))]
-fn leave() -> ! {
-    std::process::exit(1)
+pub fn leave(status: i32) -> ! {
+    std::process::exit(status)
 }
 
 /// Keeps Ctrl-C waiting until the guard is dropped.
@@ -88,11 +88,16 @@ pub fn print(lines: &str) -> std::io::Result<()> {
     write!(out, "{lines}").and_then(|()| out.flush())
 }
 
+/// Whether printing failed because the reader has gone.
+pub fn is_gone(e: &std::io::Error) -> bool {
+    e.kind() == std::io::ErrorKind::BrokenPipe
+}
+
 /// What printing comes to: a reader that has gone ends the program quietly.
 pub fn printed(outcome: std::io::Result<()>) -> Outcome {
     match outcome {
         Ok(()) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(e) if is_gone(&e) => leave(0),
         Err(e) => Err(Failure::Other(format!("the result could not be printed: {e}; check where stdout leads"))),
     }
 }

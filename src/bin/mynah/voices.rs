@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde::Serialize;
 
-use mynah::engine::{PackSource, enrol_file};
+use mynah::engine::{PackSource, enrol_file, with_suggestion};
 use mynah::voice::TargetVoice;
 use mynah::voice::library::Library;
 
-use super::terminal::{Outcome, say, say_json, writing};
+use super::terminal::{Failure, Outcome, say, say_json, writing};
 
 /// What `voices` can do.
 #[derive(Debug, Subcommand)]
@@ -36,7 +36,13 @@ pub enum Command {
     },
 }
 
-/// A voice as `--json` shows it.
+/// The voices as `--json` shows them.
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    voices: Vec<Shown<'a>>,
+}
+
+/// One of them.
 #[derive(Debug, Serialize)]
 struct Shown<'a> {
     name: &'a str,
@@ -61,7 +67,7 @@ pub fn run(command: &Command) -> Outcome {
             say(&format!("`{}` is enrolled ({})", voice.name, pitch(voice.median_pitch)))
         }
         Command::Remove { name } => {
-            library.remove(name)?;
+            library.remove(name).map_err(|e| Failure::Other(with_suggestion(&e)))?;
             say(&format!("`{name}` is removed"))
         }
     }
@@ -77,7 +83,7 @@ fn list(library: &Library, json: bool) -> Outcome {
     if json {
         let shown =
             voices.iter().map(|v| Shown { name: &v.name, median_pitch_hz: v.median_pitch, embedding: EMBEDDING, timbre: has_timbre(v) });
-        return say_json(&shown.collect::<Vec<_>>());
+        return say_json(&Listed { voices: shown.collect() });
     }
     if voices.is_empty() {
         return say("no voice is enrolled; run `mynah voices enrol REF.wav --name NAME`");

@@ -21,9 +21,10 @@ use mynah::captions::{Word, stream::Policy};
 use mynah::dsp::bleep::bleep;
 use mynah::engine::offline::{self, Pace, Told};
 use mynah::engine::{PackSource, Source};
+use mynah::names::did_you_mean;
 
 use crate::outputs::{Outputs, commit, make};
-use crate::terminal::{Failure, Outcome, print, printed, say, say_json, sound_bar};
+use crate::terminal::{Failure, Outcome, is_gone, leave, print, printed, say, say_json, sound_bar};
 use record::Record;
 
 /// The recogniser knows English.
@@ -44,7 +45,13 @@ struct Line<'a> {
     words: &'a [Word],
 }
 
-/// What came of a recording, for `--json`.
+/// What came of a run, for `--json`.
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    recordings: &'a [Done<'a>],
+}
+
+/// What came of a recording.
 #[derive(Debug, Serialize)]
 struct Done<'a> {
     recording: &'a Path,
@@ -58,7 +65,10 @@ struct Done<'a> {
 
 /// The format that a file's name asks for.
 pub fn format_of(path: &Path) -> Result<Format, Failure> {
-    Format::from_path(path).map_err(|e| Failure::Usage(e.to_string()))
+    Format::from_path(path).map_err(|e| {
+        let ending = path.extension().map(|e| e.to_string_lossy().into_owned()).unwrap_or_default();
+        Failure::Usage(format!("{e}{}", did_you_mean(&Format::ALL.map(Format::extension), &ending)))
+    })
 }
 
 /// What is the same for all recordings of a run.
@@ -125,7 +135,7 @@ impl Run<'_> {
             done.push(one);
         }
         if self.a.json {
-            say_json(&done)?;
+            say_json(&Summary { recordings: &done })?;
         }
         let failed = done.iter().filter(|d| d.error.is_some()).count();
         if failed > 0 {
@@ -184,7 +194,7 @@ impl Run<'_> {
         let words = spoken.iter().map(|s| s.words.len()).sum();
         if self.a.json {
             let whole = Done { recording: path, written: Some(path), kept: false, words, violations, error: None };
-            return say_json(&whole);
+            return say_json(&Summary { recordings: &[whole] });
         }
         self.report(&format!("{}: {words} words of {} speakers", path.display(), spoken.len()))
     }
@@ -232,9 +242,9 @@ impl Run<'_> {
                     let line = serde_json::to_string(&Line { kind, file: recording, heard, clock, words });
                     lines = line.map_err(std::io::Error::other).and_then(|l| print(&format!("{l}\n")));
                 }
-                if !to_write && matches!(&lines, Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe) {
+                if !to_write && lines.as_ref().is_err_and(is_gone) {
                     // Nobody listens, and nothing is left to do.
-                    std::process::exit(0);
+                    leave(0);
                 }
             }
         })?;

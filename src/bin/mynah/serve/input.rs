@@ -12,6 +12,7 @@ use cpal::{Device, ErrorKind, FromSample, SampleFormat, SizedSample, StreamConfi
 use mynah::audio::{self, Sound};
 use mynah::bridge::{Block, Mix};
 use mynah::engine::AudioPort;
+use mynah::names::{Meant, did_you_mean, meant};
 use mynah::voice::Controls;
 
 use super::super::terminal::{Failure, Outcome, say};
@@ -24,7 +25,7 @@ const RATES: std::ops::RangeInclusive<u32> = 8000..=192_000;
 /// Something to listen to.
 pub enum Input {
     /// A sound input, and how it records.
-    Device(Device, SupportedStreamConfig),
+    Device(Box<Device>, SupportedStreamConfig),
     /// A recording, mono.
     File { path: PathBuf, rate: u32, samples: Vec<f32> },
 }
@@ -83,16 +84,16 @@ impl Input {
             let sound = audio::read(Path::new(wanted))?;
             return Self::file(wanted.into(), &sound);
         }
-        let mut fitting: Vec<_> = devices()?.into_iter().filter(|d| name_of(d).to_lowercase().contains(&wanted.to_lowercase())).collect();
-        let exact = fitting.iter().position(|d| name_of(d) == wanted);
-        match (exact, fitting.len()) {
-            (Some(i), _) => Self::device(fitting.swap_remove(i)),
-            (None, 1) => Self::device(fitting.remove(0)),
-            (None, 0) => {
-                let why = format!("there is no file and no sound input `{wanted}`; `mynah serve --list` lists the inputs");
+        let mut all = devices()?;
+        let names: Vec<_> = all.iter().map(name_of).collect();
+        match meant(&names, wanted) {
+            Meant::One(place) => Self::device(all.swap_remove(place)),
+            Meant::None => {
+                let guess = did_you_mean(&names, wanted);
+                let why = format!("there is no file and no sound input `{wanted}`{guess} (`mynah serve --list` lists the inputs)");
                 Err(Failure::Other(why))
             }
-            (None, n) => Err(Failure::Other(format!("{n} sound inputs have `{wanted}` in their names; give one whole name"))),
+            Meant::Several(n) => Err(Failure::Other(format!("{n} sound inputs have `{wanted}` in their names; give one whole name"))),
         }
     }
 
@@ -102,7 +103,7 @@ impl Input {
             let why = format!("{} records at {} Hz; set it to between 8,000 and 192,000 Hz", name_of(&device), config.sample_rate());
             return Err(Failure::Other(why));
         }
-        Ok(Self::Device(device, config))
+        Ok(Self::Device(Box::new(device), config))
     }
 
     fn file(path: PathBuf, sound: &Sound) -> Result<Self, Failure> {
