@@ -12,7 +12,7 @@ use super::files::{Picker, Purpose};
 use super::norms::Norms;
 use super::outlets::OutletPanel;
 use super::takes;
-use super::theme::{ACCENT, BAD, GOOD, MUTED, TEXT};
+use super::theme::{Palette, palette};
 use super::voices::home;
 use crate::captions::Word;
 use crate::captions::cues::{Spoken, Style, spoken_cues};
@@ -55,35 +55,35 @@ impl CaptionCard {
 
     /// Draws the card.
     pub fn show(&mut self, ui: &mut Ui, setter: &ParamSetter, readings: &Readings) {
-        let on = &self.instance.params.captions.on;
+        let (p, on) = (palette(ui), &self.instance.params.captions.on);
         ui.horizontal(|ui| {
             switch(ui, setter, on).on_hover_text("Whether the sound is captioned");
             if let Some(status) = readings.status.as_ref().filter(|_| on.value()) {
                 let (text, colour) = match &status.caption_problem {
-                    Some(_) => ("stopped".to_owned(), BAD),
-                    None if !status.captions_ready => ("being loaded".to_owned(), MUTED),
-                    None if status.captions_behind > 3.0 => (format!("{:.0} s behind", status.captions_behind), ACCENT),
-                    None => ("listening".to_owned(), GOOD),
+                    Some(_) => ("stopped".to_owned(), p.bad),
+                    None if !status.captions_ready => ("being loaded".to_owned(), p.muted),
+                    None if status.captions_behind > 3.0 => (format!("{:.0} s behind", status.captions_behind), p.accent),
+                    None => ("listening".to_owned(), p.good),
                 };
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| ui.label(RichText::new(text).color(colour)));
             }
         });
         if let Some(problem) = readings.status.as_ref().and_then(|s| s.caption_problem.as_ref()) {
-            ui.label(RichText::new(problem).color(BAD));
+            ui.label(RichText::new(problem).color(p.bad));
         }
         self.outlets.lines(ui);
         let board = self.instance.transcript();
         let transcript = board.lock().unwrap_or_else(|e| e.into_inner());
-        let (empty, job) = (transcript.words().is_empty(), layout(&transcript, ui.available_width() - 8.0));
-        let broken = self.norms.look(&transcript, &Style::netflix()).map(|sentence| (sentence.to_owned(), ACCENT));
+        let (empty, job) = (transcript.words().is_empty(), layout(&transcript, ui.available_width() - 8.0, p));
+        let broken = self.norms.look(&transcript, &Style::netflix()).map(|sentence| (sentence.to_owned(), p.accent));
         drop(transcript);
-        let notes: Vec<_> = self.notes().into_iter().chain(broken).collect();
+        let notes: Vec<_> = self.notes(p).into_iter().chain(broken).collect();
         let foot = 70.0 + 40.0 * notes.len() as f32;
         ScrollArea::vertical().id_salt("words").max_height(ui.available_height() - foot).auto_shrink(false).stick_to_bottom(true).show(
             ui,
             |ui| {
                 if job.is_empty() {
-                    ui.label(RichText::new("What is said will stand here, word by word.").color(MUTED));
+                    ui.label(RichText::new("What is said will stand here, word by word.").color(p.muted));
                 } else {
                     ui.label(job);
                 }
@@ -118,13 +118,13 @@ impl CaptionCard {
     }
 
     /// How the last export went, and what is wrong with what a project or the disk keeps.
-    fn notes(&self) -> Vec<(String, egui::Color32)> {
+    fn notes(&self, p: Palette) -> Vec<(String, egui::Color32)> {
         let exported = self.exported.clone().map(|done| match done {
-            Ok(done) => (done, GOOD),
-            Err(why) => (why, BAD),
+            Ok(done) => (done, p.good),
+            Err(why) => (why, p.bad),
         });
         let wrong = [self.instance.params.words.problem(), self.instance.copy().and_then(Result::err)];
-        exported.into_iter().chain(wrong.into_iter().flatten().map(|why| (why, BAD))).collect()
+        exported.into_iter().chain(wrong.into_iter().flatten().map(|why| (why, p.bad))).collect()
     }
 
     /// Who speaks, and whether a copy is kept.
@@ -175,7 +175,7 @@ pub(super) fn clock(seconds: f64) -> String {
 }
 
 /// The last words in paragraphs, each with its time.
-fn layout(transcript: &Transcript, width: f32) -> LayoutJob {
+fn layout(transcript: &Transcript, width: f32, p: Palette) -> LayoutJob {
     let format = |size: f32, color: egui::Color32| TextFormat {
         font_id: FontId::proportional(size),
         color,
@@ -185,13 +185,13 @@ fn layout(transcript: &Transcript, width: f32) -> LayoutJob {
     let mut job = LayoutJob::default();
     job.wrap.max_width = width;
     let words = transcript.words();
-    let finals = words[words.len().saturating_sub(SHOWN)..].iter().map(|w| (w, TEXT));
-    let partials = transcript.partial().iter().map(|w| (w, MUTED));
+    let finals = words[words.len().saturating_sub(SHOWN)..].iter().map(|w| (w, p.text));
+    let partials = transcript.partial().iter().map(|w| (w, p.muted));
     let mut last: Option<f64> = None;
     for (word, color) in finals.chain(partials) {
         if last.is_none_or(|end| word.start - end > PAUSE || word.start < end - PAUSE) {
             let lead = if last.is_some() { "\n" } else { "" };
-            job.append(&format!("{lead}{}  ", clock(word.start)), 0.0, format(11.0, ACCENT));
+            job.append(&format!("{lead}{}  ", clock(word.start)), 0.0, format(11.0, p.accent));
         } else {
             job.append(" ", 0.0, format(14.0, color));
         }
@@ -203,6 +203,7 @@ fn layout(transcript: &Transcript, width: f32) -> LayoutJob {
 
 #[cfg(test)]
 mod tests {
+    use super::super::theme::DARK;
     use super::*;
     use crate::captions::stream::Event;
 
@@ -215,9 +216,9 @@ mod tests {
         let mut t = Transcript::default();
         t.apply(Event::Final(vec![word("one", 0.0), word("two.", 0.4), word("Three", 65.0)]));
         t.apply(Event::Partial(vec![word("four", 65.4)]));
-        let job = layout(&t, 300.0);
+        let job = layout(&t, 300.0, DARK);
         assert_eq!(job.text, "0:00  one two.\n1:05  Three four");
-        assert_eq!(job.sections.last().map(|s| s.format.color), Some(MUTED));
+        assert_eq!(job.sections.last().map(|s| s.format.color), Some(DARK.muted));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use egui::{Align2, CursorIcon, FontId, Rect, Response, Sense, StrokeKind, Ui, pos2, vec2};
 use nice_plug::prelude::{BoolParam, Enum, EnumParam, FloatParam, Param, ParamSetter};
 
-use super::theme::{ACCENT, GROUND, MUTED, ROUND, TEXT, WELL};
+use super::theme::{ROUND, palette};
 
 /// Width of a control's name.
 const NAME: f32 = 74.0;
@@ -25,7 +25,7 @@ fn set<P: Param>(setter: &ParamSetter, param: &P, normalized: f32) {
 /// The row of a control: its name, and the place for the rest.
 fn row(ui: &mut Ui, name: &str) -> Rect {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::hover());
-    ui.painter().text(rect.left_center(), Align2::LEFT_CENTER, name, font(), MUTED);
+    ui.painter().text(rect.left_center(), Align2::LEFT_CENTER, name, font(), palette(ui).muted);
     Rect::from_min_max(pos2(rect.left() + NAME, rect.top()), rect.max)
 }
 
@@ -56,19 +56,19 @@ pub fn slider(ui: &mut Ui, setter: &ParamSetter, param: &FloatParam, enabled: bo
         set(setter, param, param.default_normalized_value());
     }
     let normalized = param.unmodulated_normalized_value();
-    let painter = ui.painter_at(rect);
-    painter.rect_filled(rect, ROUND, WELL);
-    let fill = if enabled { ACCENT.linear_multiply(if response.hovered() { 0.62 } else { 0.5 }) } else { WELL };
+    let (painter, p) = (ui.painter_at(rect), palette(ui));
+    painter.rect_filled(rect, ROUND, p.well);
+    let fill = if enabled { p.fill.linear_multiply(if response.hovered() { 0.62 } else { 0.5 }) } else { p.well };
     painter.rect_filled(Rect::from_min_size(rect.min, vec2(rect.width() * normalized, rect.height())), ROUND, fill);
     let text = param.normalized_value_to_string(normalized, true);
-    painter.text(rect.center(), Align2::CENTER_CENTER, text, font(), if enabled { TEXT } else { MUTED });
+    painter.text(rect.center(), Align2::CENTER_CENTER, text, font(), if enabled { p.text } else { p.muted });
     response.on_hover_text("Drag; with Shift in fine steps; double click for the default")
 }
 
 /// A row of choices of which one holds.
 pub fn choice<T: Enum + PartialEq + 'static>(ui: &mut Ui, setter: &ParamSetter, param: &EnumParam<T>, hints: &[&str]) {
-    let rect = row(ui, param.name());
-    ui.painter().rect_filled(rect, ROUND, WELL);
+    let (rect, p) = (row(ui, param.name()), palette(ui));
+    ui.painter().rect_filled(rect, ROUND, p.well);
     let names = T::variants();
     let chosen = (param.unmodulated_normalized_value() * (names.len() - 1) as f32).round() as usize;
     let width = rect.width() / names.len() as f32;
@@ -79,12 +79,12 @@ pub fn choice<T: Enum + PartialEq + 'static>(ui: &mut Ui, setter: &ParamSetter, 
             set(setter, param, i as f32 / (names.len() - 1) as f32);
         }
         let colour = if i == chosen {
-            ui.painter().rect_filled(cell.shrink(2.0), ROUND, ACCENT);
-            GROUND
+            ui.painter().rect_filled(cell.shrink(2.0), ROUND, p.fill);
+            p.on_fill
         } else if response.hovered() {
-            TEXT
+            p.text
         } else {
-            MUTED
+            p.muted
         };
         ui.painter().text(cell.center(), Align2::CENTER_CENTER, name, font(), colour);
         if let Some(hint) = hints.get(i) {
@@ -95,7 +95,8 @@ pub fn choice<T: Enum + PartialEq + 'static>(ui: &mut Ui, setter: &ParamSetter, 
 
 /// A switch with its name beside it.
 pub fn switch(ui: &mut Ui, setter: &ParamSetter, param: &BoolParam) -> Response {
-    let name = ui.painter().layout_no_wrap(param.name().to_owned(), font(), TEXT);
+    let p = palette(ui);
+    let name = ui.painter().layout_no_wrap(param.name().to_owned(), font(), p.text);
     let knob = vec2(30.0, 16.0);
     let (rect, response) = ui.allocate_exact_size(vec2(name.size().x + 8.0 + knob.x, HEIGHT), Sense::click());
     if response.clicked() {
@@ -103,20 +104,20 @@ pub fn switch(ui: &mut Ui, setter: &ParamSetter, param: &BoolParam) -> Response 
     }
     let on = param.value();
     let track = Rect::from_min_size(pos2(rect.right() - knob.x, rect.center().y - knob.y / 2.0), knob);
-    ui.painter().rect(track, 8.0, if on { ACCENT } else { WELL }, (1.0, if on { ACCENT } else { MUTED }), StrokeKind::Inside);
+    ui.painter().rect(track, 8.0, if on { p.fill } else { p.well }, (1.0, if on { p.fill } else { p.muted }), StrokeKind::Inside);
     let x = if on { track.right() - 8.0 } else { track.left() + 8.0 };
-    ui.painter().circle_filled(pos2(x, track.center().y), 5.0, if on { GROUND } else { MUTED });
-    ui.painter().galley(pos2(rect.left(), rect.center().y - name.size().y / 2.0), name, TEXT);
+    ui.painter().circle_filled(pos2(x, track.center().y), 5.0, if on { p.on_fill } else { p.muted });
+    ui.painter().galley(pos2(rect.left(), rect.center().y - name.size().y / 2.0), name, p.text);
     response.on_hover_cursor(CursorIcon::PointingHand)
 }
 
 /// A bar: how full, in which colour, with text in it.
 pub fn bar(ui: &mut Ui, name: &str, share: f32, colour: egui::Color32, text: &str) -> Response {
     let rect = row(ui, name);
-    let painter = ui.painter_at(rect);
-    painter.rect_filled(rect, ROUND, WELL);
+    let (painter, p) = (ui.painter_at(rect), palette(ui));
+    painter.rect_filled(rect, ROUND, p.well);
     let filled = Rect::from_min_size(rect.min, vec2(rect.width() * share.clamp(0.0, 1.0), rect.height()));
     painter.rect_filled(filled, ROUND, colour.linear_multiply(0.5));
-    painter.text(rect.center(), Align2::CENTER_CENTER, text, font(), TEXT);
+    painter.text(rect.center(), Align2::CENTER_CENTER, text, font(), p.text);
     ui.interact(rect, ui.scope_id().with(("bar", name)), Sense::hover())
 }

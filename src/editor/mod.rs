@@ -23,7 +23,7 @@ use nice_plug_egui::{EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceE
 use crate::bridge::WorkerState;
 use crate::plugin::instance::{Instance, Readings};
 use captions::CaptionCard;
-use theme::{BAD, GOOD, MUTED, TEXT};
+use theme::{Palette, palette};
 use voices::VoiceCard;
 
 /// Width and height at the start, and the least.
@@ -69,7 +69,7 @@ impl NiceEguiApp for Window {
         let readings = self.instance.readings();
         let params = self.instance.params.clone();
         let whole = ui.max_rect();
-        ui.painter().rect_filled(whole, 0.0, theme::GROUND);
+        ui.painter().rect_filled(whole, 0.0, palette(ui).ground);
         let area = whole.shrink(GAP + 4.0);
         let place = |ui: &mut Ui, name: &str, rect: Rect, contents: &mut dyn FnMut(&mut Ui)| {
             ui.scope_builder(UiBuilder::new().max_rect(rect).id_salt(name), |ui| contents(ui));
@@ -115,7 +115,8 @@ impl Window {
                 ui.spacing_mut().item_spacing.y = 1.0;
                 let name = self.instance.params.target.get().0.map_or_else(|| "No voice yet".to_owned(), |v| v.name);
                 ui.label(RichText::new(name).size(24.0).strong());
-                let (text, colour) = state(readings, self.instance.params.bypass.value(), self.instance.params.voice.on.value());
+                let (text, colour) =
+                    state(readings, self.instance.params.bypass.value(), self.instance.params.voice.on.value(), palette(ui));
                 ui.horizontal(|ui| {
                     let (dot, _) = ui.allocate_exact_size(vec2(8.0, 14.0), egui::Sense::hover());
                     ui.painter().circle_filled(dot.center(), 4.0, colour);
@@ -132,24 +133,24 @@ impl Window {
 }
 
 /// One line on what is heard at the moment.
-fn state(readings: &Readings, bypass: bool, voice: bool) -> (String, egui::Color32) {
+fn state(readings: &Readings, bypass: bool, voice: bool, p: Palette) -> (String, egui::Color32) {
     let Some(status) = &readings.status else {
         let why = readings.problem.clone().unwrap_or_else(|| "waits for the host to start the sound".to_owned());
-        return (why, if readings.problem.is_some() { BAD } else { MUTED });
+        return (why, if readings.problem.is_some() { p.bad } else { p.muted });
     };
     if let Some(problem) = status.voice_problem.as_ref().or(readings.problem.as_ref()) {
-        return (format!("plays dry: {problem}"), BAD);
+        return (format!("plays dry: {problem}"), p.bad);
     }
     match status.counters.state {
-        _ if bypass => ("bypassed".to_owned(), MUTED),
-        WorkerState::Idle => ("plays dry: choose a voice at the left, or add one from a recording".to_owned(), MUTED),
-        WorkerState::Loading => ("is being loaded".to_owned(), TEXT),
-        WorkerState::Dead => ("plays dry: choose the voice again".to_owned(), BAD),
-        WorkerState::Ready if status.loading => ("speaks; another voice is being loaded".to_owned(), GOOD),
-        WorkerState::Ready if !voice => ("is switched off".to_owned(), MUTED),
+        _ if bypass => ("bypassed".to_owned(), p.muted),
+        WorkerState::Idle => ("plays dry: choose a voice at the left, or add one from a recording".to_owned(), p.muted),
+        WorkerState::Loading => ("is being loaded".to_owned(), p.text),
+        WorkerState::Dead => ("plays dry: choose the voice again".to_owned(), p.bad),
+        WorkerState::Ready if status.loading => ("speaks; another voice is being loaded".to_owned(), p.good),
+        WorkerState::Ready if !voice => ("is switched off".to_owned(), p.muted),
         WorkerState::Ready if status.counters.load > 1.0 && !status.counters.offline => {
-            (format!("is too much for {}: close other programs, or choose Studio", status.provider.name().to_uppercase()), BAD)
+            (format!("is too much for {}: close other programs, or choose Studio", status.provider.name().to_uppercase()), p.bad)
         }
-        WorkerState::Ready => (format!("speaks, on {}", status.provider.name().to_uppercase()), GOOD),
+        WorkerState::Ready => (format!("speaks, on {}", status.provider.name().to_uppercase()), p.good),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use egui::{Context, DragValue, RichText, TextEdit, Ui};
 
-use super::theme::{BAD, GOOD, MUTED};
+use super::theme::palette;
 use crate::captions::outlets::Settings;
 use crate::plugin::instance::Instance;
 
@@ -30,10 +30,11 @@ impl OutletPanel {
 
     /// Draws a line for each outlet that runs, and for what is wrong.
     pub fn lines(&self, ui: &mut Ui) {
+        let p = palette(ui);
         let (status, problem) = self.instance.outlets.status();
         if let Some(overlay) = &status.overlay {
             ui.horizontal(|ui| {
-                let colour = if overlay.is_problem() { BAD } else { MUTED };
+                let colour = if overlay.is_problem() { p.bad } else { p.muted };
                 match overlay.link() {
                     Some(link) => {
                         let more = [Some(overlay.sentence()), overlay.readers()].into_iter().flatten().collect::<Vec<_>>().join("; ");
@@ -49,11 +50,11 @@ impl OutletPanel {
             });
         }
         if let Some(obs) = &status.obs {
-            let colour = if obs.is_problem() { BAD } else { GOOD };
+            let colour = if obs.is_problem() { p.bad } else { p.good };
             ui.label(RichText::new(obs.sentence()).small().color(colour));
         }
         if let Some(problem) = problem {
-            ui.label(RichText::new(problem).small().color(BAD));
+            ui.label(RichText::new(problem).small().color(p.bad));
         }
     }
 
@@ -65,7 +66,7 @@ impl OutletPanel {
         let response = egui::Modal::new(egui::Id::unique("mynah outlets")).show(ctx, |ui| {
             ui.set_width(380.0);
             ui.label(RichText::new("The words on a stream").strong());
-            ui.label(RichText::new("They come while this track is captioned.").small().color(MUTED));
+            ui.label(RichText::new("They come while this track is captioned.").small().color(palette(ui).muted));
             changed |= ui.checkbox(&mut draft.overlay.on, "A page for a browser source").changed();
             ui.horizontal(|ui| {
                 ui.label("Port");

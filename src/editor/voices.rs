@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use egui::{Context, RichText, ScrollArea, Spinner, Ui};
 
 use super::files::{Picker, Purpose};
-use super::theme::{ACCENT, BAD, MUTED};
+use super::theme::palette;
 use crate::engine::{PackSource, enrol_file};
 use crate::plugin::instance::{Instance, Readings};
 use crate::runtime::Provider;
@@ -71,7 +71,8 @@ impl VoiceCard {
         ScrollArea::vertical().id_salt("voices").max_height(ui.available_height() - foot).auto_shrink(false).show(ui, |ui| {
             if self.library.is_empty() {
                 ui.label(
-                    RichText::new("Your voices will stand here. A few seconds of somebody's speech are enough to add one.").color(MUTED),
+                    RichText::new("Your voices will stand here. A few seconds of somebody's speech are enough to add one.")
+                        .color(palette(ui).muted),
                 );
             }
             for voice in &self.library {
@@ -106,7 +107,7 @@ impl VoiceCard {
 
     fn enrolment(&mut self, ui: &mut Ui) {
         if let Some(problem) = &self.problem {
-            ui.label(RichText::new(problem).color(BAD));
+            ui.label(RichText::new(problem).color(palette(ui).bad));
         }
         let mut done = false;
         let mut running = false;
@@ -114,12 +115,12 @@ impl VoiceCard {
             Enrolment::Running(name) => {
                 running = true;
                 ui.horizontal(|ui| {
-                    ui.add(Spinner::new().size(14.0).color(ACCENT));
-                    ui.label(RichText::new(format!("listening to {name}")).color(MUTED));
+                    ui.add(Spinner::new().size(14.0).color(palette(ui).accent));
+                    ui.label(RichText::new(format!("listening to {name}")).color(palette(ui).muted));
                 });
             }
             Enrolment::Failed(why) => {
-                ui.label(RichText::new(why).color(BAD));
+                ui.label(RichText::new(why).color(palette(ui).bad));
             }
             Enrolment::Done => done = true,
             Enrolment::None => {}
@@ -136,7 +137,7 @@ impl VoiceCard {
     fn provider(&self, ui: &mut Ui, readings: &Readings) {
         let chosen = self.instance.params.provider.get().0;
         ui.horizontal(|ui| {
-            ui.label(RichText::new("Computed on").color(MUTED));
+            ui.label(RichText::new("Computed on").color(palette(ui).muted));
             egui::ComboBox::from_id_salt("provider").selected_text(chosen.name()).width(100.0).show_ui(ui, |ui| {
                 for provider in Provider::ALL.into_iter().filter(|p| *p == chosen || *p == Provider::Cpu || p.compiled_in()) {
                     if ui.selectable_label(provider == chosen, provider.name()).clicked() && provider != chosen {
@@ -145,7 +146,7 @@ impl VoiceCard {
                 }
             });
             if let Some(s) = readings.status.as_ref().filter(|s| s.voice.is_some() && !s.loading && s.provider != chosen) {
-                ui.label(RichText::new(format!("in fact {}", s.provider.name())).small().color(ACCENT))
+                ui.label(RichText::new(format!("in fact {}", s.provider.name())).small().color(palette(ui).accent))
                     .on_hover_text("Why stands under Engine");
             }
         });
