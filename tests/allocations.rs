@@ -33,6 +33,9 @@ fn nothing_is_allocated_whatever_happens() {
     let before = port.latency();
     engine.set_mode(Mode::Balanced);
     play(&mut port, 300, true);
+    // A window opens, and its scope is full after half a second, since nobody empties it.
+    engine.watch(true);
+    play(&mut port, 500, true);
     assert_ne!(port.latency(), before, "the mode changed");
     assert_no_alloc(|| port.reset());
     play(&mut port, 100, true);

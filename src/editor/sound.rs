@@ -9,9 +9,6 @@ use crate::clock::Latency;
 use crate::plugin::instance::Readings;
 use crate::plugin::params::{MynahParams, PitchChoice};
 
-/// The meters' lowest level, in dBFS.
-const METER_FLOOR: f32 = -60.0;
-
 /// All parameters of the sound.
 pub fn parameters(ui: &mut Ui, setter: &ParamSetter, params: &MynahParams) {
     switch(ui, setter, &params.voice.on).on_hover_text("Whether the voice is converted");
@@ -26,11 +23,9 @@ pub fn parameters(ui: &mut Ui, setter: &ParamSetter, params: &MynahParams) {
     choice(ui, setter, &params.sound.late, &hints);
 }
 
-/// Meters, load and what was late.
+/// The load and what was late.
 pub fn engine(ui: &mut Ui, readings: &Readings) {
     let p = palette(ui);
-    meter(ui, "Input", readings.meters.0);
-    meter(ui, "Output", readings.meters.1);
     let Some(status) = &readings.status else { return };
     let (load, worst) = (status.counters.load, readings.worst_load);
     let colour = if worst > 1.0 { p.bad } else { p.good };
@@ -48,16 +43,6 @@ pub fn engine(ui: &mut Ui, readings: &Readings) {
     if let Some(note) = &status.note {
         ui.label(RichText::new(note).small().color(p.accent));
     }
-}
-
-fn decibels(peak: f32) -> f32 {
-    20.0 * peak.max(1e-6).log10()
-}
-
-fn meter(ui: &mut Ui, name: &str, peak: f32) {
-    let (db, p) = (decibels(peak), palette(ui));
-    let text = if db <= METER_FLOOR { "silent".to_owned() } else { format!("{db:.1} dBFS") };
-    bar(ui, name, 1.0 - db / METER_FLOOR, if db > -0.1 { p.bad } else { p.good }, &text);
 }
 
 /// The latency, with its parts on hover.
@@ -102,6 +87,5 @@ mod tests {
     fn the_parts_shown_are_the_whole() {
         let l = Latency { resample_in: 1, hop: 2, look_ahead: 3, resample_out: 4, block: 5, slack: 6, total: 21 };
         assert_eq!(parts(&l).iter().map(|(_, n)| n).sum::<usize>(), l.total);
-        assert!((decibels(0.5) + 6.02).abs() < 0.01);
     }
 }

@@ -107,6 +107,8 @@ fn visuals(mut v: Visuals, p: Palette) -> Visuals {
         (widget.bg_stroke, widget.expansion) = (Stroke::NONE, 0.0);
         widget.corner_radius = ROUND;
     }
+    // What has the keyboard is drawn as active: a ring that is seen on every ground.
+    v.widgets.active.bg_stroke = Stroke::new(2.0, p.accent);
     v
 }
 

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::history::WorkHistory;
 use super::keeper;
 use super::outlets::InstanceOutlets;
 use super::params::MynahParams;
 use super::state::{Seen, checked};
+use crate::bridge::ScopeSide;
 use crate::captions::transcript::Transcript;
 use crate::engine::{AudioPort, Engine, OpenError, Setup, Source, Status};
 use crate::runtime::Provider;
@@ -63,6 +65,9 @@ pub struct Instance {
     engine: Mutex<Option<Engine>>,
     seen: Mutex<Seen>,
     readings: Mutex<Readings>,
+    work: Mutex<WorkHistory>,
+    /// Writer: the window. Readers: the window, whoever starts the engine. Whether a window looks at the sound.
+    looked_at: AtomicBool,
     /// The track's name, as the host tells it.
     track: Mutex<String>,
     /// Where the captions' copy lies, or why there is none; nothing before there is something to keep.
@@ -94,6 +99,8 @@ impl Instance {
             engine: Mutex::default(),
             seen,
             readings: Mutex::default(),
+            work: Mutex::default(),
+            looked_at: AtomicBool::new(false),
             track: Mutex::default(),
             copy: Mutex::default(),
             reported: AtomicU32::new(0),
@@ -137,6 +144,7 @@ impl Instance {
         let (new, port) = started?;
         self.params.words.move_to(new.transcript());
         *lock(&self.seen) = seen;
+        new.watch(self.looked_at.load(Ordering::Relaxed));
         *engine = Some(new);
         drop(engine);
         self.watch();
@@ -215,6 +223,7 @@ impl Instance {
             readings.worst_load = status.worst_load;
             *worst_at = now;
         }
+        lock(&self.work).note(now, status.worst_load, status.counters.late_hops);
         readings.status = Some(status);
     }
 
@@ -248,6 +257,32 @@ impl Instance {
     /// What windows and diagnostics show.
     pub fn readings(&self) -> Readings {
         lock(&self.readings).clone()
+    }
+
+    /// How hard the machine worked lately.
+    pub fn work(&self) -> MutexGuard<'_, WorkHistory> {
+        lock(&self.work)
+    }
+
+    /// Whether a window looks at the sound: only then does the audio thread send it.
+    pub fn look_at_sound(&self, looks: bool) {
+        self.looked_at.store(looks, Ordering::Relaxed);
+        if let Some(engine) = lock(&self.engine).as_ref() {
+            engine.watch(looks);
+        }
+    }
+
+    /// What a window that looks draws; none without an engine, or while one is being made.
+    pub fn scope(&self) -> Option<Arc<Mutex<ScopeSide>>> {
+        self.engine.try_lock().ok()?.as_ref().map(Engine::scope)
+    }
+
+    /// Loads the voice and the recogniser again: packs may have come meanwhile.
+    pub fn look_again(&self) {
+        self.params.target.choose(self.params.target.get().0);
+        if let Some(engine) = lock(&self.engine).as_ref() {
+            engine.retry_captions();
+        }
     }
 
     /// The latency in samples that the host was told last.
@@ -296,7 +331,7 @@ impl Instance {
     }
 
     /// Whether the instance has come to its end.
-    pub(super) fn ends(&self) -> &AtomicBool {
+    pub(crate) fn ends(&self) -> &AtomicBool {
         &self.stop
     }
 

@@ -4,6 +4,7 @@
 
 mod claim;
 pub mod diagnostics;
+pub mod history;
 pub mod instance;
 pub mod keeper;
 pub mod outlets;
