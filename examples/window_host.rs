@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 #[cfg(target_os = "linux")]
 mod x11 {
     use std::io::{BufRead, Write};
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::{Receiver, TryRecvError, channel};
     use std::time::{Duration, Instant};
@@ -35,8 +35,10 @@ mod x11 {
     use mynah::audio::{self, Sound, write_wav};
     use mynah::clock::Mode;
     use mynah::dsp::resample::resample_all;
-    use mynah::engine::enrol_file;
+    use mynah::engine::PackSource;
+    use mynah::packs::Store;
     use mynah::plugin::state::{Container, Settings, with_voice};
+    use mynah::voice::TargetVoice;
     use x11rb::connection::Connection;
     use x11rb::protocol::Event;
     use x11rb::protocol::xproto::{AtomEnum, ConfigureWindowAux, ConnectionExt, CreateWindowAux, EventMask, PropMode, WindowClass};
@@ -60,6 +62,9 @@ mod x11 {
         /// A reference of the target voice, which is chosen at the line `voice`
         #[arg(long)]
         reference: Option<PathBuf>,
+        /// The folder of packs that the reference is enrolled with, where it isn't the user's
+        #[arg(long)]
+        packs: Option<PathBuf>,
         /// The voice's name
         #[arg(long, default_value = "Nell")]
         name: String,
@@ -90,7 +95,7 @@ mod x11 {
     }
 
     pub fn run(a: &Arguments) -> HostResult<()> {
-        let voice = a.reference.as_ref().map(|file| enrol_file(file, &a.name)).transpose()?;
+        let voice = a.reference.as_ref().map(|file| enrol(file, a)).transpose()?;
         let mut host = ClapHost::open(&a.plugin)?;
         let settings = Settings { mode: a.mode, captions: a.captions, ..Settings::default() };
         host.load(&with_voice(None, &settings, Container::Clap))?;
@@ -119,6 +124,12 @@ mod x11 {
             write_wav(out, &Sound { rate: RATE, channels: played.channels })?;
         }
         Ok(())
+    }
+
+    /// The voice of a reference, from the packs that the plugin may lack.
+    fn enrol(reference: &Path, a: &Arguments) -> HostResult<TargetVoice> {
+        let packs = a.packs.clone().map_or_else(PackSource::standard, |folder| PackSource::at(Store::at([folder])));
+        Ok(packs.enroller()?.enrol(&audio::read(reference)?, &a.name)?)
     }
 
     /// The recording at the host's rate, stereo, over and over.

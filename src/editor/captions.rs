@@ -89,7 +89,7 @@ impl CaptionCard {
                 }
             },
         );
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             if ui.add_enabled(!empty, egui::Button::new("Export")).on_hover_text("As .srt, .vtt, .ttml, .json or .txt").clicked() {
                 self.picker =
                     Some(Picker::new("Captions as .srt, .vtt, .ttml, .json or .txt", Purpose::Save, &self.folder, "captions.srt"));

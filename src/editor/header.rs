@@ -60,6 +60,7 @@ impl Mood {
 pub fn show(ui: &mut Ui, rect: Rect, setter: &ParamSetter, instance: &Instance, readings: &Readings, menu: impl FnOnce(&mut Ui)) {
     let p = palette(ui);
     let steps: Vec<Work> = instance.work().steps().collect();
+    let late = steps.iter().map(|s| s.late).sum();
     let right = ui.scope_builder(UiBuilder::new().max_rect(rect).layout(Layout::right_to_left(Align::Center)).id_salt("right"), |ui| {
         ui.spacing_mut().item_spacing.x = 12.0;
         menu(ui);
@@ -69,8 +70,11 @@ pub fn show(ui: &mut Ui, rect: Rect, setter: &ParamSetter, instance: &Instance, 
             let wide = (rect.width() * 0.16).clamp(110.0, 260.0);
             let (place, _) = ui.allocate_exact_size(vec2(wide, HEIGHT - 8.0), Sense::hover());
             let load = status.counters.load;
-            let text = format!("{:.0} % of the deadline", 100.0 * load);
-            ui.painter().text(place.left_top(), Align2::LEFT_TOP, text, FontId::proportional(11.0), p.muted);
+            let (text, font) = (format!("{:.0} % of the deadline", 100.0 * load), FontId::proportional(11.0));
+            ui.painter().text(place.left_top(), Align2::LEFT_TOP, text, font.clone(), p.muted);
+            if late > 0 {
+                ui.painter().text(place.right_top(), Align2::RIGHT_TOP, format!("{late} late"), font, p.bad);
+            }
             load::curve(ui, Rect::from_min_max(place.min + vec2(0.0, 16.0), place.max), &steps, load);
         }
         ui.min_rect().left()
@@ -79,7 +83,6 @@ pub fn show(ui: &mut Ui, rect: Rect, setter: &ParamSetter, instance: &Instance, 
     ui.scope_builder(UiBuilder::new().max_rect(whose).id_salt("whose"), |ui| {
         ui.set_clip_rect(whose.intersect(ui.clip_rect()));
         let name = instance.params.target.get().0.map(|v| v.name);
-        let late = steps.iter().map(|s| s.late).sum();
         let (text, mood) = state(readings, instance.params.bypass.value(), instance.params.voice.on.value(), late);
         ui.horizontal_centered(|ui| {
             emblem(ui, name.as_deref(), mood, p);
@@ -124,12 +127,13 @@ fn state(readings: &Readings, bypass: bool, voice: bool, late: u64) -> (String, 
         WorkerState::Dead => ("plays dry: choose the voice again".to_owned(), Mood::Bad),
         WorkerState::Ready if status.loading => ("speaks; another voice is being loaded".to_owned(), Mood::Waits),
         WorkerState::Ready if !voice => ("is switched off: your own voice is heard".to_owned(), Mood::Off),
-        WorkerState::Ready if status.counters.load > 1.0 && !status.counters.offline => {
+        WorkerState::Ready if status.counters.load > 1.0 && (late > 0 || !status.counters.offline) => {
             (format!("is too much for {on}: close other programs, or choose Studio"), Mood::Bad)
         }
-        WorkerState::Ready if late > 0 && !status.counters.offline => {
-            (format!("speaks, on {on}; {late} hops were late just now: close other programs, or choose Balanced"), Mood::Strained)
-        }
+        WorkerState::Ready if late > 0 => (
+            format!("speaks, on {on}; {late} hops were late in the last half minute: close other programs, or choose Balanced"),
+            Mood::Strained,
+        ),
         WorkerState::Ready => (format!("speaks, on {on}"), Mood::Good),
     }
 }

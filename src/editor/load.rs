@@ -1,6 +1,6 @@
 //! The curve of the last half minute's work against its deadline, with a mark where hops came late. Knows only numbers.
 
-use egui::{Align2, CornerRadius, FontId, Rect, Response, Sense, Shape, Stroke, Ui, pos2};
+use egui::{CornerRadius, Rect, Response, Sense, Shape, Stroke, Ui, pos2};
 
 use super::theme::palette;
 use crate::plugin::history::{KEPT, Work};
@@ -28,10 +28,6 @@ pub fn curve(ui: &mut Ui, rect: Rect, steps: &[Work], now: f32) -> Response {
     }
     painter.extend(Shape::dashed_line(&[pos2(rect.left(), y(1.0)), pos2(rect.right(), y(1.0))], Stroke::new(1.0, p.muted), 3.0, 3.0));
     let late: u64 = steps.iter().map(|s| s.late).sum();
-    if late > 0 && rect.width() > 90.0 {
-        let at = rect.right_bottom() - egui::vec2(4.0, 2.0);
-        painter.text(at, Align2::RIGHT_BOTTOM, format!("▼ {late} late"), FontId::proportional(10.0), p.bad);
-    }
     let worst = steps.iter().map(|s| s.load).fold(0.0, f32::max);
     let text = format!(
         "What computing takes of the time that it may take: {:.0} % now, {:.0} % at worst in the last half minute, {late} hops late. Above the dashed line \

@@ -91,7 +91,8 @@ impl Meters {
             painter.text(pos2(centre, rect.bottom()), Align2::CENTER_BOTTOM, name, FontId::proportional(11.0), p.muted);
             told += &format!("{name}: {number} dBFS at most{}. ", if full { ", too loud: turn it down" } else { "" });
         }
-        for tick in TICKS {
+        // On a low scale -6 would stand on its neighbours.
+        for tick in TICKS.into_iter().filter(|t| bars.height() > 110.0 || *t != -6) {
             let y = bars.top() + bars.height() * (tick as f32 / FLOOR);
             let near = |text| painter.text(pos2(rect.center().x, y), Align2::CENTER_CENTER, text, FontId::proportional(9.5), p.muted);
             near(if tick == 0 { "0 dB".to_owned() } else { format!("−{}", -tick) });

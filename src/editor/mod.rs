@@ -14,6 +14,8 @@ mod scope;
 mod settings;
 mod sound;
 mod takes;
+#[cfg(test)]
+mod tests;
 mod theme;
 mod voices;
 
@@ -48,6 +50,8 @@ const SOUND: f32 = 292.0;
 const ENGINE: f32 = 112.0;
 /// From this width on every card has a column of its own.
 const WIDE: f32 = 1280.0;
+/// Below this width the columns of the voice and the captions get a larger share.
+const NARROW: f32 = 900.0;
 /// What the system said about dark windows: not asked, dark, light, nothing.
 const SAID: [Option<Option<bool>>; 4] = [None, Some(Some(true)), Some(Some(false)), Some(None)];
 
@@ -238,8 +242,11 @@ impl Window {
     fn body(&mut self, ui: &mut Ui, body: Rect, setter: &ParamSetter, readings: &Readings) {
         let instance = self.instance.clone();
         let params = &instance.params;
-        let wide = body.width() >= WIDE;
-        let shares: &[f32] = if wide { &[0.22, 0.26, 0.22, 0.30] } else { &[0.27, 0.39, 0.34] };
+        let shares: &[f32] = match body.width() {
+            w if w >= WIDE => &[0.22, 0.26, 0.22, 0.30],
+            w if w < NARROW => &[0.285, 0.345, 0.37],
+            _ => &[0.26, 0.39, 0.35],
+        };
         let room = body.width() - GAP * (shares.len() - 1) as f32;
         let mut left = body.left();
         let columns: Vec<Rect> = shares
@@ -253,7 +260,7 @@ impl Window {
         place(ui, "voice", columns[0], |ui| theme::card(ui, "Voice", |ui| self.voices.show(ui, readings)));
         let mut sound = |ui: &mut Ui| theme::card(ui, "Sound", |ui| sound::parameters(ui, setter, params));
         let engine = |ui: &mut Ui| theme::card(ui, "Engine", |ui| sound::engine(ui, readings));
-        if wide {
+        if columns.len() == 4 {
             place(ui, "sound", columns[1], &mut sound);
             place(ui, "engine", columns[2], engine);
         } else {
@@ -273,14 +280,19 @@ impl Window {
     }
 }
 
-/// Draws something into its place.
+/// Draws something into its place, and not beyond it.
 fn place<R>(ui: &mut Ui, name: &str, rect: Rect, contents: impl FnOnce(&mut Ui) -> R) -> R {
+    let clip = rect.expand(2.0).intersect(ui.clip_rect());
+    let contents = |ui: &mut Ui| {
+        ui.set_clip_rect(clip);
+        contents(ui)
+    };
     ui.scope_builder(UiBuilder::new().max_rect(rect).id_salt(name), contents).inner
 }
 
 /// The menu of the window itself: look and scale.
 fn menu(ui: &mut Ui, settings: &mut WindowSettings) {
-    let button = ui.menu_button("⚙", |ui| {
+    let button = ui.menu_button("View", |ui| {
         ui.label("Look");
         for (look, name) in Look::ALL {
             if ui.radio(settings.look == look, name).clicked() {

@@ -3,9 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use egui::{
-    Align2, Color32, ColorImage, Context, CornerRadius, FontId, Painter, Pos2, Rect, TextureHandle, TextureOptions, Ui, pos2, vec2,
-};
+use egui::{Color32, ColorImage, Context, CornerRadius, FontId, Painter, Pos2, Rect, TextureHandle, TextureOptions, Ui, pos2, vec2};
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
@@ -222,11 +220,10 @@ impl Scope {
             if let Some(texture) = &lane.texture {
                 self.lane(&painter, texture, place);
             }
-            ticks(&painter, place, p);
+            ticks(&painter, place, p, name == "OUT");
             let at = place.left_top() + vec2(7.0, 4.0);
             let galley = painter.layout_no_wrap(name, FontId::proportional(11.0), p.text);
-            let back = Rect::from_min_size(at, galley.size()).expand2(vec2(4.0, 1.0));
-            painter.rect_filled(back, CornerRadius::same(3), p.card.gamma_multiply(0.85));
+            plate(&painter, Rect::from_min_size(at, galley.size()), p);
             painter.galley(at, galley, p.text);
         }
     }
@@ -286,14 +283,21 @@ fn shade(share: f32, bright: Color32, p: Palette) -> Color32 {
     p.ground.lerp_to_gamma(bright, low * low).lerp_to_gamma(p.text, 0.8 * high)
 }
 
+/// What text lies on, so that it can be read over any sound.
+fn plate(painter: &Painter, text: Rect, p: Palette) {
+    painter.rect_filled(text.expand2(vec2(4.0, 1.0)), CornerRadius::same(3), p.card.gamma_multiply(0.85));
+}
+
 /// A thin line each second.
-fn ticks(painter: &Painter, place: Rect, p: Palette) {
+fn ticks(painter: &Painter, place: Rect, p: Palette, named: bool) {
     for second in 1..SECONDS as usize {
         let x = place.right() - place.width() * second as f32 / SECONDS as f32;
         painter.vline(x, place.y_range(), (1.0, p.muted.gamma_multiply(0.22)));
-        if place.height() > 40.0 {
-            let at = pos2(x + 3.0, place.bottom() - 2.0);
-            painter.text(at, Align2::LEFT_BOTTOM, format!("−{second} s"), FontId::proportional(9.5), p.muted);
+        if named {
+            let galley = painter.layout_no_wrap(format!("−{second} s"), FontId::proportional(10.0), p.text);
+            let at = pos2(x + 5.0, place.bottom() - 3.0 - galley.size().y);
+            plate(painter, Rect::from_min_size(at, galley.size()), p);
+            painter.galley(at, galley, p.text);
         }
     }
 }

@@ -65,6 +65,12 @@ pub fn palette(ui: &Ui) -> Palette {
     if ui.visuals().dark_mode { DARK } else { LIGHT }
 }
 
+/// The colours that hold in a window.
+#[cfg(test)]
+pub fn palette_of(ctx: &Context) -> Palette {
+    if ctx.theme() == Theme::Dark { DARK } else { LIGHT }
+}
+
 /// Sets the window up, dark. The fonts are egui's own, brought along by the feature `default_fonts`.
 pub fn apply(ctx: &Context) {
     ctx.set_theme(Theme::Dark);

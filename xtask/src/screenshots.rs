@@ -163,7 +163,7 @@ impl Studio {
         let mut host = Command::new(target().join("release/examples/window_host"));
         host.arg("--plugin").arg(plugin).arg("--source").arg(self.recordings.join("two_cities.wav"));
         if shot.voice {
-            host.arg("--reference").arg(self.recordings.join("endgame_nagg_nell.wav"));
+            host.arg("--reference").arg(self.recordings.join("endgame_nagg_nell.wav")).arg("--packs").arg(packs::folder()?);
         }
         host.args(shot.captions.then_some("--captions")).args(shot.starve.then_some("--starve"));
         host.env("DISPLAY", &self.display).env("MYNAH_HOME", &home).env("LIBGL_ALWAYS_SOFTWARE", "1");
