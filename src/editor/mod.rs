@@ -48,6 +48,8 @@ const EDGE: f32 = 14.0;
 /// Height of the card of sound, and the least of the one of the engine below it.
 const SOUND: f32 = 292.0;
 const ENGINE: f32 = 112.0;
+/// What all cards together want in height.
+const BODY: f32 = 460.0;
 /// From this width on every card has a column of its own.
 const WIDE: f32 = 1280.0;
 /// Below this width the columns of the voice and the captions get a larger share.
@@ -194,7 +196,9 @@ impl Window {
         let mut chosen = self.settings;
         header::show(ui, header, setter, &self.instance, &readings, |ui| menu(ui, &mut chosen));
         self.choose(ui, chosen);
-        let hero = (area.height() * 0.22).clamp(108.0, 260.0);
+        // What the cards don't need shows the sound.
+        let spare = area.height() - header::HEIGHT - 2.0 * GAP - BODY;
+        let hero = spare.max(area.height() * 0.22).clamp(108.0, 360.0);
         let hero = Rect::from_min_size(pos2(area.left(), header.bottom() + GAP), vec2(area.width(), hero));
         place(ui, "hero", hero, |ui| self.hero(ui, &readings));
         let body = Rect::from_min_max(pos2(area.left(), hero.bottom() + GAP), area.max);

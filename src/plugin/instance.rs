@@ -66,7 +66,7 @@ pub struct Instance {
     seen: Mutex<Seen>,
     readings: Mutex<Readings>,
     work: Mutex<WorkHistory>,
-    /// Writer: the window. Readers: the window, whoever starts the engine. Whether a window looks at the sound.
+    /// Writer: the window. Reader: the watcher. Whether a window looks at the sound.
     looked_at: AtomicBool,
     /// The track's name, as the host tells it.
     track: Mutex<String>,
@@ -144,7 +144,6 @@ impl Instance {
         let (new, port) = started?;
         self.params.words.move_to(new.transcript());
         *lock(&self.seen) = seen;
-        new.watch(self.looked_at.load(Ordering::Relaxed));
         *engine = Some(new);
         drop(engine);
         self.watch();
@@ -214,6 +213,7 @@ impl Instance {
         let engine = lock(&self.engine);
         let Some(engine) = engine.as_ref() else { return };
         self.tell(engine);
+        engine.watch(self.looked_at.load(Ordering::Relaxed));
         lock(&engine.transcript()).set_speaker(&self.speaker());
         let status = engine.status();
         let mut readings = lock(&self.readings);
@@ -264,12 +264,9 @@ impl Instance {
         lock(&self.work)
     }
 
-    /// Whether a window looks at the sound: only then does the audio thread send it.
+    /// Whether a window looks at the sound: only then does the audio thread send it, from the watcher's next look on.
     pub fn look_at_sound(&self, looks: bool) {
         self.looked_at.store(looks, Ordering::Relaxed);
-        if let Some(engine) = lock(&self.engine).as_ref() {
-            engine.watch(looks);
-        }
     }
 
     /// What a window that looks draws; none without an engine, or while one is being made.
