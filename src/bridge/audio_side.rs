@@ -106,8 +106,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         channels: usize,
         input: Sender<InputMark<C>>,
         output: Receiver<OutputMark>,
-        tap: Tap,
-        scope: Scope,
+        (tap, scope): (Tap, Scope),
         shared: Arc<Shared>,
     ) -> Self {
         let block = timing.max_block.max(1);

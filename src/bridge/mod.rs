@@ -64,7 +64,7 @@ pub fn crossing<C: Copy + PartialEq + Send>(timing: &Timing, channels: usize) ->
     let shared = Arc::new(Shared::default());
     Crossing {
         latency,
-        audio: AudioSide::new(*timing, latency, channels, input, output, tap, scope, shared.clone()),
+        audio: AudioSide::new(*timing, latency, channels, input, output, (tap, scope), shared.clone()),
         worker: WorkerSide::new(worker_input, worker_output, shared.clone()),
         tap: tap_side,
         scope: scope_side,

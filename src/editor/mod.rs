@@ -262,10 +262,10 @@ impl Window {
             })
             .collect();
         place(ui, "voice", columns[0], |ui| theme::card(ui, "Voice", |ui| self.voices.show(ui, readings)));
-        let mut sound = |ui: &mut Ui| theme::card(ui, "Sound", |ui| sound::parameters(ui, setter, params));
+        let sound = |ui: &mut Ui| theme::card(ui, "Sound", |ui| sound::parameters(ui, setter, params));
         let engine = |ui: &mut Ui| theme::card(ui, "Engine", |ui| sound::engine(ui, readings));
         if columns.len() == 4 {
-            place(ui, "sound", columns[1], &mut sound);
+            place(ui, "sound", columns[1], sound);
             place(ui, "engine", columns[2], engine);
         } else {
             // Where both don't fit, the column scrolls.
@@ -274,7 +274,7 @@ impl Window {
                 ScrollArea::vertical().id_salt("middle").auto_shrink(false).show(ui, |ui| {
                     let width = ui.available_width();
                     let (whole, _) = ui.allocate_exact_size(vec2(width, SOUND + GAP + lower), egui::Sense::hover());
-                    place(ui, "sound", Rect::from_min_size(whole.min, vec2(width, SOUND)), &mut sound);
+                    place(ui, "sound", Rect::from_min_size(whole.min, vec2(width, SOUND)), sound);
                     place(ui, "engine", Rect::from_min_max(pos2(whole.left(), whole.bottom() - lower), whole.max), engine);
                 });
             });

@@ -199,19 +199,19 @@ impl ClapHost {
     /// Opens the plugin's window inside a window of X11's; gives its size in pixels.
     pub fn open_window(&mut self, parent: u64) -> HostResult<(u32, u32)> {
         let gui: PluginGui = self.extension("gui")?;
-        let mut plugin = self.plugin.plugin_handle();
-        gui.create(&mut plugin, GuiConfiguration { api_type: GuiApiType::X11, is_floating: false })?;
-        let size = gui.get_size(&mut plugin).ok_or("the plugin tells no size of its window")?;
+        let plugin = self.plugin.plugin_handle();
+        gui.create(&plugin, GuiConfiguration { api_type: GuiApiType::X11, is_floating: false })?;
+        let size = gui.get_size(&plugin).ok_or("the plugin tells no size of its window")?;
         // SAFETY: the caller's window lives as long as the plugin's own in it.
-        unsafe { gui.set_parent(&mut plugin, Window::from_x11_handle(parent as _)) }?;
-        gui.show(&mut plugin)?;
+        unsafe { gui.set_parent(&plugin, Window::from_x11_handle(parent as _)) }?;
+        gui.show(&plugin)?;
         Ok((size.width, size.height))
     }
 
     /// Closes it.
     pub fn close_window(&mut self) -> HostResult<()> {
         let gui: PluginGui = self.extension("gui")?;
-        gui.destroy(&mut self.plugin.plugin_handle());
+        gui.destroy(&self.plugin.plugin_handle());
         Ok(())
     }
 
@@ -224,7 +224,7 @@ impl ClapHost {
     /// Gives the plugin's window a size in pixels.
     pub fn size_window(&mut self, (width, height): (u32, u32)) -> HostResult<()> {
         let gui: PluginGui = self.extension("gui")?;
-        Ok(gui.set_size(&mut self.plugin.plugin_handle(), GuiSize { width, height })?)
+        Ok(gui.set_size(&self.plugin.plugin_handle(), GuiSize { width, height })?)
     }
 
     /// Whether the plugin said that its window is gone.
