@@ -26,6 +26,8 @@ use portrait::Portrait;
 
 /// With more voices than this there is a field to search in.
 const FEW: usize = 6;
+/// Height of the row with the button that adds one.
+const ADD: f32 = 28.0;
 
 /// What can be taken back.
 enum Undo {
@@ -106,8 +108,10 @@ impl VoiceCard {
         }
         ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
             self.likeness(ui, readings);
-            ui.horizontal(|ui| {
-                let add = egui::Button::new("Add a voice").min_size(egui::vec2(ui.available_width() - 84.0, 28.0));
+            // A row from below must have its height beforehand, else it grows out of the card.
+            let row = egui::vec2(ui.available_width(), ADD);
+            ui.allocate_ui_with_layout(row, Layout::left_to_right(Align::Center), |ui| {
+                let add = egui::Button::new("Add a voice").min_size(egui::vec2(ui.available_width() - 84.0, ADD));
                 if ui.add(add).on_hover_text("From the input or from a file").clicked() {
                     self.enrol = Some(EnrolDialog::new(""));
                 }
