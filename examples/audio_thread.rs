@@ -1,10 +1,11 @@
-//! What the audio thread does, for a counter of instructions: `cargo xtask bench` runs it under callgrind, which counts inside `block` only.
+//! What the audio thread does, for a counter of instructions: `cargo xtask bench` runs it under callgrind, which counts inside `mynah_audio_thread` only. With the
+//! argument `watched` a window is open, which empties its scope between blocks.
 
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mynah::bridge::Block;
+use mynah::bridge::{Block, ScopePull};
 use mynah::clock::Mode;
 use mynah::engine::testing::{IdentitySource, block, setup};
 use mynah::engine::{AudioPort, Engine};
@@ -23,6 +24,9 @@ fn mynah_audio_thread(port: &mut AudioPort, left: &mut [f32], right: &mut [f32],
 fn main() {
     let (engine, mut port) = Engine::start(setup(48000, BLOCK, 2, Mode::Live), Arc::new(IdentitySource::default())).expect("the identity");
     engine.wait_ready(Duration::from_secs(60)).expect("the identity is ready");
+    let watched = std::env::args().nth(1).is_some_and(|a| a == "watched");
+    engine.watch(watched);
+    let (scope, mut drawn) = (engine.scope(), vec![0.0; 4 * BLOCK]);
     // Offline: each block finds its sound, however slow the counter makes the worker.
     let about = block(true);
     for k in 0..BLOCKS {
@@ -30,6 +34,8 @@ fn main() {
         let mut right = left.clone();
         mynah_audio_thread(&mut port, &mut left, &mut right, &about);
         black_box((left, right));
+        let mut scope = scope.lock().unwrap_or_else(|e| e.into_inner());
+        while watched && scope.pull(&mut drawn) != ScopePull::Empty {}
     }
     println!("{BLOCKS}");
 }

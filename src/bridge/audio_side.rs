@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::dry::{DryLine, Placing};
 use super::pacing::{Pacing, RENDERS};
+use super::scope::Scope;
 use super::seam::{Seam, Voice};
 use super::stream::{Receiver, Sender};
 use super::tap::Tap;
@@ -75,6 +76,7 @@ pub struct AudioSide<C> {
     output: Receiver<OutputMark>,
     tap: Tap,
     tapping: bool,
+    scope: Scope,
     /// Tells whether a host renders; none where it is known that nobody does.
     pacing: Option<Pacing>,
     dry: DryLine,
@@ -104,7 +106,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         channels: usize,
         input: Sender<InputMark<C>>,
         output: Receiver<OutputMark>,
-        tap: Tap,
+        (tap, scope): (Tap, Scope),
         shared: Arc<Shared>,
     ) -> Self {
         let block = timing.max_block.max(1);
@@ -116,6 +118,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
             output,
             tap,
             tapping: false,
+            scope,
             pacing: Some(Pacing::new(latency.total as f64 / timing.host_rate as f64)),
             dry: DryLine::new(channels, latency.total),
             placing: Placing::new(channels, timing.host_rate),
@@ -166,6 +169,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         self.placing.reset();
         self.pacing.iter_mut().for_each(Pacing::reset);
         self.tap.end();
+        self.scope.rest();
         self.seam.reset();
         (self.level, self.last_late_hop, self.gave_up) = (None, None, false);
         self.shared.set_due(-(self.latency.total as i64));
@@ -211,6 +215,11 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         self.shared.set_due(first + n as i64);
         let output_peak = self.mix(channels, start, n, &block.mix);
         self.shared.raise_peaks(input_peak, output_peak);
+        if self.shared.watched() {
+            self.scope.send(self.position - n as u64, &self.mono[..n], channels, start);
+        } else {
+            self.scope.rest();
+        }
         self.pacing.iter_mut().for_each(Pacing::leave);
     }
 

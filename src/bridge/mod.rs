@@ -11,6 +11,7 @@ mod dry;
 #[cfg(all(test, loom))]
 mod models;
 mod pacing;
+mod scope;
 mod seam;
 mod shared;
 mod stream;
@@ -21,6 +22,7 @@ mod worker_side;
 use std::sync::Arc;
 
 pub use audio_side::{AudioSide, Block, LateSound, Mix};
+pub use scope::{ScopePull, ScopeSide};
 pub use shared::{Counters, Shared, WorkerState};
 pub use tap::{TapPull, TapSide};
 pub use worker_side::{Pull, WorkerSide};
@@ -58,12 +60,14 @@ pub fn crossing<C: Copy + PartialEq + Send>(timing: &Timing, channels: usize) ->
     let (input, worker_input) = stream::stream(room, MARKS);
     let (worker_output, output) = stream::stream(room, MARKS);
     let (tap, tap_side) = tap::tap(timing.host_rate, latency.total, TAP_SECONDS * timing.host_rate as usize + 4 * timing.max_block);
+    let (scope, scope_side) = scope::scope(timing.host_rate, timing.max_block.max(1));
     let shared = Arc::new(Shared::default());
     Crossing {
         latency,
-        audio: AudioSide::new(*timing, latency, channels, input, output, tap, shared.clone()),
+        audio: AudioSide::new(*timing, latency, channels, input, output, (tap, scope), shared.clone()),
         worker: WorkerSide::new(worker_input, worker_output, shared.clone()),
         tap: tap_side,
+        scope: scope_side,
         shared,
     }
 }
@@ -78,6 +82,8 @@ pub struct Crossing<C> {
     pub worker: WorkerSide<C>,
     /// For the caption worker.
     pub tap: TapSide,
+    /// For a window, if one looks.
+    pub scope: ScopeSide,
     /// For whoever watches.
     pub shared: Arc<Shared>,
 }

@@ -42,6 +42,8 @@ pub struct Shared {
     input_peak: AtomicF32,
     /// Writer: audio thread (raises), editor (takes). Peak of the output, linear.
     output_peak: AtomicF32,
+    /// Writer: engine. Reader: audio thread. Whether a window looks at the sound.
+    watched: AtomicBool,
     /// Writer: audio thread. Readers: engine, worker. Whether the last block was rendered faster than real time.
     offline: AtomicBool,
     /// Writer: audio thread. Reader: worker. Whether the host itself said so.
@@ -134,6 +136,15 @@ impl Shared {
     /// Whether the last block was rendered faster than real time.
     pub fn offline(&self) -> bool {
         self.offline.load(Ordering::Relaxed)
+    }
+
+    /// Whether a window looks at the sound, which then goes to its scope too.
+    pub fn watch(&self, looks: bool) {
+        self.watched.store(looks, Ordering::Relaxed);
+    }
+
+    pub(super) fn watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed)
     }
 
     pub(super) fn raise_peaks(&self, input: f32, output: f32) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use egui::{Align, Context, Key, Layout, RichText, ScrollArea, TextEdit};
 
-use super::theme::{BAD, MUTED};
+use super::theme::palette;
 
 /// What a picker is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl Picker {
                     }
                 });
             });
-            ui.label(RichText::new(self.folder.display().to_string()).small().color(MUTED));
+            ui.label(RichText::new(self.folder.display().to_string()).small().color(palette(ui).muted));
             let mut enter = None;
             ScrollArea::vertical().id_salt("entries").max_height(240.0).min_scrolled_height(240.0).auto_shrink(false).show(ui, |ui| {
                 for (name, is_folder) in &self.entries {
@@ -148,7 +148,7 @@ impl Picker {
             }
             let entered = field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
             if let Some(problem) = &self.problem {
-                ui.label(RichText::new(problem).color(BAD));
+                ui.label(RichText::new(problem).color(palette(ui).bad));
             }
             ui.horizontal(|ui| {
                 let word = if self.purpose == Purpose::Save { "Save" } else { "Open" };

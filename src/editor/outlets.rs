@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use egui::{Context, DragValue, RichText, TextEdit, Ui};
 
-use super::theme::{BAD, GOOD, MUTED};
+use super::theme::palette;
 use crate::captions::outlets::Settings;
 use crate::plugin::instance::Instance;
 
@@ -30,14 +30,18 @@ impl OutletPanel {
 
     /// Draws a line for each outlet that runs, and for what is wrong.
     pub fn lines(&self, ui: &mut Ui) {
+        let p = palette(ui);
         let (status, problem) = self.instance.outlets.status();
         if let Some(overlay) = &status.overlay {
             ui.horizontal(|ui| {
-                let colour = if overlay.is_problem() { BAD } else { MUTED };
+                let colour = if overlay.is_problem() { p.bad } else { p.muted };
                 match overlay.link() {
                     Some(link) => {
                         let more = [Some(overlay.sentence()), overlay.readers()].into_iter().flatten().collect::<Vec<_>>().join("; ");
-                        ui.label(RichText::new(&link).small().color(colour)).on_hover_text(more);
+                        let shown = egui::Link::new(RichText::new(&link).small().color(colour));
+                        if ui.add(shown).on_hover_text(format!("{more}; click to look at it")).clicked() {
+                            ui.ctx().open_url(egui::OpenUrl::new_tab(&link));
+                        }
                         if ui.small_button("Copy").on_hover_text("Paste it as the address of a browser source").clicked() {
                             ui.ctx().copy_text(link);
                         }
@@ -49,11 +53,11 @@ impl OutletPanel {
             });
         }
         if let Some(obs) = &status.obs {
-            let colour = if obs.is_problem() { BAD } else { GOOD };
+            let colour = if obs.is_problem() { p.bad } else { p.good };
             ui.label(RichText::new(obs.sentence()).small().color(colour));
         }
         if let Some(problem) = problem {
-            ui.label(RichText::new(problem).small().color(BAD));
+            ui.label(RichText::new(problem).small().color(p.bad));
         }
     }
 
@@ -65,7 +69,7 @@ impl OutletPanel {
         let response = egui::Modal::new(egui::Id::unique("mynah outlets")).show(ctx, |ui| {
             ui.set_width(380.0);
             ui.label(RichText::new("The words on a stream").strong());
-            ui.label(RichText::new("They come while this track is captioned.").small().color(MUTED));
+            ui.label(RichText::new("They come while this track is captioned.").small().color(palette(ui).muted));
             changed |= ui.checkbox(&mut draft.overlay.on, "A page for a browser source").changed();
             ui.horizontal(|ui| {
                 ui.label("Port");

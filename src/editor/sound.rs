@@ -4,18 +4,16 @@ use egui::{Align, Layout, RichText, Ui};
 use nice_plug::prelude::ParamSetter;
 
 use super::controls::{bar, choice, slider, switch};
-use super::theme::{ACCENT, BAD, GOOD, MUTED};
+use super::machine::modes;
+use super::theme::palette;
 use crate::clock::Latency;
 use crate::plugin::instance::Readings;
 use crate::plugin::params::{MynahParams, PitchChoice};
 
-/// The meters' lowest level, in dBFS.
-const METER_FLOOR: f32 = -60.0;
-
 /// All parameters of the sound.
-pub fn parameters(ui: &mut Ui, setter: &ParamSetter, params: &MynahParams) {
+pub fn parameters(ui: &mut Ui, setter: &ParamSetter, params: &MynahParams, readings: &Readings) {
     switch(ui, setter, &params.voice.on).on_hover_text("Whether the voice is converted");
-    choice(ui, setter, &params.voice.mode, &["The smallest delay", "A middle way", "The best sound, with the longest delay"]);
+    modes(ui, setter, &params.voice.mode, readings);
     let hints = ["Moves the speaker's pitch to the reference's", "Shifts the speaker's pitch by the number below"];
     choice(ui, setter, &params.voice.pitch, &hints);
     slider(ui, setter, &params.voice.semitones, params.voice.pitch.value() == PitchChoice::Semitones);
@@ -26,37 +24,26 @@ pub fn parameters(ui: &mut Ui, setter: &ParamSetter, params: &MynahParams) {
     choice(ui, setter, &params.sound.late, &hints);
 }
 
-/// Meters, load and what was late.
+/// The load and what was late.
 pub fn engine(ui: &mut Ui, readings: &Readings) {
-    meter(ui, "Input", readings.meters.0);
-    meter(ui, "Output", readings.meters.1);
+    let p = palette(ui);
     let Some(status) = &readings.status else { return };
     let (load, worst) = (status.counters.load, readings.worst_load);
-    let colour = if worst > 1.0 { BAD } else { GOOD };
+    let colour = if worst > 1.0 { p.bad } else { p.good };
     let text = format!("{:.0} % of the deadline, worst {:.0} %", load * 100.0, worst * 100.0);
     bar(ui, "Load", load.max(worst), colour, &text).on_hover_text("What computing a hop takes of the time that it may take");
     ui.horizontal(|ui| {
         let late = status.counters.late_hops;
-        let colour = if late > 0 { BAD } else { MUTED };
+        let colour = if late > 0 { p.bad } else { p.muted };
         ui.label(RichText::new(format!("{} hops converted, {late} late", status.counters.hops)).color(colour))
             .on_hover_text("Hops that came too late were replaced; the delay did not grow");
         if status.counters.lost_samples > 0 {
-            ui.label(RichText::new(format!("{} samples lost", status.counters.lost_samples)).color(BAD));
+            ui.label(RichText::new(format!("{} samples lost", status.counters.lost_samples)).color(p.bad));
         }
     });
     if let Some(note) = &status.note {
-        ui.label(RichText::new(note).small().color(ACCENT));
+        ui.label(RichText::new(note).small().color(p.accent));
     }
-}
-
-fn decibels(peak: f32) -> f32 {
-    20.0 * peak.max(1e-6).log10()
-}
-
-fn meter(ui: &mut Ui, name: &str, peak: f32) {
-    let db = decibels(peak);
-    let text = if db <= METER_FLOOR { "silent".to_owned() } else { format!("{db:.1} dBFS") };
-    bar(ui, name, 1.0 - db / METER_FLOOR, if db > -0.1 { BAD } else { GOOD }, &text);
 }
 
 /// The latency, with its parts on hover.
@@ -68,7 +55,7 @@ pub fn latency(ui: &mut Ui, readings: &Readings) {
     let response = ui.with_layout(Layout::top_down(Align::Max), |ui| {
         ui.spacing_mut().item_spacing.y = 1.0;
         ui.label(RichText::new(format!("{:.1} ms", milliseconds(total))).size(20.0));
-        ui.label(RichText::new(format!("{total} samples at {} Hz", frame.rate)).small().color(MUTED));
+        ui.label(RichText::new(format!("{total} samples at {} Hz", frame.rate)).small().color(palette(ui).muted));
     });
     response.response.on_hover_ui(|ui| {
         egui::Grid::new("latency").num_columns(3).show(ui, |ui| {
@@ -101,6 +88,5 @@ mod tests {
     fn the_parts_shown_are_the_whole() {
         let l = Latency { resample_in: 1, hop: 2, look_ahead: 3, resample_out: 4, block: 5, slack: 6, total: 21 };
         assert_eq!(parts(&l).iter().map(|(_, n)| n).sum::<usize>(), l.total);
-        assert!((decibels(0.5) + 6.02).abs() < 0.01);
     }
 }

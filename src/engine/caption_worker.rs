@@ -34,6 +34,8 @@ const KEEPS_UP: f64 = 1.0;
 pub struct CaptionShared {
     /// Writer: engine. Reader: caption worker. Whether captions are wanted; the first time loads the model.
     pub(super) wanted: AtomicBool,
+    /// Writers: engine (raises), caption worker (takes). Whether one that could not be loaded is tried again.
+    pub(super) retry: AtomicBool,
     /// Writer: caption worker. Reader: engine. Whether a recogniser is loaded.
     pub(super) ready: AtomicBool,
     /// Writer: caption worker. Reader: engine. Seconds of sound that wait.
@@ -79,7 +81,7 @@ impl CaptionWorker {
         let mut resampler = Resampler::new(self.tap.rate(), RATE, PULL + FLUSH);
         while !self.shared.stopped() {
             let wanted = self.captions.wanted.load(Ordering::Relaxed);
-            if !wanted {
+            if self.captions.retry.swap(false, Ordering::Relaxed) || !wanted {
                 gave_up = false;
             }
             if wanted && captioner.is_none() && !gave_up {

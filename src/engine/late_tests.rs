@@ -61,7 +61,7 @@ fn tone(at: usize) -> f32 {
 /// Plays so many blocks as each stretch says: with `true` the worker does all that there is to do after each, with `false` nothing.
 fn play(stretches: &[(bool, usize)], late: LateSound) -> Outcome {
     let timing = Timing { host_rate: RATE as u32, max_block: BLOCK, converter: CONVERTER, slack: 0.005 };
-    let Crossing { latency, mut audio, worker, tap, shared } = crossing::<Controls>(&timing, 1);
+    let Crossing { latency, mut audio, worker, tap, shared, .. } = crossing::<Controls>(&timing, 1);
     audio.believe_in_real_time();
     let (orders, inbox) = channel();
     let mut worker = VoiceWorker::new(worker, inbox, Default::default(), timing, latency);

@@ -86,7 +86,9 @@ impl Loader {
         }
         let station = self.stations.last()?;
         let mut view = self.view.lock().unwrap_or_else(|e| e.into_inner());
-        (view.mode, view.latency, view.shared) = (station.mode, station.latency, station.shared.clone());
+        station.shared.watch(view.watched);
+        (view.mode, view.latency) = (station.mode, station.latency);
+        (view.shared, view.scope) = (station.shared.clone(), station.scope.clone());
         view.loading = wish.load != *loaded && wish.voice.is_some();
         drop(view);
         if wish.load != *loaded {

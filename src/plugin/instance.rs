@@ -7,11 +7,19 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::audition::Audition;
+use super::check::Check;
+use super::closeness::Closeness;
+use super::enrolment::Enrolment;
+use super::history::WorkHistory;
 use super::keeper;
 use super::outlets::InstanceOutlets;
 use super::params::MynahParams;
 use super::state::{Seen, checked};
+use crate::bridge::ScopeSide;
 use crate::captions::transcript::Transcript;
+use crate::clock::{Mode, Timing, latency};
+use crate::engine::booth::Booth;
 use crate::engine::{AudioPort, Engine, OpenError, Setup, Source, Status};
 use crate::runtime::Provider;
 use crate::voice::TargetVoice;
@@ -48,6 +56,8 @@ pub struct Readings {
     pub worst_load: f32,
     /// What the host has settled on.
     pub frame: Option<Frame>,
+    /// The latency of each mode in samples at the host's rate and block, in the order of modes, where that is known.
+    pub costs: Option<[usize; 3]>,
     /// One sentence on what this instance can't do.
     pub problem: Option<String>,
 }
@@ -60,9 +70,23 @@ pub struct Instance {
     pub params: Arc<MynahParams>,
     /// Where the words go beside the window.
     pub outlets: InstanceOutlets,
+    /// What a window needs of the sound.
+    pub booth: Booth,
+    /// Another voice for the library.
+    pub enrolment: Enrolment,
+    /// How a voice sounds.
+    pub audition: Audition,
+    /// How close the output is to the voice.
+    pub closeness: Closeness,
+    /// What this machine holds.
+    pub check: Check,
+    source: Mutex<Option<Arc<dyn Source>>>,
     engine: Mutex<Option<Engine>>,
     seen: Mutex<Seen>,
     readings: Mutex<Readings>,
+    work: Mutex<WorkHistory>,
+    /// Writer: the window. Reader: the watcher. Whether a window looks at the sound.
+    looked_at: AtomicBool,
     /// The track's name, as the host tells it.
     track: Mutex<String>,
     /// Where the captions' copy lies, or why there is none; nothing before there is something to keep.
@@ -78,6 +102,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
+/// The latency of each mode; see [`Readings::costs`].
+fn costs(source: &dyn Source, frame: Frame) -> Option<[usize; 3]> {
+    let cost = |mode| {
+        let converter = source.timing(mode).ok()?;
+        Some(latency(&Timing { host_rate: frame.rate, max_block: frame.block, converter, slack: source.slack(mode) }).total)
+    };
+    let [live, balanced, studio] = Mode::ALL.map(cost);
+    Some([live?, balanced?, studio?])
+}
+
 /// All instances of this process that live.
 pub fn live() -> Vec<Arc<Instance>> {
     lock(&LIVE).iter().filter_map(Weak::upgrade).collect()
@@ -91,9 +125,17 @@ impl Instance {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             params,
             outlets: InstanceOutlets::default(),
+            booth: Booth::default(),
+            enrolment: Enrolment::default(),
+            audition: Audition::default(),
+            closeness: Closeness::default(),
+            check: Check::default(),
+            source: Mutex::default(),
             engine: Mutex::default(),
             seen,
             readings: Mutex::default(),
+            work: Mutex::default(),
+            looked_at: AtomicBool::new(false),
             track: Mutex::default(),
             copy: Mutex::default(),
             reported: AtomicU32::new(0),
@@ -128,10 +170,13 @@ impl Instance {
             voice: voice.clone().unwrap_or_default(),
             captions: seen.captions,
         };
+        *lock(&self.source) = Some(source.clone());
+        let costs = costs(&*source, frame);
         let started = Engine::start_on(setup, source, self.outlets.wire());
         *lock(&self.readings) = Readings {
             problem: voice.err().or_else(|| started.as_ref().err().map(ToString::to_string)),
             frame: Some(frame),
+            costs,
             ..Readings::default()
         };
         let (new, port) = started?;
@@ -206,6 +251,7 @@ impl Instance {
         let engine = lock(&self.engine);
         let Some(engine) = engine.as_ref() else { return };
         self.tell(engine);
+        engine.watch(self.looked_at.load(Ordering::Relaxed));
         lock(&engine.transcript()).set_speaker(&self.speaker());
         let status = engine.status();
         let mut readings = lock(&self.readings);
@@ -215,6 +261,7 @@ impl Instance {
             readings.worst_load = status.worst_load;
             *worst_at = now;
         }
+        lock(&self.work).note(now, status.worst_load, status.counters.late_hops);
         readings.status = Some(status);
     }
 
@@ -245,9 +292,37 @@ impl Instance {
         *seen = now;
     }
 
+    /// Where the voices come from; none before the host has started the sound.
+    pub(super) fn source(&self) -> Option<Arc<dyn Source>> {
+        lock(&self.source).clone()
+    }
+
     /// What windows and diagnostics show.
     pub fn readings(&self) -> Readings {
         lock(&self.readings).clone()
+    }
+
+    /// How hard the machine worked lately.
+    pub fn work(&self) -> MutexGuard<'_, WorkHistory> {
+        lock(&self.work)
+    }
+
+    /// Whether a window looks at the sound: only then does the audio thread send it, from the watcher's next look on.
+    pub fn look_at_sound(&self, looks: bool) {
+        self.looked_at.store(looks, Ordering::Relaxed);
+    }
+
+    /// What a window that looks draws; none without an engine, or while one is being made.
+    pub fn scope(&self) -> Option<Arc<Mutex<ScopeSide>>> {
+        self.engine.try_lock().ok()?.as_ref().map(Engine::scope)
+    }
+
+    /// Loads the voice and the recogniser again: packs may have come meanwhile.
+    pub fn look_again(&self) {
+        self.params.target.choose(self.params.target.get().0);
+        if let Some(engine) = lock(&self.engine).as_ref() {
+            engine.retry_captions();
+        }
     }
 
     /// The latency in samples that the host was told last.
@@ -296,7 +371,7 @@ impl Instance {
     }
 
     /// Whether the instance has come to its end.
-    pub(super) fn ends(&self) -> &AtomicBool {
+    pub(crate) fn ends(&self) -> &AtomicBool {
         &self.stop
     }
 

@@ -39,13 +39,14 @@ pub(crate) fn bench(json: bool) -> Result<()> {
     packs::fetch(Profile::Release, true).or_else(|_| packs::fetch(Profile::Release, false))?;
     checked(Command::new(mynah(Profile::Release)).arg("bench").args(json.then_some("--json")))?;
     if !json {
-        println!("{}", instructions()?);
+        println!("{}", instructions(&[])?);
+        println!("with its window open, {}", instructions(&["watched"])?);
     }
     Ok(())
 }
 
 /// Instructions of `AudioPort::process` for a stereo block of 64 samples: what callgrind counts inside examples/audio_thread.rs.
-fn instructions() -> Result<String> {
+fn instructions(arguments: &[&str]) -> Result<String> {
     if Command::new("valgrind").arg("--version").output().is_err() {
         return Ok("audio thread: instructions not counted, because valgrind is missing; install it and run this again".to_owned());
     }
@@ -55,7 +56,7 @@ fn instructions() -> Result<String> {
     let counts = target().join("callgrind.out");
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=mynah_audio_thread"]);
-    let done = valgrind.arg(format!("--callgrind-out-file={}", counts.display())).arg(program).output()?;
+    let done = valgrind.arg(format!("--callgrind-out-file={}", counts.display())).arg(program).args(arguments).output()?;
     let (told, blocks) = (String::from_utf8_lossy(&done.stderr), String::from_utf8_lossy(&done.stdout));
     let collected = told.lines().find_map(|l| l.split("Collected :").nth(1)?.trim().parse::<f64>().ok());
     let (Some(collected), Ok(blocks)) = (collected, blocks.trim().parse::<f64>()) else {

@@ -9,6 +9,7 @@ mod hosts;
 mod install;
 mod packs;
 mod run;
+mod screenshots;
 mod setup;
 mod test;
 
@@ -81,6 +82,14 @@ enum Command {
     Miri,
     /// Checks licences and sources of all dependencies, and their known faults where the database can be had.
     Deny,
+    /// Takes pictures of the plugin's real window in each of its states into target/screenshots; needs Xvfb, xdotool and ImageMagick.
+    Screenshots {
+        /// The states; all without.
+        states: Vec<String>,
+        /// Use no network: an error names what is missing.
+        #[arg(long)]
+        offline: bool,
+    },
     /// Measures speed and latency on this machine.
     Bench {
         /// Write JSON.
@@ -102,6 +111,7 @@ fn main() -> ExitCode {
         Command::Loom => checks::loom(),
         Command::Miri => checks::miri(),
         Command::Deny => checks::deny(),
+        Command::Screenshots { states, offline } => screenshots::screenshots(&states, offline),
         Command::Bench { json } => demo::bench(json),
     });
     match done {

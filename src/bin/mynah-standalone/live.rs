@@ -80,7 +80,7 @@ pub fn run(a: &Arguments) -> Result<(), Trouble> {
     let mut settings = a.over(file.as_deref().map(Settings::load).transpose()?.unwrap_or_default());
     let instance = Instance::new(Arc::<MynahParams>::default());
     let voice = voice(a, &mut settings)?;
-    preset::apply(&instance.params, &values(&settings, a.passthrough));
+    values::apply(&instance.params, &values(&settings, a.passthrough));
     if let Some(voice) = voice {
         instance.choose_voice(Some(voice));
     }

@@ -6,9 +6,10 @@ use std::cell::Cell;
 use std::ffi::{CStr, c_char};
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use clack_extensions::gui::{GuiApiType, GuiConfiguration, GuiSize, HostGui, HostGuiImpl, PluginGui, Window};
 use clack_extensions::latency::{HostLatency, HostLatencyImpl, PluginLatency};
 use clack_extensions::render::{PluginRender, RenderMode};
 use clack_extensions::state::PluginState;
@@ -29,6 +30,10 @@ pub const ID: &CStr = c"audio.mynah.mynah";
 pub struct Asked {
     restart: AtomicBool,
     callback: AtomicBool,
+    /// Width and height that its window wants, in one number; 0 for no wish.
+    size: AtomicU64,
+    /// Its window is gone.
+    closed: AtomicBool,
 }
 
 impl SharedHandler<'_> for Asked {
@@ -40,6 +45,27 @@ impl SharedHandler<'_> for Asked {
 
     fn request_callback(&self) {
         self.callback.store(true, Ordering::Relaxed);
+    }
+}
+
+impl HostGuiImpl for Asked {
+    fn resize_hints_changed(&self) {}
+
+    fn request_resize(&self, size: GuiSize) -> Result<(), HostError> {
+        self.size.store(u64::from(size.width) << 32 | u64::from(size.height), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn request_show(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn request_hide(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn closed(&self, _was_destroyed: bool) {
+        self.closed.store(true, Ordering::Relaxed);
     }
 }
 
@@ -66,7 +92,7 @@ impl HostHandlers for Handlers {
     type AudioProcessor<'a> = ();
 
     fn declare_extensions(builder: &mut HostExtensions<Self>, _: &Self::Shared<'_>) {
-        builder.register::<HostLatency>();
+        builder.register::<HostLatency>().register::<HostGui>();
     }
 }
 
@@ -170,6 +196,42 @@ impl ClapHost {
         self.latency()
     }
 
+    /// Opens the plugin's window inside a window of X11's; gives its size in pixels.
+    pub fn open_window(&mut self, parent: u64) -> HostResult<(u32, u32)> {
+        let gui: PluginGui = self.extension("gui")?;
+        let plugin = self.plugin.plugin_handle();
+        gui.create(&plugin, GuiConfiguration { api_type: GuiApiType::X11, is_floating: false })?;
+        let size = gui.get_size(&plugin).ok_or("the plugin tells no size of its window")?;
+        // SAFETY: the caller's window lives as long as the plugin's own in it.
+        unsafe { gui.set_parent(&plugin, Window::from_x11_handle(parent as _)) }?;
+        gui.show(&plugin)?;
+        Ok((size.width, size.height))
+    }
+
+    /// Closes it.
+    pub fn close_window(&mut self) -> HostResult<()> {
+        let gui: PluginGui = self.extension("gui")?;
+        gui.destroy(&self.plugin.plugin_handle());
+        Ok(())
+    }
+
+    /// The size in pixels that the plugin's window asked for since this was asked last.
+    pub fn wanted_size(&self) -> Option<(u32, u32)> {
+        let size = self.plugin.access_shared_handler(|asked| asked.size.swap(0, Ordering::Relaxed));
+        (size != 0).then_some(((size >> 32) as u32, size as u32))
+    }
+
+    /// Gives the plugin's window a size in pixels.
+    pub fn size_window(&mut self, (width, height): (u32, u32)) -> HostResult<()> {
+        let gui: PluginGui = self.extension("gui")?;
+        Ok(gui.set_size(&self.plugin.plugin_handle(), GuiSize { width, height })?)
+    }
+
+    /// Whether the plugin said that its window is gone.
+    pub fn window_is_closed(&self) -> bool {
+        self.plugin.access_shared_handler(|asked| asked.closed.load(Ordering::Relaxed))
+    }
+
     /// Ends what `activate` began.
     pub fn deactivate(&mut self) {
         if let Some(processor) = self.processor.take() {
@@ -232,14 +294,27 @@ impl ClapHost {
     /// Plays stereo sound from the start of the timeline, the transport rolling, on an audio thread: in real time or as fast as it goes.
     /// The main thread does its duty meanwhile; `watch` is called there now and then with the seconds so far, and may ask the plugin things.
     pub fn play(&mut self, channels: &[Vec<f32>; 2], realtime: bool, mut watch: impl FnMut(&mut Self, f64)) -> HostResult<Played> {
+        self.play_while(channels, realtime, |host, seconds| {
+            watch(host, seconds);
+            true
+        })
+    }
+
+    /// The same, as long as `watch` says so.
+    pub fn play_while(
+        &mut self,
+        channels: &[Vec<f32>; 2],
+        realtime: bool,
+        mut watch: impl FnMut(&mut Self, f64) -> bool,
+    ) -> HostResult<Played> {
         let processor = self.processor.take().ok_or("the plugin is not active")?.into_stopped();
         let mut processor = processor.start_processing().map_err(|e| format!("the plugin refuses to start: {e}"))?;
         let (rate, block) = (self.rate, self.block);
         let done = AtomicBool::new(false);
-        let heard = std::sync::atomic::AtomicU64::new(0);
+        let (heard, goes_on) = (AtomicU64::new(0), AtomicBool::new(true));
         let (processor, played) = std::thread::scope(|scope| {
             let audio = scope.spawn(|| {
-                let played = sound(&mut processor, channels, rate, block, realtime, &heard);
+                let played = sound(&mut processor, channels, rate, block, realtime, &heard, &goes_on);
                 done.store(true, Ordering::Release);
                 (processor.stop_processing(), played)
             });
@@ -247,7 +322,7 @@ impl ClapHost {
                 if self.plugin.access_shared_handler(|asked| asked.callback.swap(false, Ordering::Relaxed)) {
                     self.plugin.call_on_main_thread_callback();
                 }
-                watch(self, heard.load(Ordering::Relaxed) as f64 / rate as f64);
+                goes_on.store(watch(self, heard.load(Ordering::Relaxed) as f64 / rate as f64), Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(10));
             }
             audio.join().map_err(|_| "the audio thread broke down")
@@ -332,7 +407,8 @@ fn sound(
     rate: u32,
     block: usize,
     realtime: bool,
-    heard: &std::sync::atomic::AtomicU64,
+    heard: &AtomicU64,
+    goes_on: &AtomicBool,
 ) -> Result<Played, String> {
     let frames = channels[0].len().min(channels[1].len());
     let mut output = vec![Vec::with_capacity(frames), Vec::with_capacity(frames)];
@@ -341,7 +417,7 @@ fn sound(
     let mut blocks = Vec::with_capacity(frames / block + 1);
     let began = Instant::now();
     let mut at = 0;
-    while at < frames {
+    while at < frames && goes_on.load(Ordering::Relaxed) {
         let n = block.min(frames - at);
         if realtime {
             // A device asks for a block when it has played one; a host that sleeps keeps the same pace.

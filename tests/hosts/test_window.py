@@ -1,0 +1,137 @@
+"""A walk through the plugin's real window by pointer and keys: a voice is chosen, bypassed and heard again, the window gets another look and scale by keyboard.
+Each step is waited for by its effect: a report of the plugin, a file, the window's own size, the sound. Needs Xvfb and xdotool, and the host of
+examples/window_host.rs."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from mynah_host import BUNDLED, RATE, home
+from mynah_host import recording as recorded
+
+HOST = BUNDLED.parent / "release" / "examples" / "window_host"
+# Where the switch lies, in pixels from the corner of a window of the first size: at the right end of the header, before the menu.
+BYPASS = (940, 40)
+PATIENCE = 40
+
+
+def until(what, holds):
+    """Waits until something holds, and gives it."""
+    end = time.monotonic() + PATIENCE
+    while not (found := holds()):
+        assert time.monotonic() < end, f"{what} did not come"
+        time.sleep(0.1)
+    return found
+
+
+class Walk:
+    """The window, its host, and the pointer."""
+
+    def __init__(self, folder, environment):
+        self.environment = environment
+        self.heard = folder / "heard.wav"
+        command = [HOST, "--plugin", BUNDLED / "Mynah.clap", "--source", home() / "packs/recordings/two_cities.wav", "--out", self.heard]
+        command += ["--reference", home() / "packs/recordings/beckett.wav", "--packs", home() / "packs"]
+        self.host = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.host.stdout.readline() == "open\n"
+        self.window = until("the window", lambda: self.run("search", "--name", "^Mynah in its host$").split())[-1]
+
+    def run(self, *command):
+        return subprocess.run(["xdotool", *map(str, command)], env=self.environment, capture_output=True, text=True).stdout
+
+    def ask(self, what):
+        self.host.stdin.write(what + "\n")
+        self.host.stdin.flush()
+        return self.host.stdout.readline().strip()
+
+    def status(self):
+        return json.loads(self.ask("status"))
+
+    def where(self):
+        return float(self.ask("where"))
+
+    def click(self, x, y):
+        self.run("mousemove", "--window", self.window, x, y)
+        self.run("mousemove_relative", "1", "0")
+        self.run("click", "1")
+
+    def key(self, *names):
+        for name in names:
+            self.run("key", name)
+
+    def end(self):
+        """Ends the host and gives what was heard, mono."""
+        self.host.stdin.close()
+        assert self.host.wait(PATIENCE) == 0
+        sound, rate = soundfile.read(self.heard, dtype="float32", always_2d=True)
+        assert rate == RATE
+        return sound.mean(axis=1)
+
+
+@pytest.fixture
+def walk(tmp_path):
+    missing = [p for p in ("Xvfb", "xdotool") if not shutil.which(p)]
+    if missing:
+        pytest.skip(f"without {' and '.join(missing)} no window can be walked through")
+    if not HOST.exists():
+        pytest.skip("without its host no window is opened; `cargo build --release --example window_host` makes it")
+    read, write = os.pipe()
+    screen = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x1024x24"], pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        display = ":" + pipe.readline().strip()
+    mine = tmp_path / "home"
+    mine.mkdir()
+    (mine / "window.toml").write_text('look = "dark"\n')
+    environment = dict(os.environ, DISPLAY=display, MYNAH_HOME=str(mine), LIBGL_ALWAYS_SOFTWARE="1")
+    walk = Walk(tmp_path, environment)
+    try:
+        yield walk
+    finally:
+        walk.host.kill()
+        screen.kill()
+
+
+def dry(sound, recording, latency, start, end):
+    """The share of the sound between two moments that is the recording of a latency before, at its best: 1 for a bypass, less for another voice."""
+    at = np.arange(int(start * RATE), int(end * RATE))
+    a, b = sound[at], recording[(at - latency) % len(recording)]
+    return float(np.dot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-9))
+
+
+def test_a_walk_through_the_window(walk):
+    assert walk.ask("voice") == "chosen"
+    until("the voice", lambda: walk.status()["engine"]["state"] == "ready")
+    latency, converted = walk.status()["latency"], walk.where()
+    until("three seconds of it", lambda: walk.where() > converted + 3)
+
+    # By pointer: the switch in the header, until it holds.
+    before = walk.where()
+    walk.click(*BYPASS)
+    until("the bypass", lambda: walk.status()["bypass"])
+    bypassed = walk.where()
+    until("three seconds of it", lambda: walk.where() > bypassed + 3)
+
+    # By keyboard: the switch has the keys since it was clicked. Space lets go of it.
+    walk.key("space")
+    until("the voice again", lambda: not walk.status()["bypass"])
+    again = walk.where()
+    until("three seconds of it", lambda: walk.where() > again + 3)
+
+    # The menu is the stop before the switch: its radio buttons are a look and a scale, in the order in which Tab comes to them.
+    settings = Path(walk.environment["MYNAH_HOME"]) / "window.toml"
+    walk.key("shift+Tab", "space")
+    walk.key("Tab", "Tab", "Tab", "space")
+    until("the look", lambda: 'look = "light"' in settings.read_text())
+    sound = walk.end()
+
+    recording = recorded("two_cities.wav")
+    assert dry(sound, recording, latency, bypassed + 0.5, bypassed + 2.5) > 0.999
+    assert dry(sound, recording, latency, converted + 0.5, min(before, converted + 2.5)) < 0.9
+    assert dry(sound, recording, latency, again + 0.5, again + 2.5) < 0.9
