@@ -13,7 +13,6 @@ pub mod instance;
 pub mod keeper;
 pub mod outlets;
 pub mod params;
-
 pub mod presets;
 pub mod state;
 mod timeline;

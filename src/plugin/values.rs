@@ -50,7 +50,7 @@ pub fn apply(params: &MynahParams, values: &Settings) {
 }
 
 /// The values as they are.
-pub fn values(params: &MynahParams) -> Settings {
+pub fn of(params: &MynahParams) -> Settings {
     let mix = params.mix();
     let controls = params.controls();
     Settings {
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn what_is_set_is_read_back() {
         let params = MynahParams::default();
-        assert_eq!(values(&params), Settings::default());
+        assert_eq!(of(&params), Settings::default());
         let other = Settings {
             bypass: true,
             voice: false,
@@ -94,9 +94,9 @@ mod tests {
             provider: Provider::Cuda,
         };
         apply(&params, &other);
-        assert_eq!(values(&params), other);
+        assert_eq!(of(&params), other);
         apply(&params, &Settings::default());
-        assert_eq!(values(&params), Settings::default());
+        assert_eq!(of(&params), Settings::default());
         set_bypass(&params, true);
         assert!(params.mix().bypass);
     }

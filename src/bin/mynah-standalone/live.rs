@@ -11,7 +11,7 @@ use cpal::traits::{DeviceTrait, HostTrait};
 use mynah::engine::{PackSource, find_voice};
 use mynah::plugin::instance::{Frame, Instance};
 use mynah::plugin::params::{GATE_OFF, MynahParams};
-use mynah::plugin::{preset, state};
+use mynah::plugin::{state, values};
 use mynah::voice::PitchMode;
 use rtrb::{Consumer, RingBuffer};
 
@@ -80,7 +80,7 @@ pub fn run(a: &Arguments) -> Result<(), Trouble> {
     let mut settings = a.over(file.as_deref().map(Settings::load).transpose()?.unwrap_or_default());
     let instance = Instance::new(Arc::<MynahParams>::default());
     let voice = voice(a, &mut settings)?;
-    values::apply(&instance.params, &values(&settings, a.passthrough));
+    values::apply(&instance.params, &wanted(&settings, a.passthrough));
     if let Some(voice) = voice {
         instance.choose_voice(Some(voice));
     }
@@ -190,7 +190,7 @@ fn voice(a: &Arguments, settings: &mut Settings) -> Result<Option<mynah::voice::
     }
 }
 
-fn values(settings: &Settings, bypass: bool) -> state::Settings {
+fn wanted(settings: &Settings, bypass: bool) -> state::Settings {
     state::Settings {
         bypass,
         mode: settings.mode,
@@ -427,7 +427,7 @@ impl Control {
         match key {
             Key::Passthrough => {
                 let bypass = !self.instance.params.bypass.value();
-                preset::set_bypass(&self.instance.params, bypass);
+                values::set_bypass(&self.instance.params, bypass);
                 say(if bypass { "your own voice, at the same delay" } else { "the other voice" });
             }
             Key::Monitor if self.only_headphones => say("the sound has no other way out, so you always hear it"),
@@ -472,7 +472,7 @@ impl Control {
 
     /// Writes the settings where they have changed.
     fn keep(&self, kept: &mut Option<Settings>) {
-        let values = preset::values(&self.instance.params);
+        let values = values::of(&self.instance.params);
         let now = Settings {
             monitor: if self.only_headphones { self.settings.monitor } else { self.switches.monitor.load(Ordering::Relaxed) },
             denoise: self.switches.denoise.load(Ordering::Relaxed),
