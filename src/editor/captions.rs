@@ -1,22 +1,19 @@
 //! The card of captions: the words as they come, those that may still change lighter, and their way into a file.
 
-use std::path::{Path, PathBuf};
+use std::ops::Range;
 use std::sync::Arc;
 
 use egui::text::{LayoutJob, TextFormat};
-use egui::{Align, Context, FontId, Layout, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Align, Context, FontId, Label, Layout, RichText, ScrollArea, Sense, TextEdit, Ui};
 use nice_plug::prelude::ParamSetter;
 
 use super::controls::switch;
-use super::files::{Picker, Purpose};
+use super::export::Export;
 use super::norms::Norms;
 use super::outlets::OutletPanel;
 use super::takes;
 use super::theme::{Palette, palette};
-use super::voices::home;
 use crate::captions::Word;
-use crate::captions::cues::{Spoken, Style, spoken_cues};
-use crate::captions::formats::{Format, FrameRate, Programme, render_programme, write_rendered};
 use crate::captions::transcript::Transcript;
 use crate::plugin::instance::{Instance, Readings};
 use crate::plugin::keeper;
@@ -30,10 +27,9 @@ const PAUSE: f64 = 1.5;
 pub struct CaptionCard {
     instance: Arc<Instance>,
     outlets: OutletPanel,
-    picker: Option<Picker>,
-    folder: PathBuf,
-    /// How the last export went.
-    exported: Option<Result<String, String>>,
+    export: Export,
+    /// The word that was clicked last.
+    picked: Option<Word>,
     /// What was cleared last.
     cleared: Option<Transcript>,
     norms: Norms,
@@ -45,9 +41,8 @@ impl CaptionCard {
         Self {
             outlets: OutletPanel::new(instance.clone()),
             instance,
-            picker: None,
-            folder: home(),
-            exported: None,
+            export: Export::default(),
+            picked: None,
             cleared: None,
             norms: Norms::default(),
         }
@@ -74,31 +69,40 @@ impl CaptionCard {
         self.outlets.lines(ui);
         let board = self.instance.transcript();
         let transcript = board.lock().unwrap_or_else(|e| e.into_inner());
-        let (empty, job) = (transcript.words().is_empty(), layout(&transcript, ui.available_width() - 8.0, p));
-        let broken = self.norms.look(&transcript, &Style::netflix()).map(|sentence| (sentence.to_owned(), p.accent));
+        let (empty, (job, spans)) = (transcript.words().is_empty(), layout(&transcript, ui.available_width() - 8.0, p));
+        let broken = self.norms.look(&transcript, &self.export.style()).map(|sentence| (sentence.to_owned(), p.accent));
         drop(transcript);
         let notes: Vec<_> = self.notes(p).into_iter().chain(broken).collect();
-        let foot = 70.0 + 40.0 * notes.len() as f32;
+        let foot = 70.0 + 40.0 * notes.len() as f32 + if self.picked.is_some() { 20.0 } else { 0.0 };
         ScrollArea::vertical().id_salt("words").max_height(ui.available_height() - foot).auto_shrink(false).stick_to_bottom(true).show(
             ui,
             |ui| {
                 if job.is_empty() {
                     ui.label(RichText::new("What is said will stand here, word by word.").color(p.muted));
                 } else {
-                    ui.label(job);
+                    let galley = ui.painter().layout_job(job);
+                    let label = ui.add(Label::new(galley.clone()).sense(Sense::click()));
+                    let at = label.interact_pointer_pos().filter(|_| label.clicked());
+                    if let Some(at) = at {
+                        let index = galley.cursor_from_pos(at - label.rect.min).index.0;
+                        self.picked = spans.into_iter().find(|(span, _)| span.contains(&index)).map(|(_, word)| word);
+                    }
                 }
             },
         );
+        if let Some(word) = &self.picked {
+            ui.label(RichText::new(told(word)).small().color(p.text)).on_hover_text("The word that was clicked");
+        }
         ui.horizontal_wrapped(|ui| {
-            if ui.add_enabled(!empty, egui::Button::new("Export")).on_hover_text("As .srt, .vtt, .ttml, .json or .txt").clicked() {
-                self.picker =
-                    Some(Picker::new("Captions as .srt, .vtt, .ttml, .json or .txt", Purpose::Save, &self.folder, "captions.srt"));
+            if ui.add_enabled(!empty, egui::Button::new("Export")).on_hover_text("Into a file, in ten formats and four styles").clicked() {
+                self.export.open();
             }
             if ui.add_enabled(!empty, egui::Button::new("Clear")).clicked() {
                 let mut transcript = board.lock().unwrap_or_else(|e| e.into_inner());
                 self.cleared = Some(transcript.clone());
                 transcript.clear();
-                self.exported = None;
+                self.picked = None;
+                self.export.forget();
             }
             if empty
                 && self.cleared.is_some()
@@ -119,7 +123,7 @@ impl CaptionCard {
 
     /// How the last export went, and what is wrong with what a project or the disk keeps.
     fn notes(&self, p: Palette) -> Vec<(String, egui::Color32)> {
-        let exported = self.exported.clone().map(|done| match done {
+        let exported = self.export.told().cloned().map(|done| match done {
             Ok(done) => (done, p.good),
             Err(why) => (why, p.bad),
         });
@@ -151,21 +155,16 @@ impl CaptionCard {
     /// Draws the picker where one is open.
     pub fn picker(&mut self, ctx: &Context) {
         self.outlets.dialog(ctx);
-        if let Some(path) = Picker::file(&mut self.picker, &mut self.folder, ctx) {
-            let words = self.instance.transcript().lock().unwrap_or_else(|e| e.into_inner()).words().to_vec();
-            self.exported = Some(export(&path, words, self.instance.speaker()));
-        }
+        let instance = &self.instance;
+        let words = || instance.transcript().lock().unwrap_or_else(|e| e.into_inner()).words().to_vec();
+        self.export.dialog(ctx, &words, &|| instance.speaker());
     }
 }
 
-/// Writes the words as captions in the format that the file's ending names; they are the speaker's where one is named.
-fn export(path: &Path, words: Vec<Word>, speaker: String) -> Result<String, String> {
-    let format = Format::from_path(path).map_err(|e| e.to_string())?;
-    let spoken = [Spoken { speaker: Some(speaker).filter(|name| !name.is_empty()), words }];
-    let cues = spoken_cues(&spoken, &Style::netflix());
-    let programme = Programme { spoken: &spoken, cues: &cues, frame_rate: FrameRate::default(), language: "en" };
-    write_rendered(path, &render_programme(format, &programme)).map_err(|e| e.to_string())?;
-    Ok(format!("{} words are in {}", spoken[0].words.len(), path.display()))
+/// A word with its time and how sure it is.
+fn told(word: &Word) -> String {
+    let time = |seconds: f64| format!("{}{:05.2}", &clock(seconds)[..clock(seconds).len() - 2], seconds.max(0.0) % 60.0);
+    format!("“{}”  {}–{}, {:.0} % sure", word.text, time(word.start), time(word.end), 100.0 * word.confidence)
 }
 
 /// Minutes and seconds.
@@ -174,8 +173,8 @@ pub(super) fn clock(seconds: f64) -> String {
     format!("{}:{:02}", s / 60, s % 60)
 }
 
-/// The last words in paragraphs, each with its time.
-fn layout(transcript: &Transcript, width: f32, p: Palette) -> LayoutJob {
+/// The last words in paragraphs, each with its time; and where each word stands, in characters.
+fn layout(transcript: &Transcript, width: f32, p: Palette) -> (LayoutJob, Vec<(Range<usize>, Word)>) {
     let format = |size: f32, color: egui::Color32| TextFormat {
         font_id: FontId::proportional(size),
         color,
@@ -187,18 +186,24 @@ fn layout(transcript: &Transcript, width: f32, p: Palette) -> LayoutJob {
     let words = transcript.words();
     let finals = words[words.len().saturating_sub(SHOWN)..].iter().map(|w| (w, p.text));
     let partials = transcript.partial().iter().map(|w| (w, p.muted));
-    let mut last: Option<f64> = None;
+    let (mut last, mut spans, mut at): (Option<f64>, _, usize) = (None, Vec::new(), 0);
+    let mut append = |job: &mut LayoutJob, text: &str, format: TextFormat| {
+        job.append(text, 0.0, format);
+        let from = at;
+        at += text.chars().count();
+        from..at
+    };
     for (word, color) in finals.chain(partials) {
         if last.is_none_or(|end| word.start - end > PAUSE || word.start < end - PAUSE) {
             let lead = if last.is_some() { "\n" } else { "" };
-            job.append(&format!("{lead}{}  ", clock(word.start)), 0.0, format(11.0, p.accent));
+            append(&mut job, &format!("{lead}{}  ", clock(word.start)), format(11.0, p.accent));
         } else {
-            job.append(" ", 0.0, format(14.0, color));
+            append(&mut job, " ", format(14.0, color));
         }
-        job.append(&word.text, 0.0, format(14.0, color));
+        spans.push((append(&mut job, &word.text, format(14.0, color)), word.clone()));
         last = Some(word.end);
     }
-    job
+    (job, spans)
 }
 
 #[cfg(test)]
@@ -216,20 +221,13 @@ mod tests {
         let mut t = Transcript::default();
         t.apply(Event::Final(vec![word("one", 0.0), word("two.", 0.4), word("Three", 65.0)]));
         t.apply(Event::Partial(vec![word("four", 65.4)]));
-        let job = layout(&t, 300.0, DARK);
+        let (job, spans) = layout(&t, 300.0, DARK);
         assert_eq!(job.text, "0:00  one two.\n1:05  Three four");
         assert_eq!(job.sections.last().map(|s| s.format.color), Some(DARK.muted));
-    }
-
-    #[test]
-    fn an_export_is_written_or_says_why_not() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let words = || vec![word("Good", 0.0), word("morning.", 0.4)];
-        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("the file");
-        assert!(export(&folder.path().join("a.srt"), words(), String::new()).is_ok());
-        assert!(read("a.srt").contains("Good morning."));
-        assert!(export(&folder.path().join("a.docx"), words(), String::new()).expect_err("no such format").contains(".srt"));
-        assert!(export(&folder.path().join("a.vtt"), words(), "Ada".to_owned()).is_ok());
-        assert!(read("a.vtt").contains("<v Ada>Good morning."), "{}", read("a.vtt"));
+        for (span, word) in spans {
+            let shown: String = job.text.chars().skip(span.start).take(span.len()).collect();
+            assert_eq!(shown, word.text);
+        }
+        assert_eq!(told(&Word { confidence: 0.874, ..word("Three", 65.0) }), "“Three”  1:05.00–1:05.30, 87 % sure");
     }
 }

@@ -20,10 +20,17 @@ fn font() -> FontId {
     FontId::proportional(13.0)
 }
 
-fn set<P: Param>(setter: &ParamSetter, param: &P, normalized: f32) {
+/// Sets a parameter, in a gesture of its own.
+pub fn set<P: Param>(setter: &ParamSetter, param: &P, normalized: f32) {
     setter.begin_set_parameter(param);
     setter.set_parameter_normalized(param, normalized);
     setter.end_set_parameter(param);
+}
+
+/// Tells the host that the project has changed where no parameter has, such as by another voice: no plugin format of ours has a call for it in this shell,
+/// so a parameter is set to the value that it has.
+pub fn touch<P: Param>(setter: &ParamSetter, param: &P) {
+    set(setter, param, param.unmodulated_normalized_value());
 }
 
 /// The row of a control: its name, and the place for the rest.
@@ -132,7 +139,20 @@ fn keys(ui: &Ui, setter: &ParamSetter, param: &FloatParam, id: Id) -> Option<Str
 
 /// A row of choices of which one holds. With the keyboard: the arrows.
 pub fn choice<T: Enum + PartialEq + 'static>(ui: &mut Ui, setter: &ParamSetter, param: &EnumParam<T>, hints: &[&str]) {
-    let (rect, p) = (row(ui, param.name()), palette(ui));
+    let rect = row(ui, param.name());
+    cells(ui, setter, param, rect, hints, &[]);
+}
+
+/// The choices of a row in a place of their own, each with a smaller line under its name where there are `lines`.
+pub fn cells<T: Enum + PartialEq + 'static>(
+    ui: &mut Ui,
+    setter: &ParamSetter,
+    param: &EnumParam<T>,
+    rect: Rect,
+    hints: &[&str],
+    lines: &[String],
+) {
+    let p = palette(ui);
     ui.painter().rect_filled(rect, ROUND, p.well);
     let names = T::variants();
     let last = names.len() - 1;
@@ -165,7 +185,12 @@ pub fn choice<T: Enum + PartialEq + 'static>(ui: &mut Ui, setter: &ParamSetter, 
         } else {
             p.muted
         };
-        ui.painter().text(cell.center(), Align2::CENTER_CENTER, name, font(), colour);
+        let up = if lines.is_empty() { 0.0 } else { 7.0 };
+        ui.painter().text(cell.center() - vec2(0.0, up), Align2::CENTER_CENTER, name, font(), colour);
+        if let Some(line) = lines.get(i) {
+            let colour = if i == chosen { p.on_fill } else { p.muted };
+            ui.painter().text(cell.center() + vec2(0.0, 8.0), Align2::CENTER_CENTER, line, FontId::proportional(11.0), colour);
+        }
         if let Some(hint) = hints.get(i) {
             response.on_hover_text(*hint);
         }

@@ -2,14 +2,17 @@
 
 mod captions;
 mod controls;
+mod export;
 mod files;
 mod first_run;
 mod header;
 mod load;
+mod machine;
 mod meters;
 mod norms;
 mod outlets;
 mod pace;
+mod presets;
 mod scope;
 mod settings;
 mod sound;
@@ -33,6 +36,7 @@ use nice_plug_egui::{EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceE
 
 use crate::bridge::WorkerState;
 use crate::plugin::instance::{Instance, Readings};
+use crate::plugin::{audition, closeness};
 use captions::CaptionCard;
 use first_run::FirstRun;
 use meters::Meters;
@@ -46,10 +50,10 @@ use voices::VoiceCard;
 const GAP: f32 = 10.0;
 const EDGE: f32 = 14.0;
 /// Height of the card of sound, and the least of the one of the engine below it.
-const SOUND: f32 = 292.0;
-const ENGINE: f32 = 112.0;
+const SOUND: f32 = 304.0;
+const ENGINE: f32 = 196.0;
 /// What all cards together want in height.
-const BODY: f32 = 460.0;
+const BODY: f32 = 510.0;
 /// From this width on every card has a column of its own.
 const WIDE: f32 = 1280.0;
 /// Below this width the columns of the voice and the captions get a larger share.
@@ -103,6 +107,7 @@ impl NiceEguiApp for Window {
         self.first_run.look();
         self.instance.look_at_sound(true);
         self.ask_system();
+        closeness::opened(&self.instance);
         Ok(())
     }
 
@@ -118,6 +123,8 @@ impl NiceEguiApp for Window {
     fn editor_closed(&mut self) {
         self.instance.look_at_sound(false);
         self.keep();
+        closeness::closed(&self.instance);
+        audition::stop(&self.instance);
         self.context = None;
     }
 
@@ -207,7 +214,7 @@ impl Window {
         self.voices.picker(&ctx);
         self.captions.picker(&ctx);
         let loading = readings.status.as_ref().is_some_and(|s| s.loading || s.counters.state == WorkerState::Loading);
-        sounds || loading || self.first_run.moves()
+        sounds || loading || self.first_run.moves() || self.voices.moves() || machine::moves(&self.instance)
     }
 
     /// Follows the window's size, and sets it where the window has just been opened.
@@ -261,9 +268,14 @@ impl Window {
                 column
             })
             .collect();
-        place(ui, "voice", columns[0], |ui| theme::card(ui, "Voice", |ui| self.voices.show(ui, readings)));
-        let sound = |ui: &mut Ui| theme::card(ui, "Sound", |ui| sound::parameters(ui, setter, params));
-        let engine = |ui: &mut Ui| theme::card(ui, "Engine", |ui| sound::engine(ui, readings));
+        place(ui, "voice", columns[0], |ui| theme::card(ui, "Voice", |ui| self.voices.show(ui, setter, readings)));
+        let sound = |ui: &mut Ui| theme::card(ui, "Sound", |ui| sound::parameters(ui, setter, params, readings));
+        let engine = |ui: &mut Ui| {
+            theme::card(ui, "Engine", |ui| {
+                sound::engine(ui, readings);
+                machine::machine(ui, setter, &instance, readings);
+            })
+        };
         if columns.len() == 4 {
             place(ui, "sound", columns[1], sound);
             place(ui, "engine", columns[2], engine);

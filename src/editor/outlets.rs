@@ -38,7 +38,10 @@ impl OutletPanel {
                 match overlay.link() {
                     Some(link) => {
                         let more = [Some(overlay.sentence()), overlay.readers()].into_iter().flatten().collect::<Vec<_>>().join("; ");
-                        ui.label(RichText::new(&link).small().color(colour)).on_hover_text(more);
+                        let shown = egui::Link::new(RichText::new(&link).small().color(colour));
+                        if ui.add(shown).on_hover_text(format!("{more}; click to look at it")).clicked() {
+                            ui.ctx().open_url(egui::OpenUrl::new_tab(&link));
+                        }
                         if ui.small_button("Copy").on_hover_text("Paste it as the address of a browser source").clicked() {
                             ui.ctx().copy_text(link);
                         }

@@ -4,15 +4,16 @@ use egui::{Align, Layout, RichText, Ui};
 use nice_plug::prelude::ParamSetter;
 
 use super::controls::{bar, choice, slider, switch};
+use super::machine::modes;
 use super::theme::palette;
 use crate::clock::Latency;
 use crate::plugin::instance::Readings;
 use crate::plugin::params::{MynahParams, PitchChoice};
 
 /// All parameters of the sound.
-pub fn parameters(ui: &mut Ui, setter: &ParamSetter, params: &MynahParams) {
+pub fn parameters(ui: &mut Ui, setter: &ParamSetter, params: &MynahParams, readings: &Readings) {
     switch(ui, setter, &params.voice.on).on_hover_text("Whether the voice is converted");
-    choice(ui, setter, &params.voice.mode, &["The smallest delay", "A middle way", "The best sound, with the longest delay"]);
+    modes(ui, setter, &params.voice.mode, readings);
     let hints = ["Moves the speaker's pitch to the reference's", "Shifts the speaker's pitch by the number below"];
     choice(ui, setter, &params.voice.pitch, &hints);
     slider(ui, setter, &params.voice.semitones, params.voice.pitch.value() == PitchChoice::Semitones);

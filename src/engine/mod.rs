@@ -2,6 +2,8 @@
 //!
 //! `Engine` is for the threads of windows and commands, `AudioPort` for the audio thread. Both come from `Engine::start`.
 
+pub mod audition;
+pub mod booth;
 mod caption_worker;
 mod hops;
 #[cfg(test)]
@@ -12,7 +14,7 @@ pub mod offline;
 mod pack_source;
 mod port;
 pub mod preflight;
-mod priority;
+pub mod priority;
 pub mod scale;
 pub mod soak;
 mod source;

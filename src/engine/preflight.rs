@@ -66,10 +66,26 @@ impl Preflight {
 ///
 /// Fails only where not even the processor can run a mode.
 pub fn preflight(source: &dyn Source, providers: &[Provider], progress: &mut dyn FnMut(f64)) -> Result<Preflight, OpenError> {
-    measure(source, providers, HOPS, progress)
+    preflight_while(source, providers, &|| true, progress)
 }
 
-fn measure(source: &dyn Source, providers: &[Provider], hops: usize, progress: &mut dyn FnMut(f64)) -> Result<Preflight, OpenError> {
+/// The same, for whoever may not wait to its end: it is given up before the next trial once `go_on` says no.
+pub fn preflight_while(
+    source: &dyn Source,
+    providers: &[Provider],
+    go_on: &dyn Fn() -> bool,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Preflight, OpenError> {
+    measure(source, providers, HOPS, go_on, progress)
+}
+
+fn measure(
+    source: &dyn Source,
+    providers: &[Provider],
+    hops: usize,
+    go_on: &dyn Fn() -> bool,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Preflight, OpenError> {
     let wake = wake_ups()?;
     let steps = (providers.len() * Mode::ALL.len() + 1) as f64;
     let mut found = Preflight { wake, trials: Vec::new(), notes: Vec::new() };
@@ -77,6 +93,9 @@ fn measure(source: &dyn Source, providers: &[Provider], hops: usize, progress: &
     let (mut done, mut failed) = (1.0, None);
     for mode in Mode::ALL {
         for &provider in providers {
+            if !go_on() {
+                return Err(OpenError("the measurement was given up; start it again".to_owned()));
+            }
             match raised(|| hop_times(source, mode, provider, hops, None)) {
                 Ok(times) => {
                     let (slack, margin) = (source.slack(mode), source.slack(mode) - wake.p99 - times.hop.p99);
@@ -134,7 +153,7 @@ mod tests {
     fn fly(stall_ms: u32) -> Preflight {
         let source = IdentitySource::default();
         source.faults.stall_ms.store(stall_ms, Ordering::Relaxed);
-        measure(&source, &[Provider::Cpu], 10, &mut |_| {}).expect("measured")
+        measure(&source, &[Provider::Cpu], 10, &|| true, &mut |_| {}).expect("measured")
     }
 
     #[test]
@@ -146,6 +165,12 @@ mod tests {
         // A crowded machine may wake threads so late that no mode is safe: then that is what is said.
         let safe = found.trials.iter().find(|t| t.slack > found.wake.p99 + t.hop.p99);
         assert_eq!(found.choice().map(|t| t.mode), safe.map(|t| t.mode), "{found:?}");
+    }
+
+    #[test]
+    fn it_can_be_given_up() {
+        let given_up = preflight_while(&IdentitySource::default(), &[Provider::Cpu], &|| false, &mut |_| {});
+        assert!(given_up.is_err_and(|e| e.to_string().contains("given up")));
     }
 
     #[test]

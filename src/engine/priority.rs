@@ -62,6 +62,21 @@ fn lower() -> bool {
         .is_ok_and(|normal| thread_priority::set_current_thread_priority(ThreadPriority::Crossplatform(normal)).is_ok())
 }
 
+/// Puts the calling thread, and those that it starts, behind all others: for work that a window asks for while sound runs. Best effort.
+#[cfg(target_os = "linux")]
+pub fn step_back() {
+    // SAFETY: no memory is passed. On Linux the number 0 is the calling thread alone.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, 10);
+    }
+}
+
+/// Puts the calling thread behind all others: for work that a window asks for while sound runs. Best effort.
+#[cfg(not(target_os = "linux"))]
+pub fn step_back() {
+    let _ = thread_priority::set_current_thread_priority(ThreadPriority::Min);
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;

@@ -7,6 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::audition::Audition;
+use super::check::Check;
+use super::closeness::Closeness;
+use super::enrolment::Enrolment;
 use super::history::WorkHistory;
 use super::keeper;
 use super::outlets::InstanceOutlets;
@@ -14,6 +18,8 @@ use super::params::MynahParams;
 use super::state::{Seen, checked};
 use crate::bridge::ScopeSide;
 use crate::captions::transcript::Transcript;
+use crate::clock::{Mode, Timing, latency};
+use crate::engine::booth::Booth;
 use crate::engine::{AudioPort, Engine, OpenError, Setup, Source, Status};
 use crate::runtime::Provider;
 use crate::voice::TargetVoice;
@@ -50,6 +56,8 @@ pub struct Readings {
     pub worst_load: f32,
     /// What the host has settled on.
     pub frame: Option<Frame>,
+    /// The latency of each mode in samples at the host's rate and block, in the order of modes, where that is known.
+    pub costs: Option<[usize; 3]>,
     /// One sentence on what this instance can't do.
     pub problem: Option<String>,
 }
@@ -62,6 +70,17 @@ pub struct Instance {
     pub params: Arc<MynahParams>,
     /// Where the words go beside the window.
     pub outlets: InstanceOutlets,
+    /// What a window needs of the sound.
+    pub booth: Booth,
+    /// Another voice for the library.
+    pub enrolment: Enrolment,
+    /// How a voice sounds.
+    pub audition: Audition,
+    /// How close the output is to the voice.
+    pub closeness: Closeness,
+    /// What this machine holds.
+    pub check: Check,
+    source: Mutex<Option<Arc<dyn Source>>>,
     engine: Mutex<Option<Engine>>,
     seen: Mutex<Seen>,
     readings: Mutex<Readings>,
@@ -83,6 +102,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
+/// The latency of each mode; see [`Readings::costs`].
+fn costs(source: &dyn Source, frame: Frame) -> Option<[usize; 3]> {
+    let cost = |mode| {
+        let converter = source.timing(mode).ok()?;
+        Some(latency(&Timing { host_rate: frame.rate, max_block: frame.block, converter, slack: source.slack(mode) }).total)
+    };
+    let [live, balanced, studio] = Mode::ALL.map(cost);
+    Some([live?, balanced?, studio?])
+}
+
 /// All instances of this process that live.
 pub fn live() -> Vec<Arc<Instance>> {
     lock(&LIVE).iter().filter_map(Weak::upgrade).collect()
@@ -96,6 +125,12 @@ impl Instance {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             params,
             outlets: InstanceOutlets::default(),
+            booth: Booth::default(),
+            enrolment: Enrolment::default(),
+            audition: Audition::default(),
+            closeness: Closeness::default(),
+            check: Check::default(),
+            source: Mutex::default(),
             engine: Mutex::default(),
             seen,
             readings: Mutex::default(),
@@ -135,10 +170,13 @@ impl Instance {
             voice: voice.clone().unwrap_or_default(),
             captions: seen.captions,
         };
+        *lock(&self.source) = Some(source.clone());
+        let costs = costs(&*source, frame);
         let started = Engine::start_on(setup, source, self.outlets.wire());
         *lock(&self.readings) = Readings {
             problem: voice.err().or_else(|| started.as_ref().err().map(ToString::to_string)),
             frame: Some(frame),
+            costs,
             ..Readings::default()
         };
         let (new, port) = started?;
@@ -252,6 +290,11 @@ impl Instance {
             engine.set_captions(now.captions);
         }
         *seen = now;
+    }
+
+    /// Where the voices come from; none before the host has started the sound.
+    pub(super) fn source(&self) -> Option<Arc<dyn Source>> {
+        lock(&self.source).clone()
     }
 
     /// What windows and diagnostics show.

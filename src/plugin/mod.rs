@@ -2,13 +2,18 @@
 //!
 //! The audio thread reads atomics of parameters and drives `AudioPort`; everything that waits or allocates belongs to `instance`.
 
+pub mod audition;
+pub mod check;
 mod claim;
+pub mod closeness;
 pub mod diagnostics;
+pub mod enrolment;
 pub mod history;
 pub mod instance;
 pub mod keeper;
 pub mod outlets;
 pub mod params;
+pub mod presets;
 pub mod state;
 mod timeline;
 pub mod words;
@@ -23,6 +28,7 @@ use nice_plug::prelude::*;
 use crate::bridge::Block;
 use crate::dsp::denormals::FlushDenormals;
 use crate::editor::{self, MynahEditor};
+use crate::engine::booth::BoothSide;
 use crate::engine::{AudioPort, PackSource, Source};
 use claim::Claim;
 use instance::{Frame, Instance};
@@ -63,6 +69,7 @@ pub struct Mynah {
     params: Arc<MynahParams>,
     instance: Arc<Instance>,
     port: Option<AudioPort>,
+    booth: Option<BoothSide>,
     frame: Option<Frame>,
     claim: Claim,
     timeline: Timeline,
@@ -74,7 +81,17 @@ impl Default for Mynah {
     fn default() -> Self {
         let params = Arc::new(MynahParams::default());
         let instance = Instance::new(params.clone());
-        Self { params, instance, port: None, frame: None, claim: Claim::new(false, false), timeline: Timeline::default(), reported: 0 }
+        let booth = instance.booth.side();
+        Self {
+            params,
+            instance,
+            port: None,
+            booth,
+            frame: None,
+            claim: Claim::new(false, false),
+            timeline: Timeline::default(),
+            reported: 0,
+        }
     }
 }
 
@@ -143,6 +160,9 @@ impl Plugin for Mynah {
             self.port = self.instance.start(frame, source()).ok();
         }
         self.frame = Some(frame);
+        if let Some(booth) = &mut self.booth {
+            booth.prepare(frame.rate);
+        }
         context.set_latency_samples(self.tell_latency());
         true
     }
@@ -168,11 +188,20 @@ impl Plugin for Mynah {
             song: self.timeline.place(told, seconds),
             captions: self.params.captions.on.value(),
         };
-        assert_no_alloc(|| port.process(buffer.as_slice(), &block));
+        let booth = &mut self.booth;
+        let audition = assert_no_alloc(|| {
+            let channels = buffer.as_slice();
+            booth.iter_mut().for_each(|b| b.input(channels));
+            port.process(channels, &block);
+            booth.as_mut().is_some_and(|b| b.output(channels, !block.offline && !block.mix.bypass))
+        });
         self.claim.leave(Instant::now());
         let l = port.latency();
         if l.total as u32 != self.reported {
             context.set_latency_samples(self.tell_latency());
+        }
+        if audition {
+            return ProcessStatus::KeepAlive;
         }
         // What went in comes out a latency later, and rings on through the kernels; a host that stops at silence would cut off the end.
         ProcessStatus::Tail((l.total + l.hop + l.resample_in + l.resample_out) as u32)
@@ -207,6 +236,26 @@ impl ClapPlugin for Mynah {
         ClapFeature::Stereo,
         ClapFeature::Mono,
     ];
+
+    fn remote_controls(&self, context: &mut impl RemoteControlsContext) {
+        let p = &self.params;
+        context.add_section("Mynah", |section| {
+            section.add_page("Voice", |page| {
+                page.add_param(&p.voice.on);
+                page.add_param(&p.voice.mode);
+                page.add_param(&p.voice.pitch);
+                page.add_param(&p.voice.semitones);
+            });
+            section.add_page("Sound", |page| {
+                page.add_param(&p.sound.gate);
+                page.add_param(&p.sound.mix);
+                page.add_param(&p.sound.gain);
+                page.add_param(&p.sound.late);
+                page.add_param(&p.bypass);
+            });
+            section.add_page("Captions", |page| page.add_param(&p.captions.on));
+        });
+    }
 }
 
 impl Vst3Plugin for Mynah {

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::ge2e::Ge2e;
 use super::mynah::{TIMBRE_RATE, TimbreEncoder};
 use super::{ConvertError, TargetVoice, Timbre};
@@ -17,6 +19,12 @@ use crate::vad::{self, Vad};
 const SHORTEST: f64 = 3.0;
 /// The least speech in it, in seconds.
 const LEAST_SPEECH: f64 = 1.5;
+/// With less speech than this a longer reference would be better, in seconds: GE2E's windows are 1.6 s long, and some of them should agree.
+const GOOD_SPEECH: f64 = 5.0;
+/// Below this the noise is part of what is enrolled, in dB.
+const NOISY_DB: f32 = 15.0;
+/// What lies between words tells of noise where there is so much of it, in seconds.
+const LEAST_BETWEEN: f64 = 0.3;
 /// Speech beyond this tells nothing new, in seconds.
 const MOST_SPEECH: usize = 30;
 /// Speech is looked for so far from the start, in seconds.
@@ -61,6 +69,35 @@ impl From<RuntimeError> for EnrolError {
     }
 }
 
+/// What was heard of a reference.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Heard {
+    /// How long it is, in seconds.
+    pub seconds: f64,
+    /// How much of that is speech, in seconds.
+    pub speech: f64,
+    /// Its peak in dBFS.
+    pub peak_dbfs: f32,
+    /// How far its speech stands above what lies between, in dB of power; none where hardly anything lies between.
+    pub above_noise_db: Option<f32>,
+}
+
+impl Heard {
+    /// In a word or two: what would make the reference better, or that it is good.
+    pub fn verdict(&self) -> &'static str {
+        match self {
+            Heard { speech, .. } if *speech < GOOD_SPEECH => "short",
+            Heard { above_noise_db: Some(db), .. } if *db < NOISY_DB => "noisy",
+            _ => "good",
+        }
+    }
+
+    /// Whether a better reference would bring the voice closer.
+    pub fn is_weak(&self) -> bool {
+        self.verdict() != "good"
+    }
+}
+
 /// Makes target voices. Any thread but the audio thread.
 pub struct Enroller {
     encoder: Ge2e,
@@ -82,6 +119,11 @@ impl Enroller {
     /// Makes a target voice of a reference: any rate, any number of channels. Silence between words is cut out; of long references the first 30 s
     /// of speech are used.
     pub fn enrol(&mut self, sound: &Sound, name: &str) -> Result<TargetVoice, EnrolError> {
+        self.enrol_and_tell(sound, name).map(|(voice, _)| voice)
+    }
+
+    /// The same, and what was heard of the reference.
+    pub fn enrol_and_tell(&mut self, sound: &Sound, name: &str) -> Result<(TargetVoice, Heard), EnrolError> {
         if sound.seconds() < SHORTEST {
             return Err(EnrolError::TooShort(sound.seconds()));
         }
@@ -106,12 +148,14 @@ impl Enroller {
         if seconds < LEAST_SPEECH {
             return Err(EnrolError::TooLittleSpeech(seconds));
         }
+        let above_noise_db = above_noise(&samples, &stretches);
+        let heard = Heard { seconds: sound.seconds(), speech: seconds, peak_dbfs: to_db(loudest), above_noise_db };
         speech.truncate(MOST_SPEECH * RATE as usize);
         let embedding = self.embed(&speech)?;
         let track = pitch::track(&resample_all(&speech, RATE, pitch::RATE), PITCH_LAG);
         mono.iter_mut().for_each(|x| *x *= PEAK / loudest);
         let timbre = self.timbre(&resample_all(&mono, sound.rate, TIMBRE_RATE), &stretches)?;
-        Ok(TargetVoice { name: name.to_owned(), embedding, median_pitch: pitch::median(&track), timbre })
+        Ok((TargetVoice { name: name.to_owned(), embedding, median_pitch: pitch::median(&track), timbre }, heard))
     }
 
     /// The timbre of a sound at `TIMBRE_RATE` in these stretches of the sound at `RATE`; none without an encoder.
@@ -120,6 +164,18 @@ impl Enroller {
         let there = |at: usize| at * TIMBRE_RATE as usize / RATE as usize;
         let stretches: Vec<_> = stretches.iter().map(|s| there(s.start)..there(s.end)).collect();
         encoder.timbre(samples, &stretches).map_err(|e| failed("the voice pack", e))
+    }
+
+    /// How like a voice the speech in a mono sound is: the cosine of their embeddings. None where less than a second and a half of it is speech.
+    pub fn likeness(&mut self, samples: &[f32], rate: u32, voice: &TargetVoice) -> Result<Option<f32>, EnrolError> {
+        let samples = resample_all(samples, rate, RATE);
+        let stretches = vad::speech(&mut self.vad, &samples)?;
+        let speech: Vec<f32> = stretches.iter().flat_map(|s| &samples[s.clone()]).copied().collect();
+        if (speech.len() as f64) < LEAST_SPEECH * f64::from(RATE) {
+            return Ok(None);
+        }
+        let embedding = self.embed(&speech)?;
+        Ok(Some(embedding.iter().zip(&voice.embedding).map(|(a, b)| a * b).sum()))
     }
 
     /// The embedding of all of the sound, at 16 kHz: 256 numbers of unit length. Nothing is cut out.
@@ -136,6 +192,19 @@ fn failed(who: &str, e: ConvertError) -> EnrolError {
         ConvertError::Run(why) => EnrolError::Model(why),
         ConvertError::NotFinite => EnrolError::Model(format!("{who} gave numbers that are not finite")),
     }
+}
+
+/// How far the power of these stretches stands above that of the rest, in dB.
+fn above_noise(samples: &[f32], stretches: &[Range<usize>]) -> Option<f32> {
+    let power = |sum: f64, n: usize| sum / n.max(1) as f64;
+    let sum = |samples: &[f32]| samples.iter().map(|x| f64::from(x * x)).sum::<f64>();
+    let (speech, n) = stretches.iter().fold((0.0, 0), |(s, n), r| (s + sum(&samples[r.clone()]), n + r.len()));
+    let between = samples.len() - n;
+    if (between as f64) < LEAST_BETWEEN * f64::from(RATE) {
+        return None;
+    }
+    let noise = power((sum(samples) - speech).max(0.0), between);
+    Some((10.0 * (power(speech, n) / noise.max(1e-10)).max(1e-10).log10()) as f32)
 }
 
 /// The share of samples that stand at full scale with their neighbours.
@@ -223,6 +292,29 @@ mod tests {
         assert!(said(&of(hum), &mut enroller).contains("of speech"));
         let driven = one.mono().iter().map(|x| (x * 40.0).clamp(-1.0, 1.0)).collect();
         assert!(said(&of(driven), &mut enroller).contains("clipped"));
+    }
+
+    #[test]
+    fn what_was_heard_is_told_and_a_voice_is_like_itself() {
+        let mut enroller = enroller();
+        let one = reference();
+        let (voice, heard) = enroller.enrol_and_tell(&one, "Ada").expect("enrolled");
+        assert!(heard.speech > 1.5 && heard.speech <= heard.seconds && heard.seconds == one.seconds(), "{heard:?}");
+        let like = enroller.likeness(&one.mono(), one.rate, &voice).expect("it runs").expect("speech");
+        assert!(like > 0.99, "{like}");
+        assert_eq!(enroller.likeness(&vec![0.0; 80_000], 16000, &voice).expect("it runs"), None);
+        let mut noise = 1u32;
+        let mut hiss = |x: &f32| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            x + 0.04 * (noise as f32 / u32::MAX as f32 - 0.5)
+        };
+        let noisy: Vec<f32> = [vec![0.0; 16000], one.mono(), vec![0.0; 16000]].concat().iter().map(&mut hiss).collect();
+        let (_, other) = enroller.enrol_and_tell(&Sound { rate: one.rate, channels: vec![noisy] }, "Ada").expect("enrolled");
+        println!("{heard:?}, with hiss {other:?}");
+        let clean = Heard { seconds: 9.0, speech: 8.0, peak_dbfs: -3.0, above_noise_db: Some(40.0) };
+        assert!(other.above_noise_db.expect("a second on either side") < 40.0);
+        assert_eq!((clean.verdict(), Heard { above_noise_db: Some(9.0), ..clean }.verdict()), ("good", "noisy"));
+        assert!(Heard { speech: 3.0, ..clean }.is_weak());
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::TargetVoice;
+use super::enrol::Heard;
 
 /// What can go wrong with the voices on disk.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +14,9 @@ pub enum LibraryError {
     /// A name that no file can have.
     #[error("`{0}` can't be the name of a voice; use letters, digits, spaces, `-` or `_`")]
     Name(String),
+    /// There is a voice of this name already.
+    #[error("there is a voice `{0}` already; choose another name, or remove that one first")]
+    Taken(String),
     /// There is no voice of this name.
     #[error("there is no voice `{name}` in `{folder}`; see `mynah voices list`, or enrol it with `mynah voices enrol`")]
     Missing {
@@ -45,6 +51,54 @@ pub enum LibraryError {
     },
 }
 
+/// A voice of the library and what is known of its origin. A project keeps the voice alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The voice.
+    pub voice: TargetVoice,
+    /// Where it comes from; none for voices of before this was kept.
+    pub about: Option<About>,
+}
+
+/// Where a voice comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// When it was enrolled: RFC 3339, in UTC.
+    pub enrolled: String,
+    /// What it was enrolled from: a file's name, or that it was recorded.
+    pub from: String,
+    /// What was heard of the reference.
+    pub heard: Heard,
+    /// What whoever enrolled it has agreed to.
+    #[serde(default)]
+    pub consent: Option<Consent>,
+}
+
+/// What was agreed to, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    /// The sentence.
+    pub words: String,
+    /// RFC 3339, in UTC.
+    pub given: String,
+}
+
+/// As a file holds it: the voice's fields, and beside them `about`.
+#[derive(Serialize)]
+struct Kept<'a> {
+    #[serde(flatten)]
+    voice: &'a TargetVoice,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about: Option<&'a About>,
+}
+
+/// What of a file is no voice.
+#[derive(Deserialize)]
+struct Beside {
+    #[serde(default)]
+    about: Option<About>,
+}
+
 /// Numbers in a speaker embedding.
 const EMBEDDING: usize = 256;
 
@@ -76,9 +130,14 @@ impl Library {
 
     /// All voices that can be read, sorted by name. A folder that is not there has none; broken files are left out, see `broken`.
     pub fn list(&self) -> Result<Vec<TargetVoice>, LibraryError> {
-        let mut voices: Vec<_> = self.read_all()?.into_iter().filter_map(Result::ok).collect();
-        voices.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(voices)
+        Ok(self.entries()?.into_iter().map(|entry| entry.voice).collect())
+    }
+
+    /// The same with what is known of their origin.
+    pub fn entries(&self) -> Result<Vec<Entry>, LibraryError> {
+        let mut entries: Vec<_> = self.read_all()?.into_iter().filter_map(Result::ok).collect();
+        entries.sort_by(|a, b| a.voice.name.cmp(&b.voice.name));
+        Ok(entries)
     }
 
     /// An error for each file in the folder that should be a voice and is not.
@@ -92,16 +151,41 @@ impl Library {
         if !path.exists() {
             return Err(LibraryError::Missing { name: name.to_owned(), folder: self.folder.clone() });
         }
-        read(&path)
+        Ok(read(&path)?.voice)
+    }
+
+    /// Whether this can be the name of a voice.
+    pub fn check(&self, name: &str) -> Result<(), LibraryError> {
+        self.path(name).map(drop)
     }
 
     /// Writes a voice; one of the same name is replaced, in one step.
     pub fn save(&self, voice: &TargetVoice) -> Result<(), LibraryError> {
+        self.write(voice, None)
+    }
+
+    /// The same with what is known of its origin.
+    pub fn keep(&self, entry: &Entry) -> Result<(), LibraryError> {
+        self.write(&entry.voice, entry.about.as_ref())
+    }
+
+    /// Gives a voice another name, under which there must be none yet. Gives the voice as it is then.
+    pub fn rename(&self, entry: &Entry, name: &str) -> Result<Entry, LibraryError> {
+        if self.path(name)?.exists() {
+            return Err(LibraryError::Taken(name.to_owned()));
+        }
+        let renamed = Entry { voice: TargetVoice { name: name.to_owned(), ..entry.voice.clone() }, about: entry.about.clone() };
+        self.keep(&renamed)?;
+        self.remove(&entry.voice.name)?;
+        Ok(renamed)
+    }
+
+    fn write(&self, voice: &TargetVoice, about: Option<&About>) -> Result<(), LibraryError> {
         let path = self.path(&voice.name)?;
         let failed = |e: &dyn std::fmt::Display| LibraryError::Write { path: path.clone(), why: e.to_string() };
         std::fs::create_dir_all(&self.folder).map_err(|e| failed(&e))?;
         let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(|e| failed(&e))?;
-        serde_json::to_writer_pretty(&mut file, voice).map_err(|e| failed(&e))?;
+        serde_json::to_writer_pretty(&mut file, &Kept { voice, about }).map_err(|e| failed(&e))?;
         file.flush().map_err(|e| failed(&e))?;
         file.persist(&path).map_err(|e| failed(&e.error))?;
         Ok(())
@@ -130,7 +214,7 @@ impl Library {
         if fits { Ok(self.folder.join(format!("{name}.json"))) } else { Err(LibraryError::Name(name.to_owned())) }
     }
 
-    fn read_all(&self) -> Result<Vec<Result<TargetVoice, LibraryError>>, LibraryError> {
+    fn read_all(&self) -> Result<Vec<Result<Entry, LibraryError>>, LibraryError> {
         let broken = |e: std::io::Error| LibraryError::Broken { path: self.folder.clone(), why: e.to_string() };
         let entries = match std::fs::read_dir(&self.folder) {
             Ok(entries) => entries,
@@ -156,7 +240,7 @@ fn is_reserved(name: &str) -> bool {
     matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered
 }
 
-fn read(path: &Path) -> Result<TargetVoice, LibraryError> {
+fn read(path: &Path) -> Result<Entry, LibraryError> {
     let broken = |why: String| LibraryError::Broken { path: path.to_owned(), why };
     let text = std::fs::read_to_string(path).map_err(|e| broken(e.to_string()))?;
     let voice: TargetVoice = serde_json::from_str(&text).map_err(|e| broken(e.to_string()))?;
@@ -170,7 +254,9 @@ fn read(path: &Path) -> Result<TargetVoice, LibraryError> {
     if voice.name != stem {
         return Err(broken(format!("it holds the voice `{}` but is named otherwise", voice.name)));
     }
-    Ok(voice)
+    // A voice speaks whatever is written of its origin.
+    let about = serde_json::from_str::<Beside>(&text).ok().and_then(|beside| beside.about);
+    Ok(Entry { voice, about })
 }
 
 #[cfg(test)]
@@ -218,6 +304,28 @@ mod tests {
         let short = TargetVoice { timbre: Some(Timbre { numbers: vec![0.5], ..timbre }), ..voice("short") };
         library.save(&short).expect("saved");
         assert_eq!(library.get("short").expect("there").timbre_of("w"), None);
+    }
+
+    #[test]
+    fn an_origin_is_kept_with_the_voice_and_goes_with_its_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let library = Library::at(folder.path());
+        let consent = Consent { words: "I may.".to_owned(), given: "2026-11-27T18:00:00Z".to_owned() };
+        let heard = Heard { seconds: 8.0, speech: 7.1, peak_dbfs: -6.0, above_noise_db: Some(41.5) };
+        let about = About { enrolled: consent.given.clone(), from: "ada.wav".to_owned(), heard, consent: Some(consent) };
+        let entry = Entry { voice: voice("Ada"), about: Some(about) };
+        library.keep(&entry).expect("kept");
+        library.save(&voice("Old")).expect("saved");
+        assert_eq!(library.entries().expect("listed"), [entry.clone(), Entry { voice: voice("Old"), about: None }]);
+        assert!(matches!(library.rename(&entry, "Old"), Err(LibraryError::Taken(_))));
+        assert!(matches!(library.rename(&entry, "../Ada"), Err(LibraryError::Name(_))));
+        let renamed = library.rename(&entry, "Countess").expect("renamed");
+        assert_eq!((renamed.about.as_ref(), renamed.voice.name.as_str()), (entry.about.as_ref(), "Countess"));
+        assert_eq!(library.list().expect("listed"), [voice("Countess"), voice("Old")]);
+        // An origin that can't be read leaves a voice.
+        let text = std::fs::read_to_string(folder.path().join("Countess.json")).expect("read").replace("7.1", "\"much\"");
+        std::fs::write(folder.path().join("Countess.json"), text).expect("written");
+        assert_eq!(library.entries().expect("listed")[0], Entry { voice: voice("Countess"), about: None });
     }
 
     #[test]

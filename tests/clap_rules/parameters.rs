@@ -134,3 +134,37 @@ fn events_of_another_namespace_are_not_ours() {
     params.flush(&mut inactive, unsafe { InputEvents::from_raw(&list) }, &mut OutputEvents::void());
     assert_eq!(values(&mut host), before);
 }
+
+/// Controllers show the parameters in three pages, each parameter once.
+#[test]
+fn remote_controls_have_a_page_for_each_group() {
+    use clap_sys::ext::remote_controls::{CLAP_EXT_REMOTE_CONTROLS, clap_plugin_remote_controls, clap_remote_controls_page};
+    let mut host = instance();
+    let plugin = host.plugin.plugin_handle().as_raw_ptr();
+    // SAFETY: the instance lives to the end of the test, and an extension's table as long as the instance.
+    let pages = unsafe {
+        let get = (*plugin).get_extension.expect("a way to extensions");
+        get(plugin, CLAP_EXT_REMOTE_CONTROLS.as_ptr()).cast::<clap_plugin_remote_controls>().as_ref()
+    };
+    let pages = pages.expect("the extension");
+    // SAFETY: a page is plain data, all zeros is one, and the plugin writes it whole.
+    let page = |i: u32| unsafe {
+        let mut page: clap_remote_controls_page = std::mem::zeroed();
+        assert!((pages.get.expect("a way to pages"))(plugin, i, &mut page));
+        page
+    };
+    // SAFETY: the instance lives.
+    assert_eq!(unsafe { (pages.count.expect("a count"))(plugin) }, 3);
+    let mut ids = Vec::new();
+    for (i, wanted) in ["Voice", "Sound", "Captions"].into_iter().enumerate() {
+        let page = page(i as u32);
+        // SAFETY: the plugin ends its names with a zero.
+        let name = unsafe { CStr::from_ptr(page.page_name.as_ptr()) };
+        assert_eq!(name.to_str(), Ok(wanted));
+        ids.extend(page.param_ids.into_iter().filter(|id| *id != u32::MAX));
+    }
+    ids.sort_unstable();
+    let mut all: Vec<u32> = NAMES.iter().map(|name| id(name).get()).collect();
+    all.sort_unstable();
+    assert_eq!(ids, all);
+}

@@ -1,0 +1,219 @@
+//! What computes the voice and what each choice costs: the latency of every mode before it is chosen, the providers with why some can't be had, and a
+//! measurement of what this machine holds. Knows no model.
+
+use std::sync::Arc;
+
+use egui::{Grid, ProgressBar, RichText, Sense, Ui, vec2};
+use nice_plug::prelude::{EnumParam, ParamSetter};
+
+use super::controls::{cells, set, touch};
+use super::theme::palette;
+use crate::clock::Mode;
+use crate::engine::preflight::{Preflight, Trial};
+use crate::plugin::check::{self, Stage};
+use crate::plugin::instance::{Instance, Readings};
+use crate::plugin::params::ModeChoice;
+use crate::runtime::Provider;
+
+/// Height of the row of modes.
+const MODES: f32 = 36.0;
+const HINTS: [&str; 3] = ["The smallest delay", "A middle way", "The best sound, with the longest delay"];
+
+/// The modes, each with what it would cost at the host's rate and block.
+pub fn modes(ui: &mut Ui, setter: &ParamSetter, param: &EnumParam<ModeChoice>, readings: &Readings) {
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), MODES), Sense::hover());
+    let hints = [0, 1, 2].map(|i| hint(readings, i));
+    cells(ui, setter, param, rect, &hints.each_ref().map(String::as_str), &[0, 1, 2].map(|i| cost(readings, i)));
+}
+
+/// Whether a measurement is going on, which has to be seen.
+pub fn moves(instance: &Instance) -> bool {
+    matches!(instance.check.stage(), Stage::Running(_))
+}
+
+/// What a mode costs, in milliseconds.
+fn cost(readings: &Readings, mode: usize) -> String {
+    match (readings.costs, readings.frame) {
+        (Some(costs), Some(frame)) => format!("{:.1} ms", costs[mode] as f64 * 1000.0 / f64::from(frame.rate)),
+        _ => "—".to_owned(),
+    }
+}
+
+fn hint(readings: &Readings, mode: usize) -> String {
+    match (readings.costs, readings.frame) {
+        (Some(costs), Some(f)) => {
+            format!(
+                "{}: {} samples at {} Hz in blocks of {}; changing it moves the latency once",
+                HINTS[mode], costs[mode], f.rate, f.block
+            )
+        }
+        _ => HINTS[mode].to_owned(),
+    }
+}
+
+/// The provider, what runs in fact, and the measurement.
+pub fn machine(ui: &mut Ui, setter: &ParamSetter, instance: &Arc<Instance>, readings: &Readings) {
+    let stage = instance.check.stage();
+    let found = match &stage {
+        Stage::Done(found) => Some(&**found),
+        _ => None,
+    };
+    providers(ui, setter, instance, readings, found);
+    let p = palette(ui);
+    match &stage {
+        Stage::Running(done) => {
+            ui.add(ProgressBar::new(*done as f32).text("Measuring").fill(p.fill.linear_multiply(0.6)));
+        }
+        Stage::Idle | Stage::Failed(_) | Stage::Done(_) => {
+            ui.horizontal(|ui| {
+                let hint = "Some seconds of measurement: how late this system wakes a thread, and how long a hop takes in each mode on each provider. \
+                            Sound may break up meanwhile.";
+                if ui.button(if found.is_some() { "Measure again" } else { "What holds here?" }).on_hover_text(hint).clicked() {
+                    check::begin(instance);
+                }
+                if let Some(best) = found.and_then(Preflight::choice)
+                    && (Mode::from(instance.params.voice.mode.value()), instance.params.provider.get().0) != (best.mode, best.provider)
+                    && ui.button("Use it").on_hover_text("Takes this mode and this provider").clicked()
+                {
+                    take(setter, instance, best);
+                }
+            });
+        }
+    }
+    if let Stage::Failed(why) = &stage {
+        ui.label(RichText::new(why).small().color(p.bad));
+    }
+    if let Some(found) = found {
+        let colour = if found.choice().is_some() { p.good } else { p.bad };
+        let verdict = ui.label(RichText::new(verdict(found)).small().color(colour));
+        verdict.on_hover_ui(|ui| table(ui, found));
+    }
+}
+
+/// Takes a mode and a provider that hold; whoever wants others picks them.
+fn take(setter: &ParamSetter, instance: &Instance, best: &Trial) {
+    let mode = Mode::ALL.iter().position(|m| *m == best.mode).unwrap_or(0);
+    set(setter, &instance.params.voice.mode, mode as f32 / 2.0);
+    if instance.params.provider.get().0 != best.provider {
+        instance.choose_provider(best.provider);
+    }
+}
+
+fn capital(mode: Mode) -> String {
+    let name = mode.name();
+    name[..1].to_uppercase() + &name[1..]
+}
+
+/// What was found, in a sentence.
+fn verdict(found: &Preflight) -> String {
+    match found.choice() {
+        Some(t) => format!(
+            "{} holds on {}: a hop takes {:.1} of {:.0} ms, {:.1} ms to spare",
+            capital(t.mode),
+            t.provider.name().to_uppercase(),
+            t.hop.p99 * 1000.0,
+            t.budget * 1000.0,
+            t.margin * 1000.0
+        ),
+        None => "No mode holds: close other programs, or choose Studio and larger blocks in the host".to_owned(),
+    }
+}
+
+fn table(ui: &mut Ui, found: &Preflight) {
+    Grid::new("preflight").num_columns(5).show(ui, |ui| {
+        ["", "", "a hop takes", "to spare", ""].iter().for_each(|head| {
+            ui.label(RichText::new(*head).small());
+        });
+        ui.end_row();
+        for t in &found.trials {
+            ui.label(capital(t.mode));
+            ui.label(t.provider.name());
+            ui.label(format!("{:.1} of {:.0} ms", t.hop.p99 * 1000.0, t.budget * 1000.0));
+            ui.label(format!("{:.1} ms", t.margin * 1000.0));
+            ui.label(if t.holds { "holds" } else { "too slow" });
+            ui.end_row();
+        }
+    });
+    ui.label(RichText::new(format!("A thread wakes up to {:.2} ms late in 99 of 100 times.", found.wake.p99 * 1000.0)).small());
+    for note in &found.notes {
+        ui.label(RichText::new(note).small());
+    }
+}
+
+fn providers(ui: &mut Ui, setter: &ParamSetter, instance: &Instance, readings: &Readings, found: Option<&Preflight>) {
+    let (p, chosen, mode) = (palette(ui), instance.params.provider.get().0, Mode::from(instance.params.voice.mode.value()));
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("Computed on").color(p.muted));
+        egui::ComboBox::from_id_salt("provider").selected_text(chosen.name().to_uppercase()).width(90.0).show_ui(ui, |ui| {
+            for provider in Provider::ALL {
+                let (lacks, measured) = (lacks(provider, found), measured(provider, mode, found));
+                let text = format!("{}{measured}", provider.name().to_uppercase());
+                let line = ui.add_enabled(lacks.is_none() || provider == chosen, egui::Button::selectable(provider == chosen, text));
+                if line.on_disabled_hover_text(lacks.unwrap_or_default()).clicked() && provider != chosen {
+                    instance.choose_provider(provider);
+                    touch(setter, &instance.params.voice.on);
+                }
+            }
+        });
+        if let Some(s) = readings.status.as_ref().filter(|s| s.voice.is_some() && !s.loading && s.provider != chosen) {
+            ui.label(RichText::new(format!("runs on {}", s.provider.name().to_uppercase())).small().color(p.accent))
+                .on_hover_text(s.note.clone().unwrap_or_default());
+        }
+    });
+}
+
+/// One sentence on why a provider can't be had; none where nothing speaks against it.
+fn lacks(provider: Provider, found: Option<&Preflight>) -> Option<String> {
+    if provider != Provider::Cpu && !provider.compiled_in() {
+        return Some("The ONNX Runtime of this machine is made without it; `mynah doctor` tells which there are".to_owned());
+    }
+    let note = found?.notes.iter().find(|note| note.starts_with(&format!("{provider}:")));
+    note.filter(|_| !found.is_some_and(|f| f.trials.iter().any(|t| t.provider == provider))).cloned()
+}
+
+/// How long a hop of the mode takes on a provider, where that was measured.
+fn measured(provider: Provider, mode: Mode, found: Option<&Preflight>) -> String {
+    let trial = found.and_then(|f| f.trials.iter().find(|t| t.provider == provider && t.mode == mode));
+    trial.map_or_else(String::new, |t| format!("  {:.1} of {:.0} ms", t.hop.p99 * 1000.0, t.budget * 1000.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::measure::Spread;
+    use crate::engine::testing::IdentitySource;
+    use crate::plugin::instance::Frame;
+
+    fn trial(mode: Mode, ms: f64, holds: bool) -> Trial {
+        let hop = Spread { p99: ms / 1000.0, ..Spread::default() };
+        Trial { mode, provider: Provider::Cpu, budget: 0.01, slack: 0.0045, hop, margin: 0.0012, holds }
+    }
+
+    #[test]
+    fn the_costs_are_those_that_the_host_would_be_told() {
+        assert_eq!((cost(&Readings::default(), 0).as_str(), hint(&Readings::default(), 1).as_str()), ("—", "A middle way"));
+        let instance = Instance::new(Arc::default());
+        let frame = Frame { rate: 44100, block: 441, channels: 2 };
+        let port = instance.start(frame, Arc::new(IdentitySource::default())).expect("a port");
+        let readings = instance.readings();
+        let costs = readings.costs.expect("the source tells them");
+        assert_eq!(costs[0], port.latency().total);
+        assert!(costs.is_sorted() && hint(&readings, 0).contains(&format!("{} samples at 44100 Hz in blocks of 441", costs[0])));
+        assert_eq!(cost(&readings, 0), format!("{:.1} ms", costs[0] as f64 / 44.1));
+        instance.end();
+    }
+
+    #[test]
+    fn a_verdict_names_the_mode_and_what_is_left() {
+        let trials = vec![trial(Mode::Live, 7.0, false), trial(Mode::Balanced, 2.94, true)];
+        let found = Preflight { wake: Spread::default(), trials, notes: vec!["cuda: no driver".to_owned()] };
+        assert_eq!(verdict(&found), "Balanced holds on CPU: a hop takes 2.9 of 10 ms, 1.2 ms to spare");
+        assert_eq!(
+            (measured(Provider::Cpu, Mode::Live, Some(&found)), lacks(Provider::Cpu, Some(&found))),
+            ("  7.0 of 10 ms".to_owned(), None)
+        );
+        let none = Preflight { trials: Vec::new(), ..found };
+        assert!(verdict(&none).contains("close other programs"));
+        assert!(lacks(Provider::DirectMl, Some(&none)).is_some());
+    }
+}
