@@ -49,9 +49,10 @@ impl Scope {
         }
         let share = 1.0 / channels.len().max(1) as f32;
         let pairs = &mut self.pairs[..2 * input.len()];
-        for (i, (pair, x)) in pairs.chunks_exact_mut(2).zip(input).enumerate() {
-            pair[0] = *x;
-            pair[1] = share * channels.iter().map(|c| c[start + i]).sum::<f32>();
+        pairs.chunks_exact_mut(2).zip(input).for_each(|(pair, x)| pair.copy_from_slice(&[*x, 0.0]));
+        for channel in channels {
+            let sound = &channel[start..start + input.len()];
+            pairs.chunks_exact_mut(2).zip(sound).for_each(|(pair, x)| pair[1] += share * x);
         }
         let sent = self.stream.send(pairs);
         self.next = (sent == pairs.len()).then_some(position + input.len() as u64);

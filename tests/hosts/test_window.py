@@ -61,9 +61,18 @@ class Walk:
         self.run("mousemove_relative", "1", "0")
         self.run("click", "1")
 
-    def key(self, *names):
-        for name in names:
-            self.run("key", name)
+    def keys_until(self, what, holds, *names):
+        """Presses keys from where nothing has the keyboard, until something holds: a machine that draws few pictures a second may miss one."""
+        for _ in range(4):
+            for name in ("Escape", *names):
+                self.run("key", name)
+                time.sleep(0.4)
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                if holds():
+                    return
+                time.sleep(0.1)
+        raise AssertionError(f"{what} did not come")
 
     def end(self):
         """Ends the host and gives what was heard, mono."""
@@ -118,17 +127,14 @@ def test_a_walk_through_the_window(walk):
     bypassed = walk.where()
     until("three seconds of it", lambda: walk.where() > bypassed + 3)
 
-    # By keyboard: the switch has the keys since it was clicked. Space lets go of it.
-    walk.key("space")
-    until("the voice again", lambda: not walk.status()["bypass"])
+    # By keyboard: the menu is the first stop, the switch the second.
+    walk.keys_until("the voice again", lambda: not walk.status()["bypass"], "Tab", "Tab", "space")
     again = walk.where()
     until("three seconds of it", lambda: walk.where() > again + 3)
 
-    # The menu is the stop before the switch: its radio buttons are a look and a scale, in the order in which Tab comes to them.
+    # In the menu the looks come first: as the system, dark, light.
     settings = Path(walk.environment["MYNAH_HOME"]) / "window.toml"
-    walk.key("shift+Tab", "space")
-    walk.key("Tab", "Tab", "Tab", "space")
-    until("the look", lambda: 'look = "light"' in settings.read_text())
+    walk.keys_until("the look", lambda: 'look = "light"' in settings.read_text(), "Tab", "space", "Tab", "Tab", "Tab", "space")
     sound = walk.end()
 
     recording = recorded("two_cities.wav")
