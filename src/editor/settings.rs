@@ -10,7 +10,7 @@ use crate::packs::user_folder;
 pub const SCALES: [f32; 6] = [0.75, 1.0, 1.25, 1.5, 1.75, 2.0];
 /// Sizes of the window in points: the least, the first and the largest.
 pub const LEAST: (f32, f32) = (800.0, 500.0);
-pub const FIRST: (f32, f32) = (1040.0, 720.0);
+pub const FIRST: (f32, f32) = (1040.0, 740.0);
 pub const LARGEST: (f32, f32) = (7680.0, 4320.0);
 
 /// Dark or light.

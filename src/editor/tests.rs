@@ -11,6 +11,8 @@ use nice_plug::context::gui::{GuiContext, GuiContextInner};
 use nice_plug::params::internals::ParamPtr;
 use nice_plug::prelude::{Param, PluginState};
 
+use nice_plug_egui::RepaintNotifier;
+
 use super::settings::{LEAST, Look, WindowSettings};
 use super::{Window, theme};
 use crate::captions::Word;
@@ -68,10 +70,10 @@ impl Bench {
         let context = GuiContext::new(host.clone());
         let mut bench = Self {
             ctx,
-            window: Window::new(instance, WindowSettings::default()),
+            window: Window::new(instance, WindowSettings::default(), RepaintNotifier::default()),
             host,
             context,
-            size: Vec2::new(1040.0, 720.0),
+            size: super::settings::FIRST.into(),
             time: 0.0,
         };
         bench.frame(vec![]);

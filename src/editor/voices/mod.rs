@@ -2,7 +2,7 @@
 
 mod card;
 mod enrol;
-mod portrait;
+pub(super) mod portrait;
 
 use std::path::PathBuf;
 use std::sync::Arc;
