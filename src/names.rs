@@ -2,6 +2,8 @@
 
 /// How alike two names must be, 0 to 1 (Jaro-Winkler), for one to be suggested for the other.
 const ALIKE: f64 = 0.75;
+/// How alike they count at least where one letter is too much, missing, another or in its neighbour's place.
+const ONE_SLIP: f64 = 0.9;
 
 /// What a typed name comes to among names that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +37,14 @@ pub fn meant<S: AsRef<str>>(names: &[S], typed: &str) -> Meant {
 /// The name that is most like what was typed, if any is like it.
 pub fn nearest<S: AsRef<str>>(names: &[S], typed: &str) -> Option<String> {
     let small = typed.to_lowercase();
+    let alike = |word: &str| {
+        let slip = small.chars().count() > 2 && strsim::damerau_levenshtein(word, &small) <= 1;
+        strsim::jaro_winkler(word, &small).max(if slip { ONE_SLIP } else { 0.0 })
+    };
     // A long name may be known by one of its words.
     let likeness = |name: &str| {
         let name = name.to_lowercase();
-        let words = name.split_whitespace().map(|w| strsim::jaro_winkler(w, &small)).fold(0.0, f64::max);
-        words.max(strsim::jaro_winkler(&name, &small))
+        name.split_whitespace().map(alike).fold(alike(&name), f64::max)
     };
     let all = names.iter().map(|n| (likeness(n.as_ref()), n.as_ref()));
     all.filter(|(l, _)| *l > ALIKE).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, n)| n.to_owned())
