@@ -49,7 +49,7 @@ pub struct Arguments {
     #[arg(long, value_parser = pitch, value_name = "auto|SEMITONES", allow_hyphen_values = true)]
     pitch: Option<Pitch>,
     /// Silence what is softer than this, in dBFS; -80 silences nothing
-    #[arg(long, value_parser = clap::value_parser!(f32), value_name = "DBFS", allow_hyphen_values = true)]
+    #[arg(long, value_parser = gate, value_name = "DBFS", allow_hyphen_values = true)]
     gate: Option<f32>,
     /// Hear yourself in the headphones
     #[arg(long, num_args = 0..=1, default_missing_value = "on", value_name = "on|off")]
@@ -114,6 +114,10 @@ fn pitch(text: &str) -> Result<Pitch, String> {
     }
 }
 
+fn gate(text: &str) -> Result<f32, String> {
+    text.parse().ok().filter(|d| (GATE_OFF..=0.0).contains(d)).ok_or_else(|| format!("give dBFS from {GATE_OFF} to 0"))
+}
+
 impl Arguments {
     /// What was remembered, with what was typed put over it. Devices and the voice are left to who finds them.
     pub fn over(&self, mut settings: Settings) -> Settings {
@@ -161,7 +165,7 @@ mod tests {
 
     #[test]
     fn wrong_words_are_refused() {
-        for wrong in ["--pitch 30", "--monitor maybe", "--json", "--period 8", "--mode slow", "rest"] {
+        for wrong in ["--pitch 30", "--monitor maybe", "--json", "--period 8", "--mode slow", "--gate 3", "--gate nan", "rest"] {
             assert!(Arguments::try_parse_from(["mynah-standalone"].into_iter().chain(wrong.split(' '))).is_err(), "{wrong}");
         }
     }

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use cpal::Host;
+#[cfg(target_os = "linux")]
 use cpal::traits::{DeviceTrait, HostTrait};
 use mynah::engine::{PackSource, find_voice};
 use mynah::plugin::instance::{Frame, Instance};
@@ -98,6 +99,7 @@ pub fn run(a: &Arguments) -> Result<(), Trouble> {
     }
     // A connection for each output: PulseAudio takes two streams of one connection for streams that belong together, and refuses them on
     // different sinks.
+    #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "only a microphone of Mynah's own is taken out of it"))]
     let mut exit = exit(a, &cpal::default_host(), plan.rate())?;
     let headphones = headphones(a, &cpal::default_host(), &settings, exit.as_ref())?;
     remember(a, &mut settings, &input, headphones.as_ref());
@@ -114,8 +116,6 @@ pub fn run(a: &Arguments) -> Result<(), Trouble> {
     }
     #[cfg(target_os = "linux")]
     let mic = exit.as_mut().and_then(|e| e.mic.take());
-    #[cfg(not(target_os = "linux"))]
-    let mic: Option<()> = None;
     let control = Control {
         instance: session.instance.clone(),
         switches: session.switches.clone(),
@@ -130,6 +130,7 @@ pub fn run(a: &Arguments) -> Result<(), Trouble> {
     let work = move || {
         let outcome = control.run(compare);
         // The outputs have played out by now.
+        #[cfg(target_os = "linux")]
         drop(mic);
         if control.leaves && ENDED.load(Ordering::Relaxed) {
             leave(&outcome);
