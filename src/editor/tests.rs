@@ -143,19 +143,7 @@ fn tab_comes_to_everything_in_the_order_of_the_window() {
         }
     }
     let mut from = 0;
-    let expected = [
-        "View",
-        "Bypass",
-        "Add a voice from a recording",
-        "Voice",
-        "Mode: Live",
-        "Pitch: Auto",
-        "Gate",
-        "Mix",
-        "Gain",
-        "Captions",
-        "Stream",
-    ];
+    let expected = ["View", "Bypass", "Add a voice", "Voice", "Mode: Live", "Pitch: Auto", "Gate", "Mix", "Gain", "Captions", "Stream"];
     for label in expected {
         let at = seen[from..].iter().position(|l| l == label);
         from += at.unwrap_or_else(|| panic!("`{label}` is not where it belongs: {seen:?}")) + 1;
