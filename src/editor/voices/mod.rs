@@ -322,6 +322,7 @@ impl VoiceCard {
 mod tests {
     use super::*;
     use crate::engine::testing::any_voice;
+    use crate::plugin::presets::testing::Host;
 
     fn card(names: &[&str]) -> (VoiceCard, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -334,11 +335,14 @@ mod tests {
 
     /// All text of a frame of the card.
     fn drawn(card: &mut VoiceCard, ctx: &Context, events: Vec<egui::Event>) -> Vec<(String, egui::Rect)> {
+        drawn_in(&Host::default(), card, ctx, events)
+    }
+
+    fn drawn_in(host: &Host, card: &mut VoiceCard, ctx: &Context, events: Vec<egui::Event>) -> Vec<(String, egui::Rect)> {
         let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(700.0, 480.0));
         let input = egui::RawInput { screen_rect: Some(screen), events, ..Default::default() };
         let mut output = ctx.run_ui(input, |ui| {
-            let host = crate::plugin::presets::testing::Host::default();
-            card.show(ui, &ParamSetter::new(&host), &Readings::default());
+            card.show(ui, &ParamSetter::new(host), &Readings::default());
             let ctx = ui.ctx().clone();
             card.picker(&ctx);
         });
@@ -371,6 +375,11 @@ mod tests {
         let carl = at(&first, "Carl");
         click(&mut card, &ctx, carl);
         assert_eq!(card.instance.params.target.get().0, Some(any_voice("Carl")));
+        card.instance.choose_voice(Some(any_voice("Dora")));
+        let host = Host::default();
+        (0..3).for_each(|_| drop(drawn_in(&host, &mut card, &ctx, Vec::new())));
+        assert_eq!(*host.0.lock().expect("not poisoned"), [1, 1, 1], "the host is told once that the project has changed");
+        assert!(card.instance.params.voice.on.value(), "by a value that stays");
         card.search = "dO".to_owned();
         drawn(&mut card, &ctx, Vec::new());
         let found = drawn(&mut card, &ctx, Vec::new());
