@@ -291,7 +291,7 @@ impl Window {
                 column
             })
             .collect();
-        place(ui, "voice", columns[0], |ui| theme::card(ui, "Voice", |ui| self.voices.show(ui, setter, readings)));
+        place(ui, "voice", columns[0], |ui| theme::card(ui, "Voice", |ui| self.voices.show(ui, setter)));
         let sound = |ui: &mut Ui| theme::card(ui, "Sound", |ui| sound::parameters(ui, setter, params, readings));
         let engine = |ui: &mut Ui| {
             theme::card(ui, "Engine", |ui| {

@@ -17,7 +17,7 @@ use super::theme::palette;
 use crate::engine::PackSource;
 use crate::plugin::audition::{self, Stage};
 use crate::plugin::closeness::{self, Likeness, NATURAL, STRANGER};
-use crate::plugin::instance::{Instance, Readings};
+use crate::plugin::instance::Instance;
 use crate::voice::TargetVoice;
 use crate::voice::library::{Entry, Library};
 use card::{Card, Click, Listening};
@@ -96,7 +96,7 @@ impl VoiceCard {
     }
 
     /// Draws the card.
-    pub fn show(&mut self, ui: &mut Ui, setter: &ParamSetter, readings: &Readings) {
+    pub fn show(&mut self, ui: &mut Ui, setter: &ParamSetter) {
         let p = palette(ui);
         // What the host itself has loaded counts too; being told once more does it no harm.
         let chosen = self.instance.params.target.generation();
@@ -107,7 +107,7 @@ impl VoiceCard {
             ui.add(TextEdit::singleline(&mut self.search).hint_text("Search").desired_width(f32::INFINITY));
         }
         ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
-            self.likeness(ui, readings);
+            self.likeness(ui);
             // A row from below must have its height beforehand, else it grows out of the card.
             let row = egui::vec2(ui.available_width(), ADD);
             ui.allocate_ui_with_layout(row, Layout::left_to_right(Align::Center), |ui| {
@@ -248,10 +248,7 @@ impl VoiceCard {
     }
 
     /// How close the sound is to the voice, in a line.
-    fn likeness(&self, ui: &mut Ui, readings: &Readings) {
-        if readings.status.as_ref().is_none_or(|s| s.voice.is_none()) {
-            return;
-        }
+    fn likeness(&self, ui: &mut Ui) {
         let p = palette(ui);
         let (text, colour) = match self.instance.closeness.likeness() {
             Likeness::Unknown => ("How close: —".to_owned(), p.muted),
@@ -342,7 +339,7 @@ mod tests {
         let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(700.0, 480.0));
         let input = egui::RawInput { screen_rect: Some(screen), events, ..Default::default() };
         let mut output = ctx.run_ui(input, |ui| {
-            card.show(ui, &ParamSetter::new(host), &Readings::default());
+            card.show(ui, &ParamSetter::new(host));
             let ctx = ui.ctx().clone();
             card.picker(&ctx);
         });
