@@ -74,9 +74,6 @@ mod x11 {
         /// Caption what is said
         #[arg(long)]
         captions: bool,
-        /// The window's size in pixels, as WIDTHxHEIGHT; without it as the plugin wants
-        #[arg(long, value_parser = size)]
-        size: Option<(u32, u32)>,
         /// Take the processor from the voice worker now and then, as a machine does that has too much to do
         #[arg(long)]
         starve: bool,
@@ -89,11 +86,6 @@ mod x11 {
         Mode::ALL.into_iter().find(|m| m.name() == text).ok_or_else(|| "choose live, balanced or studio".to_owned())
     }
 
-    fn size(text: &str) -> Result<(u32, u32), String> {
-        let (w, h) = text.split_once('x').ok_or("write it as 1040x720")?;
-        Ok((w.parse().map_err(|_| "the width is no number")?, h.parse().map_err(|_| "the height is no number")?))
-    }
-
     pub fn run(a: &Arguments) -> HostResult<()> {
         let voice = a.reference.as_ref().map(|file| enrol(file, a)).transpose()?;
         let mut host = ClapHost::open(&a.plugin)?;
@@ -101,7 +93,7 @@ mod x11 {
         host.load(&with_voice(None, &settings, Container::Clap))?;
         let project = with_voice(voice.as_ref(), &settings, Container::Clap);
         host.activate(RATE, BLOCK)?;
-        let frame = HostWindow::open(&mut host, a.size)?;
+        let frame = HostWindow::open(&mut host)?;
         let lines = lines();
         println!("open");
         let starving = AtomicBool::new(a.starve);
@@ -175,7 +167,7 @@ mod x11 {
     }
 
     impl HostWindow {
-        fn open(host: &mut ClapHost, size: Option<(u32, u32)>) -> HostResult<Self> {
+        fn open(host: &mut ClapHost) -> HostResult<Self> {
             let (x, screen) = x11rb::connect(None).map_err(|e| format!("there is no screen: {e}; set DISPLAY"))?;
             let root = &x.setup().roots[screen];
             let window = x.generate_id()?;
@@ -187,12 +179,11 @@ mod x11 {
             x.change_property32(PropMode::REPLACE, window, protocols, AtomEnum::ATOM, &[closing])?;
             x.map_window(window)?;
             x.sync()?;
-            let wanted = host.open_window(window.into())?;
             let this = Self { x, window, closing };
-            this.resize(size.unwrap_or(wanted))?;
-            if let Some(size) = size {
-                host.size_window(size)?;
-            }
+            // The size first: a window that is resized while it is being shown may lose its first picture.
+            this.resize(host.make_window()?)?;
+            this.x.sync()?;
+            host.show_window(window.into())?;
             Ok(this)
         }
 

@@ -106,7 +106,7 @@ impl NiceEguiApp for Window {
     fn build(&mut self, ctx: egui::Context, host: GuiContext, _frame: &mut Frame) -> Result<(), HandlerError> {
         theme::apply(&ctx);
         ctx.set_zoom_factor(self.settings.scale);
-        (self.context, self.opening) = (Some(host), true);
+        (self.context, self.opening) = (Some(host), self.settings.scale != 1.0);
         self.voices.refresh();
         self.first_run.look();
         self.instance.look_at_sound(true);

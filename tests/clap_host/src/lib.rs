@@ -196,16 +196,22 @@ impl ClapHost {
         self.latency()
     }
 
-    /// Opens the plugin's window inside a window of X11's; gives its size in pixels.
-    pub fn open_window(&mut self, parent: u64) -> HostResult<(u32, u32)> {
+    /// Makes the plugin's window, which isn't shown yet; gives the size in pixels that it wants.
+    pub fn make_window(&mut self) -> HostResult<(u32, u32)> {
         let gui: PluginGui = self.extension("gui")?;
         let plugin = self.plugin.plugin_handle();
         gui.create(&plugin, GuiConfiguration { api_type: GuiApiType::X11, is_floating: false })?;
         let size = gui.get_size(&plugin).ok_or("the plugin tells no size of its window")?;
+        Ok((size.width, size.height))
+    }
+
+    /// Shows it inside a window of X11's.
+    pub fn show_window(&mut self, parent: u64) -> HostResult<()> {
+        let gui: PluginGui = self.extension("gui")?;
+        let plugin = self.plugin.plugin_handle();
         // SAFETY: the caller's window lives as long as the plugin's own in it.
         unsafe { gui.set_parent(&plugin, Window::from_x11_handle(parent as _)) }?;
-        gui.show(&plugin)?;
-        Ok((size.width, size.height))
+        Ok(gui.show(&plugin)?)
     }
 
     /// Closes it.
