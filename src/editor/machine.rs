@@ -58,28 +58,16 @@ pub fn machine(ui: &mut Ui, setter: &ParamSetter, instance: &Arc<Instance>, read
         Stage::Done(found) => Some(&**found),
         _ => None,
     };
-    providers(ui, setter, instance, readings, found);
     let p = palette(ui);
-    match &stage {
-        Stage::Running(done) => {
-            ui.add(ProgressBar::new(*done as f32).text("Measuring").fill(p.fill.linear_multiply(0.6)));
+    ui.horizontal_wrapped(|ui| {
+        providers(ui, setter, instance, readings, found);
+        match &stage {
+            Stage::Running(done) => {
+                ui.add(ProgressBar::new(*done as f32).desired_width(130.0).text("Measuring").fill(p.fill.linear_multiply(0.6)));
+            }
+            Stage::Idle | Stage::Failed(_) | Stage::Done(_) => buttons(ui, setter, instance, found),
         }
-        Stage::Idle | Stage::Failed(_) | Stage::Done(_) => {
-            ui.horizontal(|ui| {
-                let hint = "Some seconds of measurement: how late this system wakes a thread, and how long a hop takes in each mode on each provider. \
-                            Sound may break up meanwhile.";
-                if ui.button(if found.is_some() { "Measure again" } else { "What holds here?" }).on_hover_text(hint).clicked() {
-                    check::begin(instance);
-                }
-                if let Some(best) = found.and_then(Preflight::choice)
-                    && (Mode::from(instance.params.voice.mode.value()), instance.params.provider.get().0) != (best.mode, best.provider)
-                    && ui.button("Use it").on_hover_text("Takes this mode and this provider").clicked()
-                {
-                    take(setter, instance, best);
-                }
-            });
-        }
-    }
+    });
     if let Stage::Failed(why) = &stage {
         ui.label(RichText::new(why).small().color(p.bad));
     }
@@ -87,6 +75,20 @@ pub fn machine(ui: &mut Ui, setter: &ParamSetter, instance: &Arc<Instance>, read
         let colour = if found.choice().is_some() { p.good } else { p.bad };
         let verdict = ui.label(RichText::new(verdict(found)).small().color(colour));
         verdict.on_hover_ui(|ui| table(ui, found));
+    }
+}
+
+fn buttons(ui: &mut Ui, setter: &ParamSetter, instance: &Arc<Instance>, found: Option<&Preflight>) {
+    let hint = "Some seconds of measurement: how late this system wakes a thread, and how long a hop takes in each mode on each provider. Sound may break \
+                up meanwhile.";
+    if ui.button(if found.is_some() { "Measure again" } else { "What holds here?" }).on_hover_text(hint).clicked() {
+        check::begin(instance);
+    }
+    if let Some(best) = found.and_then(Preflight::choice)
+        && (Mode::from(instance.params.voice.mode.value()), instance.params.provider.get().0) != (best.mode, best.provider)
+        && ui.button("Use it").on_hover_text("Takes this mode and this provider").clicked()
+    {
+        take(setter, instance, best);
     }
 }
 
@@ -142,24 +144,22 @@ fn table(ui: &mut Ui, found: &Preflight) {
 
 fn providers(ui: &mut Ui, setter: &ParamSetter, instance: &Instance, readings: &Readings, found: Option<&Preflight>) {
     let (p, chosen, mode) = (palette(ui), instance.params.provider.get().0, Mode::from(instance.params.voice.mode.value()));
-    ui.horizontal(|ui| {
-        ui.label(RichText::new("Computed on").color(p.muted));
-        egui::ComboBox::from_id_salt("provider").selected_text(chosen.name().to_uppercase()).width(90.0).show_ui(ui, |ui| {
-            for provider in Provider::ALL {
-                let (lacks, measured) = (lacks(provider, found), measured(provider, mode, found));
-                let text = format!("{}{measured}", provider.name().to_uppercase());
-                let line = ui.add_enabled(lacks.is_none() || provider == chosen, egui::Button::selectable(provider == chosen, text));
-                if line.on_disabled_hover_text(lacks.unwrap_or_default()).clicked() && provider != chosen {
-                    instance.choose_provider(provider);
-                    touch(setter, &instance.params.voice.on);
-                }
+    let list = egui::ComboBox::from_id_salt("provider").selected_text(chosen.name().to_uppercase()).width(76.0).show_ui(ui, |ui| {
+        for provider in Provider::ALL {
+            let (lacks, measured) = (lacks(provider, found), measured(provider, mode, found));
+            let text = format!("{}{measured}", provider.name().to_uppercase());
+            let line = ui.add_enabled(lacks.is_none() || provider == chosen, egui::Button::selectable(provider == chosen, text));
+            if line.on_disabled_hover_text(lacks.unwrap_or_default()).clicked() && provider != chosen {
+                instance.choose_provider(provider);
+                touch(setter, &instance.params.voice.on);
             }
-        });
-        if let Some(s) = readings.status.as_ref().filter(|s| s.voice.is_some() && !s.loading && s.provider != chosen) {
-            ui.label(RichText::new(format!("runs on {}", s.provider.name().to_uppercase())).small().color(p.accent))
-                .on_hover_text(s.note.clone().unwrap_or_default());
         }
     });
+    list.response.on_hover_text("What computes the voice");
+    if let Some(s) = readings.status.as_ref().filter(|s| s.voice.is_some() && !s.loading && s.provider != chosen) {
+        ui.label(RichText::new(format!("runs on {}", s.provider.name().to_uppercase())).small().color(p.accent))
+            .on_hover_text(s.note.clone().unwrap_or_default());
+    }
 }
 
 /// One sentence on why a provider can't be had; none where nothing speaks against it.

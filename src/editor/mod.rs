@@ -51,9 +51,9 @@ const GAP: f32 = 10.0;
 const EDGE: f32 = 14.0;
 /// Height of the card of sound, and the least of the one of the engine below it.
 const SOUND: f32 = 304.0;
-const ENGINE: f32 = 196.0;
+const ENGINE: f32 = 150.0;
 /// What all cards together want in height.
-const BODY: f32 = 510.0;
+const BODY: f32 = 464.0;
 /// From this width on every card has a column of its own.
 const WIDE: f32 = 1280.0;
 /// Below this width the columns of the voice and the captions get a larger share.
@@ -291,7 +291,7 @@ impl Window {
                 column
             })
             .collect();
-        place(ui, "voice", columns[0], |ui| theme::card(ui, "Voice", |ui| self.voices.show(ui, setter, readings)));
+        place(ui, "voice", columns[0], |ui| theme::card(ui, "Voice", |ui| self.voices.show(ui, setter)));
         let sound = |ui: &mut Ui| theme::card(ui, "Sound", |ui| sound::parameters(ui, setter, params, readings));
         let engine = |ui: &mut Ui| {
             theme::card(ui, "Engine", |ui| {

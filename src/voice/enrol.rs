@@ -300,7 +300,9 @@ mod tests {
         let one = reference();
         let (voice, heard) = enroller.enrol_and_tell(&one, "Ada").expect("enrolled");
         assert!(heard.speech > 1.5 && heard.speech <= heard.seconds && heard.seconds == one.seconds(), "{heard:?}");
-        let like = enroller.likeness(&one.mono(), one.rate, &voice).expect("it runs").expect("speech");
+        let (mono, began) = (one.mono(), std::time::Instant::now());
+        let like = enroller.likeness(&mono, one.rate, &voice).expect("it runs").expect("speech");
+        println!("likeness of {:.1} s: {like:.3} in {:.3} s", one.seconds(), began.elapsed().as_secs_f64());
         assert!(like > 0.99, "{like}");
         assert_eq!(enroller.likeness(&vec![0.0; 80_000], 16000, &voice).expect("it runs"), None);
         let mut noise = 1u32;

@@ -109,7 +109,11 @@ impl EnrolDialog {
         } else if taken(name) {
             ui.label(RichText::new("Your library has a voice of this name: the new one takes its place.").small().color(p.accent));
         }
-        ui.checkbox(&mut self.agreed, CONSENT);
+        ui.scope(|ui| {
+            // Nobody shall have to look for the box.
+            ui.visuals_mut().widgets.inactive.bg_stroke = egui::Stroke::new(1.0, p.muted);
+            ui.checkbox(&mut self.agreed, CONSENT);
+        });
         let lacks = match (self.agreed, &wrong) {
             (false, _) => Some("Tick the sentence above first"),
             (true, Some(_)) => Some("Give it another name first"),

@@ -17,7 +17,7 @@ use super::theme::palette;
 use crate::engine::PackSource;
 use crate::plugin::audition::{self, Stage};
 use crate::plugin::closeness::{self, Likeness, NATURAL, STRANGER};
-use crate::plugin::instance::{Instance, Readings};
+use crate::plugin::instance::Instance;
 use crate::voice::TargetVoice;
 use crate::voice::library::{Entry, Library};
 use card::{Card, Click, Listening};
@@ -96,7 +96,7 @@ impl VoiceCard {
     }
 
     /// Draws the card.
-    pub fn show(&mut self, ui: &mut Ui, setter: &ParamSetter, readings: &Readings) {
+    pub fn show(&mut self, ui: &mut Ui, setter: &ParamSetter) {
         let p = palette(ui);
         // What the host itself has loaded counts too; being told once more does it no harm.
         let chosen = self.instance.params.target.generation();
@@ -107,7 +107,7 @@ impl VoiceCard {
             ui.add(TextEdit::singleline(&mut self.search).hint_text("Search").desired_width(f32::INFINITY));
         }
         ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
-            self.likeness(ui, readings);
+            self.likeness(ui);
             // A row from below must have its height beforehand, else it grows out of the card.
             let row = egui::vec2(ui.available_width(), ADD);
             ui.allocate_ui_with_layout(row, Layout::left_to_right(Align::Center), |ui| {
@@ -248,10 +248,7 @@ impl VoiceCard {
     }
 
     /// How close the sound is to the voice, in a line.
-    fn likeness(&self, ui: &mut Ui, readings: &Readings) {
-        if readings.status.as_ref().is_none_or(|s| s.voice.is_none()) {
-            return;
-        }
+    fn likeness(&self, ui: &mut Ui) {
         let p = palette(ui);
         let (text, colour) = match self.instance.closeness.likeness() {
             Likeness::Unknown => ("How close: —".to_owned(), p.muted),
@@ -322,6 +319,7 @@ impl VoiceCard {
 mod tests {
     use super::*;
     use crate::engine::testing::any_voice;
+    use crate::plugin::presets::testing::Host;
 
     fn card(names: &[&str]) -> (VoiceCard, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -334,11 +332,14 @@ mod tests {
 
     /// All text of a frame of the card.
     fn drawn(card: &mut VoiceCard, ctx: &Context, events: Vec<egui::Event>) -> Vec<(String, egui::Rect)> {
+        drawn_in(&Host::default(), card, ctx, events)
+    }
+
+    fn drawn_in(host: &Host, card: &mut VoiceCard, ctx: &Context, events: Vec<egui::Event>) -> Vec<(String, egui::Rect)> {
         let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(700.0, 480.0));
         let input = egui::RawInput { screen_rect: Some(screen), events, ..Default::default() };
         let mut output = ctx.run_ui(input, |ui| {
-            let host = crate::plugin::presets::testing::Host::default();
-            card.show(ui, &ParamSetter::new(&host), &Readings::default());
+            card.show(ui, &ParamSetter::new(host));
             let ctx = ui.ctx().clone();
             card.picker(&ctx);
         });
@@ -371,6 +372,11 @@ mod tests {
         let carl = at(&first, "Carl");
         click(&mut card, &ctx, carl);
         assert_eq!(card.instance.params.target.get().0, Some(any_voice("Carl")));
+        card.instance.choose_voice(Some(any_voice("Dora")));
+        let host = Host::default();
+        (0..3).for_each(|_| drop(drawn_in(&host, &mut card, &ctx, Vec::new())));
+        assert_eq!(*host.0.lock().expect("not poisoned"), [1, 1, 1], "the host is told once that the project has changed");
+        assert!(card.instance.params.voice.on.value(), "by a value that stays");
         card.search = "dO".to_owned();
         drawn(&mut card, &ctx, Vec::new());
         let found = drawn(&mut card, &ctx, Vec::new());
