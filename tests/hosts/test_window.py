@@ -15,9 +15,11 @@ import soundfile
 from mynah_host import BUNDLED, RATE, home
 from mynah_host import recording as recorded
 
-HOST = BUNDLED.parent / "release" / "examples" / "window_host"
-# Where the switch lies, in pixels from the corner of a window of the first size: at the right end of the header, before the menu.
+HOSTS = [BUNDLED.parent / profile / "examples" / "window_host" for profile in ("release", "debug")]
+# Where things lie, in pixels from the corner of a window of the first size.
 BYPASS = (940, 40)
+ADD, NAME, CONSENT, FROM_A_FILE = (101, 680), (538, 322), (327, 354), (448, 382)
+CAPTIONS, EXPORT, CHOOSE_A_PLACE = (767, 306), (722, 663), (382, 426)
 PATIENCE = 40
 
 
@@ -36,7 +38,7 @@ class Walk:
     def __init__(self, folder, environment):
         self.environment = environment
         self.heard = folder / "heard.wav"
-        command = [HOST, "--plugin", BUNDLED / "Mynah.clap", "--source", home() / "packs/recordings/two_cities.wav", "--out", self.heard]
+        command = [next(filter(Path.exists, HOSTS)), "--plugin", BUNDLED / "Mynah.clap", "--source", home() / "packs/recordings/two_cities.wav", "--out", self.heard]
         command += ["--reference", home() / "packs/recordings/beckett.wav", "--packs", home() / "packs"]
         self.host = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.host.stdout.readline() == "open\n"
@@ -74,6 +76,20 @@ class Walk:
                 time.sleep(0.1)
         raise AssertionError(f"{what} did not come")
 
+    def dialog_until(self, what, holds, *steps):
+        """Goes through a dialog from the closed window on, a pointer's place or a text at a time, until something holds; again where a picture was missed."""
+        for _ in range(4):
+            self.run("key", "Escape")
+            for step in steps:
+                time.sleep(0.7)
+                self.click(*step) if isinstance(step, tuple) else self.run(*step)
+            end = time.monotonic() + 15
+            while time.monotonic() < end:
+                if holds():
+                    return
+                time.sleep(0.1)
+        raise AssertionError(f"{what} did not come")
+
     def end(self):
         """Ends the host and gives what was heard, mono."""
         self.host.stdin.close()
@@ -88,8 +104,8 @@ def walk(tmp_path):
     missing = [p for p in ("Xvfb", "xdotool") if not shutil.which(p)]
     if missing:
         pytest.skip(f"without {' and '.join(missing)} no window can be walked through")
-    if not HOST.exists():
-        pytest.skip("without its host no window is opened; `cargo build --release --example window_host` makes it")
+    if not any(host.exists() for host in HOSTS):
+        pytest.skip("without its host no window is opened; `cargo build --example window_host` makes it")
     read, write = os.pipe()
     screen = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x1024x24"], pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
@@ -141,3 +157,27 @@ def test_a_walk_through_the_window(walk):
     assert dry(sound, recording, latency, bypassed + 0.5, bypassed + 2.5) > 0.999
     assert dry(sound, recording, latency, converted + 0.5, min(before, converted + 2.5)) < 0.9
     assert dry(sound, recording, latency, again + 0.5, again + 2.5) < 0.9
+
+
+def test_a_voice_is_added_and_swapped_and_captions_are_exported(walk, tmp_path):
+    assert walk.ask("voice") == "chosen"
+    until("the voice", lambda: walk.status()["engine"]["state"] == "ready")
+    first = walk.status()["voice"]
+    walk.dialog_until("captions", lambda: walk.status()["engine"]["captions_ready"], CAPTIONS)
+
+    # A name, the consent, a recording by its path: the new voice is kept, and speaks.
+    library = Path(walk.environment["MYNAH_HOME"]) / "voices"
+    path = ["type", str(home() / "packs" / "recordings" / "clone-test.wav")]
+    added = [ADD, NAME, ["type", "Ada"], CONSENT, FROM_A_FILE, path, ["key", "Return"]]
+    walk.dialog_until("the voice in the library", lambda: library.exists() and list(library.iterdir()), *added)
+    until("the other voice", lambda: walk.status()["voice"] == "Ada" and walk.status()["engine"]["voice"] == "Ada")
+    (kept,) = library.iterdir()
+    assert first != "Ada" and "permission" in kept.read_text(), "what was agreed to is kept with the voice"
+
+    until("some words", lambda: walk.status()["words"] >= 12)
+    target = tmp_path / "walk.srt"
+    place = [EXPORT, CHOOSE_A_PLACE, ["key", "ctrl+a"], ["type", str(target)], ["key", "Return"]]
+    walk.dialog_until("the captions", target.exists, *place)
+    assert "best of times" in target.read_text()
+    assert not walk.status()["problems"]
+    walk.end()
