@@ -8,6 +8,7 @@ use super::theme::{Palette, palette};
 use super::voices::portrait::Portrait;
 use super::{load, sound};
 use crate::bridge::WorkerState;
+use crate::clock::Mode;
 use crate::plugin::history::Work;
 use crate::plugin::instance::{Instance, Readings};
 use crate::voice::TargetVoice;
@@ -113,6 +114,15 @@ fn emblem(ui: &mut Ui, voice: Option<&TargetVoice>, mood: Mood, p: Palette) {
     }
 }
 
+/// What helps where this mode is not in time.
+fn remedy(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Live => "close programs, or choose Balanced",
+        Mode::Balanced => "close programs, or choose Studio",
+        Mode::Studio => "close programs, or give the host a larger buffer",
+    }
+}
+
 /// One line on what is heard at the moment. `late` hops were late in the last half minute.
 fn state(readings: &Readings, bypass: bool, voice: bool, late: u64) -> (String, Mood) {
     let Some(status) = &readings.status else {
@@ -131,11 +141,9 @@ fn state(readings: &Readings, bypass: bool, voice: bool, late: u64) -> (String, 
         WorkerState::Ready if status.loading => ("speaks; another voice is being loaded".to_owned(), Mood::Waits),
         WorkerState::Ready if !voice => ("is switched off: your own voice is heard".to_owned(), Mood::Off),
         WorkerState::Ready if status.counters.load > 1.0 && (late > 0 || !status.counters.offline) => {
-            (format!("is too much for {on}: close other programs, or choose Studio"), Mood::Bad)
+            (format!("is too much for {on}: {}", remedy(status.mode)), Mood::Bad)
         }
-        WorkerState::Ready if late > 0 => {
-            (format!("speaks, but {late} hops came late: close programs, or choose Balanced"), Mood::Strained)
-        }
+        WorkerState::Ready if late > 0 => (format!("speaks, but {late} hops came late: {}", remedy(status.mode)), Mood::Strained),
         WorkerState::Ready => (format!("speaks, on {on}"), Mood::Good),
     }
 }

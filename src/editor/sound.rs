@@ -41,6 +41,10 @@ pub fn engine(ui: &mut Ui, readings: &Readings) {
             ui.label(RichText::new(format!("{} samples lost", status.counters.lost_samples)).color(p.bad));
         }
     });
+    // The header has room for the beginning of a long sentence only.
+    if let Some(problem) = &status.voice_problem {
+        ui.label(RichText::new(problem).small().color(p.bad));
+    }
     if let Some(note) = &status.note {
         ui.label(RichText::new(note).small().color(p.accent));
     }

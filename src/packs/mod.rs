@@ -59,7 +59,7 @@ pub enum PackError {
         path: PathBuf,
     },
     /// A file's bytes are not those that the pack names.
-    #[error("`{path}` of the pack `{id}` has sha256 {found} where {expected} is expected; run `mynah models fetch {id}`")]
+    #[error("`{path}` of the pack `{id}` has sha256 {found:.12}… where {expected:.12}… is expected; run `mynah models fetch {id}`")]
     Hash {
         /// The pack.
         id: String,

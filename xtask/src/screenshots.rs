@@ -27,6 +27,7 @@ struct Shot {
     /// A graph of the voice is cut off.
     broken: bool,
     captions: bool,
+    mode: &'static str,
     starve: bool,
     /// Whether a voice is chosen.
     voice: bool,
@@ -41,15 +42,15 @@ struct Shot {
 const DARK: &str = "look = \"dark\"\n";
 
 fn shots() -> Vec<Shot> {
-    let plain = Shot { settings: DARK, seconds: 3.0, ..Shot::default() };
-    let runs = Shot { voice: true, captions: true, seconds: 24.0, ..plain };
+    let plain = Shot { settings: DARK, mode: "live", seconds: 3.0, ..Shot::default() };
+    let runs = Shot { voice: true, captions: true, mode: "balanced", seconds: 24.0, ..plain };
     vec![
         Shot { name: "no-packs", bare: true, ..plain },
         Shot { name: "no-voice", ..plain },
         Shot { name: "loading", voice: true, at_once: true, ..plain },
         Shot { name: "dark", ..runs },
         Shot { name: "light", settings: "look = \"light\"\n", ..runs },
-        Shot { name: "late", starve: true, captions: false, seconds: 14.0, ..runs },
+        Shot { name: "late", starve: true, captions: false, mode: "live", seconds: 14.0, ..runs },
         Shot { name: "error", bare: true, broken: true, voice: true, ..plain },
         Shot { name: "small", settings: "look = \"dark\"\nwidth = 800.0\nheight = 500.0\n", seconds: 12.0, ..runs },
         Shot { name: "wide", settings: "look = \"dark\"\nwidth = 1500.0\nheight = 860.0\n", seconds: 12.0, ..runs },
@@ -165,7 +166,7 @@ impl Studio {
         if shot.voice {
             host.arg("--reference").arg(self.recordings.join("endgame_nagg_nell.wav")).arg("--packs").arg(packs::folder()?);
         }
-        host.args(shot.captions.then_some("--captions")).args(shot.starve.then_some("--starve"));
+        host.args(["--mode", shot.mode]).args(shot.captions.then_some("--captions")).args(shot.starve.then_some("--starve"));
         host.env("DISPLAY", &self.display).env("MYNAH_HOME", &home).env("LIBGL_ALWAYS_SOFTWARE", "1");
         let mut host = Host::start(host)?;
         if shot.at_once {
