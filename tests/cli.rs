@@ -364,8 +364,16 @@ fn voices_are_enrolled_listed_and_removed() {
     let out = in_folder(home.path(), "out.wav");
     let input = clip(home.path(), 0.5);
     told(&mynah(&["convert", &input, "--voice", "Ada", "-o", &out]), 1, &["`Ada`", "enrol"]);
+    let kept = || std::fs::read_to_string(home.path().join("voices/Ada.json")).expect("the voice");
     let done = mynah(&["voices", "enrol", &reference(), "--name", "Ada"]);
     assert_eq!(status(&done), 0, "{}", stderr(&done));
+    assert!(stderr(&done).contains("--permitted") && !kept().contains("permission"), "nobody agreed to anything");
+    let done = mynah(&["voices", "enrol", &reference(), "--name", "Ada", "--permitted"]);
+    assert_eq!((status(&done), stderr(&done).as_str()), (0, ""));
+    assert!(
+        kept().contains("permission") && kept().contains("clone-test.wav"),
+        "what was agreed to is kept, and where the voice comes from"
+    );
     told(&mynah(&["convert", &input, "--voice", "Eve", "-o", &out]), 1, &["`Eve`", "`Ada`"]);
     let listed = mynah(&["voices", "list", "--json"]);
     let voices: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
@@ -374,7 +382,7 @@ fn voices_are_enrolled_listed_and_removed() {
     assert!(voices[0]["median_pitch_hz"].as_f64().is_some_and(|hz| (50.0..500.0).contains(&hz)), "{voices}");
     let done = mynah(&["convert", &input, "--voice", "Ada", "-o", &out]);
     assert_eq!(status(&done), 0, "{}", stderr(&done));
-    told(&mynah(&["voices", "enrol", &reference(), "--name", "../Ada"]), 1, &["../Ada"]);
+    told(&mynah(&["voices", "enrol", &reference(), "--name", "../Ada", "--permitted"]), 1, &["../Ada"]);
 
     // A voice of before there were timbres still converts, and is told to be worth enrolling again.
     assert_eq!(voices[0]["timbre"], true);

@@ -13,7 +13,7 @@ use crate::clock::{ConverterTiming, Mode};
 use crate::packs::{self, Kind, Pack, PackError, Store};
 use crate::runtime::{self, Provider, RuntimeError, SessionOptions};
 use crate::vad::Vad;
-use crate::voice::enrol::{EnrolError, Enroller};
+use crate::voice::enrol::{EnrolError, Enroller, Heard};
 use crate::voice::mynah::TimbreEncoder;
 use crate::voice::{Converter, TargetVoice, mynah};
 
@@ -234,8 +234,13 @@ impl Captioner for Streamer {
 
 /// Makes a target voice of a reference of any format. Takes some seconds; not for the audio thread.
 pub fn enrol_file(path: &Path, name: &str) -> Result<TargetVoice, OpenError> {
+    enrol_file_and_tell(path, name).map(|(voice, _)| voice)
+}
+
+/// The same, with what was heard of the reference.
+pub fn enrol_file_and_tell(path: &Path, name: &str) -> Result<(TargetVoice, Heard), OpenError> {
     let sound = audio::read(path)?;
-    Ok(PackSource::standard().enroller()?.enrol(&sound, name)?)
+    Ok(PackSource::standard().enroller()?.enrol_and_tell(&sound, name)?)
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! `mynah voices`: the target voices of this user.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde::Serialize;
 
-use mynah::engine::{PackSource, enrol_file, with_suggestion};
+use mynah::engine::{PackSource, enrol_file_and_tell, with_suggestion};
+use mynah::plugin::enrolment::{agreed, now};
 use mynah::voice::TargetVoice;
-use mynah::voice::library::Library;
+use mynah::voice::library::{About, Entry, Library};
 
 use super::terminal::{Failure, Outcome, say, say_json, writing};
 
@@ -28,6 +29,9 @@ pub enum Command {
         /// The name of the voice; an older voice of the same name is replaced
         #[arg(long)]
         name: String,
+        /// I may use this voice: it is mine, or I have its owner's permission. Kept with the voice
+        #[arg(long)]
+        permitted: bool,
     },
     /// Remove a voice
     Remove {
@@ -60,17 +64,25 @@ pub fn run(command: &Command) -> Outcome {
     let library = Library::standard();
     match command {
         Command::List { json } => list(&library, *json),
-        Command::Enrol { reference, name } => {
-            let voice = enrol_file(reference, name)?;
-            let _whole = writing();
-            library.save(&voice)?;
-            say(&format!("`{}` is enrolled ({})", voice.name, pitch(voice.median_pitch)))
-        }
+        Command::Enrol { reference, name, permitted } => enrol(&library, reference, name, *permitted),
         Command::Remove { name } => {
             library.remove(name).map_err(|e| Failure::Other(with_suggestion(&e)))?;
             say(&format!("`{name}` is removed"))
         }
     }
+}
+
+fn enrol(library: &Library, reference: &Path, name: &str, permitted: bool) -> Outcome {
+    let (voice, heard) = enrol_file_and_tell(reference, name)?;
+    let from = reference.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let told = format!("`{}` is enrolled ({}); its recording is {}", voice.name, pitch(voice.median_pitch), heard.verdict());
+    let about = About { enrolled: now(), from, heard, consent: permitted.then(agreed) };
+    let _whole = writing();
+    library.keep(&Entry { voice, about: Some(about) })?;
+    if !permitted {
+        eprintln!("mynah: use a voice only if it is yours or its owner allows it; `--permitted` keeps with it that you may");
+    }
+    say(&told)
 }
 
 fn list(library: &Library, json: bool) -> Outcome {

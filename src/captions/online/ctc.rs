@@ -7,8 +7,7 @@ use super::cached::{Cached, best};
 use super::chunks::Chunks;
 use super::symbols::Symbols;
 use super::transducer::{FRAME, check_vocabulary};
-use super::{OnlineRecognizer, Piece, Token};
-use crate::captions::RecognizeError;
+use super::{Token, hears_a_stream};
 use crate::dsp::fbank::{Fbank, Recipe};
 use crate::runtime::{RuntimeError, SessionOptions};
 
@@ -56,28 +55,8 @@ impl Ctc {
     }
 }
 
-impl OnlineRecognizer for Ctc {
-    fn reset(&mut self) -> Result<(), RecognizeError> {
-        self.chunks.reset();
-        (self.last, self.frames) = (self.blank, 0);
-        self.encoder.reset().map_err(RecognizeError::Run)
-    }
-
-    fn push(&mut self, samples: &[f32], tokens: &mut Vec<Token>) -> Result<(), RecognizeError> {
-        self.chunks.push(samples);
-        self.hear(tokens).map_err(RecognizeError::Run)
-    }
-
-    fn finish(&mut self, tokens: &mut Vec<Token>) -> Result<(), RecognizeError> {
-        self.chunks.finish();
-        self.hear(tokens).map_err(RecognizeError::Run)
-    }
-
-    fn heard(&self) -> f64 {
-        self.chunks.heard()
-    }
-
-    fn piece(&self, token: usize) -> Option<Piece<'_>> {
-        self.symbols.piece(token)
-    }
-}
+hears_a_stream!(Ctc, [], |ctc| {
+    ctc.chunks.reset();
+    (ctc.last, ctc.frames) = (ctc.blank, 0);
+    ctc.encoder.reset()
+});

@@ -52,3 +52,35 @@ pub trait OnlineRecognizer: Send {
     /// What a token adds to the text; none where it is no text.
     fn piece(&self, token: usize) -> Option<Piece<'_>>;
 }
+
+/// What all families do alike, for a type with `chunks`, `symbols` and a method `hear`: the first two may lie in a field of it. The last argument
+/// begins anew.
+macro_rules! hears_a_stream {
+    ($kind:ty, [$($part:ident)?], $begin:expr) => {
+        impl crate::captions::online::OnlineRecognizer for $kind {
+            fn reset(&mut self) -> Result<(), crate::captions::RecognizeError> {
+                let begin: fn(&mut Self) -> Result<(), String> = $begin;
+                begin(self).map_err(crate::captions::RecognizeError::Run)
+            }
+
+            fn push(&mut self, samples: &[f32], tokens: &mut Vec<Token>) -> Result<(), crate::captions::RecognizeError> {
+                self.$($part.)?chunks.push(samples);
+                self.hear(tokens).map_err(crate::captions::RecognizeError::Run)
+            }
+
+            fn finish(&mut self, tokens: &mut Vec<Token>) -> Result<(), crate::captions::RecognizeError> {
+                self.$($part.)?chunks.finish();
+                self.hear(tokens).map_err(crate::captions::RecognizeError::Run)
+            }
+
+            fn heard(&self) -> f64 {
+                self.$($part.)?chunks.heard()
+            }
+
+            fn piece(&self, token: usize) -> Option<crate::captions::online::Piece<'_>> {
+                self.$($part.)?symbols.piece(token)
+            }
+        }
+    };
+}
+use hears_a_stream;

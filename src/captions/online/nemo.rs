@@ -10,8 +10,7 @@ use super::cached::{best, metadata, number, one_line};
 use super::chunks::{ChunkSize, Chunks};
 use super::symbols::Symbols;
 use super::transducer::{Files, check_vocabulary};
-use super::{OnlineRecognizer, Piece, Token};
-use crate::captions::RecognizeError;
+use super::{Token, hears_a_stream};
 use crate::dsp::fbank::{Fbank, Recipe};
 use crate::runtime::{RuntimeError, Session, SessionOptions};
 
@@ -265,37 +264,8 @@ impl NemoTransducer {
     }
 }
 
-macro_rules! hears_a_stream {
-    ($kind:ty, $begin:expr) => {
-        impl OnlineRecognizer for $kind {
-            fn reset(&mut self) -> Result<(), RecognizeError> {
-                let begin: fn(&mut Self) -> Result<(), String> = $begin;
-                begin(self).map_err(RecognizeError::Run)
-            }
-
-            fn push(&mut self, samples: &[f32], tokens: &mut Vec<Token>) -> Result<(), RecognizeError> {
-                self.hearing.chunks.push(samples);
-                self.hear(tokens).map_err(RecognizeError::Run)
-            }
-
-            fn finish(&mut self, tokens: &mut Vec<Token>) -> Result<(), RecognizeError> {
-                self.hearing.chunks.finish();
-                self.hear(tokens).map_err(RecognizeError::Run)
-            }
-
-            fn heard(&self) -> f64 {
-                self.hearing.chunks.heard()
-            }
-
-            fn piece(&self, token: usize) -> Option<Piece<'_>> {
-                self.hearing.symbols.piece(token)
-            }
-        }
-    };
-}
-
-hears_a_stream!(NemoCtc, |ctc| {
+hears_a_stream!(NemoCtc, [hearing], |ctc| {
     ctc.last = ctc.hearing.blank;
     ctc.hearing.reset()
 });
-hears_a_stream!(NemoTransducer, NemoTransducer::begin);
+hears_a_stream!(NemoTransducer, [hearing], NemoTransducer::begin);

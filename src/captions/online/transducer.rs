@@ -8,8 +8,7 @@ use ort::value::TensorRef;
 use super::cached::{Cached, best, number, one_line};
 use super::chunks::Chunks;
 use super::symbols::Symbols;
-use super::{OnlineRecognizer, Piece, Token};
-use crate::captions::RecognizeError;
+use super::{Token, hears_a_stream};
 use crate::dsp::fbank::{Fbank, Recipe};
 use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 
@@ -137,26 +136,4 @@ pub(super) fn check_vocabulary(symbols: &Symbols, size: usize, path: &Path) -> R
     }
 }
 
-impl OnlineRecognizer for Transducer {
-    fn reset(&mut self) -> Result<(), RecognizeError> {
-        self.begin().map_err(RecognizeError::Run)
-    }
-
-    fn push(&mut self, samples: &[f32], tokens: &mut Vec<Token>) -> Result<(), RecognizeError> {
-        self.chunks.push(samples);
-        self.hear(tokens).map_err(RecognizeError::Run)
-    }
-
-    fn finish(&mut self, tokens: &mut Vec<Token>) -> Result<(), RecognizeError> {
-        self.chunks.finish();
-        self.hear(tokens).map_err(RecognizeError::Run)
-    }
-
-    fn heard(&self) -> f64 {
-        self.chunks.heard()
-    }
-
-    fn piece(&self, token: usize) -> Option<Piece<'_>> {
-        self.symbols.piece(token)
-    }
-}
+hears_a_stream!(Transducer, [], Transducer::begin);
