@@ -133,7 +133,7 @@ fn eight_seconds_of_the_input_become_a_voice_whose_owner_agreed() {
     let speech = resample_all(&sound.mono(), sound.rate, RATE);
     let folder = tempfile::tempdir().expect("a folder");
     let library = Library::at(folder.path());
-    let consent = enrolment::agreed();
+    let consent = mynah::voice::library::agreed();
     enrolment::begin(
         &instance,
         Order { name: "Reader".to_owned(), origin: Origin::Input, consent: consent.clone(), library: library.clone() },

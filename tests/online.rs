@@ -110,10 +110,7 @@ fn a_folder_of_files_becomes_a_pack_and_captions() {
     let (ok, after, failed) = mynah(home.path(), &caption);
     assert!(ok, "{failed}");
     assert_ne!(before, after);
-    let said = |lines: &str| -> String {
-        lines.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok()).map(|v| v.to_string()).collect()
-    };
-    assert!(!said(&after).is_empty(), "{after}");
+    assert!(!after.trim().is_empty());
     assert!(mynah(home.path(), &["models", "use"]).0);
     assert_eq!(mynah(home.path(), &caption).1, before, "Mynah's own again");
     let (ok, _, told) = mynah(home.path(), &["models", "use", "nothing"]);

@@ -32,7 +32,7 @@ pub fn chosen(kind: Kind) -> Result<Option<String>, PackError> {
 /// Chooses a pack for its kind from now on, or none: then Mynah's own goes first. Other kinds keep theirs.
 pub fn choose(kind: Kind, id: Option<&str>) -> Result<(), PackError> {
     let Some(path) = file() else {
-        return Err(PackError::Read {
+        return Err(PackError::Write {
             path: PathBuf::from(FILE),
             why: "this machine tells no home; set MYNAH_HOME to a folder".to_owned(),
         });
@@ -46,7 +46,7 @@ fn choose_in(path: &Path, kind: Kind, id: Option<&str>) -> Result<(), PackError>
         Some(id) => all.insert(kind.name().to_owned(), id.to_owned()),
         None => all.remove(kind.name()),
     };
-    let cant = |e: std::io::Error| PackError::Read { path: path.to_owned(), why: e.to_string() };
+    let cant = |e: std::io::Error| PackError::Write { path: path.to_owned(), why: e.to_string() };
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(cant)?;
     // Whole or not at all.

@@ -50,6 +50,14 @@ pub enum PackError {
         /// What the system said.
         why: String,
     },
+    /// A file can't be written.
+    #[error("`{path}` can't be written: {why}; check its folder and the room on its disk")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
     /// A file of the pack is not there.
     #[error("the pack `{id}` lacks `{path}`; run `mynah models fetch {id}`")]
     Missing {

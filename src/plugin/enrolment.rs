@@ -6,16 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use time::OffsetDateTime;
-
 use super::instance::{Frame, Instance};
 use crate::audio::{self, Sound};
 use crate::engine::booth::Booth;
 use crate::engine::{OpenError, PackSource};
-use crate::voice::library::{About, Consent, Entry, Library};
+use crate::voice::library::{About, Consent, Entry, Library, now};
 
-/// What must be agreed to.
-pub const CONSENT: &str = "I may use this voice: it is mine, or I have its owner's permission.";
 /// Seconds from the click to the recording, and of the recording.
 const COUNTDOWN: f64 = 3.0;
 const RECORDED: f64 = 8.0;
@@ -113,17 +109,6 @@ pub struct Enrolment {
     stage: Arc<Mutex<Stage>>,
     /// Writer: the window. Reader: the thread.
     cancelled: Arc<AtomicBool>,
-}
-
-/// Now, as libraries keep it.
-pub fn now() -> String {
-    let t = OffsetDateTime::now_utc();
-    format!("{}T{:02}:{:02}:{:02}Z", t.date(), t.hour(), t.minute(), t.second())
-}
-
-/// That the sentence was agreed to just now.
-pub fn agreed() -> Consent {
-    Consent { words: CONSENT.to_owned(), given: now() }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -330,6 +315,5 @@ mod tests {
         level.hear(&[1.0, -1.0, 0.2]);
         (0..500).for_each(|_| level.hear(&[0.1]));
         assert_eq!((level.clipped, level.loudness()), (2, Loudness::Loud), "what was clipped stays so");
-        assert!(now().len() == 20 && now().ends_with('Z') && agreed().words == CONSENT);
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use super::TargetVoice;
 use super::enrol::Heard;
@@ -81,6 +82,20 @@ pub struct Consent {
     pub words: String,
     /// RFC 3339, in UTC.
     pub given: String,
+}
+
+/// What must be agreed to.
+pub const CONSENT: &str = "I may use this voice: it is mine, or I have its owner's permission.";
+
+/// Now, as libraries keep it.
+pub fn now() -> String {
+    let t = OffsetDateTime::now_utc();
+    format!("{}T{:02}:{:02}:{:02}Z", t.date(), t.hour(), t.minute(), t.second())
+}
+
+/// That the sentence was agreed to just now.
+pub fn agreed() -> Consent {
+    Consent { words: CONSENT.to_owned(), given: now() }
 }
 
 /// As a file holds it: the voice's fields, and beside them `about`.
@@ -266,6 +281,11 @@ mod tests {
 
     fn voice(name: &str) -> TargetVoice {
         TargetVoice { name: name.to_owned(), embedding: (0..256).map(|i| i as f32 / 4891.0).collect(), median_pitch: 181.25, timbre: None }
+    }
+
+    #[test]
+    fn consent_has_its_words_and_its_time() {
+        assert!(now().len() == 20 && now().ends_with('Z') && agreed().words == CONSENT);
     }
 
     #[test]

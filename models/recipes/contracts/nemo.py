@@ -11,7 +11,6 @@ import numpy as np
 import onnxruntime as ort
 import sherpa_onnx
 from graphs import F32, I32, I64, Graph, finish, fresh, sherpa, sound, symbols
-from onnx import helper
 
 FRAMES_A_TOKEN = 8
 MOST_A_FRAME = 10

@@ -6,9 +6,8 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use mynah::engine::{PackSource, enrol_file_and_tell, with_suggestion};
-use mynah::plugin::enrolment::{agreed, now};
 use mynah::voice::TargetVoice;
-use mynah::voice::library::{About, Entry, Library};
+use mynah::voice::library::{About, Entry, Library, agreed, now};
 
 use super::terminal::{Failure, Outcome, say, say_json, writing};
 

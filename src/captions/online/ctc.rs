@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use super::cached::{Cached, best};
+use super::cached::Cached;
 use super::chunks::Chunks;
+use super::graph::best;
 use super::symbols::Symbols;
 use super::transducer::{FRAME, check_vocabulary};
 use super::{Token, hears_a_stream};
@@ -32,7 +33,7 @@ impl Ctc {
     pub fn open(model: &Path, tokens: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let encoder = Cached::open(model, options)?;
         let symbols = Symbols::read(tokens)?;
-        let width = encoder.session().outputs().first().and_then(|o| o.dtype().tensor_shape()).and_then(|s| s.last().copied());
+        let width = encoder.graph().session.outputs().first().and_then(|o| o.dtype().tensor_shape()).and_then(|s| s.last().copied());
         check_vocabulary(&symbols, width.unwrap_or(0).max(0) as usize, tokens)?;
         let blank = BLANKS.iter().find_map(|name| symbols.id(name)).unwrap_or(0);
         let chunks = Chunks::new(encoder.size(), Fbank::new(Recipe::Icefall, encoder.bands()));

@@ -6,6 +6,7 @@
 mod cached;
 mod chunks;
 pub mod ctc;
+mod graph;
 pub mod nemo;
 mod speech;
 mod symbols;

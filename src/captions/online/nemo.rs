@@ -6,13 +6,13 @@ use std::path::Path;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor, TensorRef};
 
-use super::cached::{best, metadata, number, one_line};
 use super::chunks::{ChunkSize, Chunks};
+use super::graph::{Graph, best, one_line};
 use super::symbols::Symbols;
 use super::transducer::{Files, check_vocabulary};
 use super::{Token, hears_a_stream};
 use crate::dsp::fbank::{Fbank, Recipe};
-use crate::runtime::{RuntimeError, Session, SessionOptions};
+use crate::runtime::{RuntimeError, SessionOptions};
 
 /// Tokens that a transducer may say in a frame: NeMo's own bound.
 const MOST_A_FRAME: usize = 10;
@@ -21,10 +21,7 @@ pub const SIGNAL: &str = "audio_signal";
 
 /// The encoder: `audio_signal`, `length` and three caches in; something, its length and the caches out.
 struct Encoder {
-    session: Session,
-    /// Names of inputs and outputs in the graph's order.
-    inputs: Vec<String>,
-    outputs: Vec<String>,
+    graph: Graph,
     caches: Vec<DynValue>,
     /// Their sizes without the batch.
     sizes: [Vec<usize>; 2],
@@ -36,38 +33,30 @@ struct Encoder {
 
 impl Encoder {
     fn open(path: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
-        let session = Session::load(path, options)?;
-        let contract =
-            |expected: &str, found: String| RuntimeError::Contract { path: path.to_owned(), expected: expected.to_owned(), found };
-        let names = |outlets: &[ort::value::Outlet]| outlets.iter().map(|o| o.name().to_owned()).collect::<Vec<_>>();
-        let (inputs, outputs) = (names(session.inputs()), names(session.outputs()));
-        if inputs.len() != 5 || outputs.len() != 5 {
-            let found = format!("{} and {} ({})", inputs.len(), outputs.len(), inputs.join(", "));
-            return Err(contract("5 inputs and 5 outputs: the signal, its length and three caches", found));
-        }
-        let signal = session.inputs()[0].dtype().tensor_shape().map(|s| s.to_vec()).unwrap_or_default();
-        let bands = match signal[..] {
-            [_, bands, _] if bands > 0 => bands as usize,
-            _ => return Err(contract("a first input [1, bands, frames] with a fixed number of bands", format!("{signal:?}"))),
+        let graph = Graph::open(path, options)?;
+        graph.expect(5, 5, "the signal, its length and three caches")?;
+        let signal = graph.sizes(0);
+        let [_, bands @ 1..=100_000, _] = signal[..] else {
+            return Err(graph.wrong("a first input [1, bands, frames] with a fixed number of bands", format!("{signal:?}")));
         };
-        let normalize = metadata(&session, "normalize_type");
+        let normalize = graph.text("normalize_type");
         if !normalize.is_empty() && normalize != "NA" {
-            return Err(contract("features that are not normalised, as streaming models have them", format!("`{normalize}`")));
+            return Err(graph.wrong("features that are not normalised, as streaming models have them", format!("`{normalize}`")));
         }
-        let sizes = |name: &str| (1..=3).map(|n| number(&session, &format!("{name}_dim{n}"))).collect::<Result<Vec<_>, _>>();
+        let sizes = |name: &str| (1..=3).map(|n| graph.number(&format!("{name}_dim{n}"))).collect::<Result<Vec<_>, _>>();
         let sizes = [sizes("cache_last_channel")?, sizes("cache_last_time")?];
-        let size = ChunkSize { frames: number(&session, "window_size")?, step: number(&session, "chunk_shift")? };
+        let size = ChunkSize { frames: graph.number("window_size")?, step: graph.number("chunk_shift")? };
         if size.step > size.frames {
-            return Err(contract("a `chunk_shift` of at most `window_size` frames", format!("{} of {}", size.step, size.frames)));
+            return Err(graph.wrong("a `chunk_shift` of at most `window_size` frames", format!("{} of {}", size.step, size.frames)));
         }
-        let mut encoder = Self { session, inputs, outputs, caches: Vec::new(), sizes, size, bands, turned: Vec::new() };
-        encoder.reset().map_err(|why| contract("caches of a fixed size", why))?;
+        let mut encoder = Self { graph, caches: Vec::new(), sizes, size, bands: bands as usize, turned: Vec::new() };
+        encoder.reset().map_err(|why| encoder.graph.wrong("caches of a fixed size", why))?;
         Ok(encoder)
     }
 
     /// Seconds of one of its frames.
     fn frame(&self) -> Result<f64, RuntimeError> {
-        Ok(number(&self.session, "subsampling_factor")? as f64 / 100.0)
+        Ok(self.graph.number("subsampling_factor")? as f64 / 100.0)
     }
 
     fn chunks(&self) -> Chunks {
@@ -92,16 +81,13 @@ impl Encoder {
         self.turned.extend((0..bands).flat_map(|band| (0..frames).map(move |t| chunk[t * bands + band])));
         let signal = TensorRef::from_array_view(([1, bands, frames], &self.turned[..])).map_err(one_line)?;
         let length = Tensor::from_array(([1], vec![frames as i64])).map_err(one_line)?;
-        let mut inputs: Vec<(&str, SessionInputValue)> = vec![(&self.inputs[0], signal.into()), (&self.inputs[1], length.into())];
-        inputs.extend(self.inputs[2..].iter().zip(&self.caches).map(|(name, cache)| (name.as_str(), cache.into())));
-        let mut outputs = self.session.ort().run(inputs).map_err(one_line)?;
-        let caches: Option<Vec<DynValue>> = self.outputs[2..].iter().map(|name| outputs.remove(name)).collect();
-        let (shape, numbers) = outputs[self.outputs[0].as_str()].try_extract_tensor::<f32>().map_err(one_line)?;
+        let mut inputs: Vec<SessionInputValue> = vec![signal.into(), length.into()];
+        inputs.extend(self.caches.iter().map(SessionInputValue::from));
+        let mut outputs = self.graph.run(inputs)?;
+        self.caches = outputs.split_off(2);
+        let (shape, numbers) = outputs[0].try_extract_tensor::<f32>().map_err(one_line)?;
         let [1, a, b] = shape[..] else { return Err(format!("the encoder gave {:?} where three sizes belong", &shape[..])) };
-        let (sizes, numbers) = ([a.max(1) as usize, b.max(1) as usize], numbers.to_vec());
-        drop(outputs);
-        self.caches = caches.ok_or("the encoder gave a cache less")?;
-        Ok((sizes, numbers))
+        Ok(([a.max(1) as usize, b.max(1) as usize], numbers.to_vec()))
     }
 }
 
@@ -122,7 +108,7 @@ impl Hearing {
     fn open(encoder: &Path, tokens: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let encoder = Encoder::open(encoder, options)?;
         let symbols = Symbols::read(tokens)?;
-        let blank = number(&encoder.session, "vocab_size")?;
+        let blank = encoder.graph.number("vocab_size")?;
         check_vocabulary(&symbols, blank + 1, tokens)?;
         let (chunks, frame) = (encoder.chunks(), encoder.frame()?);
         Ok(Self { encoder, chunks, chunk: Vec::new(), symbols, blank, frames: 0, frame })
@@ -173,8 +159,8 @@ impl NemoCtc {
 /// As a transducer: `outputs` [1, width, frames], a prediction network with two states, a joiner. Their names are the exporter's, their order is not.
 pub struct NemoTransducer {
     hearing: Hearing,
-    decoder: Session,
-    joiner: Session,
+    decoder: Graph,
+    joiner: Graph,
     /// What the prediction network made of the last token, and its states behind it.
     decoded: Option<DynValue>,
     states: Vec<DynValue>,
@@ -188,20 +174,10 @@ impl NemoTransducer {
     /// Loads the three graphs and `tokens.txt`.
     pub fn open(files: &Files, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let hearing = Hearing::open(&files.encoder, &files.tokens, options)?;
-        let state_size = [number(&hearing.encoder.session, "pred_rnn_layers")?, number(&hearing.encoder.session, "pred_hidden")?];
-        let (decoder, joiner) = (Session::load(&files.decoder, options)?, Session::load(&files.joiner, options)?);
-        for (session, expected, counts) in
-            [(&decoder, "a token, its length and two states", (4, 4)), (&joiner, "two vectors, and scores out", (2, 1))]
-        {
-            let found = (session.inputs().len(), session.outputs().len());
-            if found != counts {
-                return Err(RuntimeError::Contract {
-                    path: session.path().to_owned(),
-                    expected: format!("{} inputs and {} outputs: {expected}", counts.0, counts.1),
-                    found: format!("{} and {}", found.0, found.1),
-                });
-            }
-        }
+        let state_size = [hearing.encoder.graph.number("pred_rnn_layers")?, hearing.encoder.graph.number("pred_hidden")?];
+        let (decoder, joiner) = (Graph::open(&files.decoder, options)?, Graph::open(&files.joiner, options)?);
+        decoder.expect(4, 4, "a token, its length and two states")?;
+        joiner.expect(2, 1, "two vectors, and scores out")?;
         let mut transducer = Self { hearing, decoder, joiner, decoded: None, states: Vec::new(), state_size, column: Vec::new() };
         transducer.begin().map_err(|why| RuntimeError::Model { path: files.decoder.clone(), why })?;
         Ok(transducer)
@@ -219,26 +195,19 @@ impl NemoTransducer {
     fn say(&mut self, token: usize) -> Result<(), String> {
         let targets = Tensor::from_array(([1, 1], vec![token as i32])).map_err(one_line)?;
         let length = Tensor::from_array(([1], vec![1i32])).map_err(one_line)?;
-        let names: Vec<String> = self.decoder.inputs().iter().map(|o| o.name().to_owned()).collect();
-        let outputs: Vec<String> = self.decoder.outputs().iter().map(|o| o.name().to_owned()).collect();
-        let mut inputs: Vec<(&str, SessionInputValue)> = vec![(&names[0], targets.into()), (&names[1], length.into())];
-        inputs.extend(names[2..].iter().zip(&self.states).map(|(name, state)| (name.as_str(), state.into())));
-        let mut out = self.decoder.ort().run(inputs).map_err(one_line)?;
-        let mut take = |n: usize| out.remove(&outputs[n]).ok_or("the prediction network gave less than it has");
-        let (decoded, states) = (take(0)?, vec![take(2)?, take(3)?]);
-        drop(out);
-        (self.decoded, self.states) = (Some(decoded), states);
+        let mut inputs: Vec<SessionInputValue> = vec![targets.into(), length.into()];
+        inputs.extend(self.states.iter().map(SessionInputValue::from));
+        let mut outputs = self.decoder.run(inputs)?;
+        self.states = outputs.split_off(2);
+        self.decoded = outputs.into_iter().next();
         Ok(())
     }
 
     fn join(&mut self) -> Result<(usize, f32), String> {
         let column = TensorRef::from_array_view(([1, self.column.len(), 1], &self.column[..])).map_err(one_line)?;
-        let names: Vec<String> = self.joiner.inputs().iter().map(|o| o.name().to_owned()).collect();
         let decoded = self.decoded.as_ref().ok_or("nothing was said yet")?;
-        let inputs: Vec<(&str, SessionInputValue)> = vec![(&names[0], column.into()), (&names[1], decoded.into())];
-        let output = self.joiner.outputs()[0].name().to_owned();
-        let out = self.joiner.ort().run(inputs).map_err(one_line)?;
-        Ok(best(out[output.as_str()].try_extract_tensor::<f32>().map_err(one_line)?.1))
+        let outputs = self.joiner.run([column.into(), decoded.into()])?;
+        Ok(best(outputs[0].try_extract_tensor::<f32>().map_err(one_line)?.1))
     }
 
     fn hear(&mut self, tokens: &mut Vec<Token>) -> Result<(), String> {

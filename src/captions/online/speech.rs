@@ -118,7 +118,8 @@ impl Speech {
             None if behind > SKIP => {
                 self.finish_word(f64::INFINITY, events);
                 self.show(events);
-                self.skipped_from = Some(self.now());
+                // What the recogniser still holds for its next chunk is left out too.
+                self.skipped_from = Some(self.base + self.recognizer.heard());
                 Ok(true)
             }
             None => Ok(false),

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use ort::value::TensorRef;
 
-use super::cached::{Cached, best, number, one_line};
+use super::cached::Cached;
 use super::chunks::Chunks;
+use super::graph::{Graph, best, one_line};
 use super::symbols::Symbols;
 use super::{Token, hears_a_stream};
 use crate::dsp::fbank::{Fbank, Recipe};
-use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
+use crate::runtime::{RuntimeError, SessionOptions, TensorSpec};
 
 /// The token that is none.
 const BLANK: usize = 0;
@@ -33,8 +34,8 @@ pub struct Files {
 /// See the top of the file.
 pub struct Transducer {
     encoder: Cached,
-    decoder: Session,
-    joiner: Session,
+    decoder: Graph,
+    joiner: Graph,
     symbols: Symbols,
     chunks: Chunks,
     chunk: Vec<f32>,
@@ -52,13 +53,13 @@ impl Transducer {
     /// Loads the three graphs.
     pub fn open(files: &Files, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let encoder = Cached::open(&files.encoder, options)?;
-        let (decoder, joiner) = (Session::load(&files.decoder, options)?, Session::load(&files.joiner, options)?);
-        let context_size = number(&decoder, "context_size")?;
-        decoder.expect(&[TensorSpec::input("y", &[-1, -1]), TensorSpec::output("decoder_out", &[-1, -1])])?;
+        let (decoder, joiner) = (Graph::open(&files.decoder, options)?, Graph::open(&files.joiner, options)?);
+        let context_size = decoder.number("context_size")?;
+        decoder.session.expect(&[TensorSpec::input("y", &[-1, -1]), TensorSpec::output("decoder_out", &[-1, -1])])?;
         let inputs = [TensorSpec::input("encoder_out", &[-1, -1]), TensorSpec::input("decoder_out", &[-1, -1])];
-        joiner.expect(&[inputs[0], inputs[1], TensorSpec::output("logit", &[-1, -1])])?;
+        joiner.session.expect(&[inputs[0], inputs[1], TensorSpec::output("logit", &[-1, -1])])?;
         let symbols = Symbols::read(&files.tokens)?;
-        check_vocabulary(&symbols, number(&decoder, "vocab_size")?, &files.tokens)?;
+        check_vocabulary(&symbols, decoder.number("vocab_size")?, &files.tokens)?;
         let chunks = Chunks::new(encoder.size(), Fbank::new(Recipe::Icefall, encoder.bands()));
         let unknown = symbols.id("<unk>");
         let mut transducer = Self {
@@ -92,8 +93,8 @@ impl Transducer {
     fn decode(&mut self) -> Result<(), String> {
         let context = &self.context[self.context.len() - self.context_size..];
         let y = TensorRef::from_array_view(([1, context.len()], context)).map_err(one_line)?;
-        let outputs = self.decoder.ort().run(ort::inputs!["y" => y]).map_err(one_line)?;
-        let (_, decoded) = outputs["decoder_out"].try_extract_tensor::<f32>().map_err(one_line)?;
+        let outputs = self.decoder.run([y.into()])?;
+        let (_, decoded) = outputs[0].try_extract_tensor::<f32>().map_err(one_line)?;
         self.decoded.clear();
         self.decoded.extend_from_slice(decoded);
         Ok(())
@@ -102,8 +103,8 @@ impl Transducer {
     fn logits(&mut self, frame: &[f32]) -> Result<(usize, f32), String> {
         let encoded = TensorRef::from_array_view(([1, frame.len()], frame)).map_err(one_line)?;
         let decoded = TensorRef::from_array_view(([1, self.decoded.len()], &self.decoded[..])).map_err(one_line)?;
-        let outputs = self.joiner.ort().run(ort::inputs!["encoder_out" => encoded, "decoder_out" => decoded]).map_err(one_line)?;
-        Ok(best(outputs["logit"].try_extract_tensor::<f32>().map_err(one_line)?.1))
+        let outputs = self.joiner.run([encoded.into(), decoded.into()])?;
+        Ok(best(outputs[0].try_extract_tensor::<f32>().map_err(one_line)?.1))
     }
 
     fn hear(&mut self, tokens: &mut Vec<Token>) -> Result<(), String> {

@@ -204,8 +204,8 @@ fn day(rfc3339: &str) -> &str {
 mod tests {
     use super::*;
     use crate::engine::testing::any_voice;
-    use crate::plugin::enrolment::agreed;
     use crate::voice::enrol::Heard;
+    use crate::voice::library::agreed;
 
     #[test]
     fn a_card_tells_what_is_known_and_what_would_help() {

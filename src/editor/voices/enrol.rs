@@ -7,9 +7,9 @@ use egui::{Align2, Context, FontId, ProgressBar, Rect, RichText, Spinner, TextEd
 
 use crate::editor::files::{Picker, Purpose};
 use crate::editor::theme::{ROUND, palette};
-use crate::plugin::enrolment::{self, CONSENT, Level, Loudness, Order, Origin, Stage};
+use crate::plugin::enrolment::{self, Level, Loudness, Order, Origin, Stage};
 use crate::plugin::instance::Instance;
-use crate::voice::library::Library;
+use crate::voice::library::{CONSENT, Library, agreed};
 
 /// Endings of files that a reference may have.
 const SOUNDS: &[&str] = &["wav", "flac", "mp3", "ogg", "oga", "m4a", "aac", "aif", "aiff", "caf", "mka", "mkv", "mp4", "webm", "opus"];
@@ -138,7 +138,7 @@ impl EnrolDialog {
 
     fn begin(&self, instance: &Arc<Instance>, origin: Origin) {
         let name = self.name.trim().to_owned();
-        enrolment::begin(instance, Order { name, origin, consent: enrolment::agreed(), library: Library::standard() });
+        enrolment::begin(instance, Order { name, origin, consent: agreed(), library: Library::standard() });
     }
 }
 

@@ -417,7 +417,7 @@ mod tests {
         let record = at(&dialog, "Record 8 s");
         click(&mut card, &ctx, record);
         assert!(!card.instance.enrolment.is_busy(), "the sentence is not ticked");
-        let consent = at(&dialog, crate::plugin::enrolment::CONSENT);
+        let consent = at(&dialog, crate::voice::library::CONSENT);
         click(&mut card, &ctx, consent);
         click(&mut card, &ctx, record);
         assert!(card.instance.enrolment.is_busy() || matches!(card.instance.enrolment.stage(), crate::plugin::enrolment::Stage::Failed(_)));
