@@ -136,6 +136,11 @@ fn table(ui: &mut Ui, found: &Preflight) {
             ui.end_row();
         }
     });
+    for t in &found.trials {
+        if let Some(placement) = &t.placement {
+            ui.label(RichText::new(format!("{}: {}", capital(t.mode), placement.sentence())).small());
+        }
+    }
     ui.label(RichText::new(format!("A thread wakes up to {:.2} ms late in 99 of 100 times.", found.wake.p99 * 1000.0)).small());
     for note in &found.notes {
         ui.label(RichText::new(note).small());
@@ -186,7 +191,7 @@ mod tests {
 
     fn trial(mode: Mode, ms: f64, holds: bool) -> Trial {
         let hop = Spread { p99: ms / 1000.0, ..Spread::default() };
-        Trial { mode, provider: Provider::Cpu, budget: 0.01, slack: 0.0045, hop, margin: 0.0012, holds }
+        Trial { mode, provider: Provider::Cpu, budget: 0.01, slack: 0.0045, hop, margin: 0.0012, holds, placement: None }
     }
 
     #[test]

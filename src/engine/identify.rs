@@ -8,6 +8,7 @@ use crate::captions::online::OnlineRecognizer;
 use crate::captions::online::ctc::Ctc;
 use crate::captions::online::nemo::{NemoCtc, NemoTransducer, SIGNAL};
 use crate::captions::online::transducer::{Files, Transducer};
+use crate::packs::listed::{Listing, Trust};
 use crate::packs::{Kind, sha256_of};
 use crate::runtime::{RuntimeError, Session, SessionOptions};
 
@@ -97,22 +98,40 @@ pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
     Ok(Identified { kind: Kind::Captions, family, model, files })
 }
 
+/// Where somebody's model files come from.
+pub enum Origin<'a> {
+    /// A folder of this machine.
+    Folder,
+    /// A published model, whose files were gathered in the folder.
+    Hub(&'a Listing, Trust),
+}
+
 impl Identified {
-    /// The `pack.toml` of a pack made of these files where they lie.
-    pub fn manifest(&self, id: &str, licence: &str, folder: &Path) -> Result<String, OpenError> {
+    /// The `pack.toml` of a pack made of these files where they lie in `folder`.
+    pub fn manifest(&self, id: &str, licence: &str, folder: &Path, origin: &Origin) -> Result<String, OpenError> {
+        let title = folder.file_name().map_or_else(|| id.into(), |n| n.to_string_lossy());
+        let (title, told) = match origin {
+            Origin::Folder => (format!("{title} ({})", self.model), format!("files of {}", folder.display())),
+            Origin::Hub(l, trust) => (l.title.clone(), format!("model hub, {} at {}; {}", l.hub, l.revision, trust.words())),
+        };
         let mut text = String::new();
         let mut line = |key: &str, value: &str| text.push_str(&format!("{key} = {}\n", toml::Value::String(value.to_owned())));
         line("id", id);
         line("kind", self.kind.name());
         line("family", self.family);
-        line("title", &format!("{} ({})", folder.file_name().map_or_else(|| id.into(), |n| n.to_string_lossy()), self.model));
+        line("title", &title);
         line("licence", licence);
-        line("origin", &format!("files of {}", folder.display()));
+        line("origin", &told);
         for (name, path) in &self.files {
             let hash = sha256_of(path)?;
-            let path = std::path::absolute(path).map_err(|e| OpenError(format!("`{}`: {e}", path.display())))?;
-            let path = toml::Value::String(path.to_string_lossy().into_owned());
-            text.push_str(&format!("\n[[files]]\nname = \"{name}\"\nsha256 = \"{hash}\"\nfrom = {{ path = {path} }}\n"));
+            let from = match (origin, path.strip_prefix(folder)) {
+                (Origin::Hub(..), Ok(beside)) => format!("beside = {}", toml::Value::String(beside.to_string_lossy().replace('\\', "/"))),
+                _ => {
+                    let path = std::path::absolute(path).map_err(|e| OpenError(format!("`{}`: {e}", path.display())))?;
+                    format!("path = {}", toml::Value::String(path.to_string_lossy().into_owned()))
+                }
+            };
+            text.push_str(&format!("\n[[files]]\nname = \"{name}\"\nsha256 = \"{hash}\"\nfrom = {{ {from} }}\n"));
         }
         Ok(text)
     }

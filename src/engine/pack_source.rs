@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::identify::{Identified, identify, open_online};
+use super::measure;
 use super::source::{Captioner, OpenError, Opened, Source};
 use crate::audio;
 use crate::captions::RecognizeError;
@@ -11,7 +12,7 @@ use crate::captions::stream::{Event, Settings, Streamer};
 use crate::captions::whisper::Whisper;
 use crate::clock::{ConverterTiming, Mode};
 use crate::packs::{self, Kind, Pack, PackError, Store};
-use crate::runtime::{self, Provider, RuntimeError, SessionOptions};
+use crate::runtime::{self, Placement, Provider, RuntimeError, SessionOptions};
 use crate::vad::Vad;
 use crate::voice::enrol::{EnrolError, Enroller, Heard};
 use crate::voice::mynah::TimbreEncoder;
@@ -57,18 +58,19 @@ impl PackSource {
         Ok(())
     }
 
-    /// Mynah's own voice pack where it is whole, else any other.
     fn voice_pack(&self) -> Result<Pack, PackError> {
-        self.store.find(Kind::Voice, Some(OWN_VOICE)).or_else(|own| self.store.find(Kind::Voice, None).map_err(|_| own))
+        self.pack_in_use(Kind::Voice, OWN_VOICE)
     }
 
-    /// The recogniser that was chosen; where none was, Mynah's own where it is whole, else any other.
     fn captions_pack(&self) -> Result<Pack, PackError> {
-        match packs::chosen(Kind::Captions)? {
-            Some(id) => self.store.find(Kind::Captions, Some(&id)),
-            None => {
-                self.store.find(Kind::Captions, Some(OWN_CAPTIONS)).or_else(|own| self.store.find(Kind::Captions, None).map_err(|_| own))
-            }
+        self.pack_in_use(Kind::Captions, OWN_CAPTIONS)
+    }
+
+    /// The pack of a kind that was chosen; where none was, Mynah's own where it is whole, else any other.
+    fn pack_in_use(&self, kind: Kind, own: &str) -> Result<Pack, PackError> {
+        match packs::chosen(kind)? {
+            Some(id) => self.store.find(kind, Some(&id)),
+            None => self.store.find(kind, Some(own)).or_else(|missing| self.store.find(kind, None).map_err(|_| missing)),
         }
     }
 
@@ -178,6 +180,11 @@ impl Source for PackSource {
             )));
         }
         Ok(Opened { converter: Box::new(converter), provider, note })
+    }
+
+    fn placement(&self, mode: Mode, provider: Provider) -> Result<Option<Placement>, OpenError> {
+        self.open_runtime()?;
+        measure::placement(self, mode, provider, &self.voice_graph(mode)?).map(Some)
     }
 
     fn captioner(&self, settings: &Settings) -> Result<Box<dyn Captioner>, OpenError> {

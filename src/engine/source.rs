@@ -3,7 +3,7 @@
 use crate::captions::RecognizeError;
 use crate::captions::stream::{Event, Settings};
 use crate::clock::{ConverterTiming, Mode};
-use crate::runtime::Provider;
+use crate::runtime::{Placement, Provider};
 use crate::voice::{Converter, TargetVoice};
 
 /// Why a voice or a recogniser can't be had: one sentence that says what to do.
@@ -43,6 +43,10 @@ pub trait Source: Send + Sync {
     fn slack(&self, mode: Mode) -> f64;
     /// Loads and warms up a converter. Takes up to seconds.
     fn open(&self, mode: Mode, voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError>;
+    /// Where the nodes of a mode's graph run when a provider is asked for; none where the voice has no graph of its own to look at. Takes up to seconds.
+    fn placement(&self, _mode: Mode, _provider: Provider) -> Result<Option<Placement>, OpenError> {
+        Ok(None)
+    }
     /// Loads a captioner. Takes up to seconds.
     fn captioner(&self, settings: &Settings) -> Result<Box<dyn Captioner>, OpenError>;
 }

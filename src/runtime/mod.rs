@@ -2,10 +2,12 @@
 //!
 //! Knows nothing of voices or captions. Nothing here may run on the audio thread: the runtime allocates on every call.
 
+mod placement;
 mod provider;
 mod session;
 mod weights;
 
+pub use placement::{Part, Placement};
 pub use provider::Provider;
 pub use session::{Session, SessionOptions, TensorSpec};
 

@@ -42,6 +42,19 @@ impl Provider {
         }
     }
 
+    /// ONNX Runtime's own name of it.
+    pub(super) fn runtime_name(self) -> &'static str {
+        match self {
+            Provider::Cpu => "CPUExecutionProvider",
+            Provider::Cuda => "CUDAExecutionProvider",
+            Provider::TensorRt => "TensorrtExecutionProvider",
+            Provider::DirectMl => "DmlExecutionProvider",
+            Provider::CoreMl => "CoreMLExecutionProvider",
+            Provider::OpenVino => "OpenVINOExecutionProvider",
+            Provider::WebGpu => "WebGpuExecutionProvider",
+        }
+    }
+
     /// Whether the open library was compiled with it. That it works is only known from loading a session.
     pub fn compiled_in(self) -> bool {
         // Asking the runtime's binding before a library is open would panic.
