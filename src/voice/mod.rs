@@ -2,12 +2,15 @@
 //!
 //! Knows nothing of threads or of the plugin. A `Converter` is driven by one worker at a time, hop by hop.
 
+pub mod blocks;
 pub mod enrol;
 pub mod gate;
 mod ge2e;
 pub mod library;
 pub mod mynah;
+pub mod openvoice;
 mod pitch_shift;
+pub mod rvc;
 #[cfg(test)]
 mod testing;
 
