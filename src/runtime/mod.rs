@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of voices or captions. Nothing here may run on the audio thread: the runtime allocates on every call.
 
+pub(crate) mod graph;
 mod provider;
 mod session;
 mod weights;

@@ -7,7 +7,7 @@
 mod analysis;
 mod graph;
 mod heard;
-mod noise;
+pub(super) mod noise;
 mod synth;
 mod timbre;
 
