@@ -94,7 +94,9 @@ pub enum ConvertError {
     #[error("the voice model gave numbers that are not finite; the hop was dropped and the model starts afresh")]
     NotFinite,
     /// The voice holds nothing that these weights heard, and they can't do without.
-    #[error("the voice `{0}` was enrolled without this voice pack, which must have heard its reference itself; enrol it again with this pack")]
+    #[error(
+        "the voice `{0}` was enrolled without this voice pack, which must have heard its reference itself; enrol it again with this pack"
+    )]
     Stranger(String),
 }
 

@@ -58,7 +58,8 @@ impl Caches {
                 *held = new;
                 continue;
             }
-            let young = all.chunks_exact(frames * width).flat_map(|head| &head[(frames - self.most) * width..]).copied().collect::<Vec<f32>>();
+            let young =
+                all.chunks_exact(frames * width).flat_map(|head| &head[(frames - self.most) * width..]).copied().collect::<Vec<f32>>();
             *held = Tensor::from_array(([1, heads, self.most, width], young)).map_err(failed)?.into_dyn();
         }
         Ok(())

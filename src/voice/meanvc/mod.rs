@@ -19,6 +19,9 @@ mod ports;
 mod speaker;
 mod vocoder;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::convert::MeanVc;
 pub use self::speaker::{SPEAKER_RATE, SpeakerEncoder};
 use crate::clock::ConverterTiming;

@@ -57,7 +57,12 @@ pub(super) struct Ports {
 
 impl Ports {
     /// Opens a graph and tells its inputs: each is the first that fits among those not yet found. `wants` may look at the graph first.
-    pub(super) fn open(path: &Path, options: &SessionOptions, outputs: usize, wants: impl FnOnce(&Graph) -> Vec<Want>) -> Result<Self, RuntimeError> {
+    pub(super) fn open(
+        path: &Path,
+        options: &SessionOptions,
+        outputs: usize,
+        wants: impl FnOnce(&Graph) -> Vec<Want>,
+    ) -> Result<Self, RuntimeError> {
         let graph = Graph::open(path, options)?;
         let wants = wants(&graph);
         let mut sizes: Vec<Option<Vec<i64>>> = vec![None; wants.len()];

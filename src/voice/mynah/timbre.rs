@@ -30,7 +30,6 @@ impl TimbreEncoder {
     pub fn open(path: &Path, model: &str) -> Result<Self, RuntimeError> {
         Ok(Self { session: load(path, &CONTRACT, &SessionOptions::default())?, model: model.to_owned() })
     }
-
 }
 
 impl HearsTimbre for TimbreEncoder {
