@@ -121,7 +121,7 @@ def rotated(g, x, places):
     return g.add(g.mul(x, g.node("Cos", both)), g.mul(swapped, g.node("Sin", both)))
 
 
-def attention(g, h, inner, past, chunk, back, on, dropped, offset):
+def attention(g, h, inner, past, chunk, back, on, dropped, offset, sharp=0.7):
     """One layer over h [1,n,inner] with cached keys and values; gives what was seen, and the new ones. `dropped` frames at the end are not cached."""
     n = g.length(h, 1)
     heads = lambda: g.turn(g.reshape(g.node("MatMul", h, g.normal(inner, 16, scale=0.5)), 1, -1, 2, 8), 0, 2, 1, 3)
@@ -131,7 +131,7 @@ def attention(g, h, inner, past, chunk, back, on, dropped, offset):
     zero = g.weight(np.int64(0))
     last = g.node("Add", offset, n) if offset else total
     key_places, query_places = g.count(g.node("Sub", last, total), last), g.count(g.node("Sub", last, n), last)
-    scores = g.mul(g.node("MatMul", rotated(g, query, query_places), g.turn(rotated(g, keys, key_places), 0, 1, 3, 2)), 0.7)
+    scores = g.mul(g.node("MatMul", rotated(g, query, query_places), g.turn(rotated(g, keys, key_places), 0, 1, 3, 2)), sharp)
     # Chunks are counted from the first key on.
     index = g.node("Range", zero, total, g.weight(np.int64(1)))
     size = g.weight(np.int64(chunk))
@@ -154,9 +154,9 @@ def moment(g, t, r, inner):
     return g.node("Sin", g.add(at(t, 2.0), at(r, 1.5)))
 
 
-def velocity(g, x, h, inner):
+def velocity(g, x, h, inner, scale=0.3):
     """Most of the noise goes away with it."""
-    g.result("u", g.add(g.mul(x, 0.8), g.node("MatMul", h, g.normal(inner, BANDS, scale=0.3))), [1, "n", BANDS])
+    g.result("u", g.add(g.mul(x, 0.8), g.node("MatMul", h, g.normal(inner, BANDS, scale=scale))), [1, "n", BANDS])
 
 
 def cache_inputs(g, frames="past"):
@@ -198,14 +198,15 @@ def flow1(path, seed, chunk):
     h = g.add(g.node("MatMul", x, g.normal(BANDS, inner)), g.node("MatMul", cond, g.normal(WIDTH, inner)))
     h = g.add(h, g.node("MatMul", seen, g.normal(8, inner, scale=0.6)))
     h = g.add(h, g.reshape(g.node("MatMul", spks, g.normal(WIDTH, inner, scale=0.3)), 1, 1, inner))
-    h = g.join(1, g.node("MatMul", cache, g.normal(BANDS, inner)), h)
+    # What was painted is heard softly: weights that are not trained would make chaos of it.
+    h = g.join(1, g.node("MatMul", cache, g.normal(BANDS, inner, scale=0.03)), h)
     now, new = moment(g, t, r, inner), []
     for layer in range(4):
         h = g.node("Tanh", g.add(h, now))
-        made, kept = attention(g, h, inner, past[layer], chunk, 5, 0, chunk, offset)
+        made, kept = attention(g, h, inner, past[layer], chunk, 5, 0, chunk, offset, 0.4)
         new += kept
         h = g.add(h, made)
-    velocity(g, x, g.cut(h, -chunk, 1 << 30, 1), inner)
+    velocity(g, x, g.cut(h, -chunk, 1 << 30, 1), inner, 0.1)
     for i, part in enumerate(new):
         g.result(f"new_{i}", part, [1, 2, "kept", 8])
     g.save(path, {})

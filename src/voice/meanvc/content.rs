@@ -1,7 +1,7 @@
 //! What is said, without who says it: the encoder of a streaming recogniser (Fast-U2++ of WeNet) with its caches, spread to frames of 10 ms.
 //!
 //! A chunk of `stride + 3` frames of features gives a row of content every four frames. Row `m` has heard frames `4m` to `4m + 6`, and stands at frame
-//! `4m + 3`; between rows content goes on in a straight line. Every frame of features is heard in one chunk, and the last three in the next one again,
+//! `4m + 3`, as MeanVC's own runtime has it (the middle of what it has heard lies 12.5 ms behind); between rows content goes on in a straight line. Every frame of features is heard in one chunk, and the last three in the next one again,
 //! as the encoder's convolutions want it.
 
 use std::path::Path;
