@@ -28,9 +28,11 @@ const CONVOLUTION: [usize; 2] = [WIDTH, 8];
 /// no chunk differs from the one before by more than its sound.
 const FURTHEST: usize = 1_000;
 
-/// The places of the inputs that are single numbers; before them the features, behind them the caches.
+/// The places of the inputs behind the features.
 const OFFSET: usize = 1;
 const CACHE_SIZE: usize = 2;
+const ATTENTION_CACHE: usize = 3;
+const CONVOLUTION_CACHE: usize = 4;
 
 /// The encoder in a stream of sound.
 pub(super) struct Content {
@@ -39,9 +41,10 @@ pub(super) struct Content {
     /// Features from the next chunk's first on.
     features: Vec<f32>,
     stride: usize,
-    layers: usize,
     /// Rows that its attention keeps.
     kept: usize,
+    /// Sizes of the caches at the beginning.
+    empty: [[usize; 4]; 2],
     /// Rows so far, and the rows that are kept.
     position: usize,
     caches: Vec<DynValue>,
@@ -63,8 +66,15 @@ impl Content {
                 Want::floats("the cache of the convolutions", &[layers as i64, 1, channels, frames]),
             ]
         })?;
-        let mut content =
-            Self { ports, bank: Features::new(), features: Vec::new(), stride, layers, kept, position: 0, caches: Vec::new(), last: None };
+        let ([heads, width], [channels, frames]) = (ATTENTION, CONVOLUTION);
+        // MeanVC begins with no rows where its graph lets it, MeanVC 2 with rows of zeros.
+        let begun = |place: usize, axis: usize, count: usize| match (model, ports.sizes(place).get(axis)) {
+            (Model::One200, Some(-1)) => 0,
+            _ => count,
+        };
+        let empty = [[layers, heads, begun(ATTENTION_CACHE, 2, kept), width], [layers, 1, channels, begun(CONVOLUTION_CACHE, 3, frames)]];
+        let (bank, features, caches) = (Features::new(), Vec::new(), Vec::new());
+        let mut content = Self { ports, bank, features, stride, kept, empty, position: 0, caches, last: None };
         content.reset().map_err(|e| RuntimeError::Run { path: path.to_owned(), why: e.to_string() })?;
         Ok(content)
     }
@@ -73,11 +83,9 @@ impl Content {
     pub(super) fn reset(&mut self) -> Result<(), ConvertError> {
         self.bank.reset(LEAD);
         self.features.clear();
-        self.position = self.kept;
+        self.position = self.empty[0][2];
         self.last = None;
-        let [heads, width] = ATTENTION;
-        let [channels, frames] = CONVOLUTION;
-        self.caches = vec![zeros(&[self.layers, heads, self.kept, width])?, zeros(&[self.layers, 1, channels, frames])?];
+        self.caches = self.empty.iter().map(|sizes| zeros(sizes)).collect::<Result<_, _>>()?;
         Ok(())
     }
 

@@ -3,10 +3,12 @@
 use super::content::Content;
 use super::flow::{Flow, Flow2};
 use super::flow1::Flow1;
+use super::fused::Fused;
 use super::hush::{CELL, Hush};
 use super::vocoder::Vocoder;
 use super::{BANDS, Files, HOP, HOP_FRAMES, LEAD, Model, WIDTH, timing};
 use crate::clock::ConverterTiming;
+use crate::runtime::graph::Graph;
 use crate::runtime::{RuntimeError, SessionOptions};
 use crate::voice::mynah::noise;
 use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
@@ -53,9 +55,11 @@ impl MeanVc {
     /// have been enrolled with these weights. Takes up to seconds; any thread but the audio thread.
     pub fn open(files: &Files, voice: &TargetVoice, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let model = files.model;
+        let graph = Graph::open(&files.flow, options)?;
         let flow: Box<dyn Flow> = match model {
-            Model::One200 => Box::new(Flow1::open(files, model, options)?),
-            Model::Two40 | Model::Two120 => Box::new(Flow2::open(files, model, options)?),
+            Model::One200 => Box::new(Flow1::open(graph, model)?),
+            Model::Two40 | Model::Two120 if Fused::is(&graph) => Box::new(Fused::open(graph, files, model, options)?),
+            Model::Two40 | Model::Two120 => Box::new(Flow2::open(graph, files, model, options)?),
         };
         let mut converter = Self {
             timing: timing(model),

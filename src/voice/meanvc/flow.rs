@@ -5,9 +5,12 @@
 
 use std::path::Path;
 
+use ort::session::SessionInputValue;
+
 use super::caches::Caches;
 use super::ports::{Ports, Want, exactly, floats};
 use super::{BANDS, Files, Model, WIDTH};
+use crate::runtime::graph::Graph;
 use crate::runtime::{RuntimeError, SessionOptions};
 use crate::voice::ConvertError;
 
@@ -36,23 +39,60 @@ pub(super) trait Flow: Send {
     fn step(&mut self, noise: &[f32], content: &[f32], mel: &mut Vec<f32>) -> Result<(), ConvertError>;
 }
 
+/// The memory of a timbre, which a graph of its own makes of a speaker, once a voice.
+pub(super) struct Memory {
+    ports: Ports,
+    voice: Vec<f32>,
+    /// Its keys and values.
+    timbre: [Vec<f32>; 2],
+}
+
+impl Memory {
+    pub(super) fn open(files: &Files, options: &SessionOptions) -> Result<Self, RuntimeError> {
+        let path = files.memory.as_deref().unwrap_or(Path::new("the memory of the timbre"));
+        let ports = Ports::open(path, options, 2, |_| vec![Want::floats("the speaker", &[1, WIDTH as i64])])?;
+        Ok(Self { ports, voice: Vec::new(), timbre: [Vec::new(), Vec::new()] })
+    }
+
+    /// What a transformer wants of it.
+    pub(super) fn wants() -> [Want; 2] {
+        ["the keys of the timbre", "the values of the timbre"].map(|what| Want::floats(what, &[1, SLOTS as i64, WIDTH as i64]))
+    }
+
+    pub(super) fn set_voice(&mut self, voice: &[f32]) -> Result<(), ConvertError> {
+        let outputs = self.ports.run(vec![floats([1, WIDTH], voice)?])?;
+        let numbers = |i: usize| exactly(&outputs[i], SLOTS * WIDTH, "the memory of the timbre").map(<[f32]>::to_vec);
+        self.timbre = [numbers(0)?, numbers(1)?];
+        self.voice = voice.to_vec();
+        Ok(())
+    }
+
+    pub(super) fn speaker(&self) -> Result<SessionInputValue<'_>, ConvertError> {
+        floats([1, WIDTH], &self.voice)
+    }
+
+    /// Keys and values.
+    pub(super) fn inputs(&self) -> Result<[SessionInputValue<'_>; 2], ConvertError> {
+        let [keys, values] = &self.timbre;
+        Ok([floats([1, SLOTS, WIDTH], keys)?, floats([1, SLOTS, WIDTH], values)?])
+    }
+}
+
 /// The transformer of MeanVC 2.
 pub(super) struct Flow2 {
     ports: Ports,
-    memory: Ports,
+    memory: Memory,
     chunk: usize,
     frames: usize,
     caches: Caches,
-    voice: Vec<f32>,
-    /// Keys and values of the timbre.
-    timbre: [Vec<f32>; 2],
     x: Vec<f32>,
 }
 
 impl Flow2 {
-    pub(super) fn open(files: &Files, model: Model, options: &SessionOptions) -> Result<Self, RuntimeError> {
+    /// With the graph at `files.flow`.
+    pub(super) fn open(graph: Graph, files: &Files, model: Model, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let (chunk, frames) = (model.chunk(), model.chunk() + model.ahead());
-        let ports = Ports::open(&files.flow, options, 0, |graph| {
+        let ports = Ports::of(graph, 0, |graph| {
             let (frames, width) = (frames as i64, WIDTH as i64);
             let mut wants = vec![
                 Want::floats("noise", &[1, frames, BANDS as i64]),
@@ -61,16 +101,13 @@ impl Flow2 {
                 Want::floats("content", &[1, frames, width]),
                 Want::floats("the speaker", &[1, width]),
                 Want::whole("the position"),
-                Want::floats("the keys of the timbre", &[1, SLOTS as i64, width]),
-                Want::floats("the values of the timbre", &[1, SLOTS as i64, width]),
             ];
+            wants.extend(Memory::wants());
             wants.extend(Caches::wants(graph));
             wants
         })?;
         let caches = Caches::new(&ports, CACHES, KEPT * chunk)?;
-        let path = files.memory.as_deref().unwrap_or(Path::new("the memory of the timbre"));
-        let memory = Ports::open(path, options, 2, |_| vec![Want::floats("the speaker", &[1, WIDTH as i64])])?;
-        Ok(Self { ports, memory, chunk, frames, caches, voice: Vec::new(), timbre: [Vec::new(), Vec::new()], x: Vec::new() })
+        Ok(Self { ports, memory: Memory::open(files, options)?, chunk, frames, caches, x: Vec::new() })
     }
 }
 
@@ -84,11 +121,7 @@ impl Flow for Flow2 {
     }
 
     fn set_voice(&mut self, voice: &[f32]) -> Result<(), ConvertError> {
-        let outputs = self.memory.run(vec![floats([1, WIDTH], voice)?])?;
-        let numbers = |i: usize| exactly(&outputs[i], SLOTS * WIDTH, "the memory of the timbre").map(<[f32]>::to_vec);
-        self.timbre = [numbers(0)?, numbers(1)?];
-        self.voice = voice.to_vec();
-        Ok(())
+        self.memory.set_voice(voice)
     }
 
     /// The position: keys are cached before their rotation, and a product of a query and a key that are rotated by their positions knows only how far
@@ -106,11 +139,10 @@ impl Flow for Flow2 {
                 self.ports.number(T, t)?,
                 self.ports.number(R, r)?,
                 floats([1, frames, WIDTH], content)?,
-                floats([1, WIDTH], &self.voice)?,
+                self.memory.speaker()?,
                 self.ports.count(OFFSET, self.caches.frames())?,
-                floats([1, SLOTS, WIDTH], &self.timbre[0])?,
-                floats([1, SLOTS, WIDTH], &self.timbre[1])?,
             ];
+            values.extend(self.memory.inputs()?);
             values.extend(self.caches.inputs());
             let mut outputs = self.ports.run(values)?;
             // Only the last step has seen frames that are no noise any more.

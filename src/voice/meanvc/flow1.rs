@@ -3,8 +3,9 @@
 use super::caches::Caches;
 use super::flow::{Flow, TIMES};
 use super::ports::{Ports, Want, exactly, floats};
-use super::{BANDS, Files, Model, WIDTH};
-use crate::runtime::{RuntimeError, SessionOptions};
+use super::{BANDS, Model, WIDTH};
+use crate::runtime::RuntimeError;
+use crate::runtime::graph::Graph;
 use crate::voice::ConvertError;
 
 /// Frames whose keys and values are kept.
@@ -30,18 +31,18 @@ pub(super) struct Flow1 {
 }
 
 impl Flow1 {
-    pub(super) fn open(files: &Files, model: Model, options: &SessionOptions) -> Result<Self, RuntimeError> {
+    pub(super) fn open(graph: Graph, model: Model) -> Result<Self, RuntimeError> {
         let chunk = model.chunk();
-        let ports = Ports::open(&files.flow, options, 0, |graph| {
+        let ports = Ports::of(graph, 0, |graph| {
             let (frames, bands, width) = (chunk as i64, BANDS as i64, WIDTH as i64);
             let mut wants = vec![
                 Want::floats("noise", &[1, frames, bands]),
                 Want::floats("the time `t`", &[]),
                 Want::floats("the time `r`", &[]),
-                Want::floats("the frames painted last", &[1, frames, bands]),
+                Want::floats("the frames painted last", &[1, frames, bands]).called("cache"),
                 Want::floats("content", &[1, frames, width]),
                 Want::floats("the speaker", &[1, width]),
-                Want::floats("the prompt", &[1, -1, bands]),
+                Want::floats("the prompt", &[1, -1, bands]).called("prompt"),
                 Want::whole("the position"),
             ];
             wants.extend(Caches::wants(graph));

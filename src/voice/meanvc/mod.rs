@@ -1,7 +1,7 @@
 //! The converters of the families `meanvc2` and `meanvc` (MeanVC 2, arXiv 2606.09050, and MeanVC, arXiv 2510.08392): zero-shot, streaming.
 //!
 //! Sound becomes Kaldi features, a recogniser's encoder makes content of them ([`content`]), a mean-flow transformer paints mel frames of content,
-//! noise and voice ([`flow`], [`flow1`]), a vocoder makes sound of those ([`vocoder`]). All caches are the graphs' own inputs and outputs.
+//! noise and voice ([`flow`], [`fused`], [`flow1`]), a vocoder makes sound of those ([`vocoder`]). All caches are the graphs' own inputs and outputs.
 //! Knows no threads and no packs: it is opened with paths.
 //!
 //! Frames are 10 ms. Frame `i` of content, noise and mel stands at sample `160·i` of a timeline that begins `LEAD` samples before the sound, in
@@ -12,11 +12,13 @@ mod content;
 mod convert;
 mod flow;
 mod flow1;
+mod fused;
 mod hush;
 mod kaldi;
 mod mel;
 mod ports;
 mod speaker;
+mod spectrum;
 mod vocoder;
 
 #[cfg(test)]

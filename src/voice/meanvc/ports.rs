@@ -20,15 +20,21 @@ pub(super) struct Want {
     pub(super) sizes: Vec<i64>,
     /// Whether exporters may have left it out.
     pub(super) optional: bool,
+    /// A part of its name that tells it from others of the same sizes, where exporters keep it; empty where nothing needs telling.
+    pub(super) called: &'static str,
 }
 
 impl Want {
     pub(super) fn floats(what: &'static str, sizes: &[i64]) -> Self {
-        Self { what, whole: false, sizes: sizes.to_vec(), optional: false }
+        Self { what, whole: false, sizes: sizes.to_vec(), optional: false, called: "" }
     }
 
     pub(super) fn whole(what: &'static str) -> Self {
-        Self { what, whole: true, sizes: Vec::new(), optional: true }
+        Self { what, whole: true, sizes: Vec::new(), optional: true, called: "" }
+    }
+
+    pub(super) fn called(self, called: &'static str) -> Self {
+        Self { called, ..self }
     }
 
     fn fits(&self, whole: bool, found: &[i64]) -> bool {
@@ -56,20 +62,28 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// Opens a graph and tells its inputs: each is the first that fits among those not yet found. `wants` may look at the graph first.
+    /// Opens a graph and tells its inputs; see `of`.
     pub(super) fn open(
         path: &Path,
         options: &SessionOptions,
         outputs: usize,
         wants: impl FnOnce(&Graph) -> Vec<Want>,
     ) -> Result<Self, RuntimeError> {
-        let graph = Graph::open(path, options)?;
+        Self::of(Graph::open(path, options)?, outputs, wants)
+    }
+
+    /// Tells the inputs of a graph: each is the first that fits among those not yet found, one that bears its name before others. `wants` may look at
+    /// the graph first. There must be so many outputs; 0 where any number will do.
+    pub(super) fn of(graph: Graph, outputs: usize, wants: impl FnOnce(&Graph) -> Vec<Want>) -> Result<Self, RuntimeError> {
         let wants = wants(&graph);
         let mut sizes: Vec<Option<Vec<i64>>> = vec![None; wants.len()];
         let mut order = Vec::new();
         for outlet in graph.session.inputs() {
             let (whole, found) = kind(outlet);
-            let fitting = wants.iter().enumerate().find(|(i, w)| sizes[*i].is_none() && w.fits(whole, &found));
+            let fits = |(i, w): &(usize, &Want)| sizes[*i].is_none() && w.fits(whole, &found);
+            let named = |(_, w): &(usize, &Want)| !w.called.is_empty() && outlet.name().contains(w.called);
+            let all = || wants.iter().enumerate().filter(fits);
+            let fitting = all().find(named).or_else(|| all().next());
             let Some((place, _)) = fitting else {
                 let left: Vec<String> = wants.iter().zip(&sizes).filter(|(_, s)| s.is_none()).map(|(w, _)| w.text()).collect();
                 let found = format!("`{}` {} {found:?}", outlet.name(), if whole { "i64" } else { "f32" });

