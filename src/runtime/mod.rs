@@ -3,6 +3,7 @@
 //! Knows nothing of voices or captions. Nothing here may run on the audio thread: the runtime allocates on every call.
 
 mod placement;
+pub(crate) mod graph;
 mod provider;
 mod session;
 mod weights;

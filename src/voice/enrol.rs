@@ -6,8 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::ge2e::Ge2e;
-use super::mynah::{TIMBRE_RATE, TimbreEncoder};
-use super::{ConvertError, TargetVoice, Timbre};
+use super::{ConvertError, HearsTimbre, TargetVoice, Timbre};
 use crate::audio::Sound;
 use crate::dsp::level::{peak, to_db};
 use crate::dsp::pitch;
@@ -102,7 +101,7 @@ impl Heard {
 pub struct Enroller {
     encoder: Ge2e,
     vad: Vad,
-    timbre: Option<TimbreEncoder>,
+    timbre: Option<Box<dyn HearsTimbre>>,
 }
 
 impl Enroller {
@@ -112,8 +111,8 @@ impl Enroller {
     }
 
     /// Takes timbres too from now on, for the voice pack that this encoder belongs to.
-    pub fn with_timbre(self, encoder: TimbreEncoder) -> Self {
-        Self { timbre: Some(encoder), ..self }
+    pub fn with_timbre(self, encoder: impl HearsTimbre + 'static) -> Self {
+        Self { timbre: Some(Box::new(encoder)), ..self }
     }
 
     /// Makes a target voice of a reference: any rate, any number of channels. Silence between words is cut out; of long references the first 30 s
@@ -154,16 +153,16 @@ impl Enroller {
         let embedding = self.embed(&speech)?;
         let track = pitch::track(&resample_all(&speech, RATE, pitch::RATE), PITCH_LAG);
         mono.iter_mut().for_each(|x| *x *= PEAK / loudest);
-        let timbre = self.timbre(&resample_all(&mono, sound.rate, TIMBRE_RATE), &stretches)?;
+        let timbre = self.timbre(&mono, sound.rate, &stretches)?;
         Ok((TargetVoice { name: name.to_owned(), embedding, median_pitch: pitch::median(&track), timbre }, heard))
     }
 
-    /// The timbre of a sound at `TIMBRE_RATE` in these stretches of the sound at `RATE`; none without an encoder.
-    fn timbre(&mut self, samples: &[f32], stretches: &[Range<usize>]) -> Result<Option<Timbre>, EnrolError> {
+    /// The timbre of a sound at this rate in these stretches of the sound at `RATE`; none without an encoder.
+    fn timbre(&mut self, samples: &[f32], rate: u32, stretches: &[Range<usize>]) -> Result<Option<Timbre>, EnrolError> {
         let Some(encoder) = &mut self.timbre else { return Ok(None) };
-        let there = |at: usize| at * TIMBRE_RATE as usize / RATE as usize;
+        let there = |at: usize| at * encoder.rate() as usize / RATE as usize;
         let stretches: Vec<_> = stretches.iter().map(|s| there(s.start)..there(s.end)).collect();
-        encoder.timbre(samples, &stretches).map_err(|e| failed("the voice pack", e))
+        encoder.timbre(&resample_all(samples, rate, encoder.rate()), &stretches).map_err(|e| failed("the voice pack", e))
     }
 
     /// How like a voice the speech in a mono sound is: the cosine of their embeddings. None where less than a second and a half of it is speech.
@@ -191,6 +190,7 @@ fn failed(who: &str, e: ConvertError) -> EnrolError {
     match e {
         ConvertError::Run(why) => EnrolError::Model(why),
         ConvertError::NotFinite => EnrolError::Model(format!("{who} gave numbers that are not finite")),
+        other @ ConvertError::Stranger(_) => EnrolError::Model(other.to_string()),
     }
 }
 
@@ -224,6 +224,7 @@ fn clipped_share(samples: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::voice::mynah::TimbreEncoder;
     use crate::voice::testing::{WEIGHTS, asset, golden, model_file, reference, runtime};
 
     fn enroller() -> Enroller {

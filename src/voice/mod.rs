@@ -7,6 +7,7 @@ pub mod enrol;
 pub mod gate;
 mod ge2e;
 pub mod library;
+pub mod meanvc;
 pub mod mynah;
 pub mod openvoice;
 mod pitch_shift;
@@ -35,17 +36,30 @@ pub struct TargetVoice {
 pub struct Timbre {
     /// The name of these weights.
     pub model: String,
-    /// 128 numbers in −1 to 1.
+    /// As many as the model makes: 128 in −1 to 1 for our own family.
     pub numbers: Vec<f32>,
 }
 
 impl TargetVoice {
     /// The timbre for the weights of this name: none where the voice has none, or one of other weights, or one that is damaged.
     pub fn timbre_of(&self, model: &str) -> Option<&[f32]> {
-        let timbre = self.timbre.as_ref().filter(|t| t.model == model)?;
-        let whole = timbre.numbers.len() == mynah::TIMBRE && timbre.numbers.iter().all(|x| x.is_finite());
-        whole.then_some(&timbre.numbers)
+        self.numbers_of(model).filter(|numbers| numbers.len() == mynah::TIMBRE)
     }
+
+    /// What the weights of this name heard, of any family: none where the voice has none, or one of other weights, or one that holds no numbers. How
+    /// many there must be is for the family to say.
+    pub fn numbers_of(&self, model: &str) -> Option<&[f32]> {
+        let timbre = self.timbre.as_ref().filter(|t| t.model == model)?;
+        timbre.numbers.iter().all(|x| x.is_finite()).then_some(&timbre.numbers)
+    }
+}
+
+/// What hears a timbre in a reference, for one set of weights. Any thread but the audio thread.
+pub trait HearsTimbre: Send {
+    /// The rate of the sound that it hears, in Hz.
+    fn rate(&self) -> u32;
+    /// The timbre of a sound at that rate in these stretches of samples; none where there is too little in them. Takes up to a second.
+    fn timbre(&mut self, samples: &[f32], stretches: &[std::ops::Range<usize>]) -> Result<Option<Timbre>, ConvertError>;
 }
 
 /// Where the pitch of the result comes from.
@@ -82,6 +96,11 @@ pub enum ConvertError {
     /// The model gave numbers that are no sound.
     #[error("the voice model gave numbers that are not finite; the hop was dropped and the model starts afresh")]
     NotFinite,
+    /// The voice holds nothing that these weights heard, and they can't do without.
+    #[error(
+        "the voice `{0}` was enrolled without this voice pack, which must have heard its reference itself; enrol it again with this pack"
+    )]
+    Stranger(String),
 }
 
 /// A streaming voice converter. Mono, f32, samples in ±1 at `timing().rate`.

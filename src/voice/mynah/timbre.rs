@@ -10,7 +10,7 @@ use ort::value::TensorRef;
 use super::graph::{TIMBRE, load};
 use super::heard::{BANDS, HOP, Hearing, RATE, RISE, WINDOW, log_mel};
 use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
-use crate::voice::{ConvertError, Timbre};
+use crate::voice::{ConvertError, HearsTimbre, Timbre};
 
 /// The rate of the sound that a timbre is taken from, in Hz.
 pub const TIMBRE_RATE: u32 = RATE;
@@ -30,10 +30,15 @@ impl TimbreEncoder {
     pub fn open(path: &Path, model: &str) -> Result<Self, RuntimeError> {
         Ok(Self { session: load(path, &CONTRACT, &SessionOptions::default())?, model: model.to_owned() })
     }
+}
 
-    /// The timbre of a sound at `TIMBRE_RATE` from the frames whose times lie in these stretches of samples, the first 20 s of them; none where there
-    /// is no such frame. Any thread but the audio thread; takes up to a second.
-    pub fn timbre(&mut self, samples: &[f32], stretches: &[Range<usize>]) -> Result<Option<Timbre>, ConvertError> {
+impl HearsTimbre for TimbreEncoder {
+    fn rate(&self) -> u32 {
+        TIMBRE_RATE
+    }
+
+    /// From the frames whose times lie in these stretches, the first 20 s of them; none where there is no such frame.
+    fn timbre(&mut self, samples: &[f32], stretches: &[Range<usize>]) -> Result<Option<Timbre>, ConvertError> {
         let mel = log_mels(samples, stretches);
         if mel.is_empty() {
             return Ok(None);
