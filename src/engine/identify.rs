@@ -7,6 +7,7 @@ use super::source::OpenError;
 use crate::captions::online::OnlineRecognizer;
 use crate::captions::online::ctc::Ctc;
 use crate::captions::online::nemo::{NemoCtc, NemoTransducer, SIGNAL};
+use crate::captions::online::paraformer::{self, Paraformer};
 use crate::captions::online::transducer::{Files, Transducer};
 use crate::packs::{Kind, sha256_of};
 use crate::runtime::{RuntimeError, Session, SessionOptions};
@@ -43,8 +44,18 @@ pub(super) fn open_online(family: &str, file: impl Fn(&str) -> PathBuf) -> Optio
         "ctc" => Some(boxed(Ctc::open(&file("model.onnx"), &file(TOKENS), &options))),
         "nemo-transducer" => Some(boxed(NemoTransducer::open(&files(), &options))),
         "nemo-ctc" => Some(boxed(NemoCtc::open(&file("model.onnx"), &file(TOKENS), &options))),
+        "paraformer" => {
+            let files = paraformer::Files { encoder: file("encoder.onnx"), decoder: file("decoder.onnx"), tokens: file(TOKENS) };
+            Some(boxed(Paraformer::open(&files, &options)))
+        }
         _ => None,
     }
+}
+
+/// The name of a graph's first input, which exporters keep.
+fn first_input(graph: &Path) -> Result<String, OpenError> {
+    let session = Session::load(graph, &SessionOptions::default())?;
+    Ok(session.inputs().first().map_or_else(String::new, |input| input.name().to_owned()))
 }
 
 /// Looks at the files of a folder. ONNX Runtime must be open. Takes some seconds: the graphs are opened.
@@ -79,6 +90,10 @@ pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
             let files =
                 vec![("encoder.onnx", graph(encoder)), ("decoder.onnx", graph(decoder)), ("joiner.onnx", graph(joiner)), (TOKENS, tokens)];
             ("transducer", files)
+        }
+        [Some(encoder), Some(decoder), None] if first_input(&folder.join(encoder))? == paraformer::SPEECH => {
+            let tokens = folder.join(tokens("a Paraformer")?);
+            ("paraformer", vec![("encoder.onnx", folder.join(encoder)), ("decoder.onnx", folder.join(decoder)), (TOKENS, tokens)])
         }
         _ => {
             let missing: Vec<&str> = TRANSDUCER.iter().zip(parts).filter(|(_, found)| found.is_none()).map(|(word, _)| *word).collect();

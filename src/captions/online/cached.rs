@@ -27,7 +27,7 @@ impl Cached {
     /// Opens the graph.
     pub(super) fn open(path: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let graph = Graph::open(path, options)?;
-        let size = ChunkSize { frames: graph.number("T")?, step: graph.number("decode_chunk_len")? };
+        let size = ChunkSize { frames: graph.number("T")?, step: graph.number("decode_chunk_len")?, behind: 0 };
         if size.step > size.frames {
             return Err(graph.wrong("a `decode_chunk_len` of at most `T` frames", format!("{} of {}", size.step, size.frames)));
         }

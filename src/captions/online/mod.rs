@@ -1,13 +1,16 @@
 //! Recognisers that hear a stream themselves: their encoders take a chunk at a time and keep what they have heard in caches. What they have said
 //! never changes, so no policy is needed, only words to be made of their tokens. Knows nothing of threads.
 //!
-//! One file a family: [`transducer`] and [`ctc`] (icefall's layouts), [`nemo`] (NeMo's cache-aware FastConformer).
+//! One file a family: [`transducer`] and [`ctc`] (icefall's layouts), [`nemo`] (NeMo's cache-aware FastConformer), [`paraformer`] (FunASR's).
 
 mod cached;
 mod chunks;
+mod cif;
 pub mod ctc;
 mod graph;
+mod low_rate;
 pub mod nemo;
+pub mod paraformer;
 mod speech;
 mod symbols;
 pub mod transducer;
@@ -50,8 +53,8 @@ pub trait OnlineRecognizer: Send {
     /// Seconds of sound since the last reset that were heard: later tokens are later.
     fn heard(&self) -> f64;
 
-    /// What a token adds to the text; none where it is no text.
-    fn piece(&self, token: usize) -> Option<Piece<'_>>;
+    /// What a token adds to the text behind another one, if any went before; none where it is no text.
+    fn piece(&self, token: usize, before: Option<usize>) -> Option<Piece<'_>>;
 }
 
 /// What all families do alike, for a type with `chunks`, `symbols` and a method `hear`: the first two may lie in a field of it. The last argument
@@ -78,8 +81,8 @@ macro_rules! hears_a_stream {
                 self.$($part.)?chunks.heard()
             }
 
-            fn piece(&self, token: usize) -> Option<crate::captions::online::Piece<'_>> {
-                self.$($part.)?symbols.piece(token)
+            fn piece(&self, token: usize, before: Option<usize>) -> Option<crate::captions::online::Piece<'_>> {
+                self.$($part.)?symbols.piece(token, before)
             }
         }
     };

@@ -45,7 +45,7 @@ impl Encoder {
         }
         let sizes = |name: &str| (1..=3).map(|n| graph.number(&format!("{name}_dim{n}"))).collect::<Result<Vec<_>, _>>();
         let sizes = [sizes("cache_last_channel")?, sizes("cache_last_time")?];
-        let size = ChunkSize { frames: graph.number("window_size")?, step: graph.number("chunk_shift")? };
+        let size = ChunkSize { frames: graph.number("window_size")?, step: graph.number("chunk_shift")?, behind: 0 };
         if size.step > size.frames {
             return Err(graph.wrong("a `chunk_shift` of at most `window_size` frames", format!("{} of {}", size.step, size.frames)));
         }
