@@ -3,11 +3,12 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mynah::captions::online::ctc::Ctc;
-use mynah::captions::online::nemo::{NemoCtc, NemoTransducer};
+use mynah::captions::online::nemo::{JointFiles, NemoCtc, NemoTransducer};
 use mynah::captions::online::paraformer::{self, Paraformer};
 use mynah::captions::online::transducer::{Files, Transducer};
 use mynah::captions::online::{OnlineRecognizer, Token};
@@ -21,6 +22,9 @@ struct Heard {
     times: Vec<f64>,
     /// As sherpa-onnx writes it, where it does more than to put symbols together.
     text: Option<String>,
+    /// And when it is told which language is spoken.
+    #[serde(default)]
+    languages: BTreeMap<String, Heard>,
 }
 
 fn contracts() -> PathBuf {
@@ -42,6 +46,10 @@ fn open(folder: &Path, name: &str) -> Box<dyn OnlineRecognizer> {
         let files = paraformer::Files { encoder: file("encoder.onnx"), decoder: file("decoder.onnx"), tokens: file("tokens.txt") };
         return Box::new(Paraformer::open(&files, &options).expect("a Paraformer"));
     }
+    if name.starts_with("nemo-joint") {
+        let files = JointFiles { encoder: file("encoder.onnx"), decoder_joint: file("decoder_joint.onnx"), tokens: file("tokens.txt") };
+        return Box::new(NemoTransducer::open_joint(&files, &options).expect("a transducer of two graphs"));
+    }
     match (name.starts_with("nemo"), name.contains("ctc")) {
         (false, false) => Box::new(Transducer::open(&files(), &options).expect("a transducer")),
         (false, true) => Box::new(Ctc::open(&file("model.onnx"), &file("tokens.txt"), &options).expect("a CTC model")),
@@ -58,7 +66,7 @@ fn hear(recognizer: &mut dyn OnlineRecognizer, sound: &[f32], block: usize) -> V
     tokens
 }
 
-/// What tokens say, with a space before each word.
+/// What tokens say, with a space before each word and without characters that aren't whole.
 fn text(recognizer: &dyn OnlineRecognizer, tokens: &[Token]) -> String {
     let (mut bytes, mut before) = (Vec::new(), None);
     for token in tokens {
@@ -67,7 +75,18 @@ fn text(recognizer: &dyn OnlineRecognizer, tokens: &[Token]) -> String {
             bytes.extend(piece.bytes);
         }
     }
-    String::from_utf8_lossy(&bytes).trim().to_owned()
+    String::from_utf8_lossy(&bytes).replace(char::REPLACEMENT_CHARACTER, "").trim().to_owned()
+}
+
+/// What is heard, where it is what they heard.
+fn same(recognizer: &mut dyn OnlineRecognizer, sound: &[f32], theirs: &Heard, name: &str) -> Vec<Token> {
+    let ours = hear(recognizer, sound, 1600);
+    let ids: Vec<usize> = ours.iter().map(|t| t.id).collect();
+    assert_eq!(ids, theirs.tokens, "{name}");
+    let apart = ours.iter().zip(&theirs.times).map(|(t, time)| (t.time - time).abs()).fold(0.0, f64::max);
+    assert!(apart < 1e-3, "{name}: {apart} s");
+    assert!(ours.iter().all(|t| t.probability > 0.0 && t.probability <= 1.0), "{name}");
+    ours
 }
 
 #[test]
@@ -76,21 +95,23 @@ fn tokens_and_times_equal_those_of_sherpa_onnx() {
     let sound = sound();
     let mut folders: Vec<PathBuf> = std::fs::read_dir(contracts()).expect("contracts").flatten().map(|e| e.path()).collect();
     folders.sort();
-    assert_eq!(folders.len(), 16, "eight layouts, two sets of sizes each");
+    assert_eq!(folders.len(), 22, "two models of each layout, one of each with Whisper's features");
     for folder in folders {
         let name = folder.file_name().and_then(|n| n.to_str()).expect("a name").to_owned();
         let theirs: Heard = serde_json::from_slice(&std::fs::read(folder.join("heard.json")).expect("what was heard")).expect("JSON");
         let mut recognizer = open(&folder, &name);
-        let ours = hear(&mut *recognizer, &sound, 1600);
-        let ids: Vec<usize> = ours.iter().map(|t| t.id).collect();
-        assert_eq!(ids, theirs.tokens, "{name}");
-        let apart = ours.iter().zip(&theirs.times).map(|(t, time)| (t.time - time).abs()).fold(0.0, f64::max);
-        assert!(apart < 1e-3, "{name}: {apart} s");
-        if let Some(theirs) = theirs.text {
-            assert_eq!(text(&*recognizer, &ours), theirs, "{name}");
-        }
-        assert!(ours.iter().all(|t| t.probability > 0.0 && t.probability <= 1.0), "{name}");
+        let ours = same(&mut *recognizer, &sound, &theirs, &name);
         assert_eq!(hear(&mut *recognizer, &sound, 777), ours, "{name}: other blocks, after a reset");
+        for (language, theirs) in &theirs.languages {
+            recognizer.speak(Some(language)).expect("a language");
+            same(&mut *recognizer, &sound, theirs, &format!("{name} in {language}"));
+        }
+        recognizer.speak(None).expect("none");
+        let why = recognizer.speak(Some("tlh")).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(why.contains("`tlh`") && why.contains("de-DE") == !theirs.languages.is_empty(), "{name}: {why}");
+        if let Some(theirs) = theirs.text {
+            assert_eq!(text(&*recognizer, &ours), theirs.replace(char::REPLACEMENT_CHARACTER, ""), "{name}");
+        }
     }
 }
 
@@ -166,6 +187,9 @@ fn each_family_is_known_by_its_files() {
         ("nemo-transducer-2", "nemo-transducer", "EncDecHybridRNNTCTCBPEModel"),
         ("nemo-ctc-1", "nemo-ctc", "EncDecHybridRNNTCTCBPEModel"),
         ("paraformer-2", "paraformer", "paraformer"),
+        ("nemo-prompt-1", "nemo-transducer", "EncDecHybridRNNTCTCBPEModel"),
+        ("nemo-joint-1", "nemo-joint", "nemo-joint"),
+        ("zipformer2-whisper-1", "transducer", "zipformer2"),
     ] {
         let found = source.identify(&contracts().join(name)).expect("a model");
         assert_eq!((found.family, found.model.as_str()), (family, model), "{name}");

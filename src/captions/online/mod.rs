@@ -44,6 +44,15 @@ pub trait OnlineRecognizer: Send {
     /// Forgets all sound.
     fn reset(&mut self) -> Result<(), RecognizeError>;
 
+    /// The language that is spoken from now on, by its code, such as `de` or `pt-BR`; `None` to hear it, as to begin with. An error where the model doesn't
+    /// know it.
+    fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {
+        match language {
+            None => Ok(()),
+            Some(asked) => Err(RecognizeError::Language { asked: asked.to_owned(), known: "its own alone".to_owned() }),
+        }
+    }
+
     /// Takes samples that follow the last ones (16 kHz mono, ±1) and appends the tokens that were heard in what is complete by now.
     fn push(&mut self, samples: &[f32], tokens: &mut Vec<Token>) -> Result<(), RecognizeError>;
 
@@ -57,11 +66,13 @@ pub trait OnlineRecognizer: Send {
     fn piece(&self, token: usize, before: Option<usize>) -> Option<Piece<'_>>;
 }
 
-/// What all families do alike, for a type with `chunks`, `symbols` and a method `hear`: the first two may lie in a field of it. The last argument
-/// begins anew.
+/// What all families do alike, for a type with `chunks`, `symbols` and a method `hear`: the first two may lie in a field of it. The next argument begins
+/// anew; what else a family does may follow.
 macro_rules! hears_a_stream {
-    ($kind:ty, [$($part:ident)?], $begin:expr) => {
+    ($kind:ty, [$($part:ident)?], $begin:expr $(, { $($more:tt)* })?) => {
         impl crate::captions::online::OnlineRecognizer for $kind {
+            $($($more)*)?
+
             fn reset(&mut self) -> Result<(), crate::captions::RecognizeError> {
                 let begin: fn(&mut Self) -> Result<(), String> = $begin;
                 begin(self).map_err(crate::captions::RecognizeError::Run)

@@ -27,7 +27,8 @@ struct Growing {
 
 impl Growing {
     fn word(&self, before: f64) -> Option<Word> {
-        let text = String::from_utf8_lossy(&self.bytes).trim().to_owned();
+        // A character that isn't whole, yet or ever, is left out.
+        let text = String::from_utf8_lossy(&self.bytes).replace(char::REPLACEMENT_CHARACTER, "").trim().to_owned();
         let end = (self.last + AFTER_TOKEN).min(before).max(self.start);
         (!text.is_empty()).then_some(Word { text, start: self.start, end, confidence: self.confidence / self.tokens.max(1) as f32 })
     }
