@@ -32,6 +32,14 @@ pub enum RecognizeError {
     /// The model failed to run.
     #[error("the caption model failed to run: {0}; reload the plugin or choose another pack")]
     Run(String),
+    /// The model doesn't hear the language that was asked for.
+    #[error("the caption model hears no `{asked}`: it knows {known}; choose one of them, or a pack of a model that hears it")]
+    Language {
+        /// The language that was asked for.
+        asked: String,
+        /// The codes of those that it knows.
+        known: String,
+    },
 }
 
 /// What a recogniser is asked to hear.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::source::OpenError;
 use crate::captions::online::OnlineRecognizer;
 use crate::captions::online::ctc::Ctc;
-use crate::captions::online::nemo::{NemoCtc, NemoTransducer, SIGNAL};
+use crate::captions::online::nemo::{JointFiles, NemoCtc, NemoTransducer, is_signal};
+use crate::captions::online::paraformer::{self, Paraformer};
 use crate::captions::online::transducer::{Files, Transducer};
 use crate::packs::listed::{Listing, Trust};
 use crate::packs::{Kind, sha256_of};
@@ -27,6 +28,7 @@ pub struct Identified {
 
 /// The families, each with the files that a folder of it holds. A graph's file is the one whose name has the word in it.
 const TRANSDUCER: [&str; 3] = ["encoder", "decoder", "joiner"];
+const JOINT: &str = "decoder_joint.onnx";
 const TOKENS: &str = "tokens.txt";
 
 /// Opens a recogniser that hears a stream, where the family is one; `file` tells where a pack's file lies.
@@ -44,8 +46,22 @@ pub(super) fn open_online(family: &str, file: impl Fn(&str) -> PathBuf) -> Optio
         "ctc" => Some(boxed(Ctc::open(&file("model.onnx"), &file(TOKENS), &options))),
         "nemo-transducer" => Some(boxed(NemoTransducer::open(&files(), &options))),
         "nemo-ctc" => Some(boxed(NemoCtc::open(&file("model.onnx"), &file(TOKENS), &options))),
+        "nemo-joint" => {
+            let files = JointFiles { encoder: file("encoder.onnx"), decoder_joint: file(JOINT), tokens: file(TOKENS) };
+            Some(boxed(NemoTransducer::open_joint(&files, &options)))
+        }
+        "paraformer" => {
+            let files = paraformer::Files { encoder: file("encoder.onnx"), decoder: file("decoder.onnx"), tokens: file(TOKENS) };
+            Some(boxed(Paraformer::open(&files, &options)))
+        }
         _ => None,
     }
+}
+
+/// The name of a graph's first input, which exporters keep.
+fn first_input(graph: &Path) -> Result<String, OpenError> {
+    let session = Session::load(graph, &SessionOptions::default())?;
+    Ok(session.inputs().first().map_or_else(String::new, |input| input.name().to_owned()))
 }
 
 /// Looks at the files of a folder. ONNX Runtime must be open. Takes some seconds: the graphs are opened.
@@ -81,13 +97,21 @@ pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
                 vec![("encoder.onnx", graph(encoder)), ("decoder.onnx", graph(decoder)), ("joiner.onnx", graph(joiner)), (TOKENS, tokens)];
             ("transducer", files)
         }
+        [Some(encoder), Some(decoder), None] if first_input(&folder.join(encoder))? == paraformer::SPEECH => {
+            let tokens = folder.join(tokens("a Paraformer")?);
+            ("paraformer", vec![("encoder.onnx", folder.join(encoder)), ("decoder.onnx", folder.join(decoder)), (TOKENS, tokens)])
+        }
+        [Some(encoder), Some(decoder), None] if decoder.contains("joint") && is_signal(&first_input(&folder.join(encoder))?) => {
+            let tokens = folder.join(tokens("a transducer")?);
+            ("nemo-joint", vec![("encoder.onnx", folder.join(encoder)), (JOINT, folder.join(decoder)), (TOKENS, tokens)])
+        }
         _ => {
             let missing: Vec<&str> = TRANSDUCER.iter().zip(parts).filter(|(_, found)| found.is_none()).map(|(word, _)| *word).collect();
             return Err(lacks(&format!("graph of the {}, which a transducer needs", missing.join(" and no graph of the "))));
         }
     };
     let first = Session::load(&files[0].1, &SessionOptions::default())?;
-    let family = match (family, first.inputs().first().is_some_and(|input| input.name() == SIGNAL)) {
+    let family = match (family, first.inputs().first().is_some_and(|input| is_signal(input.name()))) {
         ("transducer", true) => "nemo-transducer",
         ("ctc", true) => "nemo-ctc",
         _ => family,
