@@ -6,10 +6,10 @@
 mod cached;
 mod chunks;
 pub mod ctc;
-mod graph;
+pub(super) mod graph;
 pub mod nemo;
 mod speech;
-mod symbols;
+pub(super) mod symbols;
 pub mod transducer;
 
 pub use speech::Speech;
