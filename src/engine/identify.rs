@@ -64,20 +64,16 @@ pub(super) fn open_whole(family: &str, file: impl Fn(&str) -> PathBuf) -> Option
 
 /// What the names in a folder make of a Moonshine model; none where they are another family's.
 fn moonshine(folder: &Path, names: &[String]) -> Result<Option<Identified>, OpenError> {
-    let (layout, parts) = match known(names) {
-        None => return Ok(None),
-        Some(Err(lacks)) => {
-            return Err(OpenError(format!("`{}` holds {}, but {lacks}; put it right and try again", folder.display(), names.join(", "))));
-        }
-        Some(Ok(found)) => found,
-    };
-    let files: Vec<(&'static str, PathBuf)> = parts.into_iter().map(|(part, name)| (part, folder.join(name))).collect();
-    // Whisper's merged decoder has the same names; its encoder hears features.
+    let Some((layout, parts)) = known(names) else { return Ok(None) };
     if layout == Layout::Merged
-        && Session::load(&files[0].1, &SessionOptions::default())?.inputs().first().is_some_and(|i| i.name() == FEATURES)
+        && let Some(encoder) = names.iter().find(|n| n.starts_with("encoder_model."))
+        && Session::load(&folder.join(encoder), &SessionOptions::default())?.inputs().first().is_some_and(|i| i.name() == FEATURES)
     {
+        // Whisper's files have the same names.
         return Ok(None);
     }
+    let lacks = |what| OpenError(format!("`{}` holds {}, but {what}; put it there and try again", folder.display(), names.join(", ")));
+    let files: Vec<(&'static str, PathBuf)> = parts.map_err(lacks)?.into_iter().map(|(part, name)| (part, folder.join(name))).collect();
     let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
     open_whole(layout.family(), file).transpose()?;
     let model = if layout == Layout::Streaming { "Moonshine v2, streaming" } else { "Moonshine" };

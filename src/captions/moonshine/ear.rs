@@ -7,6 +7,9 @@
 //! say if the sound ended there: it is told to the decoder and forgotten, so that a word shows before its look-ahead is over. (Moonshine's own runtime keeps
 //! these features back.)
 
+use std::path::{Path, PathBuf};
+
+use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::streaming::Config;
@@ -36,9 +39,44 @@ struct Before {
     frames: i64,
 }
 
+/// The frontend's weights where they lie in a graph of their own, which has no inputs and gives them: they go in with the sound.
+struct Weights {
+    values: Vec<(String, DynValue)>,
+    /// What the values came out of.
+    _session: Option<Session>,
+}
+
+/// What the frontend is told of the sound; all other inputs are weights.
+const TOLD: [&str; 6] = ["audio_chunk", "sample_buffer", "sample_len", "conv1_buffer", "conv2_buffer", "frame_count"];
+
+impl Weights {
+    fn open(path: &Path, frontend: &Session, options: &SessionOptions) -> Result<Self, RuntimeError> {
+        let wanted: Vec<String> = frontend.inputs().iter().map(|i| i.name().to_owned()).filter(|n| !TOLD.contains(&n.as_str())).collect();
+        if wanted.is_empty() {
+            return Ok(Self { values: Vec::new(), _session: None });
+        }
+        let mut session = Session::load(path, options)?;
+        let broken = |e: ort::Error| RuntimeError::Model { path: path.to_owned(), why: one_line(e) };
+        let mut outputs = session.ort().run(Vec::<(&str, SessionInputValue)>::new()).map_err(broken)?;
+        let given: Vec<String> = outputs.keys().map(str::to_owned).collect();
+        let value = |name: String| match outputs.remove(&name) {
+            Some(value) => Ok((name, value)),
+            None => Err(RuntimeError::Contract {
+                path: path.to_owned(),
+                expected: format!("the weights `{name}` of the frontend"),
+                found: given.join(", "),
+            }),
+        };
+        let values = wanted.into_iter().map(value).collect::<Result<_, _>>()?;
+        drop(outputs);
+        Ok(Self { values, _session: Some(session) })
+    }
+}
+
 /// See the top of the file.
 pub(super) struct Ear {
     frontend: Session,
+    weights: Weights,
     encoder: Session,
     adapter: Session,
     cross: Session,
@@ -56,7 +94,7 @@ pub(super) struct Ear {
 }
 
 impl Ear {
-    pub(super) fn open(file: impl Fn(&str) -> std::path::PathBuf, config: &Config, options: &SessionOptions) -> Result<Self, RuntimeError> {
+    pub(super) fn open(file: impl Fn(&str) -> PathBuf, config: &Config, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let graph = |name: &str, tensors: &[TensorSpec]| {
             let session = Session::load(&file(&format!("{name}.onnx")), options)?;
             session.expect(tensors)?;
@@ -75,8 +113,10 @@ impl Ear {
                 output("features", &[1, -1, -1]),
             ],
         )?;
+        let weights = Weights::open(&file("frontend.weights.onnx"), &frontend, options)?;
         let mut ear = Self {
             frontend,
+            weights,
             encoder: graph("encoder", &[input("features", &[1, -1, -1]), output("encoded", &[1, -1, -1])])?,
             adapter: graph("adapter", &[input("encoded", &[1, -1, -1]), input("pos_offset", &[1]), output("memory", &[1, -1, -1])])?,
             cross: graph("cross_kv", &[input("memory", &[1, -1, -1]), output("k_cross", &[-1, 1, -1, -1, -1])])?,
@@ -148,14 +188,16 @@ impl Ear {
         let before = &self.before;
         let [one, two] = &before.convolutions;
         let (held, frames) = ([before.held], [before.frames]);
-        let inputs = ort::inputs![
-            "audio_chunk" => TensorRef::from_array_view(([1, samples.len()], samples)).map_err(one_line)?,
-            "sample_buffer" => TensorRef::from_array_view(([1, before.samples.len()], &before.samples[..])).map_err(one_line)?,
-            "sample_len" => TensorRef::from_array_view(([1], &held[..])).map_err(one_line)?,
-            "conv1_buffer" => TensorRef::from_array_view(([1, one.len() / 4, 4], &one[..])).map_err(one_line)?,
-            "conv2_buffer" => TensorRef::from_array_view(([1, two.len() / 4, 4], &two[..])).map_err(one_line)?,
-            "frame_count" => TensorRef::from_array_view(([1], &frames[..])).map_err(one_line)?,
+        let told: [SessionInputValue; 6] = [
+            TensorRef::from_array_view(([1, samples.len()], samples)).map_err(one_line)?.into(),
+            TensorRef::from_array_view(([1, before.samples.len()], &before.samples[..])).map_err(one_line)?.into(),
+            TensorRef::from_array_view(([1], &held[..])).map_err(one_line)?.into(),
+            TensorRef::from_array_view(([1, one.len() / 4, 4], &one[..])).map_err(one_line)?.into(),
+            TensorRef::from_array_view(([1, two.len() / 4, 4], &two[..])).map_err(one_line)?.into(),
+            TensorRef::from_array_view(([1], &frames[..])).map_err(one_line)?.into(),
         ];
+        let mut inputs: Vec<(&str, SessionInputValue)> = TOLD.into_iter().zip(told).collect();
+        inputs.extend(self.weights.values.iter().map(|(name, value)| (name.as_str(), value.into())));
         let outputs = self.frontend.ort().run(inputs).map_err(one_line)?;
         let floats = |name: &str, size: usize| {
             let (_, data) = outputs.get(name).ok_or_else(|| lacks(name))?.try_extract_tensor::<f32>().map_err(one_line)?;

@@ -18,7 +18,8 @@ const LAYOUTS: [(Layout, &[&str], &[&str]); 3] = [
     (
         Layout::Streaming,
         &["frontend.onnx", "encoder.onnx", "adapter.onnx", "cross_kv.onnx", "decoder_kv.onnx", "streaming_config.json"],
-        &["decoder_kv_with_attention.onnx"],
+        // Newer builds keep the frontend's weights in a graph of their own.
+        &["decoder_kv_with_attention.onnx", "frontend.weights.onnx"],
     ),
     (Layout::Four, &["preprocess.onnx", "encode.onnx", "uncached_decode.onnx", "cached_decode.onnx"], &[]),
     (Layout::Merged, &["encoder_model.onnx", "decoder_model_merged.onnx"], &["decoder_with_attention.onnx"]),
@@ -43,27 +44,28 @@ impl Layout {
     }
 }
 
-/// What the names in a folder make; none where they are no Moonshine's, and a sentence's end where something is missing.
-pub fn known(names: &[String]) -> Option<Result<(Layout, Parts<'_>), String>> {
-    // The first part of each is like no other family's.
-    let (layout, needed, may) = *LAYOUTS.iter().find(|(_, needed, _)| find(names, needed[0]).is_some())?;
-    let missing: Vec<&str> = needed.iter().copied().filter(|part| find(names, part).is_none()).collect();
-    if !missing.is_empty() {
-        return Some(Err(format!("no {}, which a Moonshine model of this layout needs", missing.join(" and no "))));
-    }
-    if let Some(weights) = names.iter().find(|n| n.ends_with(".weights.ort")) {
-        return Some(Err(format!(
-            "its graph's weights in a file of their own (`{weights}`), which can't be read: take a build with whole graphs, and no such file"
-        )));
-    }
-    let Some(tokens) = vocabulary::NAMES.iter().find(|wanted| names.iter().any(|n| n == *wanted)) else {
-        return Some(Err(format!("no vocabulary (`{}`), which a Moonshine model needs", vocabulary::NAMES.join("` or `"))));
+/// What the names in a folder make; none where they are no Moonshine's. Then the parts, or a sentence's end that says what is missing.
+///
+/// Whisper has the two graphs of [`Layout::Merged`], too: the caller must look into the encoder.
+pub fn known(names: &[String]) -> Option<(Layout, Result<Parts<'_>, String>)> {
+    let has = |part: &&str| find(names, part).is_some();
+    // The first part of two of them is like no other family's; the third is known by both.
+    let ours = |(layout, needed, _): &&(Layout, &[&str], &[&str])| {
+        if *layout == Layout::Merged { needed.iter().all(has) } else { has(&needed[0]) }
     };
-    let parts = needed.iter().chain(may).chain([tokens]).filter_map(|&part| Some((part, find(names, part)?)));
-    Some(Ok((layout, parts.collect())))
+    let (layout, needed, may) = *LAYOUTS.iter().find(ours)?;
+    let missing: Vec<&str> = needed.iter().copied().filter(|part| !has(part)).collect();
+    let tokens = vocabulary::NAMES.iter().find(|wanted| names.iter().any(|n| n == *wanted));
+    let parts = match tokens {
+        _ if !missing.is_empty() => Err(format!("no {}, which a Moonshine model of this layout needs", missing.join(" and no "))),
+        None => Err(format!("no vocabulary (`{}`), which a Moonshine model needs", vocabulary::NAMES.join("` or `"))),
+        Some(tokens) => Ok(needed.iter().chain(may).chain([tokens]).filter_map(|&part| Some((part, find(names, part)?))).collect()),
+    };
+    Some((layout, parts))
 }
 
-/// The file that plays a part: a graph may be in either format, and its precision may stand behind its name. Of several the full one.
+/// The file that plays a part: a graph may be in either format, and its precision may stand behind its name. Of several the full one, but the half without
+/// weights (`.model.`) before all: its weights then lie beside it.
 fn find<'a>(names: &'a [String], part: &str) -> Option<&'a str> {
     let Some(stem) = part.strip_suffix(".onnx") else { return names.iter().find(|n| *n == part).map(String::as_str) };
     let graph =
@@ -81,20 +83,36 @@ mod tests {
 
     #[test]
     fn published_folders_are_known() {
-        let streaming = names(
-            "adapter.ort cross_kv.ort decoder_kv.ort decoder_kv_with_attention.ort encoder.ort frontend.ort streaming_config.json tokenizer.bin",
-        );
-        let (layout, parts) = known(&streaming).expect("known").expect("whole");
+        let rest = "adapter.ort cross_kv.ort decoder_kv.ort decoder_kv_with_attention.ort encoder.ort streaming_config.json tokenizer.bin";
+        let streaming = names(&format!("{rest} frontend.ort"));
+        let (layout, parts) = known(&streaming).expect("known");
+        let parts = parts.expect("whole");
         assert_eq!((layout, parts.len()), (Layout::Streaming, 8));
         assert!(parts.contains(&("decoder_kv.onnx", "decoder_kv.ort")) && parts.contains(&("tokenizer.bin", "tokenizer.bin")));
+        assert!(parts.contains(&("frontend.onnx", "frontend.ort")));
+        for pair in [
+            format!("{rest} frontend.model.ort frontend.weights.ort"),
+            format!("{rest} frontend.model.ort frontend.ort frontend.weights.ort"),
+        ] {
+            let streaming = names(&pair);
+            let parts = known(&streaming).expect("known").1.expect("whole");
+            assert!(parts.contains(&("frontend.onnx", "frontend.model.ort")), "{parts:?}");
+            assert!(parts.contains(&("frontend.weights.onnx", "frontend.weights.ort")), "{parts:?}");
+        }
         let four =
             names("preprocess.onnx encode.int8.onnx encode.onnx uncached_decode.int8.onnx cached_decode.int8.onnx tokens.txt LICENSE");
-        let (layout, parts) = known(&four).expect("known").expect("whole");
+        let (layout, parts) = known(&four).expect("known");
+        let parts = parts.expect("whole");
         assert_eq!(layout, Layout::Four);
         assert!(parts.contains(&("encode.onnx", "encode.onnx")) && parts.contains(&("cached_decode.onnx", "cached_decode.int8.onnx")));
         let merged = names("decoder_model_merged.ort encoder_model.ort tokens.txt");
-        assert_eq!(known(&merged).expect("known").expect("whole").0, Layout::Merged);
-        assert!(known(&names("encoder-epoch-99.onnx decoder-epoch-99.onnx joiner-epoch-99.onnx tokens.txt")).is_none());
+        let (layout, parts) = known(&merged).expect("known");
+        assert!(layout == Layout::Merged && parts.is_ok());
+        for other in
+            ["encoder-epoch-99.onnx decoder-epoch-99.onnx joiner-epoch-99.onnx tokens.txt", "encoder_model.onnx decoder_model.onnx", "x"]
+        {
+            assert!(known(&names(other)).is_none(), "{other}");
+        }
         for layout in LAYOUTS {
             assert_eq!(Layout::of_family(layout.0.family()), Some(layout.0));
         }
@@ -105,13 +123,9 @@ mod tests {
         for (files, told) in [
             ("frontend.ort encoder.ort streaming_config.json tokenizer.bin", "no adapter.onnx and no cross_kv.onnx and no decoder_kv.onnx"),
             ("preprocess.onnx encode.onnx uncached_decode.onnx cached_decode.onnx", "tokens.txt"),
-            (
-                "frontend.model.ort frontend.weights.ort encoder.ort adapter.ort cross_kv.ort decoder_kv.ort streaming_config.json tokenizer.bin",
-                "frontend.weights.ort",
-            ),
         ] {
             let names = names(files);
-            let why = known(&names).expect("known").expect_err("not whole");
+            let why = known(&names).expect("known").1.expect_err("not whole");
             assert!(why.contains(told), "{why}");
         }
     }
