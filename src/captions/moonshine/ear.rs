@@ -16,8 +16,11 @@ use super::streaming::Config;
 use crate::captions::online::graph::one_line;
 use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 
-/// Frames of the frontend that make one feature: its convolutions are in step only where it takes so many at a time.
+/// Frames of the frontend that make one feature.
 const FRAMES: usize = 4;
+/// Features that it makes at least of sound that goes on, and of which it makes a multiple: Moonshine's own runtime gives it 80 ms at a time. Its
+/// convolutions are in step only after a whole feature, and what it gives of the sound before is all there only after some.
+const BLOCK: usize = 4;
 /// What the encoder's layers see back.
 const BACK: usize = 16;
 /// The graphs were exported for no fewer features at once.
@@ -81,7 +84,7 @@ pub(super) struct Ear {
     adapter: Session,
     cross: Session,
     config: Config,
-    /// The samples that features were made of, so many that they fill the last one.
+    /// The samples that lasting features were made of: whole blocks.
     heard: Vec<f32>,
     before: Before,
     /// Features from number `first` on.
@@ -160,15 +163,21 @@ impl Ear {
     }
 
     fn take(&mut self, samples: &[f32]) -> Result<Option<Sound>, String> {
-        let whole = samples.len() / self.position() * self.position();
+        let block = BLOCK * self.position();
+        let whole = samples.len() / block * block;
         if whole > self.heard.len() {
             let new = &samples[self.heard.len()..whole];
             let (features, before) = self.front(new)?;
+            let fits = before.samples.len() == self.before.samples.len()
+                && before.convolutions.iter().zip(&self.before.convolutions).all(|(a, b)| a.len() == b.len());
+            if !fits || features.len() != new.len() / self.position() * self.config.encoder_dim {
+                return Err(format!("the frontend gave {} numbers for {} samples", features.len(), new.len()));
+            }
             self.features.extend(features);
             self.before = before;
             self.heard.extend(new);
         }
-        // What doesn't fill a feature is heard as if the sound ended there.
+        // What doesn't fill a block is heard as if the sound ended there.
         let width = self.config.encoder_dim;
         let lasting = self.features.len();
         if samples.len() - whole >= self.config.frame_len {
@@ -199,22 +208,25 @@ impl Ear {
         let mut inputs: Vec<(&str, SessionInputValue)> = TOLD.into_iter().zip(told).collect();
         inputs.extend(self.weights.values.iter().map(|(name, value)| (name.as_str(), value.into())));
         let outputs = self.frontend.ort().run(inputs).map_err(one_line)?;
-        let floats = |name: &str, size: usize| {
+        let floats = |name: &str| {
             let (_, data) = outputs.get(name).ok_or_else(|| lacks(name))?.try_extract_tensor::<f32>().map_err(one_line)?;
-            let fits = if size == 0 { data.len() % self.config.encoder_dim == 0 } else { data.len() == size };
-            fits.then(|| data.to_vec()).ok_or_else(|| format!("the frontend gave {} numbers as `{name}`", data.len()))
+            Ok::<_, String>(data.to_vec())
         };
         let number = |name: &str| {
             let (_, data) = outputs.get(name).ok_or_else(|| lacks(name))?.try_extract_tensor::<i64>().map_err(one_line)?;
             data.first().copied().ok_or_else(|| lacks(name))
         };
         let after = Before {
-            samples: floats("sample_buffer_out", before.samples.len())?,
+            samples: floats("sample_buffer_out")?,
             held: number("sample_len_out")?,
-            convolutions: [floats("conv1_buffer_out", one.len())?, floats("conv2_buffer_out", two.len())?],
+            convolutions: [floats("conv1_buffer_out")?, floats("conv2_buffer_out")?],
             frames: number("frame_count_out")?,
         };
-        Ok((floats("features", 0)?, after))
+        let features = floats("features")?;
+        match features.len() % self.config.encoder_dim {
+            0 => Ok((features, after)),
+            _ => Err(format!("the frontend gave {} numbers", features.len())),
+        }
     }
 
     /// Runs the encoder over the features that are here, of which all before number `lasting` stay; keeps what is settled.

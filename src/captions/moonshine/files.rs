@@ -68,9 +68,14 @@ pub fn known(names: &[String]) -> Option<(Layout, Result<Parts<'_>, String>)> {
 /// weights (`.model.`) before all: its weights then lie beside it.
 fn find<'a>(names: &'a [String], part: &str) -> Option<&'a str> {
     let Some(stem) = part.strip_suffix(".onnx") else { return names.iter().find(|n| *n == part).map(String::as_str) };
-    let graph =
-        |n: &&String| n.strip_prefix(stem).is_some_and(|rest| rest.starts_with('.') && (rest.ends_with(".onnx") || rest.ends_with(".ort")));
-    names.iter().filter(graph).min_by_key(|n| (n.contains("int8") || n.contains("fp16"), n.len())).map(String::as_str)
+    let behind =
+        |rest: &str| rest.starts_with('.') && !rest.starts_with(".weights.") && (rest.ends_with(".onnx") || rest.ends_with(".ort"));
+    let graph = |n: &&String| n.strip_prefix(stem).is_some_and(behind);
+    names
+        .iter()
+        .filter(graph)
+        .min_by_key(|n| (!n.contains(".model."), n.contains("int8") || n.contains("fp16"), n.len()))
+        .map(String::as_str)
 }
 
 #[cfg(test)]
