@@ -4,6 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::source::OpenError;
+use crate::captions::Recognizer;
+use crate::captions::moonshine::Moonshine;
+use crate::captions::moonshine::files::{Layout, known};
 use crate::captions::online::OnlineRecognizer;
 use crate::captions::online::ctc::Ctc;
 use crate::captions::online::nemo::{JointFiles, NemoCtc, NemoTransducer, is_signal};
@@ -30,6 +33,8 @@ pub struct Identified {
 const TRANSDUCER: [&str; 3] = ["encoder", "decoder", "joiner"];
 const JOINT: &str = "decoder_joint.onnx";
 const TOKENS: &str = "tokens.txt";
+/// What an encoder's first input is called that hears no sound itself.
+const FEATURES: &str = "input_features";
 
 /// Opens a recogniser that hears a stream, where the family is one; `file` tells where a pack's file lies.
 pub(super) fn open_online(family: &str, file: impl Fn(&str) -> PathBuf) -> Option<Result<Box<dyn OnlineRecognizer>, OpenError>> {
@@ -64,12 +69,43 @@ fn first_input(graph: &Path) -> Result<String, OpenError> {
     Ok(session.inputs().first().map_or_else(String::new, |input| input.name().to_owned()))
 }
 
+/// Opens a recogniser that reads whole buffers, where the family is one of those that are found here; `file` tells where a pack's file lies.
+pub(super) fn open_whole(family: &str, file: impl Fn(&str) -> PathBuf) -> Option<Result<Box<dyn Recognizer>, OpenError>> {
+    let layout = Layout::of_family(family)?;
+    let opened: Result<Box<dyn Recognizer>, OpenError> = match Moonshine::open(&layout, file) {
+        Ok(moonshine) => Ok(Box::new(moonshine)),
+        Err(e) => Err(e.into()),
+    };
+    Some(opened)
+}
+
+/// What the names in a folder make of a Moonshine model; none where they are another family's.
+fn moonshine(folder: &Path, names: &[String]) -> Result<Option<Identified>, OpenError> {
+    let Some((layout, parts)) = known(names) else { return Ok(None) };
+    if layout == Layout::Merged
+        && let Some(encoder) = names.iter().find(|n| n.starts_with("encoder_model."))
+        && Session::load(&folder.join(encoder), &SessionOptions::default())?.inputs().first().is_some_and(|i| i.name() == FEATURES)
+    {
+        // Whisper's files have the same names.
+        return Ok(None);
+    }
+    let lacks = |what| OpenError(format!("`{}` holds {}, but {what}; put it there and try again", folder.display(), names.join(", ")));
+    let files: Vec<(&'static str, PathBuf)> = parts.map_err(lacks)?.into_iter().map(|(part, name)| (part, folder.join(name))).collect();
+    let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
+    open_whole(layout.family(), file).transpose()?;
+    let model = if layout == Layout::Streaming { "Moonshine v2, streaming" } else { "Moonshine" };
+    Ok(Some(Identified { kind: Kind::Captions, family: layout.family(), model: model.to_owned(), files }))
+}
+
 /// Looks at the files of a folder. ONNX Runtime must be open. Takes some seconds: the graphs are opened.
 pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
     let wrong = |why: String| OpenError(format!("`{}` {why}", folder.display()));
     let inside = std::fs::read_dir(folder).map_err(|e| wrong(format!("can't be read: {e}; give a folder with a model's files")))?;
     let mut names: Vec<String> = inside.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
     names.sort();
+    if let Some(found) = moonshine(folder, &names)? {
+        return Ok(found);
+    }
     let graphs: Vec<&String> = names.iter().filter(|n| n.ends_with(".onnx")).collect();
     if graphs.is_empty() {
         return Err(wrong("holds no graph (*.onnx); give the folder in which the model's files lie".to_owned()));

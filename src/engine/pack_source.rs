@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::identify::{Identified, identify, open_online};
+use super::identify::{Identified, identify, open_online, open_whole};
 use super::measure;
 use super::source::{Captioner, OpenError, Opened, Source};
 use crate::audio;
@@ -192,6 +192,10 @@ impl Source for PackSource {
         let pack = self.captions_pack()?;
         if let Some(recognizer) = open_online(pack.family(), |name| pack.folder().join(name)) {
             return Ok(Box::new(Speech::new(recognizer?)));
+        }
+        if let Some(recognizer) = open_whole(pack.family(), |name| pack.folder().join(name)) {
+            let streamer = Streamer::new(recognizer?, self.vad()?, settings).map_err(|e| OpenError(e.to_string()))?;
+            return Ok(Box::new(streamer));
         }
         pack.expect_family("whisper")?;
         let whisper = Whisper::open(pack.folder(), &SessionOptions::default())?.with_tail(pack.manifest().tail_seconds);

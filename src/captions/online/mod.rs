@@ -7,12 +7,12 @@ mod cached;
 mod chunks;
 mod cif;
 pub mod ctc;
-mod graph;
+pub(super) mod graph;
 mod low_rate;
 pub mod nemo;
 pub mod paraformer;
 mod speech;
-mod symbols;
+pub(super) mod symbols;
 pub mod transducer;
 
 pub use speech::Speech;

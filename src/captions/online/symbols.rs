@@ -34,7 +34,7 @@ struct Symbol {
 }
 
 /// The vocabulary of a model.
-pub(super) struct Symbols {
+pub(in crate::captions) struct Symbols {
     by_id: Vec<Option<Symbol>>,
     by_name: HashMap<String, usize>,
     style: Style,
@@ -42,7 +42,7 @@ pub(super) struct Symbols {
 
 impl Symbols {
     /// Reads the file.
-    pub(super) fn read(path: &Path) -> Result<Self, RuntimeError> {
+    pub(in crate::captions) fn read(path: &Path) -> Result<Self, RuntimeError> {
         Self::open(path, marked_or_bytes)
     }
 
@@ -83,18 +83,41 @@ impl Symbols {
         if symbols.by_id.is_empty() { Err("there is no symbol in it".to_owned()) } else { Ok(symbols) }
     }
 
+    /// From what each token writes, by its number; empty for one that writes nothing.
+    pub(in crate::captions) fn of_pieces(pieces: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        let (mut by_id, mut by_name) = (Vec::new(), HashMap::new());
+        for bytes in pieces {
+            by_id.push(Some(match std::str::from_utf8(&bytes) {
+                Ok(name) => {
+                    by_name.insert(name.to_owned(), by_id.len());
+                    Symbol::named(name)
+                }
+                // A part of a character.
+                Err(_) => Symbol { bytes, begins: false, text: true },
+            }));
+        }
+        Self { by_id, by_name }
+    }
+
     /// The number of a symbol.
-    pub(super) fn id(&self, name: &str) -> Option<usize> {
+    pub(in crate::captions) fn id(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
     }
 
+    /// The symbols by their numbers; empty where a number has none.
+    pub(in crate::captions) fn names(&self) -> Vec<&str> {
+        let mut names = vec![""; self.by_id.len()];
+        self.by_name.iter().for_each(|(name, &id)| names[id] = name);
+        names
+    }
+
     /// One more than the highest number.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::captions) fn len(&self) -> usize {
         self.by_id.len()
     }
 
     /// What a token adds to the text behind another one.
-    pub(super) fn piece(&self, id: usize, before: Option<usize>) -> Option<Piece<'_>> {
+    pub(in crate::captions) fn piece(&self, id: usize, before: Option<usize>) -> Option<Piece<'_>> {
         let symbol = |id: usize| self.by_id.get(id)?.as_ref();
         let (this, before) = (symbol(id).filter(|s| s.text)?, before.and_then(symbol));
         let begins = match (self.style, before) {

@@ -154,7 +154,7 @@ fn softmax_at(logits: &[f32], at: usize) -> f32 {
 }
 
 /// If the tokens end in an n-gram that stands too often in a row: how many tokens are left with the first one only.
-fn loop_start(tokens: &[usize]) -> Option<usize> {
+pub(in crate::captions) fn loop_start(tokens: &[usize]) -> Option<usize> {
     (1..=LONGEST_REPEAT).find_map(|n| {
         let repeats = if n == 1 { SINGLE_REPEATS } else { REPEATS };
         let start = tokens.len().checked_sub(n * repeats)?;

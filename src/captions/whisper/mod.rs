@@ -4,13 +4,13 @@
 //! only so much. Where a guard finds the text doubtful and the speech is over, the buffer is read again without a prompt, by a model that
 //! knows only long contexts with a long one.
 
-mod align;
+pub(super) mod align;
 mod bias;
-mod edges;
+pub(super) mod edges;
 pub mod features;
 mod graphs;
-mod greedy;
-mod memory;
+pub(super) mod greedy;
+pub(super) mod memory;
 mod vocabulary;
 
 use std::path::Path;
@@ -168,7 +168,7 @@ impl Recognizer for Whisper {
 
 /// The path through the attention has no pauses, so a word beside one is stretched over it: words at the edges of sentences are cut to a
 /// length that words have (the rule of Whisper's `timing.py`).
-fn shorten(words: &mut [Word]) {
+pub(super) fn shorten(words: &mut [Word]) {
     let mut lengths: Vec<f64> = words.iter().map(|w| w.end - w.start).filter(|&l| l > 0.0).collect();
     lengths.sort_unstable_by(f64::total_cmp);
     let Some(&median) = lengths.get(lengths.len() / 2) else { return };
@@ -188,7 +188,7 @@ fn shorten(words: &mut [Word]) {
 }
 
 /// Gives words that the path passed in no time a length that can be shown: from the pause before, else from the word after.
-fn lengthen(words: &mut [Word], length: f64) {
+pub(super) fn lengthen(words: &mut [Word], length: f64) {
     for i in 0..words.len() {
         let before = if i == 0 { 0.0 } else { words[i - 1].end };
         if words[i].end - words[i].start < LEAST_WORD {
