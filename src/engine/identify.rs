@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::identify_whisper;
 use super::source::OpenError;
 use crate::captions::online::OnlineRecognizer;
 use crate::captions::online::ctc::Ctc;
 use crate::captions::online::nemo::{NemoCtc, NemoTransducer, SIGNAL};
 use crate::captions::online::transducer::{Files, Transducer};
-use crate::packs::{Kind, sha256_of};
+use crate::packs::{Builder, Kind, sha256_of};
 use crate::runtime::{RuntimeError, Session, SessionOptions};
 
 /// A model that was recognised.
@@ -22,6 +23,23 @@ pub struct Identified {
     pub model: String,
     /// The names that a pack's files have, and the files that play their parts.
     pub files: Vec<(&'static str, PathBuf)>,
+    /// Files that the graphs keep weights in, under the names that the graphs know.
+    pub beside: Vec<PathBuf>,
+    /// What is built of the files, where they are weights and no graphs.
+    pub built: Option<Making>,
+    /// What is worth knowing before it is used.
+    pub note: Option<String>,
+}
+
+/// How a pack's graphs are made of weights, which are not kept themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Making {
+    /// What makes them.
+    pub builder: Builder,
+    /// The weights.
+    pub weights: PathBuf,
+    /// The graphs' names with the hashes that came of it here: the same come everywhere.
+    pub graphs: Vec<(&'static str, String)>,
 }
 
 /// The families, each with the files that a folder of it holds. A graph's file is the one whose name has the word in it.
@@ -53,6 +71,9 @@ pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
     let inside = std::fs::read_dir(folder).map_err(|e| wrong(format!("can't be read: {e}; give a folder with a model's files")))?;
     let mut names: Vec<String> = inside.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
     names.sort();
+    if let Some(whisper) = identify_whisper::whisper(folder, &names) {
+        return whisper;
+    }
     let graphs: Vec<&String> = names.iter().filter(|n| n.ends_with(".onnx")).collect();
     if graphs.is_empty() {
         return Err(wrong("holds no graph (*.onnx); give the folder in which the model's files lie".to_owned()));
@@ -94,7 +115,7 @@ pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
     let model = first.metadata("model_type").filter(|m| !m.is_empty()).unwrap_or_else(|| family.to_owned());
     let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
     open_online(family, file).transpose()?;
-    Ok(Identified { kind: Kind::Captions, family, model, files })
+    Ok(Identified { kind: Kind::Captions, family, model, files, beside: Vec::new(), built: None, note: None })
 }
 
 impl Identified {
@@ -108,12 +129,30 @@ impl Identified {
         line("title", &format!("{} ({})", folder.file_name().map_or_else(|| id.into(), |n| n.to_string_lossy()), self.model));
         line("licence", licence);
         line("origin", &format!("files of {}", folder.display()));
-        for (name, path) in &self.files {
-            let hash = sha256_of(path)?;
-            let path = std::path::absolute(path).map_err(|e| OpenError(format!("`{}`: {e}", path.display())))?;
-            let path = toml::Value::String(path.to_string_lossy().into_owned());
-            text.push_str(&format!("\n[[files]]\nname = \"{name}\"\nsha256 = \"{hash}\"\nfrom = {{ path = {path} }}\n"));
+        let beside = self.beside.iter().filter_map(|path| Some((path.file_name()?.to_str()?, path)));
+        for (name, path) in self.files.iter().map(|(name, path)| (*name, path)).chain(beside) {
+            text.push_str(&entry(name, path, false)?);
+        }
+        if let Some(Making { builder, weights, graphs }) = &self.built {
+            let source = weights.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+            text.push_str(&entry(&source, weights, true)?);
+            for (name, hash) in graphs {
+                let builder = builder.name();
+                text.push_str(&format!(
+                    "\n[[built]]\nname = \"{name}\"\nsha256 = \"{hash}\"\nbuilder = \"{builder}\"\nsource = {}\n",
+                    toml::Value::String(source.to_string())
+                ));
+            }
         }
         Ok(text)
     }
+}
+
+/// A file's entry of a `pack.toml`.
+fn entry(name: &str, path: &Path, build_only: bool) -> Result<String, OpenError> {
+    let hash = sha256_of(path)?;
+    let path = std::path::absolute(path).map_err(|e| OpenError(format!("`{}`: {e}", path.display())))?;
+    let (name, path) = (toml::Value::String(name.to_owned()), toml::Value::String(path.to_string_lossy().into_owned()));
+    let only = if build_only { "build_only = true\n" } else { "" };
+    Ok(format!("\n[[files]]\nname = {name}\nsha256 = \"{hash}\"\n{only}from = {{ path = {path} }}\n"))
 }

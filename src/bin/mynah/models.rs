@@ -317,6 +317,9 @@ fn add_files(folder: &Path, id: Option<&str>, licence: &str, into: &Path) -> Out
     let text = found.manifest(&id, licence, folder)?;
     let pack = fetch_one(&Manifest::parse(&text, &folder.join("pack.toml"))?, into, true)?;
     say(&format!("{}: {} of the family {}, in {}", pack.id(), found.model, found.family, pack.folder().display()))?;
+    if let Some(note) = &found.note {
+        say(note)?;
+    }
     say(&format!("`mynah models use {}` captions with it", pack.id()))
 }
 
