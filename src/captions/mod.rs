@@ -85,6 +85,12 @@ pub trait Recognizer: Send {
         Ok(())
     }
 
+    /// The language that is spoken from now on, by its code, such as `de`; `None` to hear it, as to begin with. An error where the model doesn't know
+    /// it. A recogniser that can't be told hears its own.
+    fn speak(&mut self, _language: Option<&str>) -> Result<(), RecognizeError> {
+        Ok(())
+    }
+
     /// The words of a whole buffer; times in seconds from its first sample. `prompt` is the text before it.
     fn transcribe(&mut self, samples: &[f32], prompt: &str) -> Result<Vec<Word>, RecognizeError> {
         let heard = self.hear(&Hearing { samples, prompt, settled: &[], ended: true })?;

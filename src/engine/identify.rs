@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::identify_whisper;
 use super::source::OpenError;
 use crate::captions::Recognizer;
 use crate::captions::moonshine::Moonshine;
@@ -13,7 +14,7 @@ use crate::captions::online::nemo::{JointFiles, NemoCtc, NemoTransducer, is_sign
 use crate::captions::online::paraformer::{self, Paraformer};
 use crate::captions::online::transducer::{Files, Transducer};
 use crate::packs::listed::{Listing, Trust};
-use crate::packs::{Kind, sha256_of};
+use crate::packs::{Builder, Kind, sha256_of};
 use crate::runtime::{RuntimeError, Session, SessionOptions};
 
 /// A model that was recognised.
@@ -27,6 +28,23 @@ pub struct Identified {
     pub model: String,
     /// The names that a pack's files have, and the files that play their parts.
     pub files: Vec<(&'static str, PathBuf)>,
+    /// Files that the graphs keep weights in, under the names that the graphs know.
+    pub beside: Vec<PathBuf>,
+    /// What is built of the files, where they are weights and no graphs.
+    pub built: Option<Making>,
+    /// What is worth knowing before it is used.
+    pub note: Option<String>,
+}
+
+/// How a pack's graphs are made of weights, which are not kept themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Making {
+    /// What makes them.
+    pub builder: Builder,
+    /// The weights.
+    pub weights: PathBuf,
+    /// The graphs' names with the hashes that came of it here: the same come everywhere.
+    pub graphs: Vec<(&'static str, String)>,
 }
 
 /// The families, each with the files that a folder of it holds. A graph's file is the one whose name has the word in it.
@@ -94,7 +112,7 @@ fn moonshine(folder: &Path, names: &[String]) -> Result<Option<Identified>, Open
     let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
     open_whole(layout.family(), file).transpose()?;
     let model = if layout == Layout::Streaming { "Moonshine v2, streaming" } else { "Moonshine" };
-    Ok(Some(Identified { kind: Kind::Captions, family: layout.family(), model: model.to_owned(), files }))
+    Ok(Some(Identified::plain(Kind::Captions, layout.family(), model.to_owned(), files)))
 }
 
 /// Looks at the files of a folder. ONNX Runtime must be open. Takes some seconds: the graphs are opened.
@@ -105,6 +123,9 @@ pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
     names.sort();
     if let Some(found) = moonshine(folder, &names)? {
         return Ok(found);
+    }
+    if let Some(whisper) = identify_whisper::whisper(folder, &names) {
+        return whisper;
     }
     let graphs: Vec<&String> = names.iter().filter(|n| n.ends_with(".onnx")).collect();
     if graphs.is_empty() {
@@ -155,7 +176,7 @@ pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
     let model = first.metadata("model_type").filter(|m| !m.is_empty()).unwrap_or_else(|| family.to_owned());
     let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
     open_online(family, file).transpose()?;
-    Ok(Identified { kind: Kind::Captions, family, model, files })
+    Ok(Identified::plain(Kind::Captions, family, model, files))
 }
 
 /// Where somebody's model files come from.
@@ -167,6 +188,11 @@ pub enum Origin<'a> {
 }
 
 impl Identified {
+    /// Of files that become a pack as they are.
+    pub(super) fn plain(kind: Kind, family: &'static str, model: String, files: Vec<(&'static str, PathBuf)>) -> Self {
+        Self { kind, family, model, files, beside: Vec::new(), built: None, note: None }
+    }
+
     /// The `pack.toml` of a pack made of these files where they lie in `folder`.
     pub fn manifest(&self, id: &str, licence: &str, folder: &Path, origin: &Origin) -> Result<String, OpenError> {
         let title = folder.file_name().map_or_else(|| id.into(), |n| n.to_string_lossy());
@@ -182,17 +208,35 @@ impl Identified {
         line("title", &title);
         line("licence", licence);
         line("origin", &told);
-        for (name, path) in &self.files {
-            let hash = sha256_of(path)?;
-            let from = match (origin, path.strip_prefix(folder)) {
-                (Origin::Hub(..), Ok(beside)) => format!("beside = {}", toml::Value::String(beside.to_string_lossy().replace('\\', "/"))),
-                _ => {
-                    let path = std::path::absolute(path).map_err(|e| OpenError(format!("`{}`: {e}", path.display())))?;
-                    format!("path = {}", toml::Value::String(path.to_string_lossy().into_owned()))
-                }
-            };
-            text.push_str(&format!("\n[[files]]\nname = \"{name}\"\nsha256 = \"{hash}\"\nfrom = {{ {from} }}\n"));
+        let entry = |name: &str, path: &Path, build_only| entry(name, path, build_only, matches!(origin, Origin::Hub(..)).then_some(folder));
+        let beside = self.beside.iter().filter_map(|path| Some((path.file_name()?.to_str()?, path)));
+        for (name, path) in self.files.iter().map(|(name, path)| (*name, path)).chain(beside) {
+            text.push_str(&entry(name, path, false)?);
+        }
+        if let Some(Making { builder, weights, graphs }) = &self.built {
+            let source = weights.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+            text.push_str(&entry(&source, weights, true)?);
+            for (name, hash) in graphs {
+                let builder = builder.name();
+                text.push_str(&format!(
+                    "\n[[built]]\nname = \"{name}\"\nsha256 = \"{hash}\"\nbuilder = \"{builder}\"\nsource = {}\n",
+                    toml::Value::String(source.to_string())
+                ));
+            }
         }
         Ok(text)
     }
+}
+
+/// A file's entry of a `pack.toml`.
+fn entry(name: &str, path: &Path, build_only: bool, home: Option<&Path>) -> Result<String, OpenError> {
+    let hash = sha256_of(path)?;
+    let text = |path: &Path| toml::Value::String(path.to_string_lossy().into_owned());
+    let from = match home.and_then(|home| path.strip_prefix(home).ok()) {
+        Some(beside) => format!("beside = {}", text(beside)),
+        None => format!("path = {}", text(&std::path::absolute(path).map_err(|e| OpenError(format!("`{}`: {e}", path.display())))?)),
+    };
+    let name = toml::Value::String(name.to_owned());
+    let only = if build_only { "build_only = true\n" } else { "" };
+    Ok(format!("\n[[files]]\nname = {name}\nsha256 = \"{hash}\"\n{only}from = {{ {from} }}\n"))
 }

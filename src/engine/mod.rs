@@ -8,6 +8,7 @@ mod caption_worker;
 mod find;
 mod hops;
 mod identify;
+mod identify_whisper;
 #[cfg(test)]
 mod late_tests;
 mod loader;

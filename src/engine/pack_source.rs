@@ -9,7 +9,7 @@ use crate::audio;
 use crate::captions::RecognizeError;
 use crate::captions::online::Speech;
 use crate::captions::stream::{Event, Settings, Streamer};
-use crate::captions::whisper::Whisper;
+use crate::captions::whisper::{Layout, Whisper};
 use crate::clock::{ConverterTiming, Mode};
 use crate::packs::{self, Kind, Pack, PackError, Store};
 use crate::runtime::{self, Placement, Provider, RuntimeError, SessionOptions};
@@ -191,14 +191,24 @@ impl Source for PackSource {
         self.open_runtime()?;
         let pack = self.captions_pack()?;
         if let Some(recognizer) = open_online(pack.family(), |name| pack.folder().join(name)) {
+            if let Some(language) = &settings.language {
+                let why = format!("the pack `{}` hears its own language and can't be told `{language}`; leave the language out", pack.id());
+                return Err(OpenError(why));
+            }
             return Ok(Box::new(Speech::new(recognizer?)));
         }
         if let Some(recognizer) = open_whole(pack.family(), |name| pack.folder().join(name)) {
+            if let Some(language) = &settings.language {
+                let why = format!("the pack `{}` hears its own language and can't be told `{language}`; leave the language out", pack.id());
+                return Err(OpenError(why));
+            }
             let streamer = Streamer::new(recognizer?, self.vad()?, settings).map_err(|e| OpenError(e.to_string()))?;
             return Ok(Box::new(streamer));
         }
-        pack.expect_family("whisper")?;
-        let whisper = Whisper::open(pack.folder(), &SessionOptions::default())?.with_tail(pack.manifest().tail_seconds);
+        let layout = Layout::of_family(pack.family()).unwrap_or(Layout::Mynah);
+        pack.expect_family(layout.family())?;
+        let whisper = Whisper::open_as(layout, &|name| pack.folder().join(name), &SessionOptions::default())?;
+        let whisper = whisper.with_tail(pack.manifest().tail_seconds);
         let streamer = Streamer::new(Box::new(whisper), self.vad()?, settings).map_err(|e| OpenError(e.to_string()))?;
         Ok(Box::new(streamer))
     }

@@ -198,6 +198,16 @@ pub enum Builder {
     Whisper,
 }
 
+impl Builder {
+    /// The name used in `pack.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Builder::Ge2e => "ge2e",
+            Builder::Whisper => "whisper",
+        }
+    }
+}
+
 /// A file that is built on this machine from fetched ones, with the same bytes everywhere.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -53,13 +53,13 @@ impl Vocabulary {
 
     /// Whether a word starts with this token.
     pub(super) fn starts_word(&self, token: usize) -> bool {
-        self.symbols.piece(token).is_some_and(|p| p.begins)
+        self.symbols.piece(token, None).is_some_and(|p| p.begins)
     }
 
     /// Whether a token writes a script of which a letter says more than one of ours: Greek and all that comes behind it in Unicode, less Latin with
     /// marks below, and punctuation.
     pub(super) fn is_dense(&self, token: usize) -> bool {
-        self.symbols.piece(token).and_then(|p| p.bytes.first().copied()).is_some_and(|b| b >= 0xCD && b != 0xE1 && b != 0xE2)
+        self.symbols.piece(token, None).and_then(|p| p.bytes.first().copied()).is_some_and(|b| b >= 0xCD && b != 0xE1 && b != 0xE2)
     }
 
     /// Ranges of tokens that are words, with their texts. What has no letter or digit joins the word before it, or the one after where there is none
@@ -88,7 +88,7 @@ impl Vocabulary {
     /// The text of tokens, without control characters, broken ones and surrounding spaces.
     pub(super) fn text(&self, tokens: &[usize]) -> String {
         let mut bytes = Vec::new();
-        for piece in tokens.iter().filter_map(|&t| self.symbols.piece(t)) {
+        for piece in tokens.iter().filter_map(|&t| self.symbols.piece(t, None)) {
             if piece.begins {
                 bytes.push(b' ');
             }

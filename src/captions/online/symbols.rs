@@ -90,13 +90,13 @@ impl Symbols {
             by_id.push(Some(match std::str::from_utf8(&bytes) {
                 Ok(name) => {
                     by_name.insert(name.to_owned(), by_id.len());
-                    Symbol::named(name)
+                    Symbol::named(name, Style::Marked)
                 }
                 // A part of a character.
-                Err(_) => Symbol { bytes, begins: false, text: true },
+                Err(_) => Symbol { bytes, begins: false, joins: false, text: true },
             }));
         }
-        Self { by_id, by_name }
+        Self { by_id, by_name, style: Style::Marked }
     }
 
     /// The number of a symbol.

@@ -125,6 +125,9 @@ fn fetch_published(listing: &Listing, a: &FetchArguments) -> Outcome {
 /// Tells of a pack that was made of somebody's files.
 fn had(pack: &Pack, found: &Identified, more: &str) -> Outcome {
     say(&format!("{}: {} of the family {}, {more}, in {}", pack.id(), found.model, found.family, pack.folder().display()))?;
+    if let Some(note) = &found.note {
+        say(note)?;
+    }
     say(&format!("`mynah models use {}` makes {} with it", pack.id(), made_with(found.kind)))
 }
 
