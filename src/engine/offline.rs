@@ -111,6 +111,7 @@ pub fn convert(
         return Err(OfflineError::Block(job.block));
     }
     let began = Instant::now();
+    source.measure(job.mode, job.provider)?;
     let setup = Setup {
         host_rate: sound.rate,
         max_block: job.block,

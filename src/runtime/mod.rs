@@ -3,6 +3,7 @@
 //! Knows nothing of voices or captions. Nothing here may run on the audio thread: the runtime allocates on every call.
 
 mod provider;
+pub mod remote;
 mod session;
 mod weights;
 
@@ -13,6 +14,8 @@ pub(crate) use weights::fuzz as fuzz_weights;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+
+use self::remote::Server;
 
 /// What can go wrong between Mynah and ONNX Runtime.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +48,14 @@ pub enum RuntimeError {
         /// Which one.
         provider: Provider,
         /// What the runtime said.
+        why: String,
+    },
+    /// A server can't compute what it was asked to.
+    #[error("the server {server} can't be used: {why}")]
+    Server {
+        /// Which one.
+        server: Server,
+        /// What is wrong with it, and what to do.
         why: String,
     },
     /// A model file could not be loaded.

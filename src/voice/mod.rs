@@ -79,6 +79,9 @@ pub enum ConvertError {
     /// The model gave numbers that are no sound.
     #[error("the voice model gave numbers that are not finite; the hop was dropped and the model starts afresh")]
     NotFinite,
+    /// A server that computes the model did not give the hop back.
+    #[error(transparent)]
+    Away(#[from] crate::runtime::remote::Away),
 }
 
 /// A streaming voice converter. Mono, f32, samples in ±1 at `timing().rate`.
@@ -94,4 +97,6 @@ pub trait Converter: Send {
     fn process(&mut self, input: &[f32], controls: &Controls, output: &mut [f32]) -> Result<(), ConvertError>;
     /// Takes another target voice of the same kind from the next hop on.
     fn set_voice(&mut self, voice: &TargetVoice);
+    /// Whether somebody renders from the next hop on: then a hop may take its time. Matters where something beside this machine takes part.
+    fn renders(&mut self, _renders: bool) {}
 }

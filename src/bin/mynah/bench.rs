@@ -32,6 +32,9 @@ pub struct Arguments {
     /// A recording to caption; without it the first of the pack `recordings`
     #[arg(long, value_name = "FILE")]
     recording: Option<PathBuf>,
+    /// What computes the voice while hops are measured
+    #[arg(long, default_value_t = Provider::Cpu, value_name = "cpu|cuda|…|remote=URL")]
+    provider: Provider,
     /// Also so many engines at once, up to this many: late hops, processors and memory
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64), value_name = "N")]
     engines: Option<u8>,
@@ -60,6 +63,8 @@ const CAPTION_SECONDS: usize = 30;
 #[derive(Debug, Serialize)]
 struct Report {
     cpu: String,
+    /// What computed the hops of `modes`.
+    provider: Provider,
     processors: usize,
     optimised: bool,
     modes: Vec<ModeReport>,
@@ -136,8 +141,16 @@ pub fn run(a: &Arguments) -> Outcome {
     let mut modes = Vec::new();
     for mode in Mode::ALL {
         steps.set_message(mode.name());
-        let hop = hop_times(&*source, mode, Provider::Cpu, a.hops as usize, Some(&source.voice_graph(mode)?))?;
-        let timing = Timing { host_rate: HOST_RATE, max_block: LATENCY_BLOCK, converter: source.timing(mode)?, slack: source.slack(mode) };
+        let graph = source.voice_graph(mode)?;
+        // The bare loop runs on the processor: beside another provider it says nothing.
+        let bare = (a.provider == Provider::Cpu).then_some(&*graph);
+        let hop = hop_times(&*source, mode, a.provider, a.hops as usize, bare)?;
+        let timing = Timing {
+            host_rate: HOST_RATE,
+            max_block: LATENCY_BLOCK,
+            converter: source.timing(mode)?,
+            slack: source.slack(mode, a.provider),
+        };
         modes.push(ModeReport { mode: mode.name(), hop, rtf: hop.hop.p50 / hop.budget, latency: latency(&timing).into() });
         steps.inc(1);
     }
@@ -164,6 +177,7 @@ pub fn run(a: &Arguments) -> Outcome {
     }
     let report = Report {
         cpu: cpu(),
+        provider: a.provider,
         processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         optimised: !cfg!(debug_assertions),
         modes,
@@ -252,7 +266,7 @@ fn table(r: &Report) -> Outcome {
         r.processors,
         if r.optimised { "" } else { "; NOT an optimised build: the figures don't count" }
     ))?;
-    say("\nA hop in ms, one thread, cpu")?;
+    say(&format!("\nA hop in ms, one thread, {}", r.provider))?;
     say("mode       budget    p50    p95    p99    max    RTF  silent p50  converter p50  bare p50  engine/bare  hop/bare")?;
     for m in &r.modes {
         let (h, ms) = (&m.hop, 1e3);
