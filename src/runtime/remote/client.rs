@@ -218,6 +218,14 @@ fn reason(error: &ureq::Error) -> String {
         ureq::Error::HostNotFound => "no machine of this name is known".to_owned(),
         ureq::Error::Io(e) if e.kind() == ErrorKind::TimedOut => "it did not answer in time".to_owned(),
         ureq::Error::Io(e) if e.kind() == ErrorKind::ConnectionRefused => "nothing listens at this address".to_owned(),
+        ureq::Error::Io(e)
+            if matches!(
+                e.kind(),
+                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe
+            ) =>
+        {
+            "the connection broke off".to_owned()
+        }
         other => other.to_string().split_whitespace().collect::<Vec<_>>().join(" "),
     }
 }
