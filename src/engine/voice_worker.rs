@@ -194,7 +194,8 @@ impl VoiceWorker {
             self.restart(position);
             return;
         }
-        let renders = self.side.shared().offline();
+        // Only where the host says so: a live one that is in a hurry for a moment must not wait for a server.
+        let renders = self.side.shared().declared_offline();
         self.hops.iter_mut().chain(self.swap.iter_mut().map(|s| &mut s.hops)).for_each(|h| h.renders(renders));
         while self.hops.as_ref().is_some_and(HopLoop::is_ready) && !self.side.must_end() {
             let began = Instant::now();

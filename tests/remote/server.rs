@@ -69,7 +69,7 @@ impl Server {
         }
         let mut command = Command::new(python.with_file_name("mlserver"));
         command.arg("start").arg(folder.path()).env("PYTHONPATH", repository("models/recipes/remote"));
-        Self::started(command, port, folder)
+        Self::started(command, port, modes, folder)
     }
 
     /// Triton behind PyTriton.
@@ -78,15 +78,15 @@ impl Server {
         let mut command = Command::new(python);
         command.arg(repository("models/recipes/remote/triton_onnx.py")).arg(port.to_string()).env("PYTRITON_HOME", folder.path());
         command.args(modes.iter().map(|m| format!("mynah-voice-{}={}", m.name(), graph(*m).display())));
-        Self::started(command, port, folder)
+        Self::started(command, port, modes, folder)
     }
 
-    fn started(mut command: Command, port: u16, folder: tempfile::TempDir) -> Self {
+    fn started(mut command: Command, port: u16, modes: &[Mode], folder: tempfile::TempDir) -> Self {
         let log = std::fs::File::create(folder.path().join("log")).expect("a log");
         let child = command.current_dir(folder.path()).stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log).spawn();
         let mut server = Self { child: child.expect("the server's program"), port, _folder: folder };
         let until = Instant::now() + START;
-        while !server.is_ready() {
+        while !server.is_ready(modes) {
             let ended = server.child.try_wait().expect("a process");
             if ended.is_some() || Instant::now() > until {
                 let log = std::fs::read_to_string(server._folder.path().join("log")).unwrap_or_default();
@@ -98,7 +98,7 @@ impl Server {
     }
 
     /// Whether it says so of itself and of its models.
-    fn is_ready(&self) -> bool {
+    fn is_ready(&self, modes: &[Mode]) -> bool {
         let ready = |path: &str| -> std::io::Result<bool> {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
             stream.set_read_timeout(Some(Duration::from_secs(2)))?;
@@ -107,8 +107,8 @@ impl Server {
             stream.read_to_end(&mut answer)?;
             Ok(answer.starts_with(b"HTTP/1.1 200"))
         };
-        let models = || ["live", "balanced", "studio"].iter().any(|m| ready(&format!("/v2/models/mynah-voice-{m}/ready")).unwrap_or(false));
-        ready("/v2/health/ready").unwrap_or(false) && models()
+        let model = |mode: &Mode| ready(&format!("/v2/models/mynah-voice-{}/ready", mode.name())).unwrap_or(false);
+        ready("/v2/health/ready").unwrap_or(false) && modes.iter().all(model)
     }
 
     /// Ends it at once, as a fault would.
