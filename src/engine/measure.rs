@@ -91,6 +91,10 @@ impl Converter for Timed {
     fn set_voice(&mut self, voice: &TargetVoice) {
         self.inner.set_voice(voice);
     }
+
+    fn renders(&mut self, renders: bool) {
+        self.inner.renders(renders);
+    }
 }
 
 /// A voice to measure with: what is measured does not depend on whose it is.
@@ -126,12 +130,13 @@ pub fn some_speech(rate: u32, samples: usize) -> Vec<f32> {
 pub fn hop_times(source: &dyn Source, mode: Mode, provider: Provider, hops: usize, graph: Option<&Path>) -> Result<HopTimes, OpenError> {
     let _flush = FlushDenormals::new();
     let last = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    source.measure(mode, provider)?;
     let opened = source.open(mode, &some_voice(), provider)?;
     if opened.provider != provider {
         return Err(OpenError(opened.note.unwrap_or_else(|| format!("{provider} can't be used here; choose cpu"))));
     }
     let converter = opened.converter.timing();
-    let timing = Timing { host_rate: HOST_RATE, max_block: 128, converter, slack: source.slack(mode) };
+    let timing = Timing { host_rate: HOST_RATE, max_block: 128, converter, slack: source.slack(mode, provider) };
     let mut hop_loop = HopLoop::new(Box::new(Timed { inner: opened.converter, last: last.clone() }), &timing);
     let frames = frames(source, converter);
     let options = SessionOptions { provider, ..SessionOptions::default() };

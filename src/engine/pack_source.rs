@@ -137,6 +137,19 @@ fn weights_name(pack: &Pack) -> String {
     format!("{}-{}", hash(REFERENCE), hash(WEIGHTS))
 }
 
+/// One sentence where a server takes longer for a hop than the next one leaves it.
+fn too_slow(mode: Mode, provider: Provider, timing: ConverterTiming) -> Option<String> {
+    let (server, hop) = (provider.server()?, timing.hop as f64 / f64::from(timing.rate));
+    let takes = server.measured(mode).filter(|t| t.as_secs_f64() > hop)?.as_secs_f64();
+    Some(format!(
+        "a hop takes up to {:.1} ms on the server {server}, and {} leaves {:.0} ms: in real time hops will be late; choose a mode with longer hops, or a \
+         server that is nearer or quicker",
+        takes * 1e3,
+        mode.name(),
+        hop * 1e3
+    ))
+}
+
 /// The pack's only graph.
 fn model_of(pack: &Pack) -> Result<PathBuf, OpenError> {
     let graphs: Vec<_> = pack.manifest().installed().filter(|(name, _)| name.ends_with(".onnx")).collect();
@@ -153,12 +166,21 @@ impl Source for PackSource {
         Ok(look_ahead.map_or_else(|| mynah::timing(mode), |samples| mynah::timing_with(mode, samples.of(mode) / mynah::HOP)))
     }
 
-    fn slack(&self, mode: Mode) -> f64 {
-        match mode {
+    fn slack(&self, mode: Mode, provider: Provider) -> f64 {
+        let here = match mode {
             Mode::Live => 0.0045,
             Mode::Balanced => 0.006,
             Mode::Studio => 0.016,
+        };
+        here + provider.server().map_or(0.0, |server| server.room(mode))
+    }
+
+    fn measure(&self, mode: Mode, provider: Provider) -> Result<(), OpenError> {
+        if provider.server().is_none_or(|server| server.measured(mode).is_some()) {
+            return Ok(());
         }
+        self.open_runtime()?;
+        Ok(mynah::measure(&self.voice_graph(mode)?, mode, &SessionOptions { provider, threads: 1 })?)
     }
 
     fn open(&self, mode: Mode, voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError> {
@@ -179,10 +201,14 @@ impl Source for PackSource {
                 model.display()
             )));
         }
+        let note = note.or_else(|| too_slow(mode, provider, promised));
         Ok(Opened { converter: Box::new(converter), provider, note })
     }
 
     fn placement(&self, mode: Mode, provider: Provider) -> Result<Option<Placement>, OpenError> {
+        if provider.server().is_some() {
+            return Ok(None);
+        }
         self.open_runtime()?;
         measure::placement(self, mode, provider, &self.voice_graph(mode)?).map(Some)
     }
@@ -276,7 +302,7 @@ mod tests {
         for source in [PackSource::at(Store::at([models])), PackSource::at(Store::at([]))] {
             for (mode, most_ms) in [(Mode::Live, 40.0), (Mode::Balanced, 90.0), (Mode::Studio, 250.0)] {
                 let converter = source.timing(mode).expect("known without loading");
-                let timing = Timing { host_rate: 48000, max_block: 128, converter, slack: source.slack(mode) };
+                let timing = Timing { host_rate: 48000, max_block: 128, converter, slack: source.slack(mode, Provider::Cpu) };
                 let told = latency(&timing).total as f64 / 48.0;
                 println!("{}: {told:.1} ms", mode.name());
                 assert!(told <= most_ms, "{}: {told} ms", mode.name());

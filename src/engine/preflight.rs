@@ -100,7 +100,8 @@ fn measure(
             }
             match raised(|| hop_times(source, mode, provider, hops, None)) {
                 Ok(times) => {
-                    let (slack, margin) = (source.slack(mode), source.slack(mode) - wake.p99 - times.hop.p99);
+                    let slack = source.slack(mode, provider);
+                    let margin = slack - wake.p99 - times.hop.p99;
                     let holds = margin > 0.0 && times.hop.p99 <= SHARE * times.budget;
                     let placement = match provider {
                         Provider::Cpu => None,

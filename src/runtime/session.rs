@@ -75,6 +75,10 @@ impl Session {
         if !path.is_file() {
             return Err(model(&"there is no such file"));
         }
+        if options.provider.server().is_some() {
+            let why = "a server computes the voice alone".to_owned();
+            return Err(RuntimeError::Provider { provider: options.provider, why });
+        }
         let mut builder = with_environment(ort::session::Session::builder)?
             .map_err(|e| model(&e))?
             .with_intra_threads(options.threads.max(1))

@@ -189,6 +189,7 @@ impl Enroller {
 fn failed(who: &str, e: ConvertError) -> EnrolError {
     match e {
         ConvertError::Run(why) => EnrolError::Model(why),
+        ConvertError::Away(away) => EnrolError::Model(away.to_string()),
         ConvertError::NotFinite => EnrolError::Model(format!("{who} gave numbers that are not finite")),
         other @ ConvertError::Stranger(_) => EnrolError::Model(other.to_string()),
     }

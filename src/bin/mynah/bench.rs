@@ -63,9 +63,10 @@ const CAPTION_SECONDS: usize = 30;
 #[derive(Debug, Serialize)]
 struct Report {
     cpu: String,
+    /// What computed the hops of `modes`.
+    provider: Provider,
     processors: usize,
     optimised: bool,
-    provider: Provider,
     modes: Vec<ModeReport>,
     audio_thread: PortCost,
     audio_thread_share: f64,
@@ -142,9 +143,17 @@ pub fn run(a: &Arguments) -> Outcome {
     let mut modes = Vec::new();
     for mode in Mode::ALL {
         steps.set_message(mode.name());
-        let hop = hop_times(&*source, mode, a.provider, a.hops as usize, Some(&source.voice_graph(mode)?))?;
+        let graph = source.voice_graph(mode)?;
+        // A server has no bare loop to compare with.
+        let bare = a.provider.server().is_none().then_some(&*graph);
+        let hop = hop_times(&*source, mode, a.provider, a.hops as usize, bare)?;
         let placement = if a.provider == Provider::Cpu { None } else { source.placement(mode, a.provider)? };
-        let timing = Timing { host_rate: HOST_RATE, max_block: LATENCY_BLOCK, converter: source.timing(mode)?, slack: source.slack(mode) };
+        let timing = Timing {
+            host_rate: HOST_RATE,
+            max_block: LATENCY_BLOCK,
+            converter: source.timing(mode)?,
+            slack: source.slack(mode, a.provider),
+        };
         modes.push(ModeReport { mode: mode.name(), hop, rtf: hop.hop.p50 / hop.budget, latency: latency(&timing).into(), placement });
         steps.inc(1);
     }
@@ -171,9 +180,9 @@ pub fn run(a: &Arguments) -> Outcome {
     }
     let report = Report {
         cpu: cpu(),
+        provider: a.provider,
         processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         optimised: !cfg!(debug_assertions),
-        provider: a.provider,
         modes,
         audio_thread,
         audio_thread_share,
