@@ -5,7 +5,9 @@ Writes tests/data/converters/rvc/: `content.onnx` (ContentVec), `rmvpe.onnx`, an
 Runtime gives for tests/golden/reference.flac taken as if it were at the voice's rate, in one run over all of it, every KEPT-th sample. The weights mean
 nothing; names, shapes, kinds and metadata of the tensors are those of w-okada's and RVC-Project's exports. Every input is heard in the output: a feature,
 a pitch, a number of noise or a speaker that is another changes it. The graphs see a few frames around each, so windows can be as good as the whole.
-The resampler is that of src/dsp/resample.rs, written again.
+
+`project-256-drawn.f32` is the sound of that voice with the features drawn by half to the rows of `index.npy`. `okada-768` draws a little noise by itself,
+as w-okada's exports do: its sound differs in the fourth place from run to run. The resampler is that of src/dsp/resample.rs, written again.
 pip: numpy==2.4.6 onnx onnxruntime==1.31.1 soundfile==0.14.0
 """
 import json
@@ -116,11 +118,27 @@ def run(path, **inputs):
     return ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, inputs)
 
 
-def whole(name, rate, width, layout, pitch, half=False, **_):
+def drawn(features, index, share):
+    """RVC's retrieval: of the 8 nearest rows the mean, weighted by the inverse squares of their squared distances."""
+    distance = ((features[:, None] - index[None]) ** 2).sum(2)
+    near = np.argsort(distance, 1)[:, :8]
+    # RVC divides by 0 where a row is the feature itself.
+    weight = np.square(1 / np.maximum(np.take_along_axis(distance, near, 1), 1e-6))
+    weight /= weight.sum(1, keepdims=True)
+    return share * (index[near] * weight[:, :, None]).sum(1) + (1 - share) * features
+
+
+def whole(name, rate, width, layout, pitch, half=False, index=None, **_):
     samples, _ = sf.read(ROOT / "tests" / "golden" / "reference.flac", dtype="float32")
     samples = samples[:int((SECONDS + 1) * rate)]
     low = kaiser_sinc(samples, rate, 16000)
     features = run(OUT / "content.onnx", audio=low[None])[0 if width == 256 else 1]
+    if index:
+        # Something near what is said: the voice of the same sound played faster.
+        rows = run(OUT / "content.onnx", audio=samples[None])[0][0][::5][:48].copy()
+        assert rows.shape == (48, width)
+        np.save(OUT / index, rows)
+        features = drawn(features[0].astype(np.float64), rows, 0.5)[None].astype(np.float32)
     feats = np.repeat(features, 2, 1)
     n = feats.shape[1]
     hertz = run(OUT / "rmvpe.onnx", waveform=low[None], threshold=np.array([0.3], np.float32))[0][:, :n]
@@ -137,7 +155,7 @@ def whole(name, rate, width, layout, pitch, half=False, **_):
     if layout != "w-okada":
         places = np.arange(n, dtype=np.uint64)[None] * np.uint64(192) + np.arange(192, dtype=np.uint64)[:, None]
         told["rnd"] = (noise(places) * np.float32(0.66666))[None]
-    sound = run(OUT / f"{name}.onnx", **told)[0].reshape(-1).astype(np.float32)[:int(SECONDS * rate)]
+    sound = run(OUT / f"{name.removesuffix('-drawn')}.onnx", **told)[0].reshape(-1).astype(np.float32)[:int(SECONDS * rate)]
     assert len(sound) == int(SECONDS * rate) and np.sqrt((sound ** 2).mean()) > 0.02, name
     sound[::KEPT].tofile(OUT / f"{name}.f32")
     print(f"{name}: rms {np.sqrt((sound ** 2).mean()):.3f}, {len(set(coarse[0])) if pitch else 0} pitches")
@@ -159,6 +177,7 @@ def main():
     for name, v in VOICES.items():
         voice(OUT / f"{name}.onnx", **v)
         whole(name, **v)
+    whole("project-256-drawn", index="index.npy", **VOICES["project-256"])
     print(f"{sum(f.stat().st_size for f in OUT.iterdir()) / 1e3:.0f} kB")
 
 

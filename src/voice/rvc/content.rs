@@ -32,7 +32,8 @@ pub fn is_content(session: &Session) -> bool {
 fn output_of(session: &Session, width: usize) -> Option<usize> {
     let [sound] = session.inputs() else { return None };
     let shape = sizes(sound);
-    let hears = matches!(shape[..], [_, n] if n < 0) || matches!(shape[..], [_, _, n] if n < 0);
+    // A third size is a channel: features of a sound, which other encoders hear, have more.
+    let hears = matches!(shape[..], [_, n] if n < 0) || matches!(shape[..], [_, channels, n] if channels <= 1 && n < 0);
     if !hears || Precision::of(sound).is_none() {
         return None;
     }

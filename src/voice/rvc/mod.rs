@@ -6,6 +6,7 @@
 
 mod content;
 mod graph;
+mod index;
 mod pitch;
 
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use self::content::Content;
 use self::graph::{FRAMES_A_SECOND, Generator, Told};
 pub use self::graph::{Layout, Look};
+use self::index::Index;
 use self::pitch::{Own, Pitch, Rmvpe};
 use super::blocks::{Join, sane, slide};
 use super::mynah::noise;
@@ -26,7 +28,7 @@ use crate::dsp::resample::Resampler;
 use crate::runtime::{RuntimeError, Session, SessionOptions};
 
 /// The files of a voice.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Files {
     /// The generator, of either layout.
     pub voice: PathBuf,
@@ -36,6 +38,17 @@ pub struct Files {
     pub pitch: Option<PathBuf>,
     /// Which speaker of a generator that knows several; 0 is the one of all others.
     pub speaker: i64,
+    /// Features of the voice that what is said is drawn to, if there are any.
+    pub retrieval: Option<Retrieval>,
+}
+
+/// Features that were heard of the voice in its training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retrieval {
+    /// A NumPy file `[rows, 256 or 768]`.
+    pub features: PathBuf,
+    /// How much of the result comes from them: 0 to 1.
+    pub share: f32,
 }
 
 /// What a graph of this family is.
@@ -87,6 +100,9 @@ const FEATURE: usize = 2;
 /// Frames that the newest feature ends before the newest sound: it reaches 25 ms from its time on, and the resampler 1 ms further.
 const REACH: usize = 2;
 
+/// Frames of the context that are drawn to the voice's own features too.
+const DRAWN_BEFORE: usize = 20;
+
 /// How far a run is moved to meet the one before it, either way: together RVC's 10 ms.
 fn search(rate: u32) -> usize {
     rate as usize / 200
@@ -106,6 +122,7 @@ pub struct Rvc {
     timing: ConverterTiming,
     blocks: Blocks,
     content: Content,
+    index: Option<Index>,
     generator: Generator,
     pitch: Pitch,
     shift: PitchShift,
@@ -137,6 +154,7 @@ impl Rvc {
             Some(path) => Pitch::Rmvpe(Rmvpe::open(path, options)?),
             None => Pitch::Own(Box::new(Own::new(look.rate, timing.hop, blocks.ahead * FEATURE))),
         };
+        let index = files.retrieval.as_ref().map(|r| Index::open(&r.features, look.width, r.share)).transpose()?;
         // Before the block the search and the context, behind it the crossfade and the search once more; whole features.
         let frames = (blocks.context + blocks.hop + blocks.crossfade + 1).next_multiple_of(FEATURE);
         let mut rvc = Self {
@@ -159,6 +177,7 @@ impl Rvc {
             timing,
             blocks,
             content,
+            index,
             generator,
             pitch,
         };
@@ -231,6 +250,11 @@ impl Rvc {
         let window = &self.heard[end - (count * content::HOP + content::REACH - content::HOP)..end];
         self.content.features(window, &mut self.features)?;
         let width = self.generator.look().width;
+        if let Some(index) = &self.index {
+            // What is only context is left as it is: to look for it would take most of the time.
+            let drawn = (self.blocks.hop + self.blocks.crossfade + 1 + DRAWN_BEFORE).min(frames).next_multiple_of(FEATURE);
+            index.mix(&mut self.features[(frames - drawn) / FEATURE * width..frames / FEATURE * width]);
+        }
         for (two, feature) in self.told.features.chunks_exact_mut(FEATURE * width).zip(self.features.chunks_exact(width)) {
             two.chunks_exact_mut(width).for_each(|frame| frame.copy_from_slice(feature));
         }

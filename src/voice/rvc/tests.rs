@@ -8,6 +8,8 @@ use crate::voice::PitchMode;
 use crate::voice::testing::{reference, root, runtime};
 
 const VOICES: [&str; 4] = ["okada-768", "okada-256-half", "project-768", "project-256"];
+/// The last of them, drawn to the features in `index.npy` by half.
+const DRAWN: &str = "project-256-drawn";
 /// The script keeps every so many samples.
 const KEPT: usize = 13;
 
@@ -17,7 +19,10 @@ fn folder() -> PathBuf {
 
 fn files(name: &str) -> Files {
     let file = |name: &str| folder().join(format!("{name}.onnx"));
-    Files { voice: file(name), content: file("content"), pitch: Some(file("rmvpe")), speaker: 0 }
+    if name == DRAWN {
+        return Files { retrieval: Some(Retrieval { features: folder().join("index.npy"), share: 0.5 }), ..files("project-256") };
+    }
+    Files { voice: file(name), content: file("content"), pitch: Some(file("rmvpe")), speaker: 0, retrieval: None }
 }
 
 fn voice() -> TargetVoice {
@@ -77,7 +82,7 @@ fn unmoved(rvc: &mut Rvc) {
 /// The whole has what comes after a block where a run has its end: there, and only there, the two may differ, while the next run fades in.
 #[test]
 fn hops_make_what_the_whole_makes_at_its_place() {
-    for name in VOICES {
+    for name in VOICES.into_iter().chain([DRAWN]) {
         for mode in Mode::ALL {
             let mut rvc = open(name, mode);
             unmoved(&mut rvc);
@@ -96,7 +101,8 @@ fn hops_make_what_the_whole_makes_at_its_place() {
             let ((worst, ..), (shifted, ..), (_, power, n)) = (off(0, false), off(1, false), off(0, true));
             let joins = 10.0 * (power / n as f32 / wanted.iter().map(|x| x * x).sum::<f32>() * wanted.len() as f32).log10();
             println!("{name}, {mode:?}: largest difference {worst:.1e}; one sample later {shifted:.1e}; in joins {joins:.0} dB");
-            let allowed = if rvc.deterministic() { 3e-4 } else { 1e-3 };
+            // One draws noise, another has numbers of 16 bits.
+            let allowed = if name.starts_with("okada") { 1e-3 } else { 3e-5 };
             assert!(worst < allowed, "{name}, {mode:?}: {worst}");
             assert!(shifted > 0.05, "{name}, {mode:?}: one sample off would be seen");
             assert!(n > 100 && joins < -10.0, "{name}, {mode:?}: {n} samples of joins {joins} dB below the sound");
@@ -252,6 +258,11 @@ fn a_graph_in_anothers_place_is_named_with_what_it_lacks() {
     assert!(wrong.contains("[1, frames, 768]") && wrong.contains("`waveform`"), "{wrong}");
     let wrong = said(Files { pitch: Some(at("content")), ..plain.clone() });
     assert!(wrong.contains("`waveform`") && wrong.contains("audio"), "{wrong}");
+    let index = |file: PathBuf| Some(Retrieval { features: file, share: 0.5 });
+    let wrong = said(Files { retrieval: index(folder().join("index.npy")), ..plain.clone() });
+    assert!(wrong.contains("[8 or more, 768]") && wrong.contains("(48, 256)"), "{wrong}");
+    let wrong = said(Files { retrieval: index(at("content")), ..plain.clone() });
+    assert!(wrong.contains("no NumPy file"), "{wrong}");
     // A speaker that the generator doesn't know.
     let wrong = said(Files { speaker: 7, ..plain });
     assert!(wrong.contains("project-768.onnx"), "{wrong}");
