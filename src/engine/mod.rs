@@ -8,7 +8,6 @@ mod caption_worker;
 mod find;
 mod hops;
 mod identify;
-mod identify_whisper;
 #[cfg(test)]
 mod late_tests;
 mod loader;
@@ -24,6 +23,7 @@ mod source;
 mod station;
 pub mod testing;
 mod voice_worker;
+mod voices;
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};

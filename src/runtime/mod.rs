@@ -2,8 +2,8 @@
 //!
 //! Knows nothing of voices or captions. Nothing here may run on the audio thread: the runtime allocates on every call.
 
-mod placement;
 pub(crate) mod graph;
+mod placement;
 mod provider;
 pub mod remote;
 mod session;

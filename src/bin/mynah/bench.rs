@@ -145,8 +145,8 @@ pub fn run(a: &Arguments) -> Outcome {
         steps.set_message(mode.name());
         let graph = source.voice_graph(mode)?;
         // A server has no bare loop to compare with.
-        let bare = a.provider.server().is_none().then_some(&*graph);
-        let hop = hop_times(&*source, mode, a.provider, a.hops as usize, bare)?;
+        let bare = graph.filter(|_| a.provider.server().is_none());
+        let hop = hop_times(&*source, mode, a.provider, a.hops as usize, bare.as_deref())?;
         let placement = if a.provider == Provider::Cpu { None } else { source.placement(mode, a.provider)? };
         let timing = Timing {
             host_rate: HOST_RATE,

@@ -152,7 +152,7 @@ fn needed(store: &Store) -> Vec<Finding> {
 /// Whether a provider is usable is only known from loading a model on it: the smallest.
 fn providers(store: &Store) -> Vec<Finding> {
     // The voice's own graph where there is one: not every provider takes every graph, and the voice is what it would compute.
-    let voice = PackSource::standard().voice_graph(Mode::Live).ok();
+    let voice = PackSource::standard().voice_graph(Mode::Live).ok().flatten();
     let model = voice.or_else(|| store.find(Kind::Vad, None).ok().and_then(|pack| first_model(&pack)));
     let mut findings = Vec::new();
     for provider in Provider::ALL {

@@ -4,11 +4,11 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::spectrum::{BINS, HOP, Spectrum, level};
+use super::spectrum::{BINS, HOP, RATE, Spectrum, level};
 use crate::dsp::level::from_db;
 use crate::runtime::{RuntimeError, Session, SessionOptions};
 use crate::voice::blocks::{Precision, failed, numbers, read, sizes, wrong};
-use crate::voice::{ConvertError, TargetVoice, Timbre};
+use crate::voice::{ConvertError, HearsTimbre, TargetVoice, Timbre};
 
 /// Numbers of a tone.
 pub const TONE: usize = 256;
@@ -61,10 +61,15 @@ impl ToneEncoder {
         }
         Ok(tone.into_owned())
     }
+}
 
-    /// The tone of a reference at `RATE` from the stretches of samples in which somebody speaks: of pieces of 10 s the mean, up to a minute; none where
-    /// there is no whole frame. Any thread but the audio thread; takes as long as the encoder does.
-    pub fn tone(&mut self, samples: &[f32], stretches: &[Range<usize>]) -> Result<Option<Timbre>, ConvertError> {
+impl HearsTimbre for ToneEncoder {
+    fn rate(&self) -> u32 {
+        RATE
+    }
+
+    /// The tone of the stretches in which somebody speaks: of pieces of 10 s the mean, up to a minute; none where there is no whole frame.
+    fn timbre(&mut self, samples: &[f32], stretches: &[Range<usize>]) -> Result<Option<Timbre>, ConvertError> {
         let inside = |r: &Range<usize>| samples.get(r.start..r.end.min(samples.len())).unwrap_or_default();
         let spoken: Vec<f32> = stretches.iter().flat_map(inside).copied().collect();
         let frames = Spectrum::new().all(&spoken);
@@ -80,9 +85,7 @@ impl ToneEncoder {
 
 /// The tone of a target voice for the weights of this name: none where it has none, or one of other weights, or one that is damaged.
 pub fn tone_of(voice: &TargetVoice, model: &str) -> Option<Vec<f32>> {
-    let tone = voice.timbre.as_ref().filter(|t| t.model == model)?;
-    let whole = tone.numbers.len() == TONE && tone.numbers.iter().all(|x| x.is_finite());
-    whole.then(|| tone.numbers.clone())
+    voice.numbers_of(model).filter(|numbers| numbers.len() == TONE).map(<[f32]>::to_vec)
 }
 
 /// The mean of tones.

@@ -1,9 +1,11 @@
 //! What a folder of somebody's model files is: which family, which file plays which part, what is missing. Opens the graphs, so that what is wrong
 //! with them is told at once. Not for the audio thread; knows no plugin and prints nothing.
 
+mod voice;
+mod whisper;
+
 use std::path::{Path, PathBuf};
 
-use super::identify_whisper;
 use super::source::OpenError;
 use crate::captions::Recognizer;
 use crate::captions::moonshine::Moonshine;
@@ -15,7 +17,7 @@ use crate::captions::online::paraformer::{self, Paraformer};
 use crate::captions::online::transducer::{Files, Transducer};
 use crate::packs::listed::{Listing, Trust};
 use crate::packs::{Builder, Kind, sha256_of};
-use crate::runtime::{RuntimeError, Session, SessionOptions};
+use crate::runtime::{RuntimeError, Session, SessionOptions, files_beside};
 
 /// A model that was recognised.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,10 @@ pub struct Identified {
     pub model: String,
     /// The names that a pack's files have, and the files that play their parts.
     pub files: Vec<(&'static str, PathBuf)>,
+    /// The rate of its sound in Hz, where its family wants to know it before it is loaded.
+    pub rate: Option<u32>,
+    /// Samples of a chunk, the same.
+    pub hop: Option<usize>,
     /// Files that the graphs keep weights in, under the names that the graphs know.
     pub beside: Vec<PathBuf>,
     /// What is built of the files, where they are weights and no graphs.
@@ -112,7 +118,7 @@ fn moonshine(folder: &Path, names: &[String]) -> Result<Option<Identified>, Open
     let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
     open_whole(layout.family(), file).transpose()?;
     let model = if layout == Layout::Streaming { "Moonshine v2, streaming" } else { "Moonshine" };
-    Ok(Some(Identified::plain(Kind::Captions, layout.family(), model.to_owned(), files)))
+    Identified::plain(Kind::Captions, layout.family(), model.to_owned(), files).map(Some)
 }
 
 /// Looks at the files of a folder. ONNX Runtime must be open. Takes some seconds: the graphs are opened.
@@ -124,8 +130,11 @@ pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
     if let Some(found) = moonshine(folder, &names)? {
         return Ok(found);
     }
-    if let Some(whisper) = identify_whisper::whisper(folder, &names) {
+    if let Some(whisper) = whisper::whisper(folder, &names) {
         return whisper;
+    }
+    if let Some(voice) = voice::voice(folder, &names)? {
+        return Ok(voice);
     }
     let graphs: Vec<&String> = names.iter().filter(|n| n.ends_with(".onnx")).collect();
     if graphs.is_empty() {
@@ -176,7 +185,7 @@ pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
     let model = first.metadata("model_type").filter(|m| !m.is_empty()).unwrap_or_else(|| family.to_owned());
     let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
     open_online(family, file).transpose()?;
-    Ok(Identified::plain(Kind::Captions, family, model, files))
+    Identified::plain(Kind::Captions, family, model, files)
 }
 
 /// Where somebody's model files come from.
@@ -188,9 +197,17 @@ pub enum Origin<'a> {
 }
 
 impl Identified {
-    /// Of files that become a pack as they are.
-    pub(super) fn plain(kind: Kind, family: &'static str, model: String, files: Vec<(&'static str, PathBuf)>) -> Self {
-        Self { kind, family, model, files, beside: Vec::new(), built: None, note: None }
+    /// Of files that become a pack as they are, with the files that graphs among them keep weights in.
+    fn plain(kind: Kind, family: &'static str, model: String, files: Vec<(&'static str, PathBuf)>) -> Result<Self, OpenError> {
+        let mut beside = Vec::new();
+        for (_, path) in files.iter().filter(|(name, _)| name.ends_with(".onnx")) {
+            let wrong = |why: String| OpenError(format!("`{}`: {why}", path.display()));
+            let graph = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+            beside.extend(files_beside(&graph).map_err(wrong)?.into_iter().map(|name| path.with_file_name(name)));
+        }
+        beside.sort();
+        beside.dedup();
+        Ok(Self { kind, family, model, files, rate: None, hop: None, beside, built: None, note: None })
     }
 
     /// The `pack.toml` of a pack made of these files where they lie in `folder`.
@@ -208,7 +225,11 @@ impl Identified {
         line("title", &title);
         line("licence", licence);
         line("origin", &told);
-        let entry = |name: &str, path: &Path, build_only| entry(name, path, build_only, matches!(origin, Origin::Hub(..)).then_some(folder));
+        for (key, number) in [("rate", self.rate.map(|n| n as usize)), ("hop", self.hop)] {
+            text.push_str(&number.map_or_else(String::new, |n| format!("{key} = {n}\n")));
+        }
+        let entry =
+            |name: &str, path: &Path, build_only| entry(name, path, build_only, matches!(origin, Origin::Hub(..)).then_some(folder));
         let beside = self.beside.iter().filter_map(|path| Some((path.file_name()?.to_str()?, path)));
         for (name, path) in self.files.iter().map(|(name, path)| (*name, path)).chain(beside) {
             text.push_str(&entry(name, path, false)?);

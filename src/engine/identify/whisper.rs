@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::identify::{Identified, Making};
-use super::source::OpenError;
+use super::{Identified, Making};
 use crate::captions::whisper::{Layout, Whisper, is_sherpa_encoder};
+use crate::engine::source::OpenError;
 use crate::packs::build::{self, Weights};
 use crate::packs::{Builder, Kind, sha256_of};
-use crate::runtime::{Session, SessionOptions, files_beside};
+use crate::runtime::{Session, SessionOptions};
 
 const WEIGHTS: &str = "model.bin";
 const CONFIG: &str = "config.json";
@@ -83,14 +83,6 @@ fn opened(layout: Layout, model: String, paths: Vec<PathBuf>) -> Result<Identifi
     let files: Vec<(&'static str, PathBuf)> = layout.files().iter().copied().zip(paths).collect();
     let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
     let whisper = Whisper::open_as(layout, &file, &SessionOptions::default())?;
-    let mut beside = Vec::new();
-    for (_, path) in files.iter().filter(|(name, _)| name.ends_with(".onnx")) {
-        let wrong = |why: String| OpenError(format!("`{}`: {why}", path.display()));
-        let graph = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
-        beside.extend(files_beside(&graph).map_err(wrong)?.into_iter().map(|name| path.with_file_name(name)));
-    }
-    beside.sort();
-    beside.dedup();
     let languages = whisper.languages();
     let knows = if languages.len() > 1 { format!("it knows {} languages", languages.len()) } else { "it knows English only".to_owned() };
     let times = if whisper.has_attention() {
@@ -98,13 +90,6 @@ fn opened(layout: Layout, model: String, paths: Vec<PathBuf>) -> Result<Identifi
     } else {
         "its decoder gives no attention, so words' times are estimated from their letters and the pauses"
     };
-    Ok(Identified {
-        kind: Kind::Captions,
-        family: layout.family(),
-        model,
-        files,
-        beside,
-        built: None,
-        note: Some(format!("{knows}; {times}")),
-    })
+    let note = Some(format!("{knows}; {times}"));
+    Ok(Identified { note, ..Identified::plain(Kind::Captions, layout.family(), model, files)? })
 }
