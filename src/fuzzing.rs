@@ -67,7 +67,7 @@ fn pack_toml(data: &[u8]) {
 /// What a project or a file of the user's keeps: a state, packed words, a voice, the outlets' settings.
 fn state(data: &[u8]) {
     for voice in [state::voice(data).ok().flatten(), serde_json::from_slice::<TargetVoice>(data).ok()].into_iter().flatten() {
-        let whole = voice.timbre.as_ref().is_none_or(|t| t.numbers.iter().all(|x| x.is_finite()));
+        let whole = voice.timbres.iter().all(|t| t.numbers.iter().all(|x| x.is_finite()));
         if let Ok(Some(voice)) = state::checked(Some(voice).filter(|_| whole)) {
             let saved = state::with_voice(Some(&voice), &state::Settings::default(), state::Container::Clap);
             assert!(state::voice(&saved).is_ok_and(|v| v == Some(voice)), "a voice that is used can be saved and read again");

@@ -22,7 +22,7 @@ fn speech() -> Vec<f32> {
 
 /// Any voice will do: what is compared is the engine with itself.
 fn voice() -> TargetVoice {
-    TargetVoice { name: "bounce".to_owned(), embedding: vec![1.0 / 16.0; 256], median_pitch: 180.0, timbre: None }
+    TargetVoice { name: "bounce".to_owned(), embedding: vec![1.0 / 16.0; 256], median_pitch: 180.0, timbres: Vec::new() }
 }
 
 fn started(mode: Mode, most: usize) -> (Engine, AudioPort) {

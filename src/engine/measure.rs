@@ -99,7 +99,7 @@ impl Converter for Timed {
 
 /// A voice to measure with: what is measured does not depend on whose it is.
 pub fn some_voice() -> TargetVoice {
-    TargetVoice { name: "bench".to_owned(), embedding: vec![1.0 / 16.0; 256], median_pitch: 200.0, timbre: None }
+    TargetVoice { name: "bench".to_owned(), embedding: vec![1.0 / 16.0; 256], median_pitch: 200.0, timbres: Vec::new() }
 }
 
 /// An engine to measure with: mono at [`HOST_RATE`], on the processor, without captions.

@@ -116,12 +116,18 @@ impl PackSource {
         let speaker = self.only_model(Kind::Speaker, "ge2e")?;
         let vad = self.only_model(Kind::Vad, "silero")?;
         let enroller = Enroller::open(&speaker, &vad)?;
-        // Without a voice pack there is no timbre, but a voice all the same.
-        let heard = self.voice().ok().and_then(|(pack, family)| family.hears(&pack).transpose()).transpose()?;
-        Ok(match heard {
-            Some(encoder) => enroller.with_timbre(encoder),
-            None => enroller,
-        })
+        // Without a voice pack there is no timbre, but a voice all the same. The one in use must hear; Mynah's own hears too, so that a voice stays of use
+        // when the other is put away.
+        let mut heard = Vec::new();
+        if let Ok((pack, family)) = self.voice() {
+            heard.extend(family.hears(&pack)?);
+            if family != Family::Mynah
+                && let Ok(own) = self.store.find(Kind::Voice, Some(OWN_VOICE))
+            {
+                heard.extend(Family::Mynah.hears(&own)?);
+            }
+        }
+        Ok(heard.into_iter().fold(enroller, Enroller::with_timbre))
     }
 }
 

@@ -173,7 +173,7 @@ impl Captioner for Beeps {
 pub fn any_voice(name: &str) -> TargetVoice {
     let mut embedding = vec![0.0; 256];
     embedding[name.len() % 256] = 1.0;
-    TargetVoice { name: name.to_owned(), embedding, median_pitch: 180.0, timbre: None }
+    TargetVoice { name: name.to_owned(), embedding, median_pitch: 180.0, timbres: Vec::new() }
 }
 
 /// A setup with a voice, on the processor, without captions.

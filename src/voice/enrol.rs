@@ -101,18 +101,19 @@ impl Heard {
 pub struct Enroller {
     encoder: Ge2e,
     vad: Vad,
-    timbre: Option<Box<dyn HearsTimbre>>,
+    hearing: Vec<Box<dyn HearsTimbre>>,
 }
 
 impl Enroller {
     /// Loads the speaker encoder and the voice detector.
     pub fn open(ge2e_onnx: &Path, vad: &Path) -> Result<Self, RuntimeError> {
-        Ok(Self { encoder: Ge2e::open(ge2e_onnx)?, vad: Vad::open(vad)?, timbre: None })
+        Ok(Self { encoder: Ge2e::open(ge2e_onnx)?, vad: Vad::open(vad)?, hearing: Vec::new() })
     }
 
-    /// Takes timbres too from now on, for the voice pack that this encoder belongs to.
-    pub fn with_timbre(self, encoder: Box<dyn HearsTimbre>) -> Self {
-        Self { timbre: Some(encoder), ..self }
+    /// Takes a timbre too from now on, for the voice pack that this encoder belongs to.
+    pub fn with_timbre(mut self, encoder: Box<dyn HearsTimbre>) -> Self {
+        self.hearing.push(encoder);
+        self
     }
 
     /// Makes a target voice of a reference: any rate, any number of channels. Silence between words is cut out; of long references the first 30 s
@@ -153,16 +154,19 @@ impl Enroller {
         let embedding = self.embed(&speech)?;
         let track = pitch::track(&resample_all(&speech, RATE, pitch::RATE), PITCH_LAG);
         mono.iter_mut().for_each(|x| *x *= PEAK / loudest);
-        let timbre = self.timbre(&mono, sound.rate, &stretches)?;
-        Ok((TargetVoice { name: name.to_owned(), embedding, median_pitch: pitch::median(&track), timbre }, heard))
+        let timbres = self.timbres(&mono, sound.rate, &stretches)?;
+        Ok((TargetVoice { name: name.to_owned(), embedding, median_pitch: pitch::median(&track), timbres }, heard))
     }
 
-    /// The timbre of a sound at this rate in these stretches of the sound at `RATE`; none without an encoder.
-    fn timbre(&mut self, samples: &[f32], rate: u32, stretches: &[Range<usize>]) -> Result<Option<Timbre>, EnrolError> {
-        let Some(encoder) = &mut self.timbre else { return Ok(None) };
-        let there = |at: usize| at * encoder.rate() as usize / RATE as usize;
-        let stretches: Vec<_> = stretches.iter().map(|s| there(s.start)..there(s.end)).collect();
-        encoder.timbre(&resample_all(samples, rate, encoder.rate()), &stretches).map_err(|e| failed("the voice pack", e))
+    /// The timbres of a sound at this rate in these stretches of the sound at `RATE`.
+    fn timbres(&mut self, samples: &[f32], rate: u32, stretches: &[Range<usize>]) -> Result<Vec<Timbre>, EnrolError> {
+        let mut timbres = Vec::new();
+        for encoder in &mut self.hearing {
+            let there = |at: usize| at * encoder.rate() as usize / RATE as usize;
+            let stretches: Vec<_> = stretches.iter().map(|s| there(s.start)..there(s.end)).collect();
+            timbres.extend(encoder.timbre(&resample_all(samples, rate, encoder.rate()), &stretches).map_err(|e| failed("the voice pack", e))?);
+        }
+        Ok(timbres)
     }
 
     /// How like a voice the speech in a mono sound is: the cosine of their embeddings. None where less than a second and a half of it is speech.
@@ -250,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_timbre_comes_with_a_voice_pack_only() {
-        assert_eq!(enroller().enrol(&reference(), "Ada").expect("enrolled").timbre, None);
+        assert_eq!(enroller().enrol(&reference(), "Ada").expect("enrolled").timbres, []);
         let encoder = || TimbreEncoder::open(&model_file("reference.onnx"), WEIGHTS).expect("the encoder opens");
         let mut enroller = enroller().with_timbre(Box::new(encoder()));
         let sound = reference();

@@ -280,7 +280,7 @@ mod tests {
     use crate::voice::Timbre;
 
     fn voice(name: &str) -> TargetVoice {
-        TargetVoice { name: name.to_owned(), embedding: (0..256).map(|i| i as f32 / 4891.0).collect(), median_pitch: 181.25, timbre: None }
+        TargetVoice { name: name.to_owned(), embedding: (0..256).map(|i| i as f32 / 4891.0).collect(), median_pitch: 181.25, timbres: Vec::new() }
     }
 
     #[test]
@@ -314,14 +314,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let library = Library::at(folder.path());
         let timbre = Timbre { model: "w".to_owned(), numbers: (0..128).map(|i| i as f32 / 999.0).collect() };
-        let told = TargetVoice { timbre: Some(timbre.clone()), ..voice("told") };
+        let told = TargetVoice { timbres: vec![timbre.clone()], ..voice("told") };
         library.save(&told).expect("saved");
         let back = library.get("told").expect("there");
         assert_eq!((back.timbre_of("w"), back.timbre_of("v")), (Some(&timbre.numbers[..]), None));
         let old = serde_json::json!({ "name": "old", "embedding": voice("old").embedding, "median_pitch": 181.25 });
         std::fs::write(folder.path().join("old.json"), old.to_string()).expect("written");
         assert_eq!(library.get("old").expect("there"), voice("old"));
-        let short = TargetVoice { timbre: Some(Timbre { numbers: vec![0.5], ..timbre }), ..voice("short") };
+        let short = TargetVoice { timbres: vec![Timbre { numbers: vec![0.5], ..timbre }], ..voice("short") };
         library.save(&short).expect("saved");
         assert_eq!(library.get("short").expect("there").timbre_of("w"), None);
     }

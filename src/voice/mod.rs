@@ -26,9 +26,40 @@ pub struct TargetVoice {
     pub embedding: Vec<f32>,
     /// Median pitch of the reference in Hz; 0 where it could not be told.
     pub median_pitch: f32,
-    /// What a voice pack heard of its timbre; none where no pack was at hand, or one that hears none. A voice without it is less like its reference.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timbre: Option<Timbre>,
+    /// What voice packs heard of its timbre, one each; none where no pack was at hand, or one that hears none. A voice without that of the pack in use is
+    /// less like its reference, or can't be used with it.
+    #[serde(default, rename = "timbre", skip_serializing_if = "Vec::is_empty", with = "one_or_many")]
+    pub timbres: Vec<Timbre>,
+}
+
+/// Timbres as they are kept: one stands alone, as voices of before have it.
+mod one_or_many {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Timbre;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Kept {
+        One(Timbre),
+        Many(Vec<Timbre>),
+        None(()),
+    }
+
+    pub fn serialize<S: Serializer>(timbres: &[Timbre], serializer: S) -> Result<S::Ok, S::Error> {
+        match timbres {
+            [one] => one.serialize(serializer),
+            many => many.serialize(serializer),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Timbre>, D::Error> {
+        Ok(match Kept::deserialize(deserializer)? {
+            Kept::One(timbre) => vec![timbre],
+            Kept::Many(timbres) => timbres,
+            Kept::None(()) => Vec::new(),
+        })
+    }
 }
 
 /// The timbre of a reference, in numbers that only the weights understand that made them.
@@ -49,7 +80,7 @@ impl TargetVoice {
     /// What the weights of this name heard, of any family: none where the voice has none, or one of other weights, or one that holds no numbers. How
     /// many there must be is for the family to say.
     pub fn numbers_of(&self, model: &str) -> Option<&[f32]> {
-        let timbre = self.timbre.as_ref().filter(|t| t.model == model)?;
+        let timbre = self.timbres.iter().find(|t| t.model == model)?;
         timbre.numbers.iter().all(|x| x.is_finite()).then_some(&timbre.numbers)
     }
 }

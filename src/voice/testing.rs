@@ -52,7 +52,7 @@ pub const WEIGHTS: &str = "golden";
 /// A target voice with a real embedding and the timbre of the clip.
 pub fn voice() -> TargetVoice {
     let timbre = Timbre { model: WEIGHTS.to_owned(), numbers: golden("mynah_timbre") };
-    TargetVoice { name: "golden".to_owned(), embedding: golden("mynah_speaker"), median_pitch: 180.0, timbre: Some(timbre) }
+    TargetVoice { name: "golden".to_owned(), embedding: golden("mynah_speaker"), median_pitch: 180.0, timbres: vec![timbre] }
 }
 
 /// A reference of five seconds, made for Mynah's own corpus.

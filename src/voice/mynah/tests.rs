@@ -223,7 +223,7 @@ fn another_voice_ends_what_is_reused() {
     let made = mynah.graph.reuse.made;
     hop(&mut mynah);
     assert_eq!(mynah.graph.reuse.made, made, "nothing new");
-    mynah.set_voice(&TargetVoice { timbre: None, ..voice() });
+    mynah.set_voice(&TargetVoice { timbres: Vec::new(), ..voice() });
     hop(&mut mynah);
     assert_eq!(mynah.graph.reuse.made, made + 1);
     mynah.reset(300);
@@ -285,14 +285,14 @@ fn another_model_is_named_with_what_it_lacks() {
 fn only_the_timbre_of_the_same_weights_is_used() {
     let mut mynah = open(Mode::Live);
     let speaker = |timbre: &[f32]| [&voice().embedding[..], timbre].concat();
-    let own = voice().timbre.expect("a timbre");
+    let own = voice().timbres.remove(0);
     assert_eq!(mynah.graph.speaker(), speaker(&own.numbers));
-    mynah.set_voice(&TargetVoice { timbre: Some(Timbre { model: "others".to_owned(), ..own.clone() }), ..voice() });
+    mynah.set_voice(&TargetVoice { timbres: vec![Timbre { model: "others".to_owned(), ..own.clone() }], ..voice() });
     assert_eq!(mynah.graph.speaker(), speaker(&[0.0; TIMBRE]));
     mynah.set_voice(&voice());
-    mynah.set_voice(&TargetVoice { timbre: None, ..voice() });
+    mynah.set_voice(&TargetVoice { timbres: Vec::new(), ..voice() });
     assert_eq!(mynah.graph.speaker(), speaker(&[0.0; TIMBRE]));
-    mynah.set_voice(&TargetVoice { timbre: Some(Timbre { numbers: vec![f32::NAN; TIMBRE], ..own }), ..voice() });
+    mynah.set_voice(&TargetVoice { timbres: vec![Timbre { numbers: vec![f32::NAN; TIMBRE], ..own }], ..voice() });
     assert_eq!(mynah.graph.speaker(), speaker(&[0.0; TIMBRE]));
 }
 

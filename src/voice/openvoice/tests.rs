@@ -2,7 +2,7 @@
 //! the windows make of it hop by hop must be the same at the same places; so the delay is the one that is told, to the sample.
 
 use super::*;
-use crate::voice::Timbre;
+use crate::voice::{HearsTimbre, Timbre};
 use crate::voice::testing::{reference, root, runtime};
 
 /// The script keeps every so many samples, and every so many frames.
@@ -25,8 +25,8 @@ fn golden(name: &str) -> Vec<f32> {
 }
 
 fn voice() -> TargetVoice {
-    let timbre = Some(Timbre { model: MODEL.to_owned(), numbers: golden("target") });
-    TargetVoice { name: "tone".to_owned(), embedding: Vec::new(), median_pitch: 0.0, timbre }
+    let timbre = Timbre { model: MODEL.to_owned(), numbers: golden("target") };
+    TargetVoice { name: "tone".to_owned(), embedding: Vec::new(), median_pitch: 0.0, timbres: vec![timbre] }
 }
 
 fn open(converter: &str, mode: Mode) -> OpenVoice {
@@ -81,16 +81,16 @@ fn the_tone_is_that_of_the_encoder() {
     runtime();
     let mut encoder = ToneEncoder::open(&files("").encoder, MODEL, &SessionOptions::default()).expect("the encoder opens");
     let x = sound();
-    let tone = encoder.tone(&x, std::slice::from_ref(&(0..x.len()))).expect("it runs").expect("there are frames");
+    let tone = encoder.timbre(&x, std::slice::from_ref(&(0..x.len()))).expect("it runs").expect("there are frames");
     let off = worst(&tone.numbers, &golden("tone"));
     assert!(tone.model == MODEL && off < 1e-4, "{off}");
     // Two stretches are heard as one sound.
-    let two = encoder.tone(&x, &[0..22528, 45056..x.len() + 9]).expect("it runs").expect("there are frames");
+    let two = encoder.timbre(&x, &[0..22528, 45056..x.len() + 9]).expect("it runs").expect("there are frames");
     let spoken = [&x[..22528], &x[45056..]].concat();
-    let one = encoder.tone(&spoken, std::slice::from_ref(&(0..spoken.len()))).expect("it runs").expect("there are frames");
+    let one = encoder.timbre(&spoken, std::slice::from_ref(&(0..spoken.len()))).expect("it runs").expect("there are frames");
     assert_eq!(two, one);
     assert_ne!(two, tone);
-    assert_eq!(encoder.tone(&x, &[]).expect("nothing to run"), None);
+    assert_eq!(encoder.timbre(&x, &[]).expect("nothing to run"), None);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn silence_and_what_is_no_number_are_silent() {
 #[test]
 fn a_voice_of_other_weights_is_told_and_the_next_one_works() {
     let mut openvoice = open("converter-1", Mode::Live);
-    let other = TargetVoice { timbre: Some(Timbre { model: "others".to_owned(), numbers: golden("target") }), ..voice() };
+    let other = TargetVoice { timbres: vec![Timbre { model: "others".to_owned(), numbers: golden("target") }], ..voice() };
     let (hop, mut output) = (sound()[..2048].to_vec(), vec![0.0; 2048]);
     openvoice.set_voice(&other);
     let said = openvoice.process(&hop, &Controls::default(), &mut output).expect_err("no tone").to_string();
@@ -181,7 +181,7 @@ fn a_voice_of_other_weights_is_told_and_the_next_one_works() {
     openvoice.process(&hop, &Controls::default(), &mut output).expect("the model runs");
     let said = OpenVoice::open(&files("converter-1"), Mode::Live, &other, &SessionOptions::default()).err().expect("no tone").to_string();
     assert!(said.contains("enrol it again") && said.contains("converter-1.onnx"), "{said}");
-    let damaged = TargetVoice { timbre: Some(Timbre { model: MODEL.to_owned(), numbers: vec![f32::NAN; TONE] }), ..voice() };
+    let damaged = TargetVoice { timbres: vec![Timbre { model: MODEL.to_owned(), numbers: vec![f32::NAN; TONE] }], ..voice() };
     assert!(tone::tone_of(&damaged, MODEL).is_none() && tone::tone_of(&voice(), MODEL).is_some());
 }
 

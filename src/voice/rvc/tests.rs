@@ -26,7 +26,7 @@ fn files(name: &str) -> Files {
 }
 
 fn voice() -> TargetVoice {
-    TargetVoice { name: "rvc".to_owned(), embedding: Vec::new(), median_pitch: 200.0, timbre: None }
+    TargetVoice { name: "rvc".to_owned(), embedding: Vec::new(), median_pitch: 200.0, timbres: Vec::new() }
 }
 
 fn open(name: &str, mode: Mode) -> Rvc {
