@@ -114,6 +114,26 @@ fn settled_words_stand_first_and_only_new_ones_are_told() {
 }
 
 #[test]
+fn what_is_expected_is_likelier_and_nothing_else_changes() {
+    let mut model = open(&contract("four-2"));
+    let (heard, before) = hear(&mut model, &sound(), &[]);
+    let symbols = std::fs::read_to_string(contract("four-2").join("tokens.txt")).expect("a vocabulary");
+    let mut changed = 0;
+    for (id, line) in symbols.lines().enumerate() {
+        let Some(piece) = line.strip_prefix('\u{2581}').and_then(|l| l.split('\t').next()) else { continue };
+        model.expect(&[piece.to_owned()]).expect("told");
+        let (_, after) = hear(&mut model, &sound(), &[]);
+        if let Some(at) = (0..before.len().max(after.len())).find(|&i| before.get(i) != after.get(i)) {
+            assert_eq!(after[at], id, "where `{piece}` is expected the first other token is its own");
+            changed += 1;
+        }
+    }
+    assert!(changed > 0, "none of the pieces was near enough to be heard");
+    model.expect(&[]).expect("told");
+    assert_eq!(hear(&mut model, &sound(), &[]).0, heard);
+}
+
+#[test]
 fn attention_tells_when_words_were_said() {
     // The decoder of the second set tells where it looks: in most of its heads' mean ten features, 0.2 s, a token.
     let (heard, tokens) = hear(&mut open(&contract("streaming-2")), &sound(), &[]);

@@ -215,11 +215,9 @@ impl Source for PackSource {
         self.open_runtime()?;
         let pack = self.captions_pack()?;
         if let Some(recognizer) = open_online(pack.family(), |name| pack.folder().join(name)) {
-            if let Some(language) = &settings.language {
-                let why = format!("the pack `{}` hears its own language and can't be told `{language}`; leave the language out", pack.id());
-                return Err(OpenError(why));
-            }
-            return Ok(Box::new(Speech::new(recognizer?)));
+            let mut recognizer = recognizer?;
+            recognizer.speak(settings.language.as_deref())?;
+            return Ok(Box::new(Speech::new(recognizer)));
         }
         if let Some(recognizer) = open_whole(pack.family(), |name| pack.folder().join(name)) {
             if let Some(language) = &settings.language {

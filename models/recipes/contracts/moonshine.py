@@ -4,7 +4,7 @@
 Writes tests/data/contracts-moonshine/: `streaming-*` (v2, five graphs; the second as the runtime publishes them, in ONNX Runtime's own format, with a
 decoder that tells its attention), `four-*` (v1, sherpa-onnx's four graphs) and `merged-*` (an encoder and a merged decoder; the second wants masks). What is
 heard in tests/golden/reference.flac (`heard.json`) of the first is decoded here over the whole sound at once and must be, word for word, what Moonshine's own
-library makes of the same files; of the others it is what sherpa-onnx hears.
+library makes of the same files; of the others it is what sherpa-onnx hears. Graphs in ONNX Runtime's format say the same in other bytes with each run.
 
 The weights are random, but the decoder's first head is made to look at the sound evenly, so many frames a token, and the end comes when it has seen it all:
 else a greedy decoder with random weights says one token for ever. So times can be tested, too.

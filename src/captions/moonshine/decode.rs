@@ -2,6 +2,7 @@
 
 use super::vocabulary::Vocabulary;
 use crate::captions::online::graph::best;
+use crate::captions::whisper::bias::Bias;
 use crate::captions::whisper::greedy::loop_start;
 
 /// What every Moonshine model begins and ends with.
@@ -50,16 +51,20 @@ pub(super) struct Said {
     pub(super) runaway: bool,
 }
 
-/// What is said in `seconds` of sound, with at most `room` tokens: `forced` first. `draft` is a guess at what follows: as far as it is right it costs no
-/// runs of its own; it changes nothing else (speculative decoding, Leviathan et al. 2023).
-pub(super) fn decode(
-    language: &mut dyn Language,
-    vocabulary: &Vocabulary,
-    forced: &[usize],
-    draft: &[usize],
-    seconds: f64,
-    room: usize,
-) -> Result<Said, String> {
+/// What a decoder is told before it chooses.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told<'a> {
+    /// Tokens that the transcript begins with.
+    pub(super) forced: &'a [usize],
+    /// A guess at what follows: as far as it is right it costs no runs of its own. It changes nothing else (speculative decoding, Leviathan et al. 2023).
+    pub(super) draft: &'a [usize],
+    /// What is likelier than the model thinks.
+    pub(super) bias: &'a Bias,
+}
+
+/// What is said in `seconds` of sound, with at most `room` tokens.
+pub(super) fn decode(language: &mut dyn Language, vocabulary: &Vocabulary, told: Told, seconds: f64, room: usize) -> Result<Said, String> {
+    let Told { forced, draft, bias } = told;
     let most = |tokens: &[usize]| {
         let dense = 2 * tokens.iter().filter(|&&t| vocabulary.is_dense(t)).count() > tokens.len();
         ((seconds * if dense { DENSE_TOKENS_A_SECOND } else { TOKENS_A_SECOND }).ceil() as usize).min(room)
@@ -76,7 +81,8 @@ pub(super) fn decode(
     said.attention.extend(attention.by_ref().take(forced.len()));
     let mut rows: Vec<_> = logits.into_iter().zip(attention).collect();
     rows.reverse();
-    while let Some((logits, attention)) = rows.pop() {
+    while let Some((mut logits, attention)) = rows.pop() {
+        bias.apply(&said.tokens, &mut logits);
         let (token, probability) = best(&logits);
         if !logits.get(token).is_some_and(|x| x.is_finite()) {
             return Err("the decoder gave no finite number".to_owned());
@@ -117,6 +123,11 @@ pub(super) fn decode(
 mod tests {
     use super::super::vocabulary::tests::vocabulary;
     use super::*;
+
+    fn told<'a>(forced: &'a [usize], draft: &'a [usize]) -> Told<'a> {
+        static NONE: std::sync::LazyLock<Bias> = std::sync::LazyLock::new(Bias::default);
+        Told { forced, draft, bias: &NONE }
+    }
 
     /// Says token `n` of its script after `n` tokens, whatever they are.
     struct Script {
@@ -159,7 +170,7 @@ mod tests {
     #[test]
     fn says_what_is_likeliest_until_the_end() {
         let (v, mut script) = (vocabulary(), Script::new(&[3, 4, 5]));
-        let said = decode(&mut script, &v, &[], &[], 2.0, 100).expect("decodes");
+        let said = decode(&mut script, &v, told(&[], &[]), 2.0, 100).expect("decodes");
         assert_eq!((said.tokens, said.runaway, script.read), (vec![3, 4, 5], false, vec![1, 3, 4, 5]));
         assert_eq!(said.attention, [[1.0], [3.0], [4.0], [5.0]]);
         assert!(said.probabilities.iter().all(|&p| p > 0.9 && p <= 1.0));
@@ -171,34 +182,58 @@ mod tests {
         let scripts: [&[usize]; 4] = [&[3, 4, 5, 6], &[], &[3, 4, 5, 4, 5, 4, 5, 4, 5], &[3, 4, 5, 6, 7, 3, 8, 4, 9, 11, 3, 4]];
         for script in scripts {
             for forced in [&[][..], &[5]] {
-                let plain = decode(&mut Script::new(script), &v, forced, &[], 1.0, 30).expect("decodes");
+                let plain = decode(&mut Script::new(script), &v, told(forced, &[]), 1.0, 30).expect("decodes");
                 for draft in [&[3, 4, 5, 6][..], &[3, 9], &[4, 5, 6], &[9; 60], &[3, 4, 5, 4, 5, 4, 5, 4, 5, 4, 5]] {
                     let mut language = Script::new(script);
                     assert_eq!(
-                        decode(&mut language, &v, forced, draft, 1.0, 30).expect("decodes"),
+                        decode(&mut language, &v, told(forced, draft), 1.0, 30).expect("decodes"),
                         plain,
                         "{script:?} {forced:?} {draft:?}"
                     );
                     let mut slow = Script { forgets: false, ..Script::new(script) };
-                    assert_eq!(decode(&mut slow, &v, forced, draft, 1.0, 30).expect("decodes"), plain, "no guess is tried");
+                    assert_eq!(decode(&mut slow, &v, told(forced, draft), 1.0, 30).expect("decodes"), plain, "no guess is tried");
                 }
             }
         }
         let mut right = Script::new(scripts[0]);
-        decode(&mut right, &v, &[], scripts[0], 1.0, 30).expect("decodes");
+        decode(&mut right, &v, told(&[], scripts[0]), 1.0, 30).expect("decodes");
         assert_eq!(right.runs, 1);
     }
 
     #[test]
     fn loops_and_more_tokens_than_speech_has_stop_it() {
         let v = vocabulary();
-        let said = decode(&mut Script::new(&[3, 4, 5, 4, 5, 4, 5, 4, 5]), &v, &[], &[], 9.0, 100).expect("decodes");
+        let said = decode(&mut Script::new(&[3, 4, 5, 4, 5, 4, 5, 4, 5]), &v, told(&[], &[]), 9.0, 100).expect("decodes");
         assert_eq!((said.tokens, said.runaway), (vec![3, 4, 5], true));
         let endless: Vec<usize> = (0..99).map(|i| [3, 4, 5, 6, 7, 8, 9][(i * i + i / 3) % 7]).collect();
-        assert_eq!(decode(&mut Script::new(&endless), &v, &[], &[], 2.0, 100).expect("decodes").tokens.len(), 13);
-        assert_eq!(decode(&mut Script::new(&endless), &v, &[], &[], 9.0, 20).expect("decodes").tokens.len(), 20);
+        assert_eq!(decode(&mut Script::new(&endless), &v, told(&[], &[]), 2.0, 100).expect("decodes").tokens.len(), 13);
+        assert_eq!(decode(&mut Script::new(&endless), &v, told(&[], &[]), 9.0, 20).expect("decodes").tokens.len(), 20);
         let dense: Vec<usize> = (0..99).map(|i| if i % 5 == 1 { [4, 6, 12, 13][i / 5 % 4] } else { 11 }).collect();
-        assert_eq!(decode(&mut Script::new(&dense), &v, &[], &[], 2.0, 100).expect("decodes").tokens.len(), 26);
-        assert!(decode(&mut Script::new(&[3]), &v, &[4; 30], &[], 1.0, 100).expect("decodes").runaway, "no room behind what is settled");
+        assert_eq!(decode(&mut Script::new(&dense), &v, told(&[], &[]), 2.0, 100).expect("decodes").tokens.len(), 26);
+        assert!(
+            decode(&mut Script::new(&[3]), &v, told(&[4; 30], &[]), 1.0, 100).expect("decodes").runaway,
+            "no room behind what is settled"
+        );
+    }
+
+    #[test]
+    fn what_is_expected_is_likelier() {
+        struct Two;
+        impl Language for Two {
+            fn read(&mut self, tokens: &[i64], _: usize) -> Result<Step, String> {
+                let mut logits = vec![0.0; 14];
+                match tokens[0] {
+                    1 => (logits[3], logits[5]) = (3.0, 2.5),
+                    5 => (logits[END], logits[6]) = (3.0, 2.5),
+                    _ => logits[END] = 3.0,
+                }
+                Ok(Step { logits: vec![logits], attention: Vec::new() })
+            }
+        }
+        let v = vocabulary();
+        assert_eq!(decode(&mut Two, &v, told(&[], &[]), 2.0, 100).expect("decodes").tokens, [3]);
+        let bias = Bias::new([vec![5, 6]]);
+        let said = decode(&mut Two, &v, Told { bias: &bias, ..told(&[], &[]) }, 2.0, 100).expect("decodes");
+        assert_eq!(said.tokens, [5, 6]);
     }
 }

@@ -12,9 +12,10 @@ mod vocabulary;
 mod whole;
 mod words;
 
-use decode::{Language, decode};
+use decode::{Language, Told, decode};
 use vocabulary::Vocabulary;
 
+use super::whisper::bias::Bias;
 use super::whisper::memory::{Memory, Spelt};
 use super::{Heard, Hearing, RecognizeError, Recognizer, Word};
 use crate::runtime::RuntimeError;
@@ -39,6 +40,7 @@ pub struct Moonshine {
     model: Box<dyn Model>,
     vocabulary: Vocabulary,
     memory: Memory,
+    bias: Bias,
     /// The tokens of the last hypothesis.
     said: Vec<usize>,
 }
@@ -56,7 +58,13 @@ impl Moonshine {
             files::Layout::Four => (Box::new(whole::Four::open(&file)?), None),
             files::Layout::Merged => (Box::new(whole::Merged::open(&file)?), None),
         };
-        Ok(Self { model, vocabulary: Vocabulary::open(&tokens, words)?, memory: Memory::default(), said: Vec::new() })
+        Ok(Self {
+            model,
+            vocabulary: Vocabulary::open(&tokens, words)?,
+            memory: Memory::default(),
+            bias: Bias::default(),
+            said: Vec::new(),
+        })
     }
 
     /// The tokens of the last hypothesis, those of settled words among them.
@@ -76,7 +84,8 @@ impl Moonshine {
         let draft = self.memory.draft(hearing.prompt, hearing.settled);
         let (position, room) = (self.model.position(), self.model.room());
         let seconds = (positions * position) as f64 / 16_000.0;
-        let said = decode(&mut *self.model, &self.vocabulary, &forced, &draft, seconds, room)?;
+        let told = Told { forced: &forced, draft: &draft, bias: &self.bias };
+        let said = decode(&mut *self.model, &self.vocabulary, told, seconds, room)?;
         let settled = hearing.settled.last().map_or(0.0, |w: &Word| w.end);
         let words = words::words(&self.vocabulary, &said, settled, position, samples);
         spelt.extend(words.iter().map(|w| Spelt { text: w.heard.word.text.clone(), tokens: w.tokens.clone() }));
@@ -89,5 +98,11 @@ impl Moonshine {
 impl Recognizer for Moonshine {
     fn hear(&mut self, hearing: &Hearing) -> Result<Heard, RecognizeError> {
         self.listen(hearing).map_err(RecognizeError::Run)
+    }
+
+    fn expect(&mut self, phrases: &[String]) -> Result<(), RecognizeError> {
+        let spelt: Result<Vec<_>, _> = phrases.iter().map(|p| self.vocabulary.spell(p)).collect();
+        self.bias = Bias::new(spelt.map_err(RecognizeError::Run)?);
+        Ok(())
     }
 }

@@ -15,8 +15,6 @@ use crate::runtime::RuntimeError;
 
 /// The file's names, the likeliest first.
 pub(super) const NAMES: [&str; 3] = ["tokenizer.bin", "tokens.txt", "tokenizer.json"];
-/// A settled word is spelt with pieces of at most so many characters.
-const LONGEST: usize = 32;
 
 /// What the tokens write.
 pub(super) struct Vocabulary {
@@ -98,27 +96,26 @@ impl Vocabulary {
         text.chars().filter(|c| !c.is_control() && *c != char::REPLACEMENT_CHARACTER).collect::<String>().trim().to_owned()
     }
 
-    /// Tokens of a word that others come before: the longest piece at each place, a byte where none fits. The model may spell it otherwise, so this is
-    /// for words that it didn't say itself.
+    /// Tokens of a word that others come before, as byte-pair encoding spells it: of all neighbours that are a piece together those become one whose piece
+    /// was learnt first, which is the one of the lowest number, until there are none. A character without a piece is spelt in bytes, or left out.
     pub(super) fn spell(&self, word: &str) -> Result<Vec<usize>, String> {
-        let text = format!("\u{2581}{}", word.trim().replace(' ', "\u{2581}"));
-        let mut rest = text.as_str();
         let mut tokens = Vec::new();
-        while let Some(first) = rest.chars().next() {
-            let ends = rest.char_indices().map(|(i, c)| i + c.len_utf8()).take(LONGEST).collect::<Vec<_>>();
-            let piece = ends.iter().rev().find_map(|&end| self.symbols.id(&rest[..end]).map(|id| (id, end)));
-            match piece {
-                Some((id, end)) => {
-                    tokens.push(id);
-                    rest = &rest[end..];
-                }
-                None => {
-                    // Unknown even as bytes: left out.
-                    let bytes = rest[..first.len_utf8()].bytes();
-                    tokens.extend(bytes.filter_map(|b| self.symbols.id(&format!("<0x{b:02X}>"))));
-                    rest = &rest[first.len_utf8()..];
-                }
+        for word in word.split_whitespace() {
+            let whole = format!("\u{2581}{word}");
+            if let Some(id) = self.symbols.id(&whole) {
+                tokens.push(id);
+                continue;
             }
+            let mut parts: Vec<String> = whole.chars().map(String::from).collect();
+            let together = |pair: &[String]| self.symbols.id(&pair.concat());
+            while let Some((_, at)) = parts.windows(2).enumerate().filter_map(|(at, pair)| Some((together(pair)?, at))).min() {
+                let second = parts.remove(at + 1);
+                parts[at].push_str(&second);
+            }
+            tokens.extend(parts.iter().flat_map(|part| match self.symbols.id(part) {
+                Some(id) => vec![id],
+                None => part.bytes().filter_map(|b| self.symbols.id(&format!("<0x{b:02X}>"))).collect(),
+            }));
         }
         Ok(tokens)
     }
@@ -167,6 +164,7 @@ pub(super) mod tests {
             "\u{2581}да",
             "o",
             "n",
+            "on",
         ];
         Vocabulary { symbols: Symbols::of_pieces(names.map(|n| n.as_bytes().to_vec())) }
     }
@@ -184,9 +182,10 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_word_is_spelt_with_the_longest_pieces() {
+    fn words_are_spelt_as_they_were_learnt() {
         let v = vocabulary();
         assert_eq!(v.spell("one").expect("spelt"), [3, 4]);
+        assert_eq!(v.spell(" one  on ").expect("spelt"), [3, 4, 3]);
         assert_eq!(v.spell(" noé").expect("spelt"), [7, 13, 12, 9, 10]);
         assert_eq!(v.spell("x").expect("spelt"), [7], "what no piece writes is left out");
     }

@@ -93,7 +93,12 @@ impl Symbols {
                     Symbol::named(name, Style::Marked)
                 }
                 // A part of a character.
-                Err(_) => Symbol { bytes, begins: false, joins: false, text: true },
+                Err(_) => {
+                    if let [byte] = bytes[..] {
+                        by_name.insert(format!("<0x{byte:02X}>"), by_id.len());
+                    }
+                    Symbol { bytes, begins: false, joins: false, text: true }
+                }
             }));
         }
         Self { by_id, by_name, style: Style::Marked }

@@ -10,18 +10,18 @@ const GOES_ON: f32 = 2.0;
 
 /// Phrases as tokens.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Bias {
+pub(in crate::captions) struct Bias {
     phrases: Vec<Vec<usize>>,
 }
 
 impl Bias {
     /// Empty phrases are left out.
-    pub(super) fn new(phrases: impl IntoIterator<Item = Vec<usize>>) -> Self {
+    pub(in crate::captions) fn new(phrases: impl IntoIterator<Item = Vec<usize>>) -> Self {
         Self { phrases: phrases.into_iter().filter(|p| !p.is_empty()).collect() }
     }
 
     /// Raises the logits of what follows `said`; each token once, by the most that a phrase gives it.
-    pub(super) fn apply(&self, said: &[usize], logits: &mut [f32]) {
+    pub(in crate::captions) fn apply(&self, said: &[usize], logits: &mut [f32]) {
         let mut gains: Vec<(usize, f32)> = Vec::new();
         for phrase in &self.phrases {
             gains.push((phrase[0], BEGINS));

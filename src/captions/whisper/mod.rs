@@ -5,7 +5,7 @@
 //! knows only long contexts with a long one.
 
 pub(super) mod align;
-mod bias;
+pub(super) mod bias;
 pub(super) mod edges;
 pub mod features;
 mod graphs;
