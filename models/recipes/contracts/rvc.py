@@ -58,8 +58,14 @@ def content(path):
     body = g.node("Tanh", g.node("Conv", x, g.normal(12, 1, 400, scale=0.6), strides=[320]))
     body = g.node("Tanh", g.node("Conv", body, g.normal(12, 12, 3, scale=0.3), pads=[1, 1]))
     for name, width in (("unit9", 256), ("unit12", 768)):
-        g.node("Transpose", g.node("Conv", body, g.normal(width, 12, 1, scale=0.5)), name=name, perm=[0, 2, 1])
-        g.output(name, F32, [1, "frames", width])
+        units = g.node("Transpose", g.node("Conv", body, g.normal(width, 12, 1, scale=0.5)), perm=[0, 2, 1])
+        shape = g.node("Shape", units)
+        if name == "unit9":
+            # The graph can't tell the width of this one, as those of some exports can't.
+            nothing = g.node("Cast", g.node("Mul", g.node("ReduceMax", g.node("Tanh", units), keepdims=0), g.weight(np.float32(1e-3))), to=I64)
+            shape = g.node("Add", shape, nothing)
+        g.node("Reshape", units, shape, name=name)
+        g.output(name, F32, [1, "frames", "width" if name == "unit9" else width])
     g.save(path, {})
 
 

@@ -52,6 +52,34 @@ fn draws(nodes: &[Node]) -> bool {
 
 /// Whether the graph in this file draws random numbers. What can't be read or is no graph draws none: the runtime says what is wrong with it.
 pub fn graph_draws(path: &Path) -> bool {
-    let model = std::fs::read(path).ok().and_then(|bytes| Model::decode(&*bytes).ok()).unwrap_or_default();
+    std::fs::read(path).is_ok_and(|bytes| bytes_draw(&bytes))
+}
+
+fn bytes_draw(bytes: &[u8]) -> bool {
+    let model = Model::decode(bytes).unwrap_or_default();
     model.graph.is_some_and(|g| draws(&g.nodes)) || model.functions.iter().any(|f| draws(&f.nodes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(kind: &str, inner: Option<Graph>) -> Node {
+        Node { kind: kind.to_owned(), attributes: vec![Attribute { graph: inner, graphs: Vec::new() }] }
+    }
+
+    #[test]
+    fn what_draws_is_found_wherever_it_is() {
+        let plain = || Graph { nodes: vec![node("Conv", None), node("Tanh", None)] };
+        let drawing = || Graph { nodes: vec![node("Conv", None), node("RandomNormalLike", None)] };
+        let said = |graph: Graph, functions: Vec<Function>| bytes_draw(&Model { graph: Some(graph), functions }.encode_to_vec());
+        assert!(!said(plain(), Vec::new()));
+        assert!(said(drawing(), Vec::new()));
+        let (loop_of, branches) =
+            (|g| Graph { nodes: vec![node("Loop", Some(g))] }, |g| Attribute { graph: None, graphs: vec![plain(), g] });
+        assert!(said(loop_of(loop_of(drawing())), Vec::new()) && !said(loop_of(plain()), Vec::new()));
+        assert!(said(Graph { nodes: vec![Node { kind: "If".to_owned(), attributes: vec![branches(drawing())] }] }, Vec::new()));
+        assert!(said(plain(), vec![Function { nodes: drawing().nodes }]) && !said(plain(), vec![Function { nodes: plain().nodes }]));
+        assert!(!bytes_draw(b"no graph at all"));
+    }
 }

@@ -37,13 +37,13 @@ fn output_of(session: &Session, width: usize) -> Option<usize> {
     if !hears || Precision::of(sound).is_none() {
         return None;
     }
-    let of_width = |last: &[i64]| matches!(last, [_, _, n] if *n == width as i64);
-    let mut fitting = session.outputs().iter().enumerate().filter(|(_, o)| of_width(&sizes(o)));
+    let last = |o: &ort::value::Outlet| matches!(sizes(o)[..], [_, _, _]).then(|| sizes(o)[2]);
     // `unit12s` beside `unit12` is the same with its gradient stopped: the first of its width.
-    let first = fitting.next();
-    // An only output of open sizes may be of any width; the first run tells.
-    let open = || matches!(session.outputs(), [o] if matches!(sizes(o)[..], [_, _, n] if n < 0)).then_some(0);
-    first.map(|(i, _)| i).or_else(open)
+    let of_width = session.outputs().iter().position(|o| last(o) == Some(width as i64));
+    // Outputs of open sizes are known by the layer in their names; an only one may be of any width, which the first run tells.
+    let layer = if width == 768 { "12" } else { "9" };
+    let open = |o: &ort::value::Outlet| last(o).is_some_and(|n| n < 0) && (session.outputs().len() == 1 || o.name().ends_with(layer));
+    of_width.or_else(|| session.outputs().iter().position(open))
 }
 
 impl Content {

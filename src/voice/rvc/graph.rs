@@ -149,7 +149,7 @@ impl Generator {
             self.look.rate = (sound.len() * FRAMES_A_SECOND / PROBE) as u32;
         }
         let rate = self.look.rate as usize;
-        if RATES.contains(&rate) && rate % FRAMES_A_SECOND == 0 {
+        if RATES.contains(&rate) && rate.is_multiple_of(FRAMES_A_SECOND) {
             return Ok(());
         }
         let expected = format!("a rate from {} to {} Hz in steps of {FRAMES_A_SECOND}", RATES.start(), RATES.end());

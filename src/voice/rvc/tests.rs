@@ -240,6 +240,9 @@ fn graphs_are_told_apart() {
     assert_eq!(look("project-768"), voice(Layout::RvcProject, 40000, 768, true, Some(192), true));
     assert_eq!(look("project-256"), voice(Layout::RvcProject, 32000, 256, true, Some(192), true));
     assert_eq!(look("content"), Some(Part::Content));
+    let content = Session::load(&folder().join("content.onnx"), &SessionOptions::default()).expect("loads");
+    let widths: Vec<i64> = content.outputs().iter().map(|o| crate::voice::blocks::sizes(o)[2]).collect();
+    assert_eq!(widths, [-1, 768], "one output says its width, the other is known by its name");
     assert_eq!(look("rmvpe"), Some(Part::Pitch));
     let other = Session::load(&crate::voice::testing::asset("silero_vad_16k.onnx"), &SessionOptions::default()).expect("loads");
     assert_eq!(part(&other, &SessionOptions::default()).expect("no error"), None);
