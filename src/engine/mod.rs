@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 pub use find::{find_voice, with_suggestion};
 pub use hops::HopLoop;
-pub use identify::{Identified, Origin};
+pub use identify::{Identified, Making, Origin};
 pub use pack_source::{PackSource, enrol_file, enrol_file_and_tell};
 pub use port::AudioPort;
 pub use source::{Captioner, OpenError, Opened, Source};

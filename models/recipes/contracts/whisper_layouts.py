@@ -28,13 +28,18 @@ OUT = ROOT / "tests" / "data" / "whisper"
 CODES = ["en", "de", "fr", "haw", "yue"]
 CONTEXT = 300
 # Seconds of the reference.
-PIECES = [(0.0, 5.5), (0.0, 2.2), (1.4, 3.6), (3.0, 5.5)]
+PIECES = {
+    "1": [(0.0, 5.5), (0.0, 2.2), (1.4, 3.6), (3.0, 5.5), (0.7, 2.9), (2.2, 4.4), (2.0, 5.5), (0.0, 3.3)],
+    "2": [(0.0, 5.5), (0.0, 4.0), (1.5, 5.5), (1.0, 4.5), (2.0, 5.5), (0.5, 5.0), (0.0, 3.3), (2.5, 5.5), (0.3, 4.5), (1.2, 5.0), (2.2, 5.5), (0.8, 5.5)],
+}
+# Features are compared within so much elsewhere: what hangs on less is left out.
+NOISE = 1e-3
 SHAPES = {
     "1": dict(mels=80, dim=32, heads=4, encoder_layers=2, decoder_layers=2),
     "2": dict(mels=128, dim=24, heads=3, encoder_layers=1, decoder_layers=3),
 }
 # Those that do; a change of the network asks for others, and the search begins here.
-SEEDS = {"1": 17, "2": 16}
+SEEDS = {"1": 17, "2": 20}
 ALIGNMENT = {"1": [[0, 3], [1, 0], [1, 2]], "2": [[1, 1], [2, 0]]}
 
 
@@ -163,7 +168,6 @@ class Optimum:
         self.encoder, self.decoder = (ort.InferenceSession(folder / f"{n}.onnx") for n in ("encoder_model", "decoder_model_merged"))
         self.tokens = tokens
         self.past = [i for i in self.decoder.get_inputs() if i.name.startswith("past")]
-        self.least = np.inf
 
     def step(self, hidden, ids, past):
         feed = {"input_ids": np.array([ids], np.int64), "encoder_hidden_states": hidden, "use_cache_branch": np.array([past is not None])}
@@ -175,11 +179,6 @@ class Optimum:
             new |= {k: v for k, v in past.items() if ".encoder." in k}
         return out["logits"][0, -1], new
 
-    def choose(self, logits):
-        first, second = np.sort(logits)[[-1, -2]]
-        self.least = min(self.least, first - second)
-        return int(np.argmax(logits))
-
     def hear(self, mel, start, most=40):
         (hidden,) = self.encoder.run(None, {"input_features": mel[None]})
         logits, past = self.step(hidden, start, None)
@@ -188,7 +187,7 @@ class Optimum:
         while len(ids) < most:
             logits[[1, 2, 7]] = -np.inf
             logits[self.tokens["endoftext"] + 1:] = -np.inf
-            ids.append(self.choose(logits))
+            ids.append(int(np.argmax(logits)))
             if ids[-1] == self.tokens["endoftext"]:
                 return ids[:-1]
             logits, past = self.step(hidden, ids[-1:], past)
@@ -197,7 +196,7 @@ class Optimum:
     def language(self, mel):
         (hidden,) = self.encoder.run(None, {"input_features": mel[None]})
         logits, _ = self.step(hidden, [self.tokens["startoftranscript"]], None)
-        return CODES[self.choose(logits[[self.tokens[c] for c in CODES]])]
+        return CODES[int(np.argmax(logits[[self.tokens[c] for c in CODES]]))]
 
 
 def loops(ids):
@@ -219,10 +218,10 @@ def make(name, shape, seed, folder):
     optimum = Optimum(folder / "optimum", tokens)
     model = ctranslate2.models.Whisper(str(folder / "ctranslate2"), compute_type="float32")
     features = FeatureExtractor(feature_size=shape["mels"])
-    begin = [tokens["startoftranscript"]]
-    starts = {c: begin + ([tokens[c], tokens["transcribe"]] if multilingual else []) + [tokens["notimestamps"]] for c in CODES}
-    heard, sounds = [], []
-    for begin, end in PIECES:
+    first = [tokens["startoftranscript"]]
+    starts = {c: first + ([tokens[c], tokens["transcribe"]] if multilingual else []) + [tokens["notimestamps"]] for c in CODES}
+    heard, sounds, noise = [], [], np.random.default_rng(0)
+    for begin, end in PIECES[name]:
         piece = samples[int(begin * rate):int(end * rate)]
         whole = np.concatenate([piece, np.zeros(CONTEXT * 320 - len(piece), np.float32)])
         # Features are (x + 4) / 4, and never less than 2 below the largest: 0 where that one is 2.
@@ -230,19 +229,22 @@ def make(name, shape, seed, folder):
         whole = whole * np.float32(gain)
         mel = features(whole, padding=0).astype(np.float32)[:, :2 * CONTEXT]
         assert mel.shape[1] == 2 * CONTEXT
-        sounds.append((np.concatenate([whole[80:0:-1], whole[:-240]]), mel))
+        noises = [NOISE * noise.standard_normal(mel.shape).astype(np.float32) for _ in range(3)]
         one = dict(begin=begin, end=end, gain=gain, language=optimum.language(mel) if multilingual else "en", said={})
         for code in CODES if multilingual else ["en"]:
             ids = optimum.hear(mel, starts[code])
-            if loops(ids) or not 4 <= len(ids) <= 28:
-                return f"{begin} {code}: {len(ids)} {tokens.plain(ids)}"
-            one["said"][code] = dict(tokens=ids, text=tokens.plain(ids).strip())
-        heard.append(one)
+            # Nobody says more in the time: Mynah's guard would cut it.
+            most = min(28, 5 + int((6.5 if code == "en" else 13) * (end - begin)))
+            if not loops(ids) and 4 <= len(ids) <= most and all(optimum.hear(mel + n, starts[code]) == ids for n in noises):
+                one["said"][code] = dict(tokens=ids, text=tokens.plain(ids).strip())
+        if one["said"] and all(optimum.language(mel + n) == one["language"] for n in noises if multilingual):
+            heard.append(one)
+            sounds.append((np.concatenate([whole[80:0:-1], whole[:-240]]), mel))
     every = [i for one in heard for said in one["said"].values() for i in said["tokens"]]
-    texts = {said["text"] for one in heard for said in one["said"].values()}
+    texts = [said["text"] for one in heard for said in one["said"].values()]
     languages = {one["language"] for one in heard}
-    told = f"{len(every)} tokens, {len(set(every))} different, {len(texts)} texts, {sorted(languages)}, closest choice {optimum.least:.4f}"
-    if len(set(every)) < 18 or len(texts) < len(PIECES) * (2 if multilingual else 1) or len(languages) < len(CODES[:2 if multilingual else 1]) or optimum.least < 2e-4:
+    told = f"{len(heard)} pieces, {len(texts)} hearings, {len(set(texts))} texts, {len(every)} tokens, {len(set(every))} different, {sorted(languages)}"
+    if len(set(every)) < 12 or len(set(texts)) < 4 or len(languages) < (2 if multilingual else 1) or len(texts) < (12 if multilingual else 4):
         return told
     for one, (late, mel) in zip(heard, sounds):
         for code, said in one["said"].items():
@@ -252,7 +254,7 @@ def make(name, shape, seed, folder):
                 return f"{one['begin']} {code}: {said['text']!r} {tokens.plain(theirs)!r} {text!r}"
         if multilingual:
             text, lang = by_sherpa(folder / "sherpa", late, "")
-            if lang != one["language"] or text.strip() != one["said"][lang]["text"]:
+            if lang != one["language"] or text.strip() != one["said"].get(lang, dict(text=text.strip()))["text"]:
                 return f"{one['begin']}: {lang}, not {one['language']}"
     write(folder / "heard.json", heard)
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())

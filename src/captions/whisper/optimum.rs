@@ -67,7 +67,7 @@ impl Optimum {
         let config: Config = json(config_path)?;
         let (heads, layers) = (config.decoder_attention_heads, config.decoder_layers);
         let all = [config.num_mel_bins, config.max_source_positions, config.max_target_positions, config.vocab_size, layers, heads];
-        if all.contains(&0) || config.d_model % heads.max(1) != 0 {
+        if all.contains(&0) || !config.d_model.is_multiple_of(heads) {
             let why = format!("its sizes {all:?} are no model's, or its {heads} heads do not share {} channels", config.d_model);
             return Err(RuntimeError::Model { path: config_path.to_owned(), why });
         }

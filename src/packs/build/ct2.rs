@@ -13,6 +13,7 @@ use super::{BuildError, Bytes};
 const VERSION: u32 = 6;
 const TYPE_BYTES: [usize; 5] = [4, 1, 2, 4, 2];
 const F32: u8 = 0;
+const I8: u8 = 1;
 const F16: u8 = 4;
 
 #[derive(Clone)]
@@ -88,7 +89,8 @@ impl Ct2 {
         }
     }
 
-    /// The half floats of a variable with this shape, as raw bytes; 32-bit floats are rounded.
+    /// The half floats of a variable with this shape, as raw bytes; 32-bit floats are rounded. Weights in 8 bits are what they stand for: each
+    /// row's numbers by the scale of `NAME_scale` that they were multiplied with.
     pub(super) fn halves(&self, name: &str, shape: &[usize]) -> Result<Vec<u8>, BuildError> {
         let v = self.variable(name)?;
         if v.shape != shape {
@@ -100,8 +102,28 @@ impl Ct2 {
             F32 => {
                 Ok(raw.chunks_exact(4).flat_map(|b| f16::from_f32(f32::from_le_bytes([b[0], b[1], b[2], b[3]])).to_le_bytes()).collect())
             }
+            I8 if !shape.is_empty() && self.variables.contains_key(&format!("{name}_scale")) => {
+                let scales = self.scales(&format!("{name}_scale"), shape[0])?;
+                let row =
+                    |(row, scale): (&[u8], f32)| row.iter().map(move |&b| f16::from_f32(f32::from(b as i8) / scale)).collect::<Vec<_>>();
+                let rows = raw.chunks_exact((raw.len() / shape[0].max(1)).max(1)).zip(scales);
+                Ok(rows.flat_map(row).flat_map(f16::to_le_bytes).collect())
+            }
             kind => Err(self.network(format!("`{name}` has the type {kind} where floats are expected"))),
         }
+    }
+
+    /// The scales of rows in 8 bits, none of them 0.
+    fn scales(&self, name: &str, rows: usize) -> Result<Vec<f32>, BuildError> {
+        let v = self.variable(name)?;
+        let raw = &self.data[v.start..v.start + v.bytes];
+        let scales: Vec<f32> = match v.kind {
+            F32 => raw.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+            F16 => raw.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+            _ => Vec::new(),
+        };
+        let good = scales.len() == rows && scales.iter().all(|s| s.is_finite() && *s > 0.0);
+        if good { Ok(scales) } else { Err(self.network(format!("`{name}` is no scale for each of {rows} rows"))) }
     }
 
     /// The same as 32-bit floats.
@@ -212,6 +234,26 @@ mod tests {
         assert_eq!(f.floats("alias", &[2, 2]).expect("alias"), [1.0, -2.0, 0.5, 3.0]);
         assert_eq!(f.number("heads").expect("heads"), 6);
         assert_eq!(f.shape::<2>("w").expect("shape"), [2, 2]);
+    }
+
+    #[test]
+    fn weights_in_8_bits_are_what_they_stand_for() {
+        let data = small();
+        let at = data.windows(2).position(|w| w == b"w\0").expect("the first name") + 2;
+        // The four half floats become bytes, and the other variable their scales.
+        let mut eight = data[..at].to_vec();
+        eight.extend([2, 2, 0, 0, 0, 2, 0, 0, 0, I8, 4, 0, 0, 0, 127, 192, 10, 246]);
+        eight.extend([8, 0]);
+        eight.extend(b"w_scale\0");
+        eight.extend([1, 2, 0, 0, 0, F32, 8, 0, 0, 0]);
+        eight.extend([127.0_f32, 5.0].iter().flat_map(|s| s.to_le_bytes()));
+        eight.extend([0; 4]);
+        let floats = opened(&eight).expect("a file").floats("w", &[2, 2]).expect("w");
+        let expected = [1.0, -64.0 / 127.0, 2.0, -2.0];
+        assert!(floats.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-3), "{floats:?}");
+        let scales = eight.len() - 12;
+        eight[scales..scales + 4].fill(0);
+        assert!(opened(&eight).expect("a file").floats("w", &[2, 2]).expect_err("no scale").to_string().contains("w_scale"));
     }
 
     #[test]
