@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """meanvc.py: graphs of the contracts of MeanVC 2 and MeanVC with random weights, and what their own way of running them makes of a sentence.
 
-Writes tests/data/contracts/NAME/: `encoder.onnx`, `memory.onnx` (MeanVC 2), `flow.onnx`, `vocoder.onnx`, and `sound.f32`, what a NumPy runner on
+Writes tests/data/contracts-meanvc/NAME/: `encoder.onnx`, `memory.onnx` (MeanVC 2), `flow.onnx`, `vocoder.onnx`, and `sound.f32`, what a NumPy runner on
 onnxruntime makes of tests/golden/reference.flac with them. The weights mean nothing; types, sizes and order of inputs and outputs are those that are
 published, the inner sizes are small. Every cache comes back changed and is heard in the output. One set has the inputs that exporters drop, the
 other has not. The runner counts positions on and on, as MeanVC's own does before it drops its caches.
@@ -17,10 +17,11 @@ import librosa
 import numpy as np
 import onnxruntime as ort
 import soundfile as sf
-from graphs import F32, OUT, ROOT
+from graphs import F32, ROOT
 from mean_graphs import (BANDS, SLOTS, WIDTH, Nodes, cache_inputs, encoder, flow1, flow2, flow_fused, frames_to_sound, memory, speaker, vocoder,
                          vocoder_of_spectra)
 
+OUT = ROOT / "tests" / "data" / "contracts-meanvc"
 FRAME, LEAD = 160, 720
 TIMES = [1.0, 0.8, 0.0]
 # chunk, ahead, stride, layers and rows of the encoder's cache, overlap of the vocoder

@@ -39,7 +39,7 @@ fn the_sound_equals_the_reference() {
 /// The layout with both steps in one graph and a vocoder that ends at the spectrum.
 #[test]
 fn a_fused_graph_and_spectra_equal_the_reference_too() {
-    let fused = root().join("tests/data/contracts/meanvc-fused2-4");
+    let fused = root().join("tests/data/contracts-meanvc/meanvc-fused2-4");
     let files = Files { flow: fused.join("flow.onnx"), vocoder: fused.join("vocoder.onnx"), ..files("meanvc", Model::Two40) };
     let mut converter = MeanVc::open(&files, &voice(Model::Two40), &SessionOptions::default()).expect("the graphs open");
     converter.bare = Bare { hush: true, noise: false };

@@ -13,7 +13,7 @@ pub(super) const ALL: [Model; 3] = [Model::Two40, Model::Two120, Model::One200];
 
 pub(super) fn folder(kind: &str, model: Model) -> PathBuf {
     let family = if model == Model::One200 { "" } else { "2" };
-    root().join(format!("tests/data/contracts/{kind}{family}-{}", model.chunk()))
+    root().join(format!("tests/data/contracts-meanvc/{kind}{family}-{}", model.chunk()))
 }
 
 pub(super) fn files(kind: &str, model: Model) -> Files {
@@ -30,7 +30,7 @@ pub(super) fn golden(path: PathBuf) -> Vec<f32> {
 }
 
 pub(super) fn shared(name: &str) -> PathBuf {
-    root().join("tests/data/contracts/meanvc").join(name)
+    root().join("tests/data/contracts-meanvc/meanvc").join(name)
 }
 
 /// The speech that the generator takes.
