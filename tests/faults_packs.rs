@@ -185,7 +185,7 @@ impl<F: Fn(Mode, &TargetVoice) -> Result<Box<dyn Converter>, String> + Send + Sy
         Ok(mynah::voice::mynah::timing(mode))
     }
 
-    fn slack(&self, _: Mode) -> f64 {
+    fn slack(&self, _: Mode, _: Provider) -> f64 {
         0.0045
     }
 

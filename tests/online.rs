@@ -1,13 +1,15 @@
 //! Recognisers that hear a stream, against the runtime of their families: `models/recipes/contracts` writes graphs of the published contracts with random
-//! weights, and what sherpa-onnx hears with them (where it strays from NeMo, what NeMo does). The same tokens at the same times, whatever the blocks, and again after a reset.
+//! weights, and what sherpa-onnx hears with them (where it strays from NeMo or gives no times, what its recipe says). The same tokens at the same times, whatever the blocks, and again after a reset.
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mynah::captions::online::ctc::Ctc;
-use mynah::captions::online::nemo::{NemoCtc, NemoTransducer};
+use mynah::captions::online::nemo::{JointFiles, NemoCtc, NemoTransducer};
+use mynah::captions::online::paraformer::{self, Paraformer};
 use mynah::captions::online::transducer::{Files, Transducer};
 use mynah::captions::online::{OnlineRecognizer, Token};
 use mynah::runtime::SessionOptions;
@@ -18,6 +20,11 @@ use serde::Deserialize;
 struct Heard {
     tokens: Vec<usize>,
     times: Vec<f64>,
+    /// As sherpa-onnx writes it, where it does more than to put symbols together.
+    text: Option<String>,
+    /// And when it is told which language is spoken.
+    #[serde(default)]
+    languages: BTreeMap<String, Heard>,
 }
 
 fn contracts() -> PathBuf {
@@ -35,6 +42,14 @@ fn open(folder: &Path, name: &str) -> Box<dyn OnlineRecognizer> {
     let file = |name: &str| folder.join(name);
     let files =
         || Files { encoder: file("encoder.onnx"), decoder: file("decoder.onnx"), joiner: file("joiner.onnx"), tokens: file("tokens.txt") };
+    if name.starts_with("paraformer") {
+        let files = paraformer::Files { encoder: file("encoder.onnx"), decoder: file("decoder.onnx"), tokens: file("tokens.txt") };
+        return Box::new(Paraformer::open(&files, &options).expect("a Paraformer"));
+    }
+    if name.starts_with("nemo-joint") {
+        let files = JointFiles { encoder: file("encoder.onnx"), decoder_joint: file("decoder_joint.onnx"), tokens: file("tokens.txt") };
+        return Box::new(NemoTransducer::open_joint(&files, &options).expect("a transducer of two graphs"));
+    }
     match (name.starts_with("nemo"), name.contains("ctc")) {
         (false, false) => Box::new(Transducer::open(&files(), &options).expect("a transducer")),
         (false, true) => Box::new(Ctc::open(&file("model.onnx"), &file("tokens.txt"), &options).expect("a CTC model")),
@@ -51,24 +66,52 @@ fn hear(recognizer: &mut dyn OnlineRecognizer, sound: &[f32], block: usize) -> V
     tokens
 }
 
+/// What tokens say, with a space before each word and without characters that aren't whole.
+fn text(recognizer: &dyn OnlineRecognizer, tokens: &[Token]) -> String {
+    let (mut bytes, mut before) = (Vec::new(), None);
+    for token in tokens {
+        if let Some(piece) = recognizer.piece(token.id, before.replace(token.id)) {
+            bytes.extend(piece.begins.then_some(b' '));
+            bytes.extend(piece.bytes);
+        }
+    }
+    String::from_utf8_lossy(&bytes).replace(char::REPLACEMENT_CHARACTER, "").trim().to_owned()
+}
+
+/// What is heard, where it is what they heard.
+fn same(recognizer: &mut dyn OnlineRecognizer, sound: &[f32], theirs: &Heard, name: &str) -> Vec<Token> {
+    let ours = hear(recognizer, sound, 1600);
+    let ids: Vec<usize> = ours.iter().map(|t| t.id).collect();
+    assert_eq!(ids, theirs.tokens, "{name}");
+    let apart = ours.iter().zip(&theirs.times).map(|(t, time)| (t.time - time).abs()).fold(0.0, f64::max);
+    assert!(apart < 1e-3, "{name}: {apart} s");
+    assert!(ours.iter().all(|t| t.probability > 0.0 && t.probability <= 1.0), "{name}");
+    ours
+}
+
 #[test]
 fn tokens_and_times_equal_those_of_sherpa_onnx() {
     common::runtime();
     let sound = sound();
     let mut folders: Vec<PathBuf> = std::fs::read_dir(contracts()).expect("contracts").flatten().map(|e| e.path()).collect();
     folders.sort();
-    assert_eq!(folders.len(), 14, "seven layouts, two sets of sizes each");
+    assert_eq!(folders.len(), 22, "two models of each layout, one of each with Whisper's features");
     for folder in folders {
         let name = folder.file_name().and_then(|n| n.to_str()).expect("a name").to_owned();
         let theirs: Heard = serde_json::from_slice(&std::fs::read(folder.join("heard.json")).expect("what was heard")).expect("JSON");
         let mut recognizer = open(&folder, &name);
-        let ours = hear(&mut *recognizer, &sound, 1600);
-        let ids: Vec<usize> = ours.iter().map(|t| t.id).collect();
-        assert_eq!(ids, theirs.tokens, "{name}");
-        let apart = ours.iter().zip(&theirs.times).map(|(t, time)| (t.time - time).abs()).fold(0.0, f64::max);
-        assert!(apart < 1e-3, "{name}: {apart} s");
-        assert!(ours.iter().all(|t| t.probability > 0.0 && t.probability <= 1.0), "{name}");
+        let ours = same(&mut *recognizer, &sound, &theirs, &name);
         assert_eq!(hear(&mut *recognizer, &sound, 777), ours, "{name}: other blocks, after a reset");
+        for (language, theirs) in &theirs.languages {
+            recognizer.speak(Some(language)).expect("a language");
+            same(&mut *recognizer, &sound, theirs, &format!("{name} in {language}"));
+        }
+        recognizer.speak(None).expect("none");
+        let why = recognizer.speak(Some("tlh")).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(why.contains("`tlh`") && why.contains("de-DE") == !theirs.languages.is_empty(), "{name}: {why}");
+        if let Some(theirs) = theirs.text {
+            assert_eq!(text(&*recognizer, &ours), theirs.replace(char::REPLACEMENT_CHARACTER, ""), "{name}");
+        }
     }
 }
 
@@ -143,6 +186,10 @@ fn each_family_is_known_by_its_files() {
         ("zipformer2-ctc-1", "ctc", "zipformer2"),
         ("nemo-transducer-2", "nemo-transducer", "EncDecHybridRNNTCTCBPEModel"),
         ("nemo-ctc-1", "nemo-ctc", "EncDecHybridRNNTCTCBPEModel"),
+        ("paraformer-2", "paraformer", "paraformer"),
+        ("nemo-prompt-1", "nemo-transducer", "EncDecHybridRNNTCTCBPEModel"),
+        ("nemo-joint-1", "nemo-joint", "nemo-joint"),
+        ("zipformer2-whisper-1", "transducer", "zipformer2"),
     ] {
         let found = source.identify(&contracts().join(name)).expect("a model");
         assert_eq!((found.family, found.model.as_str()), (family, model), "{name}");

@@ -4,6 +4,7 @@
 
 pub mod cues;
 pub mod formats;
+pub mod moonshine;
 pub mod online;
 pub mod outlets;
 pub mod stream;
@@ -32,6 +33,14 @@ pub enum RecognizeError {
     /// The model failed to run.
     #[error("the caption model failed to run: {0}; reload the plugin or choose another pack")]
     Run(String),
+    /// The model doesn't hear the language that was asked for.
+    #[error("the caption model hears no `{asked}`: it knows {known}; choose one of them, or a pack of a model that hears it")]
+    Language {
+        /// The language that was asked for.
+        asked: String,
+        /// The codes of those that it knows.
+        known: String,
+    },
 }
 
 /// What a recogniser is asked to hear.
@@ -73,6 +82,12 @@ pub trait Recognizer: Send {
 
     /// Names and terms that are likelier than they sound, from now on; none to begin with. A recogniser that can't be told ignores them.
     fn expect(&mut self, _phrases: &[String]) -> Result<(), RecognizeError> {
+        Ok(())
+    }
+
+    /// The language that is spoken from now on, by its code, such as `de`; `None` to hear it, as to begin with. An error where the model doesn't know
+    /// it. A recogniser that can't be told hears its own.
+    fn speak(&mut self, _language: Option<&str>) -> Result<(), RecognizeError> {
         Ok(())
     }
 

@@ -136,6 +136,11 @@ fn table(ui: &mut Ui, found: &Preflight) {
             ui.end_row();
         }
     });
+    for t in &found.trials {
+        if let Some(placement) = &t.placement {
+            ui.label(RichText::new(format!("{}: {}", capital(t.mode), placement.sentence())).small());
+        }
+    }
     ui.label(RichText::new(format!("A thread wakes up to {:.2} ms late in 99 of 100 times.", found.wake.p99 * 1000.0)).small());
     for note in &found.notes {
         ui.label(RichText::new(note).small());
@@ -154,12 +159,63 @@ fn providers(ui: &mut Ui, setter: &ParamSetter, instance: &Instance, readings: &
                 touch(setter, &instance.params.voice.on);
             }
         }
+        let line = ui.selectable_label(chosen.server().is_some(), "REMOTE…").on_hover_text(REMOTE);
+        if line.clicked() {
+            let address = chosen.server().map_or("http://", |server| server.address());
+            ui.data_mut(|d| d.insert_temp(draft_id(), Draft { address: address.to_owned(), wrong: None }));
+        }
     });
-    list.response.on_hover_text("What computes the voice");
+    list.response.on_hover_text(
+        chosen.server().map_or("What computes the voice".to_owned(), |server| format!("The server {server} computes the voice")),
+    );
+    server(ui, setter, instance);
     if let Some(s) = readings.status.as_ref().filter(|s| s.voice.is_some() && !s.loading && s.provider != chosen) {
         ui.label(RichText::new(format!("runs on {}", s.provider.name().to_uppercase())).small().color(p.accent))
             .on_hover_text(s.note.clone().unwrap_or_default());
     }
+}
+
+const REMOTE: &str = "A server in another machine computes the voice (Triton, MLServer; docs/remote.md). What is sent there is not encrypted, and the delay \
+                      grows by the way there and back.";
+
+/// The address of a server while it is typed, and what was wrong with it when it was entered.
+#[derive(Clone, Default)]
+struct Draft {
+    address: String,
+    wrong: Option<String>,
+}
+
+fn draft_id() -> egui::Id {
+    egui::Id::unique("mynah server")
+}
+
+/// The field of a server's address, once it was asked for: Enter chooses it and measures it, Escape leaves it.
+fn server(ui: &mut Ui, setter: &ParamSetter, instance: &Instance) {
+    let Some(mut draft) = ui.data(|d| d.get_temp::<Draft>(draft_id())) else { return };
+    let field =
+        ui.add(egui::TextEdit::singleline(&mut draft.address).desired_width(170.0).hint_text("http://HOST:8000")).on_hover_text(REMOTE);
+    let mut done = false;
+    if field.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter)) {
+        match format!("remote={}", draft.address).parse() {
+            Ok(provider) => {
+                instance.choose_provider(provider);
+                touch(setter, &instance.params.voice.on);
+                done = true;
+            }
+            Err(why) => draft.wrong = Some(why),
+        }
+    }
+    done |= ui.input(|i| i.key_pressed(egui::Key::Escape));
+    if let Some(wrong) = &draft.wrong {
+        ui.label(RichText::new(wrong).small().color(palette(ui).bad));
+    }
+    ui.data_mut(|d| {
+        if done {
+            d.remove::<Draft>(draft_id());
+        } else {
+            d.insert_temp(draft_id(), draft);
+        }
+    });
 }
 
 /// One sentence on why a provider can't be had; none where nothing speaks against it.
@@ -186,7 +242,7 @@ mod tests {
 
     fn trial(mode: Mode, ms: f64, holds: bool) -> Trial {
         let hop = Spread { p99: ms / 1000.0, ..Spread::default() };
-        Trial { mode, provider: Provider::Cpu, budget: 0.01, slack: 0.0045, hop, margin: 0.0012, holds }
+        Trial { mode, provider: Provider::Cpu, budget: 0.01, slack: 0.0045, hop, margin: 0.0012, holds, placement: None }
     }
 
     #[test]

@@ -107,6 +107,11 @@ impl HopLoop {
         self.position
     }
 
+    /// Whether somebody renders from the next hop on; see [`Converter::renders`].
+    pub fn renders(&mut self, renders: bool) {
+        self.converter.renders(renders);
+    }
+
     /// Takes another target voice from the next hop on.
     pub fn set_voice(&mut self, voice: &TargetVoice) {
         self.converter.set_voice(voice);

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::port::PortEntry;
 use super::source::{OpenError, Opened, Source};
@@ -27,6 +27,8 @@ pub(super) struct Wish {
 
 /// How often it looks for crossings that the audio thread has given back.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long after a failed load a server is asked again: it may have been started since, and nobody has to choose it again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 pub(super) struct Loader {
     pub setup: Setup,
@@ -37,6 +39,8 @@ pub(super) struct Loader {
     /// The one in use is the last.
     pub stations: Vec<Station>,
     pub wishes: Receiver<Wish>,
+    /// When a wish that a server could not fulfil is tried again, and which.
+    pub again: Option<(Instant, Wish)>,
 }
 
 impl Loader {
@@ -52,7 +56,14 @@ impl Loader {
                         waiting = Some(Box::new(side));
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some((_, wish)) = self.again.take_if(|(when, _)| Instant::now() >= *when) {
+                        loaded = 0;
+                        if let Some(side) = self.meet(&wish, &mut loaded) {
+                            waiting = Some(Box::new(side));
+                        }
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             if let Some(side) = waiting.take() {
@@ -70,12 +81,20 @@ impl Loader {
         self.stations.drain(..spent);
     }
 
-    /// Gives the new crossing where the mode changed.
+    /// Gives the new crossing where the latency changed: with the mode, or with a server and its distance.
     fn meet(&mut self, wish: &Wish, loaded: &mut u64) -> Option<AudioSide<Controls>> {
-        let current = self.stations.last()?.mode;
+        self.again = None;
+        let due = wish.load != *loaded && wish.voice.is_some();
+        let mut known = Ok(());
+        if due && wish.provider.server().is_some() {
+            self.view(|v| v.loading = true);
+            known = guarded(|| self.source.measure(wish.mode, wish.provider));
+        }
+        let slack = self.source.slack(wish.mode, wish.provider);
+        let current = self.stations.last()?;
         let mut side = None;
-        if wish.mode != current {
-            match Station::start(&self.setup, wish.mode, &self.source, &self.boards) {
+        if wish.mode != current.mode || (known.is_ok() && slack != current.slack) {
+            match Station::start(&self.setup, (wish.mode, slack), &self.source, &self.boards) {
                 Ok((station, audio)) => {
                     self.stations.push(station);
                     side = Some(audio);
@@ -93,7 +112,7 @@ impl Loader {
         drop(view);
         if wish.load != *loaded {
             *loaded = wish.load;
-            self.load(wish);
+            self.load(wish, known);
         }
         side
     }
@@ -102,7 +121,8 @@ impl Loader {
         *self.boards.voice_problem.lock().unwrap_or_else(|e| e.into_inner()) = problem;
     }
 
-    fn load(&self, wish: &Wish) {
+    /// `known`: whether what has to be known of the provider is.
+    fn load(&mut self, wish: &Wish, known: Result<(), OpenError>) {
         let Some(station) = self.stations.last() else { return };
         let Some(voice) = &wish.voice else {
             station.order(Order::Idle);
@@ -111,8 +131,7 @@ impl Loader {
             return;
         };
         station.order(Order::Loading);
-        let opened = catch_unwind(AssertUnwindSafe(|| self.source.open(station.mode, voice, wish.provider)))
-            .unwrap_or_else(|panic| Err(OpenError(format!("the voice could not be loaded ({})", panic_text(&*panic)))));
+        let opened = known.and_then(|()| guarded(|| self.source.open(station.mode, voice, wish.provider)));
         match opened {
             Ok(Opened { converter, provider, note }) => {
                 station.order(Order::Install(converter));
@@ -123,6 +142,7 @@ impl Loader {
                 station.order(Order::Failed);
                 self.tell(Some(e.to_string()));
                 self.view(|v| v.loading = false);
+                self.again = wish.provider.server().map(|_| (Instant::now() + AGAIN, wish.clone()));
             }
         }
     }
@@ -130,4 +150,10 @@ impl Loader {
     fn view(&self, change: impl FnOnce(&mut View)) {
         change(&mut self.view.lock().unwrap_or_else(|e| e.into_inner()));
     }
+}
+
+/// What a source says, or what it broke down with.
+fn guarded<T>(work: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(OpenError(format!("the voice could not be loaded ({})", panic_text(&*panic)))))
 }

@@ -13,7 +13,7 @@ use super::{Engine, HopLoop, OpenError, Setup, Source};
 use crate::bridge::{Block, Mix};
 use crate::clock::{ConverterTiming, Mode, Timing};
 use crate::dsp::denormals::FlushDenormals;
-use crate::runtime::{Provider, RuntimeError, Session, SessionOptions};
+use crate::runtime::{Placement, Provider, RuntimeError, Session, SessionOptions};
 use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
 
 /// Host rate of all measurements in Hz.
@@ -91,6 +91,10 @@ impl Converter for Timed {
     fn set_voice(&mut self, voice: &TargetVoice) {
         self.inner.set_voice(voice);
     }
+
+    fn renders(&mut self, renders: bool) {
+        self.inner.renders(renders);
+    }
 }
 
 /// A voice to measure with: what is measured does not depend on whose it is.
@@ -120,21 +124,24 @@ pub fn some_speech(rate: u32, samples: usize) -> Vec<f32> {
     (0..samples).map(at).collect()
 }
 
-/// Measures so many hops of a mode at 48 kHz on the calling thread. With a graph, a bare loop on the processor runs between the hops, one run a hop.
+/// Measures so many hops of a mode at 48 kHz on the calling thread. With a graph, a bare loop on the same provider runs between the hops, one run a hop.
 ///
 /// Fails where the provider can't be used, instead of measuring another.
 pub fn hop_times(source: &dyn Source, mode: Mode, provider: Provider, hops: usize, graph: Option<&Path>) -> Result<HopTimes, OpenError> {
     let _flush = FlushDenormals::new();
     let last = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    source.measure(mode, provider)?;
     let opened = source.open(mode, &some_voice(), provider)?;
     if opened.provider != provider {
         return Err(OpenError(opened.note.unwrap_or_else(|| format!("{provider} can't be used here; choose cpu"))));
     }
     let converter = opened.converter.timing();
-    let timing = Timing { host_rate: HOST_RATE, max_block: 128, converter, slack: source.slack(mode) };
+    let timing = Timing { host_rate: HOST_RATE, max_block: 128, converter, slack: source.slack(mode, provider) };
     let mut hop_loop = HopLoop::new(Box::new(Timed { inner: opened.converter, last: last.clone() }), &timing);
-    let frames = source.timing(Mode::Live).map_or(1, |live| converter.hop / live.hop.max(1)).max(1);
-    let mut bare = graph.map(|g| Bare::open(g, frames)).transpose().map_err(|e| OpenError(e.to_string()))?;
+    let frames = frames(source, converter);
+    let options = SessionOptions { provider, ..SessionOptions::default() };
+    let mut bare =
+        graph.map(|g| Session::load(g, &options).and_then(|s| Bare::new(s, frames))).transpose().map_err(|e| OpenError(e.to_string()))?;
     let hop_host = converter.hop * HOST_RATE as usize / converter.rate as usize;
     let sound = some_speech(HOST_RATE, hop_host * 100);
     let (mut whole, mut inner, mut plain) = (Vec::new(), Vec::new(), Vec::new());
@@ -166,6 +173,22 @@ pub fn hop_times(source: &dyn Source, mode: Mode, provider: Provider, hops: usiz
     })
 }
 
+/// Frames of the graph in a hop of this timing.
+fn frames(source: &dyn Source, timing: ConverterTiming) -> usize {
+    source.timing(Mode::Live).map_or(1, |live| timing.hop / live.hop.max(1)).max(1)
+}
+
+/// Where the nodes of a mode's graph run when a provider is asked for, and what that takes: watched over some runs. Takes up to seconds.
+pub fn placement(source: &dyn Source, mode: Mode, provider: Provider, graph: &Path) -> Result<Placement, OpenError> {
+    let options = SessionOptions { provider, ..SessionOptions::default() };
+    let session = Session::load_watched(graph, &options)?;
+    let mut bare = Bare::new(session, frames(source, source.timing(mode)?))?;
+    for _ in 0..WARM {
+        bare.run().map_err(|e| OpenError(e.to_string()))?;
+    }
+    Ok(bare.session.placement(WARM)?)
+}
+
 /// Times hops of silence, `rate` of them a second.
 fn silent_hops(hops: &mut HopLoop, hop_host: usize, rate: f64) -> Result<Spread, OpenError> {
     let (silence, mut times) = (vec![0.0; hop_host], Vec::new());
@@ -187,9 +210,9 @@ struct Bare {
 }
 
 impl Bare {
-    fn open(path: &Path, frames: usize) -> Result<Self, RuntimeError> {
-        let mut session = Session::load(path, &SessionOptions::default())?;
-        let failed = |why: String| RuntimeError::Model { path: path.to_owned(), why };
+    fn new(mut session: Session, frames: usize) -> Result<Self, RuntimeError> {
+        let path = session.path().to_owned();
+        let failed = |why: String| RuntimeError::Model { path: path.clone(), why };
         let mut inputs = Vec::new();
         for outlet in session.ort().inputs() {
             let shape = outlet.dtype().tensor_shape().ok_or_else(|| failed(format!("`{}` is no tensor", outlet.name())))?;

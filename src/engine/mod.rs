@@ -23,6 +23,7 @@ mod source;
 mod station;
 pub mod testing;
 mod voice_worker;
+mod voices;
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
@@ -32,7 +33,7 @@ use std::time::{Duration, Instant};
 
 pub use find::{find_voice, with_suggestion};
 pub use hops::HopLoop;
-pub use identify::Identified;
+pub use identify::{Identified, Origin};
 pub use pack_source::{PackSource, enrol_file, enrol_file_and_tell};
 pub use port::AudioPort;
 pub use source::{Captioner, OpenError, Opened, Source};
@@ -133,7 +134,7 @@ impl Engine {
             caption_problem: Arc::default(),
         };
         boards.captions.wanted.store(setup.captions, Ordering::Relaxed);
-        let (station, side) = station::Station::start(&setup, setup.mode, &source, &boards)?;
+        let (station, side) = station::Station::start(&setup, (setup.mode, source.slack(setup.mode, setup.provider)), &source, &boards)?;
         let (port, entry) = port::port(side, setup.host_rate);
         let view = View {
             mode: setup.mode,
@@ -149,8 +150,16 @@ impl Engine {
         let view = Arc::new(Mutex::new(view));
         let (wishes, inbox) = channel();
         let wish = loader::Wish { mode: setup.mode, provider: setup.provider, voice: setup.voice.clone(), load: 0 };
-        let loader =
-            loader::Loader { setup, source, boards: boards.clone(), view: view.clone(), entry, stations: vec![station], wishes: inbox };
+        let loader = loader::Loader {
+            setup,
+            source,
+            boards: boards.clone(),
+            view: view.clone(),
+            entry,
+            stations: vec![station],
+            wishes: inbox,
+            again: None,
+        };
         let thread = std::thread::Builder::new()
             .name("mynah-loader".to_owned())
             .spawn(move || loader.run())
@@ -198,10 +207,11 @@ impl Engine {
         });
     }
 
-    /// Loads the voice anew on another provider.
+    /// Loads the voice anew on another provider. The latency changes with it, once, where that is a server, or was one. The same server again is
+    /// measured again.
     pub fn set_provider(&self, provider: Provider) {
         self.wish(|w| {
-            if w.provider != provider {
+            if w.provider != provider || provider.server().is_some() {
                 w.provider = provider;
                 w.load += 1;
             }

@@ -111,6 +111,7 @@ pub fn convert(
         return Err(OfflineError::Block(job.block));
     }
     let began = Instant::now();
+    source.measure(job.mode, job.provider)?;
     let setup = Setup {
         host_rate: sound.rate,
         max_block: job.block,
@@ -195,7 +196,11 @@ fn render(sound: &Sound, job: &Job, engine: &Engine, port: &mut AudioPort, progr
             return Err(OfflineError::Voice { seconds: at.min(frames) as f64 / rate, why });
         }
         if counters.late_hops > 0 {
-            return Err(OfflineError::Late(counters.late_hops));
+            // A server that is away says why.
+            return Err(match engine.status().voice_problem {
+                Some(why) => OfflineError::Voice { seconds: at.min(frames) as f64 / rate, why },
+                None => OfflineError::Late(counters.late_hops),
+            });
         }
         progress(at.min(frames) as f64 / rate);
     }

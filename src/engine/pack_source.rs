@@ -2,20 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use super::identify::{Identified, identify, open_online};
+use super::identify::{Identified, identify, open_online, open_whole};
+use super::measure;
 use super::source::{Captioner, OpenError, Opened, Source};
+use super::voices::{Family, own_slack, weights_name};
 use crate::audio;
 use crate::captions::RecognizeError;
 use crate::captions::online::Speech;
 use crate::captions::stream::{Event, Settings, Streamer};
-use crate::captions::whisper::Whisper;
+use crate::captions::whisper::{Layout, Whisper};
 use crate::clock::{ConverterTiming, Mode};
 use crate::packs::{self, Kind, Pack, PackError, Store};
-use crate::runtime::{self, Provider, RuntimeError, SessionOptions};
+use crate::runtime::{self, Placement, Provider, RuntimeError, SessionOptions};
 use crate::vad::Vad;
 use crate::voice::enrol::{EnrolError, Enroller, Heard};
-use crate::voice::mynah::TimbreEncoder;
-use crate::voice::{Converter, TargetVoice, mynah};
+use crate::voice::{TargetVoice, mynah};
 
 macro_rules! told {
     ($($error:ty),*) => {$(
@@ -57,38 +58,40 @@ impl PackSource {
         Ok(())
     }
 
-    /// Mynah's own voice pack where it is whole, else any other.
     fn voice_pack(&self) -> Result<Pack, PackError> {
-        self.store.find(Kind::Voice, Some(OWN_VOICE)).or_else(|own| self.store.find(Kind::Voice, None).map_err(|_| own))
+        self.pack_in_use(Kind::Voice, OWN_VOICE)
     }
 
-    /// The recogniser that was chosen; where none was, Mynah's own where it is whole, else any other.
     fn captions_pack(&self) -> Result<Pack, PackError> {
-        match packs::chosen(Kind::Captions)? {
-            Some(id) => self.store.find(Kind::Captions, Some(&id)),
-            None => {
-                self.store.find(Kind::Captions, Some(OWN_CAPTIONS)).or_else(|own| self.store.find(Kind::Captions, None).map_err(|_| own))
-            }
+        self.pack_in_use(Kind::Captions, OWN_CAPTIONS)
+    }
+
+    /// The pack of a kind that was chosen; where none was, Mynah's own where it is whole, else any other.
+    fn pack_in_use(&self, kind: Kind, own: &str) -> Result<Pack, PackError> {
+        match packs::chosen(kind)? {
+            Some(id) => self.store.find(kind, Some(&id)),
+            None => self.store.find(kind, Some(own)).or_else(|missing| self.store.find(kind, None).map_err(|_| missing)),
         }
     }
 
-    /// The voice pack in use, of the one family that there is. Its file of weights, which every graph opens by itself, has the right hash.
-    fn mynah_pack(&self) -> Result<Pack, OpenError> {
+    /// The voice pack in use and its family.
+    fn voice(&self) -> Result<(Pack, Family), OpenError> {
         let pack = self.voice_pack()?;
-        pack.expect_family("mynah")?;
-        pack.file(WEIGHTS)?;
-        Ok(pack)
+        let family = Family::of(&pack)?;
+        Ok((pack, family))
     }
 
-    /// The graph of the voice pack in use for a mode, for measurements of the graph alone.
-    pub fn voice_graph(&self, mode: Mode) -> Result<PathBuf, OpenError> {
-        Ok(self.mynah_pack()?.file(&graph_name(mode))?)
+    /// The graph of the voice pack in use that alone makes the sound of a mode, for measurements; none where a pack has several.
+    pub fn voice_graph(&self, mode: Mode) -> Result<Option<PathBuf>, OpenError> {
+        let (pack, family) = self.voice()?;
+        Ok(family.graph(&pack, mode)?)
     }
 
-    /// The name that the timbres of the voice pack in use bear; none without such a pack. A voice whose timbre bears another, or that has none, would be
-    /// closer to its reference if it were enrolled again.
+    /// The name that the timbres of the voice pack in use bear; none without such a pack, or where its voice is the model. A voice whose timbre bears
+    /// another, or that has none, would be closer to its reference if it were enrolled again.
     pub fn timbre_model(&self) -> Option<String> {
-        self.mynah_pack().ok().map(|pack| weights_name(&pack))
+        let (pack, family) = self.voice().ok()?;
+        (!matches!(family, Family::Rvc(_))).then(|| weights_name(&pack))
     }
 
     /// What a folder of model files is. Takes some seconds.
@@ -113,26 +116,26 @@ impl PackSource {
         let speaker = self.only_model(Kind::Speaker, "ge2e")?;
         let vad = self.only_model(Kind::Vad, "silero")?;
         let enroller = Enroller::open(&speaker, &vad)?;
-        match self.mynah_pack() {
-            Ok(pack) => Ok(enroller.with_timbre(TimbreEncoder::open(&pack.file(REFERENCE)?, &weights_name(&pack))?)),
-            Err(_) => Ok(enroller),
-        }
+        // Without a voice pack there is no timbre, but a voice all the same.
+        let heard = self.voice().ok().and_then(|(pack, family)| family.hears(&pack).transpose()).transpose()?;
+        Ok(match heard {
+            Some(encoder) => enroller.with_timbre(encoder),
+            None => enroller,
+        })
     }
 }
 
-/// The files of a pack of the family `mynah` beside its graphs: the weights of all of them, and the graph that hears timbres.
-const WEIGHTS: &str = "voice.weights";
-const REFERENCE: &str = "reference.onnx";
-
-/// The file of a mode's graph in such a pack.
-fn graph_name(mode: Mode) -> String {
-    format!("voice.{}.onnx", mode.name())
-}
-
-/// What the timbres of a pack are known by: the hashes of the files that made them.
-fn weights_name(pack: &Pack) -> String {
-    let hash = |wanted: &str| pack.manifest().installed().find(|(name, _)| &***name == wanted).map_or("", |(_, hash)| &hash[..16]);
-    format!("{}-{}", hash(REFERENCE), hash(WEIGHTS))
+/// One sentence where a server takes longer for a hop than the next one leaves it.
+fn too_slow(mode: Mode, provider: Provider, timing: ConverterTiming) -> Option<String> {
+    let (server, hop) = (provider.server()?, timing.hop as f64 / f64::from(timing.rate));
+    let takes = server.measured(mode).filter(|t| t.as_secs_f64() > hop)?.as_secs_f64();
+    Some(format!(
+        "a hop takes up to {:.1} ms on the server {server}, and {} leaves {:.0} ms: in real time hops will be late; choose a mode with longer hops, or a \
+         server that is nearer or quicker",
+        takes * 1e3,
+        mode.name(),
+        hop * 1e3
+    ))
 }
 
 /// The pack's only graph.
@@ -147,47 +150,83 @@ fn model_of(pack: &Pack) -> Result<PathBuf, OpenError> {
 impl Source for PackSource {
     fn timing(&self, mode: Mode) -> Result<ConverterTiming, OpenError> {
         // Without a pack there is no voice, but a latency all the same: the one of the usual look-ahead.
-        let look_ahead = self.voice_pack().ok().and_then(|p| p.manifest().look_ahead);
-        Ok(look_ahead.map_or_else(|| mynah::timing(mode), |samples| mynah::timing_with(mode, samples.of(mode) / mynah::HOP)))
+        Ok(self.voice().map_or_else(|_| mynah::timing(mode), |(pack, family)| family.timing(&pack, mode)))
     }
 
-    fn slack(&self, mode: Mode) -> f64 {
-        match mode {
-            Mode::Live => 0.0045,
-            Mode::Balanced => 0.006,
-            Mode::Studio => 0.016,
+    fn slack(&self, mode: Mode, provider: Provider) -> f64 {
+        let here = self.voice().map_or_else(|_| own_slack(mode), |(pack, family)| family.slack(&pack, mode));
+        here + provider.server().map_or(0.0, |server| server.room(mode))
+    }
+
+    fn measure(&self, mode: Mode, provider: Provider) -> Result<(), OpenError> {
+        if provider.server().is_none_or(|server| server.measured(mode).is_some()) {
+            return Ok(());
         }
+        self.open_runtime()?;
+        let alone = || {
+            OpenError(
+                "a server computes the voices of Mynah's own pack alone; choose it with `mynah models use`, or another provider".to_owned(),
+            )
+        };
+        let graph = self.voice_graph(mode)?.ok_or_else(alone)?;
+        Ok(mynah::measure(&graph, mode, &SessionOptions { provider, threads: 1 })?)
     }
 
     fn open(&self, mode: Mode, voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError> {
         self.open_runtime()?;
-        let pack = self.mynah_pack()?;
-        let (model, weights) = (pack.file(&graph_name(mode))?, weights_name(&pack));
-        let open = |provider| mynah::Mynah::open(&model, &weights, mode, voice, &SessionOptions { provider, threads: 1 });
-        let (converter, provider, note) = match open(provider) {
-            Ok(c) => (c, provider, None),
+        let (pack, family) = self.voice()?;
+        let open = |provider| family.open(&pack, mode, voice, &SessionOptions { provider, threads: 1 });
+        let ((converter, known), provider, note) = match open(provider) {
+            Ok(voiced) => (voiced, provider, None),
             Err(e @ RuntimeError::Provider { .. }) => (open(Provider::Cpu)?, Provider::Cpu, Some(e.to_string())),
             Err(e) => return Err(e.into()),
         };
         let promised = self.timing(mode)?;
         if converter.timing() != promised {
-            let (found, said) = (converter.timing().delay, promised.delay);
+            let (found, said) = (converter.timing(), promised);
             return Err(OpenError(format!(
-                "the pack of `{}` says a delay of {said} samples in pack.toml, but the graph has {found}; correct its look_ahead",
-                model.display()
+                "the pack `{}` says in pack.toml a delay of {} samples at {} Hz, but its model has {} at {}; correct its look_ahead or rate",
+                pack.id(),
+                said.delay,
+                said.rate,
+                found.delay,
+                found.rate
             )));
         }
-        Ok(Opened { converter: Box::new(converter), provider, note })
+        let note = note.or_else(|| too_slow(mode, provider, promised)).or(known);
+        Ok(Opened { converter, provider, note })
+    }
+
+    fn placement(&self, mode: Mode, provider: Provider) -> Result<Option<Placement>, OpenError> {
+        if provider.server().is_some() {
+            return Ok(None);
+        }
+        self.open_runtime()?;
+        self.voice_graph(mode)?.map(|graph| measure::placement(self, mode, provider, &graph)).transpose()
     }
 
     fn captioner(&self, settings: &Settings) -> Result<Box<dyn Captioner>, OpenError> {
         self.open_runtime()?;
         let pack = self.captions_pack()?;
         if let Some(recognizer) = open_online(pack.family(), |name| pack.folder().join(name)) {
+            if let Some(language) = &settings.language {
+                let why = format!("the pack `{}` hears its own language and can't be told `{language}`; leave the language out", pack.id());
+                return Err(OpenError(why));
+            }
             return Ok(Box::new(Speech::new(recognizer?)));
         }
-        pack.expect_family("whisper")?;
-        let whisper = Whisper::open(pack.folder(), &SessionOptions::default())?.with_tail(pack.manifest().tail_seconds);
+        if let Some(recognizer) = open_whole(pack.family(), |name| pack.folder().join(name)) {
+            if let Some(language) = &settings.language {
+                let why = format!("the pack `{}` hears its own language and can't be told `{language}`; leave the language out", pack.id());
+                return Err(OpenError(why));
+            }
+            let streamer = Streamer::new(recognizer?, self.vad()?, settings).map_err(|e| OpenError(e.to_string()))?;
+            return Ok(Box::new(streamer));
+        }
+        let layout = Layout::of_family(pack.family()).unwrap_or(Layout::Mynah);
+        pack.expect_family(layout.family())?;
+        let whisper = Whisper::open_as(layout, &|name| pack.folder().join(name), &SessionOptions::default())?;
+        let whisper = whisper.with_tail(pack.manifest().tail_seconds);
         let streamer = Streamer::new(Box::new(whisper), self.vad()?, settings).map_err(|e| OpenError(e.to_string()))?;
         Ok(Box::new(streamer))
     }
@@ -255,7 +294,7 @@ mod tests {
         for source in [PackSource::at(Store::at([models])), PackSource::at(Store::at([]))] {
             for (mode, most_ms) in [(Mode::Live, 40.0), (Mode::Balanced, 90.0), (Mode::Studio, 250.0)] {
                 let converter = source.timing(mode).expect("known without loading");
-                let timing = Timing { host_rate: 48000, max_block: 128, converter, slack: source.slack(mode) };
+                let timing = Timing { host_rate: 48000, max_block: 128, converter, slack: source.slack(mode, Provider::Cpu) };
                 let told = latency(&timing).total as f64 / 48.0;
                 println!("{}: {told:.1} ms", mode.name());
                 assert!(told <= most_ms, "{}: {told} ms", mode.name());

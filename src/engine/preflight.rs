@@ -9,7 +9,7 @@ use super::measure::{Spread, hop_times};
 use super::voice_worker::panic_text;
 use super::{OpenError, Source, priority};
 use crate::clock::Mode;
-use crate::runtime::Provider;
+use crate::runtime::{Placement, Provider};
 
 /// Hops of each trial.
 const HOPS: usize = 150;
@@ -48,6 +48,8 @@ pub struct Trial {
     pub margin: f64,
     /// Whether the machine holds the mode: something is left, and a hop takes at most 60 % of its duration.
     pub holds: bool,
+    /// What the provider runs of the graph and what fell back; none for the processor, which runs all.
+    pub placement: Option<Placement>,
 }
 
 fn named<S: serde::Serializer>(mode: &Mode, serializer: S) -> Result<S::Ok, S::Error> {
@@ -98,9 +100,15 @@ fn measure(
             }
             match raised(|| hop_times(source, mode, provider, hops, None)) {
                 Ok(times) => {
-                    let (slack, margin) = (source.slack(mode), source.slack(mode) - wake.p99 - times.hop.p99);
+                    let slack = source.slack(mode, provider);
+                    let margin = slack - wake.p99 - times.hop.p99;
                     let holds = margin > 0.0 && times.hop.p99 <= SHARE * times.budget;
-                    found.trials.push(Trial { mode, provider, budget: times.budget, slack, hop: times.hop, margin, holds });
+                    let placement = match provider {
+                        Provider::Cpu => None,
+                        // That the hops ran is what counts; where they ran is only told.
+                        _ => raised(|| source.placement(mode, provider)).ok().flatten(),
+                    };
+                    found.trials.push(Trial { mode, provider, budget: times.budget, slack, hop: times.hop, margin, holds, placement });
                 }
                 Err(e) => {
                     found.notes.push(format!("{provider}: {e}"));

@@ -34,6 +34,8 @@ pub(super) struct Boards {
 /// The running workers of one mode.
 pub(super) struct Station {
     pub mode: Mode,
+    /// Seconds kept for computing a hop.
+    pub slack: f64,
     pub latency: Latency,
     pub shared: Arc<Shared>,
     pub scope: Scope,
@@ -43,9 +45,14 @@ pub(super) struct Station {
 
 impl Station {
     /// Starts the workers. The audio side belongs to the audio thread.
-    pub fn start(setup: &Setup, mode: Mode, source: &Arc<dyn Source>, boards: &Boards) -> Result<(Self, AudioSide<Controls>), OpenError> {
+    pub fn start(
+        setup: &Setup,
+        (mode, slack): (Mode, f64),
+        source: &Arc<dyn Source>,
+        boards: &Boards,
+    ) -> Result<(Self, AudioSide<Controls>), OpenError> {
         let converter = source.timing(mode)?;
-        let timing = Timing { host_rate: setup.host_rate, max_block: setup.max_block, converter, slack: source.slack(mode) };
+        let timing = Timing { host_rate: setup.host_rate, max_block: setup.max_block, converter, slack };
         let c = crossing::<Controls>(&timing, setup.channels);
         let (orders, inbox) = channel();
         let voice = VoiceWorker::new(c.worker, inbox, boards.voice_problem.clone(), timing, c.latency);
@@ -63,6 +70,7 @@ impl Station {
             |e: std::io::Error| OpenError(format!("a worker thread could not be started: {e}; close other programs and try again"));
         let mut station = Self {
             mode,
+            slack,
             latency: c.latency,
             shared: c.shared,
             scope: Arc::new(Mutex::new(c.scope)),

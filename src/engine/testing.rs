@@ -111,7 +111,7 @@ impl Source for IdentitySource {
         Ok(ConverterTiming { rate: 24000, hop, delay })
     }
 
-    fn slack(&self, _mode: Mode) -> f64 {
+    fn slack(&self, _mode: Mode, _provider: Provider) -> f64 {
         0.008
     }
 

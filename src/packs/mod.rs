@@ -7,6 +7,8 @@ mod catalogue;
 mod chosen;
 pub mod fetch;
 mod hash;
+mod hub;
+pub mod listed;
 mod manifest;
 mod names;
 mod pack;
@@ -16,7 +18,7 @@ mod store;
 #[cfg(test)]
 mod testing;
 
-pub use catalogue::catalogue;
+pub use catalogue::{catalogue, runtimes};
 pub use chosen::{choose, chosen};
 pub use manifest::{Builder, Built, FileEntry, Kind, LookAhead, Manifest, Source, Target, Wheel};
 pub use names::{FileName, PackId, Sha256};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Kind, Pack, PackError, place, user_folder};
+use super::{Kind, Pack, PackError, chosen, place, user_folder};
 
 /// An ordered list of folders, each holding packs. Cheap to make; every question reads the disk again.
 #[derive(Debug, Clone)]
@@ -62,10 +62,10 @@ impl Store {
         }))
     }
 
-    /// The absolute path of ONNX Runtime for this platform, from the first whole runtime pack.
+    /// The absolute path of ONNX Runtime for this platform, from the runtime pack that was chosen, else from the first whole one.
     pub fn runtime_library(&self) -> Result<PathBuf, PackError> {
         use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
-        self.find(Kind::Runtime, None)?.file(&format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}"))
+        self.find(Kind::Runtime, chosen(Kind::Runtime)?.as_deref())?.file(&format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}"))
     }
 
     fn not_found(&self, what: String) -> PackError {

@@ -52,7 +52,8 @@ pub fn begin(instance: &Arc<Instance>) {
     let weak = Arc::downgrade(instance);
     let work = move || {
         let Some(instance) = weak.upgrade() else { return };
-        let providers: Vec<_> = Provider::ALL.into_iter().filter(|p| *p == Provider::Cpu || p.compiled_in()).collect();
+        let server = instance.params.provider.get().0.server().map(Provider::Remote);
+        let providers: Vec<_> = Provider::ALL.into_iter().filter(|p| *p == Provider::Cpu || p.compiled_in()).chain(server).collect();
         let go_on = || !instance.ends().load(Ordering::Relaxed);
         let found = preflight_while(&*source, &providers, &go_on, &mut |done| *instance.check.held() = Stage::Running(done));
         *instance.check.held() = match found {

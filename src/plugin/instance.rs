@@ -103,10 +103,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The latency of each mode; see [`Readings::costs`].
-fn costs(source: &dyn Source, frame: Frame) -> Option<[usize; 3]> {
+fn costs(source: &dyn Source, frame: Frame, provider: Provider) -> Option<[usize; 3]> {
     let cost = |mode| {
         let converter = source.timing(mode).ok()?;
-        Some(latency(&Timing { host_rate: frame.rate, max_block: frame.block, converter, slack: source.slack(mode) }).total)
+        Some(latency(&Timing { host_rate: frame.rate, max_block: frame.block, converter, slack: source.slack(mode, provider) }).total)
     };
     let [live, balanced, studio] = Mode::ALL.map(cost);
     Some([live?, balanced?, studio?])
@@ -171,7 +171,7 @@ impl Instance {
             captions: seen.captions,
         };
         *lock(&self.source) = Some(source.clone());
-        let costs = costs(&*source, frame);
+        let costs = costs(&*source, frame, setup.provider);
         let started = Engine::start_on(setup, source, self.outlets.wire());
         *lock(&self.readings) = Readings {
             problem: voice.err().or_else(|| started.as_ref().err().map(ToString::to_string)),
@@ -260,6 +260,11 @@ impl Instance {
         if status.worst_load >= readings.worst_load || now.saturating_duration_since(*worst_at) > WORST_HELD {
             readings.worst_load = status.worst_load;
             *worst_at = now;
+        }
+        // A server's distance became known, or another provider was chosen.
+        let moved = readings.status.as_ref().is_some_and(|s| s.latency != status.latency || s.provider != status.provider);
+        if let (true, Some(frame), Some(source)) = (moved, readings.frame, self.source()) {
+            readings.costs = costs(&*source, frame, self.params.provider.get().0);
         }
         lock(&self.work).note(now, status.worst_load, status.counters.late_hops);
         readings.status = Some(status);

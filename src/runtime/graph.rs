@@ -48,7 +48,12 @@ impl Graph {
         self.session.metadata(key).unwrap_or_default()
     }
 
-    /// The same, where a whole number above 0 is needed.
+    /// The same, where a whole number above 0 is needed if anything is said.
+    pub(crate) fn maybe(&self, key: &str) -> Result<Option<usize>, RuntimeError> {
+        if self.text(key).is_empty() { Ok(None) } else { self.number(key).map(Some) }
+    }
+
+    /// The same, where one must be.
     pub(crate) fn number(&self, key: &str) -> Result<usize, RuntimeError> {
         let found = self.text(key);
         let number = found.trim().parse::<usize>().ok().filter(|&v| v > 0 && v < 1 << 20);

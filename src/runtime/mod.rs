@@ -3,17 +3,23 @@
 //! Knows nothing of voices or captions. Nothing here may run on the audio thread: the runtime allocates on every call.
 
 pub(crate) mod graph;
+mod placement;
 mod provider;
+pub mod remote;
 mod session;
 mod weights;
 
+pub use placement::{Part, Placement};
 pub use provider::Provider;
 pub use session::{Session, SessionOptions, TensorSpec};
+pub(crate) use weights::files_beside;
 
 pub(crate) use weights::fuzz as fuzz_weights;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+
+use self::remote::Server;
 
 /// What can go wrong between Mynah and ONNX Runtime.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +52,14 @@ pub enum RuntimeError {
         /// Which one.
         provider: Provider,
         /// What the runtime said.
+        why: String,
+    },
+    /// A server can't compute what it was asked to.
+    #[error("the server {server} can't be used: {why}")]
+    Server {
+        /// Which one.
+        server: Server,
+        /// What is wrong with it, and what to do.
         why: String,
     },
     /// A model file could not be loaded.

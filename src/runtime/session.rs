@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Provider, RuntimeError, weights, with_environment};
+use super::{Placement, Provider, RuntimeError, weights, with_environment};
 
 /// How a session is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub struct Session {
     _weights: Vec<Arc<[u8]>>,
     path: PathBuf,
     provider: Provider,
+    /// Where the profile is written, if one is.
+    profile: Option<tempfile::TempDir>,
 }
 
 impl Session {
@@ -58,9 +60,24 @@ impl Session {
     ///
     /// There is no fallback in here: a provider that can't be used is an error, and the caller says so before trying another.
     pub fn load(path: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
+        Self::open(path, options, None)
+    }
+
+    /// The same, for a session whose runs are watched until [`Session::placement`] is asked for. Slower than an unwatched one.
+    pub fn load_watched(path: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
+        let folder =
+            tempfile::tempdir().map_err(|e| RuntimeError::Model { path: path.to_owned(), why: format!("no place for a profile: {e}") })?;
+        Self::open(path, options, Some(folder))
+    }
+
+    fn open(path: &Path, options: &SessionOptions, profile: Option<tempfile::TempDir>) -> Result<Self, RuntimeError> {
         let model = |e: &dyn std::fmt::Display| RuntimeError::Model { path: path.to_owned(), why: one_line(e) };
         if !path.is_file() {
             return Err(model(&"there is no such file"));
+        }
+        if options.provider.server().is_some() {
+            let why = "a server computes the voice alone".to_owned();
+            return Err(RuntimeError::Provider { provider: options.provider, why });
         }
         let mut builder = with_environment(ort::session::Session::builder)?
             .map_err(|e| model(&e))?
@@ -82,6 +99,9 @@ impl Session {
                 .with_execution_providers([dispatch])
                 .map_err(|e| RuntimeError::Provider { provider: options.provider, why: one_line(&e) })?;
         }
+        if let Some(folder) = &profile {
+            builder = builder.with_profiling(folder.path().join("runs")).map_err(|e| model(&e))?;
+        }
         let graph = std::fs::read(path).map_err(|e| model(&e))?;
         let mut held = Vec::new();
         // The runtime would map these files: what is overwritten on disk would be heard, and what is cut off would end the host by a signal.
@@ -92,7 +112,7 @@ impl Session {
             held.push(bytes);
         }
         let inner = builder.commit_from_memory(&graph).map_err(|e| model(&e))?;
-        Ok(Self { inner, _weights: held, path: path.to_owned(), provider: options.provider })
+        Ok(Self { inner, _weights: held, path: path.to_owned(), provider: options.provider, profile })
     }
 
     /// The session itself, for running.
@@ -118,6 +138,18 @@ impl Session {
     /// What computes it.
     pub fn provider(&self) -> Provider {
         self.provider
+    }
+
+    /// Where the nodes ran in the `runs` runs of a watched session. Ends the watching: only the first call tells something.
+    pub fn placement(&mut self, runs: usize) -> Result<Placement, RuntimeError> {
+        let failed = |why: String| RuntimeError::Run { path: self.path.clone(), why };
+        if self.profile.is_none() {
+            return Err(failed("its runs were not watched".to_owned()));
+        }
+        let written = self.inner.end_profiling().map_err(|e| failed(one_line(&e)))?;
+        let placed = Placement::read(Path::new(&written), runs, self.provider).map_err(failed);
+        self.profile = None;
+        placed
     }
 
     /// An entry of the model's own metadata.

@@ -57,7 +57,7 @@ struct Entry {
 
 /// The names of the files that a graph keeps weights in; empty for a graph that holds all of its own. A name that leads out of the graph's folder is an
 /// error. Bytes that are no graph have none: the runtime says what is wrong with them.
-pub(super) fn files_beside(model: &[u8]) -> Result<BTreeSet<String>, String> {
+pub(crate) fn files_beside(model: &[u8]) -> Result<BTreeSet<String>, String> {
     let mut found = BTreeSet::new();
     if let Some(graph) = Model::decode(model).ok().and_then(|m| m.graph) {
         collect(&graph, &mut found);

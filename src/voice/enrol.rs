@@ -111,8 +111,8 @@ impl Enroller {
     }
 
     /// Takes timbres too from now on, for the voice pack that this encoder belongs to.
-    pub fn with_timbre(self, encoder: impl HearsTimbre + 'static) -> Self {
-        Self { timbre: Some(Box::new(encoder)), ..self }
+    pub fn with_timbre(self, encoder: Box<dyn HearsTimbre>) -> Self {
+        Self { timbre: Some(encoder), ..self }
     }
 
     /// Makes a target voice of a reference: any rate, any number of channels. Silence between words is cut out; of long references the first 30 s
@@ -189,6 +189,7 @@ impl Enroller {
 fn failed(who: &str, e: ConvertError) -> EnrolError {
     match e {
         ConvertError::Run(why) => EnrolError::Model(why),
+        ConvertError::Away(away) => EnrolError::Model(away.to_string()),
         ConvertError::NotFinite => EnrolError::Model(format!("{who} gave numbers that are not finite")),
         other @ ConvertError::Stranger(_) => EnrolError::Model(other.to_string()),
     }
@@ -251,7 +252,7 @@ mod tests {
     fn a_timbre_comes_with_a_voice_pack_only() {
         assert_eq!(enroller().enrol(&reference(), "Ada").expect("enrolled").timbre, None);
         let encoder = || TimbreEncoder::open(&model_file("reference.onnx"), WEIGHTS).expect("the encoder opens");
-        let mut enroller = enroller().with_timbre(encoder());
+        let mut enroller = enroller().with_timbre(Box::new(encoder()));
         let sound = reference();
         let voice = enroller.enrol(&sound, "Ada").expect("enrolled");
         let timbre = voice.timbre_of(WEIGHTS).expect("a timbre");

@@ -2,13 +2,16 @@
 //!
 //! Knows nothing of threads or of the plugin. A `Converter` is driven by one worker at a time, hop by hop.
 
+pub mod blocks;
 pub mod enrol;
 pub mod gate;
 mod ge2e;
 pub mod library;
 pub mod meanvc;
 pub mod mynah;
+pub mod openvoice;
 mod pitch_shift;
+pub mod rvc;
 #[cfg(test)]
 mod testing;
 
@@ -98,6 +101,9 @@ pub enum ConvertError {
         "the voice `{0}` was enrolled without this voice pack, which must have heard its reference itself; enrol it again with this pack"
     )]
     Stranger(String),
+    /// A server that computes the model did not give the hop back.
+    #[error(transparent)]
+    Away(#[from] crate::runtime::remote::Away),
 }
 
 /// A streaming voice converter. Mono, f32, samples in ±1 at `timing().rate`.
@@ -113,4 +119,6 @@ pub trait Converter: Send {
     fn process(&mut self, input: &[f32], controls: &Controls, output: &mut [f32]) -> Result<(), ConvertError>;
     /// Takes another target voice of the same kind from the next hop on.
     fn set_voice(&mut self, voice: &TargetVoice);
+    /// Whether somebody renders from the next hop on: then a hop may take its time. Matters where something beside this machine takes part.
+    fn renders(&mut self, _renders: bool) {}
 }

@@ -10,10 +10,26 @@ use nice_plug_xtask::{Architecture, CompilationTarget};
 use crate::packs;
 use crate::run::{Profile, build, bundled, checked, program, say, target};
 
-/// Builds both bundles with their packs.
+/// Builds both bundles with their packs, for this platform's processor.
 pub(crate) fn bundle(profile: Profile, offline: bool) -> Result<()> {
+    bundle_with(profile, "cpu", None, offline)
+}
+
+/// Builds both bundles with the runtime that has a provider; or, for another platform, only what lies in their resources.
+pub(crate) fn bundle_with(profile: Profile, provider: &str, platform: Option<&str>, offline: bool) -> Result<()> {
+    let Some((_, runtime)) = packs::RUNTIMES.iter().find(|(name, _)| *name == provider) else {
+        let names: Vec<_> = packs::RUNTIMES.iter().map(|(name, _)| *name).collect();
+        bail!("there is no runtime for the provider `{provider}`; choose one of {}", names.join(", "));
+    };
     build(profile)?;
     packs::fetch(profile, offline)?;
+    if let Some(platform) = platform {
+        return resources(profile, runtime, platform, offline);
+    }
+    if *runtime != packs::BUNDLED[0] {
+        packs::fetch_into(profile, runtime, &packs::folder()?, None, offline)?;
+    }
+    let carried = packs::BUNDLED.map(|id| if id == packs::BUNDLED[0] { runtime } else { id });
     say("bundling");
     let args: Vec<String> = profile.cargo_args().iter().map(|&a| a.to_owned()).collect();
     nice_plug_xtask::bundle(&target(), "mynah", &args, false)?;
@@ -25,7 +41,7 @@ pub(crate) fn bundle(profile: Profile, offline: bool) -> Result<()> {
         }
         let into = resources.join("packs");
         remove(&into).with_context(|| format!("`{}` can't be replaced", into.display()))?;
-        for id in packs::BUNDLED {
+        for id in carried {
             link_tree(&from.join(id), &into.join(id)).with_context(|| format!("the pack {id} can't be put into `{}`", into.display()))?;
         }
         if cfg!(target_os = "macos") {
@@ -33,8 +49,58 @@ pub(crate) fn bundle(profile: Profile, offline: bool) -> Result<()> {
             let architecture = if cfg!(target_arch = "aarch64") { Architecture::AArch64 } else { Architecture::X86_64 };
             nice_plug_xtask::maybe_codesign(&plugin, CompilationTarget::MacOS(architecture));
         }
-        say(&format!("`{}` carries {}", plugin.display(), packs::BUNDLED.join(", ")));
+        say(&format!("`{}` carries {}", plugin.display(), carried.join(", ")));
     }
+    Ok(())
+}
+
+/// How the libraries of a system begin, where they have their packs in a bundle, and what the plugin's own library is called there.
+fn system(platform: &str) -> Result<(&'static [&'static [u8]], [&'static str; 2])> {
+    match platform.split('-').next() {
+        Some("linux") => Ok((&[b"\x7fELF"], ["Mynah.vst3/Contents/Resources/packs", "Mynah.resources/packs"])),
+        Some("windows") => Ok((&[b"MZ"], ["Mynah.vst3/Contents/Resources/packs", "Mynah.resources/packs"])),
+        Some("macos") => {
+            // 64-bit, and several architectures in one.
+            let heads: &[&[u8]] = &[&[0xcf, 0xfa, 0xed, 0xfe], &[0xca, 0xfe, 0xba, 0xbe]];
+            Ok((heads, ["Mynah.vst3/Contents/Resources/packs", "Mynah.clap/Contents/Resources/packs"]))
+        }
+        _ => bail!("`{platform}` is no platform; give one such as linux-x86_64, windows-x86_64 or macos-aarch64"),
+    }
+}
+
+/// What lies in the bundles' resources on another platform. Nothing of it is run here, so its contents are looked at: every file has its hash, and every
+/// library is one of that system.
+fn resources(profile: Profile, runtime: &str, platform: &str, offline: bool) -> Result<()> {
+    let (heads, places) = system(platform)?;
+    let home = bundled().join(platform);
+    remove(&home).with_context(|| format!("`{}` can't be replaced", home.display()))?;
+    let from = packs::folder()?;
+    let first = home.join(places[0]);
+    packs::fetch_into(profile, runtime, &first, Some(platform), offline)?;
+    for id in &packs::BUNDLED[1..] {
+        link_tree(&from.join(id), &first.join(id)).with_context(|| format!("the pack {id} can't be put into `{}`", first.display()))?;
+    }
+    let mut libraries = 0;
+    for entry in fs::read_dir(first.join(runtime))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if [".so", ".dll", ".dylib"].iter().any(|end| name.contains(end)) {
+            let bytes = fs::read(&path).with_context(|| format!("`{}` can't be read", path.display()))?;
+            if !heads.iter().any(|head| bytes.starts_with(head)) {
+                bail!("`{}` is no library of {platform}; the runtime pack names a wrong file", path.display());
+            }
+            libraries += 1;
+        }
+    }
+    if libraries == 0 {
+        bail!("the runtime pack {runtime} has no library for {platform}; choose another provider for it");
+    }
+    link_tree(&first, &home.join(places[1])).with_context(|| format!("`{}` can't be filled", home.display()))?;
+    say(&format!(
+        "`{}` holds {runtime} ({libraries} libraries) and {}; nothing of it was run here",
+        home.display(),
+        packs::BUNDLED[1..].join(", ")
+    ));
     Ok(())
 }
 

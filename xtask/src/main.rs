@@ -40,6 +40,12 @@ enum Command {
         /// Build without optimisation, with debug checks.
         #[arg(long)]
         debug: bool,
+        /// Carry the runtime that has this provider: cpu, cuda (TensorRT too), directml, coreml, openvino or webgpu.
+        #[arg(long, default_value = "cpu", value_name = "NAME")]
+        provider: String,
+        /// Only the resources of bundles for another platform, such as windows-x86_64, into target/bundled/PLATFORM: to be laid into bundles that are built there.
+        #[arg(long = "for", value_name = "PLATFORM")]
+        platform: Option<String>,
         /// Use no network: an error names what is missing.
         #[arg(long)]
         offline: bool,
@@ -102,7 +108,10 @@ fn main() -> ExitCode {
     let done = run::enter_root().and_then(|()| match Arguments::parse().command {
         Command::Setup => setup::install_for_tests(false),
         Command::Packs { offline } => run::build(run::Profile::Release).and_then(|()| packs::fetch(run::Profile::Release, offline)),
-        Command::Bundle { debug, offline } => bundle::bundle(if debug { run::Profile::Debug } else { run::Profile::Release }, offline),
+        Command::Bundle { debug, provider, platform, offline } => {
+            let profile = if debug { run::Profile::Debug } else { run::Profile::Release };
+            bundle::bundle_with(profile, &provider, platform.as_deref(), offline)
+        }
         Command::Install { offline } => install::install(offline),
         Command::Demo { offline } => demo::demo(offline),
         Command::Test { offline } => test::test(offline),

@@ -44,6 +44,7 @@ pub(crate) fn test(offline: bool) -> Result<()> {
     tally.one("bundle", bundled);
     say("lints");
     tally.one("lints", checked(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])));
+    hosts::servers(offline);
     say("tests");
     tally.add(counted(cargo().args(["test", "--workspace", "--no-fail-fast"]))?);
     match hosts::tests(offline) {

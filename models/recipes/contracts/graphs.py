@@ -2,6 +2,7 @@
 import json
 import pathlib
 import shutil
+import unicodedata
 
 import numpy as np
 import onnx
@@ -68,9 +69,25 @@ def symbols(count, blank="<blk>"):
     return names
 
 
-def sherpa(recognizer, names, frames):
-    """Tokens and times, in blocks of 0.1 s."""
+def bytes_bpe(count):
+    """A vocabulary of byte-level BPE, as icefall writes it: a letter for each byte, of two scripts."""
+    others = [c for c in map(chr, range(0x100, 0x1A7)) if unicodedata.normalize("NFKC", c) == c]
+    letter = {byte: chr(byte) if 32 <= byte <= 126 else others.pop(0) for byte in range(256)}
+    names = ["<blk>", "<sos/eos>", "<unk>", "\u2581"]
+    for n in range(len(names), count):
+        # Words and pieces of them, characters whole and in parts.
+        text = [f"{'aeiou'[n % 5]}{'lmnrst'[n // 5 % 6]}{'dgk'[n // 30]}", chr(0x6211 + 91 * n)][n % 2].encode()
+        text = text[:2] if n % 8 == 1 else text[2:] if n % 8 == 3 else text
+        names.append(("\u2581" if n % 3 else "") + "".join(letter[byte] for byte in text))
+    assert len(set(names)) == count
+    return names
+
+
+def sherpa(recognizer, names, frames, text=False, language=None):
+    """Tokens and times, in blocks of 0.1 s; with `text` also what sherpa-onnx makes of the tokens."""
     samples, stream = sound(frames), recognizer.create_stream()
+    if language:
+        stream.set_option("language", language)
     for i in range(0, len(samples), 1600):
         stream.accept_waveform(16000, samples[i:i + 1600])
         while recognizer.is_ready(stream):
@@ -78,8 +95,11 @@ def sherpa(recognizer, names, frames):
     stream.input_finished()
     while recognizer.is_ready(stream):
         recognizer.decode_stream(stream)
-    told = {name.replace("\u2581", " ", 1): i for i, name in enumerate(names)}
-    return {"tokens": [told[token] for token in recognizer.tokens(stream)], "times": [round(t, 4) for t in recognizer.timestamps(stream)]}
+    # Words begin with a space, but in byte-level BPE.
+    told = {name: i for i, name in enumerate(names)} | {name.replace("\u2581", " ", 1): i for i, name in enumerate(names)}
+    heard = {"tokens": [told[token] for token in recognizer.tokens(stream)], "times": [round(t, 4) for t in recognizer.timestamps(stream)]}
+    # What is no text it writes too.
+    return {**heard, "text": recognizer.get_result(stream).replace("<sos/eos>", "").strip()} if text else heard
 
 
 def finish(folder, heard):

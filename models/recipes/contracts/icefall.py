@@ -3,27 +3,30 @@
 
 Writes tests/data/contracts/NAME/: the graphs, `tokens.txt`, and `heard.json` with the tokens and times that sherpa-onnx gives for
 tests/golden/reference.flac in blocks of 0.1 s, with as much silence behind it as a chunk is long. The weights mean nothing; names, shapes, order and
-metadata of the tensors are those that icefall exports and sherpa-onnx reads. Every cache comes back changed and is heard in the output, so a cache
+metadata of the tensors are those that icefall exports and sherpa-onnx reads. Two of them hear Whisper's features, with byte-level BPE: for these
+`heard.json` has the text too. Every cache comes back changed and is heard in the output, so a cache
 that is lost, exchanged or not emptied changes what is said.
 pip: numpy==2.4.6 onnx sherpa-onnx soundfile==0.14.0
 """
 import numpy as np
 import sherpa_onnx
-from graphs import F32, I64, Graph, finish, fresh, sherpa, symbols
+from graphs import F32, I64, Graph, bytes_bpe, finish, fresh, sherpa, symbols
 from onnx import helper
 
-BANDS, FRAMES_A_TOKEN = 80, 4
+FRAMES_A_TOKEN = 4
+# Features: their bands, what brings them around 0 (log mels of speech lie around -8, Whisper's between -1.5 and 1.5), how much they are heard.
+FBANK, WHISPER, WHISPER_LARGE = (80, 8, 0.08), (80, 0, 0.35), (128, 0, 0.35)
 
 
-def encoder(path, seed, chunk, frames, states, metadata, width, processed=False, head=None):
+def encoder(path, seed, chunk, frames, states, metadata, width, processed=False, head=None, features=FBANK):
     """x and caches → what it is, and the caches. `states`: name → (type, shape). With `head` the output is log probabilities of so many tokens."""
     g = Graph(seed)
-    # Log mels of speech lie around -8.
-    x = g.node("Add", g.input("x", F32, ["N", frames, BANDS]), g.weight(np.float32(8)))
+    bands, middle, spread = features
+    x = g.node("Add", g.input("x", F32, ["N", frames, bands]), g.weight(np.float32(middle)))
     steps = chunk // FRAMES_A_TOKEN
     lead = g.node("Slice", x, *(g.weight(np.array([v], np.int64)) for v in (frames - chunk, frames, 1)))
-    rows = g.node("Reshape", lead, g.weight(np.array([1, steps, FRAMES_A_TOKEN * BANDS], np.int64)))
-    total = g.node("MatMul", rows, g.normal(FRAMES_A_TOKEN * BANDS, width, scale=0.08))
+    rows = g.node("Reshape", lead, g.weight(np.array([1, steps, FRAMES_A_TOKEN * bands], np.int64)))
+    total = g.node("MatMul", rows, g.normal(FRAMES_A_TOKEN * bands, width, scale=spread))
     mood = g.node("ReduceMean", x, keepdims=0)
     for name, (kind, shape) in states.items():
         cache = g.input(name, kind, shape)
@@ -65,11 +68,11 @@ def decoder(path, seed, vocabulary, context, width):
     g.save(path, {"context_size": context, "vocab_size": vocabulary})
 
 
-def joiner(path, seed, vocabulary, width):
+def joiner(path, seed, vocabulary, width, quiet=1.6):
     g = Graph(seed)
     both = g.node("Tanh", g.node("Add", g.input("encoder_out", F32, ["N", width]), g.input("decoder_out", F32, ["N", width])))
     bias = np.zeros(vocabulary, np.float32)
-    bias[0] = 1.6
+    bias[0] = quiet
     g.node("Add", g.node("MatMul", both, g.normal(width, vocabulary)), g.weight(bias), name="logit")
     g.output("logit", F32, ["N", vocabulary])
     g.save(path, {"joiner_dim": width})
@@ -100,23 +103,24 @@ def zipformer_states(m):
     return states
 
 
-def transducer(name, seed, chunk, frames, states, metadata, width, vocabulary, context, processed=False):
-    names = symbols(vocabulary)
+def transducer(name, seed, chunk, frames, states, metadata, width, vocabulary, context, processed=False, names=None, features=FBANK):
+    text, names = names is not None, names or symbols(vocabulary)
     folder = fresh(name, names)
-    encoder(folder / "encoder.onnx", seed, chunk, frames, states, metadata, width, processed)
+    encoder(folder / "encoder.onnx", seed, chunk, frames, states, metadata, width, processed, features=features)
     decoder(folder / "decoder.onnx", seed + 1, vocabulary, context, width)
     joiner(folder / "joiner.onnx", seed + 2, vocabulary, width)
     files = {part: str(folder / f"{part}.onnx") for part in ("encoder", "decoder", "joiner")}
-    recognizer = sherpa_onnx.OnlineRecognizer.from_transducer(tokens=str(folder / "tokens.txt"), num_threads=1, **files)
-    finish(folder, sherpa(recognizer, names, frames))
+    recognizer = sherpa_onnx.OnlineRecognizer.from_transducer(tokens=str(folder / "tokens.txt"), num_threads=1, feature_dim=features[0], **files)
+    finish(folder, sherpa(recognizer, names, frames, text))
 
 
-def ctc(name, seed, chunk, frames, metadata, width, vocabulary, blank):
-    names = symbols(vocabulary, blank)
+def ctc(name, seed, chunk, frames, metadata, width, vocabulary, blank, names=None, features=FBANK):
+    text, names = names is not None, names or symbols(vocabulary, blank)
     folder = fresh(name, names)
-    encoder(folder / "model.onnx", seed, chunk, frames, zipformer2_states(metadata), metadata, width, head=vocabulary)
-    recognizer = sherpa_onnx.OnlineRecognizer.from_zipformer2_ctc(tokens=str(folder / "tokens.txt"), model=str(folder / "model.onnx"), num_threads=1)
-    finish(folder, sherpa(recognizer, names, frames))
+    encoder(folder / "model.onnx", seed, chunk, frames, zipformer2_states(metadata), metadata, width, head=vocabulary, features=features)
+    files = dict(tokens=str(folder / "tokens.txt"), model=str(folder / "model.onnx"))
+    recognizer = sherpa_onnx.OnlineRecognizer.from_zipformer2_ctc(num_threads=1, feature_dim=features[0], **files)
+    finish(folder, sherpa(recognizer, names, frames, text))
 
 
 ZIPFORMER2 = [
@@ -135,6 +139,10 @@ def main():
         kind = {"model_type": "zipformer2", "version": "1", **m}
         transducer(f"zipformer2-{n}", 10 * n, [32, 64][n - 1], [45, 77][n - 1], zipformer2_states(m), kind, [24, 32][n - 1], [40, 64][n - 1], [2, 2][n - 1])
         ctc(f"zipformer2-ctc-{n}", 100 + 10 * n, [32, 16][n - 1], [45, 29][n - 1], kind, [24, 32][n - 1], [40, 64][n - 1], ["<blk>", "<blank>"][n - 1])
+    m = ZIPFORMER2[0]
+    whisper = {"model_type": "zipformer2", "version": "1", "feature": "whisper", **m}
+    transducer("zipformer2-whisper-1", 190, 32, 45, zipformer2_states(m), whisper, 16, 48, 2, names=bytes_bpe(48), features=WHISPER)
+    ctc("zipformer2-ctc-whisper-1", 155, 32, 45, whisper, 12, 40, "<blk>", names=bytes_bpe(40), features=WHISPER_LARGE)
     for n, m in enumerate(ZIPFORMER, 1):
         kind = {"model_type": "zipformer", "version": "1", **m}
         transducer(f"zipformer-{n}", 200 + 10 * n, [32, 64][n - 1], [39, 71][n - 1], zipformer_states(m), kind, [24, 16][n - 1], [40, 52][n - 1], [2, 1][n - 1])
@@ -148,4 +156,5 @@ def main():
         transducer(f"lstm-{n}", 400 + 10 * n, 4, 9, states, m, 24, 40, 2)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -24,17 +24,23 @@ speech, _ = sf.read(OUT / "reference.flac", dtype="float32")
 speech = speech[16000:24000]
 
 
-def fbank(name, frame, mel):
+def fbank(name, frame, mel, scale=1):
     options = knf.FbankOptions()
     options.frame_opts.dither, options.frame_opts.snip_edges, options.mel_opts.num_bins = 0, False, 80
     for part, settings in ((options.frame_opts, frame), (options.mel_opts, mel)):
         for key, value in settings.items():
             setattr(part, key, value)
     bank = knf.OnlineFbank(options)
-    bank.accept_waveform(16000, speech)
+    bank.accept_waveform(16000, speech * scale)
     bank.input_finished()
     write(name, np.stack([bank.get_frame(t) for t in range(bank.num_frames_ready)]))
 
 
 fbank("fbank", {}, {"high_freq": -400})
 fbank("fbank_nemo", {"remove_dc_offset": False, "window_type": "hann"}, {"low_freq": 0, "high_freq": 8000, "is_librosa": True})
+fbank("fbank_funasr", {"snip_edges": True, "window_type": "hamming"}, {"high_freq": 0}, 32768)
+# Whisper's are made by another class, which leaves the logarithm to its user.
+whisper = knf.OnlineWhisperFbank(knf.WhisperFeatureOptions())
+whisper.accept_waveform(16000, speech)
+whisper.input_finished()
+write("fbank_whisper", np.log10(np.maximum(np.stack([whisper.get_frame(t) for t in range(whisper.num_frames_ready)]), 1e-10)))

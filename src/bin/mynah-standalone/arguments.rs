@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use mynah::clock::Mode;
 use mynah::plugin::params::GATE_OFF;
+use mynah::runtime::Provider;
 
 use crate::settings::Settings;
 
@@ -45,6 +46,9 @@ pub struct Arguments {
     /// Delay against quality
     #[arg(long, value_enum)]
     mode: Option<ModeName>,
+    /// What computes the voice: this machine, or a server in another
+    #[arg(long, value_name = "cpu|cuda|…|remote=URL")]
+    provider: Option<Provider>,
     /// The pitch: moved to the target's (auto), or shifted by so many semitones
     #[arg(long, value_parser = pitch, value_name = "auto|SEMITONES", allow_hyphen_values = true)]
     pitch: Option<Pitch>,
@@ -132,6 +136,9 @@ impl Arguments {
                 ModeName::Studio => Mode::Studio,
             };
         }
+        if let Some(provider) = self.provider {
+            settings.provider = provider;
+        }
         if let Some(Pitch(semitones)) = self.pitch {
             settings.semitones = semitones;
         }
@@ -157,15 +164,18 @@ mod tests {
     fn what_is_typed_goes_before_what_was_remembered() {
         let remembered = Settings { monitor: true, denoise: true, mode: Mode::Studio, gate: Some(-50.0), ..Settings::default() };
         assert_eq!(parsed("mynah-standalone").over(remembered.clone()), remembered);
-        let typed = parsed("mynah-standalone --monitor off --mode live --gate -80 --channel 2 --pitch -3 --captions");
+        let typed = parsed("mynah-standalone --monitor off --mode live --gate -80 --channel 2 --pitch -3 --captions --provider cuda");
         let both = typed.over(remembered);
         assert!(!both.monitor && both.denoise && both.captions);
+        assert_eq!(both.provider, Provider::Cuda);
         assert_eq!((both.mode, both.gate, both.channel, both.semitones), (Mode::Live, None, Some(2), Some(-3.0)));
     }
 
     #[test]
     fn wrong_words_are_refused() {
-        for wrong in ["--pitch 30", "--monitor maybe", "--json", "--period 8", "--mode slow", "--gate 3", "--gate nan", "rest"] {
+        for wrong in
+            ["--pitch 30", "--monitor maybe", "--json", "--period 8", "--mode slow", "--gate 3", "--gate nan", "--provider gpu", "rest"]
+        {
             assert!(Arguments::try_parse_from(["mynah-standalone"].into_iter().chain(wrong.split(' '))).is_err(), "{wrong}");
         }
     }

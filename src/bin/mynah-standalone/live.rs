@@ -195,6 +195,7 @@ fn wanted(settings: &Settings, bypass: bool) -> state::Settings {
     state::Settings {
         bypass,
         mode: settings.mode,
+        provider: settings.provider,
         pitch: settings.semitones.map_or(PitchMode::Auto, PitchMode::Semitones),
         gate_dbfs: settings.gate.unwrap_or(GATE_OFF),
         gain_db: settings.gain,
@@ -479,6 +480,7 @@ impl Control {
             denoise: self.switches.denoise.load(Ordering::Relaxed),
             voice: self.instance.params.target.get().0.map(|v| v.name),
             mode: values.mode,
+            provider: values.provider,
             semitones: match values.pitch {
                 PitchMode::Auto => None,
                 PitchMode::Semitones(s) => Some(s),

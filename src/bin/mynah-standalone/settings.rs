@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use mynah::clock::Mode;
+use mynah::runtime::Provider;
 use serde::{Deserialize, Serialize};
 
 use crate::trouble::Trouble;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub voice: Option<String>,
     /// Delay against quality.
     pub mode: Mode,
+    /// What computes the voice.
+    pub provider: Provider,
     /// The shift of pitch in semitones; moved to the target's where there is none.
     pub semitones: Option<f32>,
     /// The gate's threshold in dBFS; off where there is none.

@@ -15,7 +15,7 @@ use mynah::engine::offline::Pace;
 use mynah::engine::scale::{Load, Playing, first_sound, load};
 use mynah::engine::{PackSource, Source, offline};
 use mynah::packs::{Kind, Store};
-use mynah::runtime::Provider;
+use mynah::runtime::{Placement, Provider};
 
 use super::convert::ModeName;
 use super::terminal::{Failure, Outcome, bar, say, say_json};
@@ -29,6 +29,9 @@ pub struct Arguments {
     /// Hops that are measured in each mode
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..=100_000), value_name = "N")]
     hops: u32,
+    /// What computes the voice: cpu, cuda, tensorrt, directml, coreml, openvino or webgpu, as far as the runtime pack in use has it
+    #[arg(long, default_value_t, value_name = "NAME")]
+    provider: Provider,
     /// A recording to caption; without it the first of the pack `recordings`
     #[arg(long, value_name = "FILE")]
     recording: Option<PathBuf>,
@@ -60,6 +63,8 @@ const CAPTION_SECONDS: usize = 30;
 #[derive(Debug, Serialize)]
 struct Report {
     cpu: String,
+    /// What computed the hops of `modes`.
+    provider: Provider,
     processors: usize,
     optimised: bool,
     modes: Vec<ModeReport>,
@@ -83,6 +88,8 @@ struct ModeReport {
     /// Share of real time that the voice takes: p50 of a hop over its budget.
     rtf: f64,
     latency: LatencyReport,
+    /// What the provider runs of the graph, and what fell back; none for the processor, which runs all.
+    placement: Option<Placement>,
 }
 
 /// In milliseconds at 48 kHz and blocks of 128 samples; `samples` is what the host is told.
@@ -136,9 +143,18 @@ pub fn run(a: &Arguments) -> Outcome {
     let mut modes = Vec::new();
     for mode in Mode::ALL {
         steps.set_message(mode.name());
-        let hop = hop_times(&*source, mode, Provider::Cpu, a.hops as usize, Some(&source.voice_graph(mode)?))?;
-        let timing = Timing { host_rate: HOST_RATE, max_block: LATENCY_BLOCK, converter: source.timing(mode)?, slack: source.slack(mode) };
-        modes.push(ModeReport { mode: mode.name(), hop, rtf: hop.hop.p50 / hop.budget, latency: latency(&timing).into() });
+        let graph = source.voice_graph(mode)?;
+        // A server has no bare loop to compare with.
+        let bare = graph.filter(|_| a.provider.server().is_none());
+        let hop = hop_times(&*source, mode, a.provider, a.hops as usize, bare.as_deref())?;
+        let placement = if a.provider == Provider::Cpu { None } else { source.placement(mode, a.provider)? };
+        let timing = Timing {
+            host_rate: HOST_RATE,
+            max_block: LATENCY_BLOCK,
+            converter: source.timing(mode)?,
+            slack: source.slack(mode, a.provider),
+        };
+        modes.push(ModeReport { mode: mode.name(), hop, rtf: hop.hop.p50 / hop.budget, latency: latency(&timing).into(), placement });
         steps.inc(1);
     }
     steps.set_message("the audio thread");
@@ -164,6 +180,7 @@ pub fn run(a: &Arguments) -> Outcome {
     }
     let report = Report {
         cpu: cpu(),
+        provider: a.provider,
         processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         optimised: !cfg!(debug_assertions),
         modes,
@@ -252,7 +269,7 @@ fn table(r: &Report) -> Outcome {
         r.processors,
         if r.optimised { "" } else { "; NOT an optimised build: the figures don't count" }
     ))?;
-    say("\nA hop in ms, one thread, cpu")?;
+    say(&format!("\nA hop in ms, one thread, {}", r.provider))?;
     say("mode       budget    p50    p95    p99    max    RTF  silent p50  converter p50  bare p50  engine/bare  hop/bare")?;
     for m in &r.modes {
         let (h, ms) = (&m.hop, 1e3);
@@ -271,6 +288,9 @@ fn table(r: &Report) -> Outcome {
             h.engine_over_bare.unwrap_or_default(),
             h.hop_over_bare.unwrap_or_default(),
         ))?;
+    }
+    for (mode, placement) in r.modes.iter().filter_map(|m| Some((m.mode, m.placement.as_ref()?))) {
+        say(&format!("{mode}: {}", placement.sentence()))?;
     }
     say("silent: the whole hop where the input has been silent for four seconds;")?;
     say("converter: features, graph and synthesis; bare: ONNX Runtime alone on the same graph, between the same hops;")?;

@@ -47,7 +47,7 @@ pub struct Arguments {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16384), default_value_t = 512, value_name = "N")]
     block: u32,
     /// What computes the voice
-    #[arg(long, default_value_t = Provider::Cpu, value_name = "cpu|cuda|…")]
+    #[arg(long, default_value_t = Provider::Cpu, value_name = "cpu|cuda|…|remote=URL")]
     provider: Provider,
     /// How captions are cut
     #[arg(long, value_enum, default_value_t = super::caption::StyleName::Netflix)]

@@ -5,6 +5,7 @@ use cpal::traits::{DeviceTrait, HostTrait};
 use serde::Serialize;
 
 use mynah::captions::transcript::sidecar;
+use mynah::clock::Mode;
 use mynah::engine::PackSource;
 use mynah::engine::preflight::{Trial, preflight};
 use mynah::packs::{Kind, Pack, Store, catalogue};
@@ -150,7 +151,9 @@ fn needed(store: &Store) -> Vec<Finding> {
 
 /// Whether a provider is usable is only known from loading a model on it: the smallest.
 fn providers(store: &Store) -> Vec<Finding> {
-    let model = store.find(Kind::Vad, None).ok().and_then(|pack| first_model(&pack));
+    // The voice's own graph where there is one: not every provider takes every graph, and the voice is what it would compute.
+    let voice = PackSource::standard().voice_graph(Mode::Live).ok().flatten();
+    let model = voice.or_else(|| store.find(Kind::Vad, None).ok().and_then(|pack| first_model(&pack)));
     let mut findings = Vec::new();
     for provider in Provider::ALL {
         let what = format!("provider {provider}");
@@ -159,7 +162,12 @@ fn providers(store: &Store) -> Vec<Finding> {
             continue;
         }
         let Some(model) = &model else {
-            findings.push(Finding::amiss(&what, Grade::Note, "in the library, not tried", "fetch the pack silero-vad to try it"));
+            findings.push(Finding::amiss(
+                &what,
+                Grade::Note,
+                "in the library, not tried",
+                "fetch the pack mynah-voice or silero-vad to try it",
+            ));
             continue;
         };
         findings.push(match Session::load(model, &SessionOptions { provider, threads: 1 }) {
@@ -235,7 +243,12 @@ fn timing(findings: &mut Vec<Finding>) {
     let ms = 1e3;
     let wake = format!("{:.2} ms late (p99), {:.2} ms at worst", found.wake.p99 * ms, found.wake.max * ms);
     findings.push(Finding::ok("wake-ups", wake));
-    findings.extend(found.trials.iter().map(judge));
+    for trial in &found.trials {
+        findings.push(judge(trial));
+        if let Some(placement) = &trial.placement {
+            findings.push(Finding::ok(&format!("nodes {} on {}", trial.mode.name(), trial.provider), placement.sentence()));
+        }
+    }
     findings
         .extend(found.notes.iter().map(|note| Finding::amiss("timing", Grade::Note, note, "use cpu, or install what the message names")));
     findings.push(match found.choice() {

@@ -6,8 +6,9 @@ use std::path::Path;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Outlet, Tensor, TensorElementType, TensorRef};
 
-use super::chunks::ChunkSize;
+use super::chunks::{ChunkSize, Chunks};
 use super::graph::{Graph, one_line};
+use crate::dsp::fbank::{Fbank, Recipe};
 use crate::runtime::{RuntimeError, SessionOptions};
 
 /// An input that is no cache: how many frames went before, which the conformer is told.
@@ -21,21 +22,25 @@ pub(super) struct Cached {
     told: bool,
     size: ChunkSize,
     bands: usize,
+    /// What it hears: Kaldi's log mels or Whisper's.
+    features: Recipe,
+    /// A chunk as Whisper's features are: by its loudest number.
+    levelled: Vec<f32>,
 }
 
 impl Cached {
     /// Opens the graph.
     pub(super) fn open(path: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let graph = Graph::open(path, options)?;
-        let size = ChunkSize { frames: graph.number("T")?, step: graph.number("decode_chunk_len")? };
+        let size = ChunkSize { frames: graph.number("T")?, step: graph.number("decode_chunk_len")?, behind: 0 };
         if size.step > size.frames {
             return Err(graph.wrong("a `decode_chunk_len` of at most `T` frames", format!("{} of {}", size.step, size.frames)));
         }
-        let feature = graph.text("feature");
-        if !feature.is_empty() && feature != "fbank" {
-            let found = format!("a model for features `{feature}`, which Mynah can't give it yet");
-            return Err(graph.wrong("log mel features of Kaldi", found));
-        }
+        let features = match graph.text("feature").as_str() {
+            "" | "fbank" => Recipe::Icefall,
+            "whisper" => Recipe::Whisper,
+            other => return Err(graph.wrong("log mel features of Kaldi or Whisper", format!("a model for features `{other}`"))),
+        };
         let x = graph.sizes(0);
         let fits = |found: i64, wanted: usize| found < 0 || found == wanted as i64;
         if x.len() != 3 || !fits(x[1], size.frames) || x[2] == 0 {
@@ -48,7 +53,7 @@ impl Cached {
             let found = format!("{} and {}", returned, graph.inputs.len() - 1);
             return Err(graph.wrong("a cache among the outputs for each among the inputs", found));
         }
-        let mut cached = Self { graph, caches: Vec::new(), told, size, bands };
+        let mut cached = Self { graph, caches: Vec::new(), told, size, bands, features, levelled: Vec::new() };
         cached.reset().map_err(|why| cached.graph.wrong("caches of a fixed size", why))?;
         Ok(cached)
     }
@@ -58,12 +63,9 @@ impl Cached {
         &self.graph
     }
 
-    pub(super) fn size(&self) -> ChunkSize {
-        self.size
-    }
-
-    pub(super) fn bands(&self) -> usize {
-        self.bands
+    /// What cuts sound into its chunks.
+    pub(super) fn chunks(&self) -> Chunks {
+        Chunks::new(self.size, Fbank::new(self.features, self.bands))
     }
 
     /// Empties the caches.
@@ -75,6 +77,7 @@ impl Cached {
 
     /// Runs a chunk whose first frame has this number; gives the first output's numbers, `[1, frames, width]`, as the width and all numbers.
     pub(super) fn run(&mut self, chunk: &[f32], first: usize) -> Result<(usize, Vec<f32>), String> {
+        let chunk = if self.features == Recipe::Whisper { level(chunk, &mut self.levelled) } else { chunk };
         let x = TensorRef::from_array_view(([1, self.size.frames, self.bands], chunk)).map_err(one_line)?;
         let mut inputs: Vec<SessionInputValue> = vec![x.into()];
         inputs.extend(self.caches.iter().map(SessionInputValue::from));
@@ -87,6 +90,15 @@ impl Cached {
         let [1, _, width] = shape[..] else { return Err(format!("the encoder gave {:?} where [1, frames, width] belongs", &shape[..])) };
         Ok((width.max(1) as usize, numbers.to_vec()))
     }
+}
+
+/// Nothing lower than 8 (80 dB) below the loudest, then (x + 4) / 4: as Whisper's `audio.py` does with a whole recording, and icefall and sherpa-onnx with
+/// each chunk.
+fn level<'l>(chunk: &[f32], levelled: &'l mut Vec<f32>) -> &'l [f32] {
+    let least = chunk.iter().fold(f32::MIN, |a, &b| a.max(b)) - 8.0;
+    levelled.clear();
+    levelled.extend(chunk.iter().map(|x| (x.max(least) + 4.0) / 4.0));
+    levelled
 }
 
 /// A cache of zeros for an input; sizes that are open are those of the batch, which is 1.

@@ -7,6 +7,8 @@ use crate::dsp::fbank::{Fbank, HOP};
 pub(super) struct ChunkSize {
     pub(super) frames: usize,
     pub(super) step: usize,
+    /// Frames at a chunk's end that are only understood with the next one.
+    pub(super) behind: usize,
 }
 
 /// Sound in, chunks out.
@@ -36,9 +38,9 @@ impl Chunks {
         self.bank.push(samples, &mut self.features);
     }
 
-    /// Puts so much silence behind the sound that its last frame begins a chunk.
+    /// Puts so much silence behind the sound that its last frame begins a chunk, and what that leaves to the next one is understood too.
     pub(super) fn finish(&mut self) {
-        self.bank.push(&vec![0.0; (self.size.frames + 1) * HOP], &mut self.features);
+        self.bank.push(&vec![0.0; (self.size.frames + self.size.behind + self.bank.late() + 1) * HOP], &mut self.features);
         self.bank.finish(&mut self.features);
     }
 
@@ -55,9 +57,9 @@ impl Chunks {
         Some(self.from - step)
     }
 
-    /// Seconds of sound that lie in chunks that were taken: what follows is in later ones.
+    /// Seconds of sound that were understood in chunks that were taken: what follows is in later ones.
     pub(super) fn heard(&self) -> f64 {
-        (self.from * HOP).min(self.pushed) as f64 / 16_000.0
+        (self.from.saturating_sub(self.size.behind) * HOP).min(self.pushed) as f64 / 16_000.0
     }
 }
 
@@ -68,7 +70,7 @@ mod tests {
 
     #[test]
     fn chunks_overlap_and_all_sound_is_in_them() {
-        let mut chunks = Chunks::new(ChunkSize { frames: 45, step: 32 }, Fbank::new(Recipe::Icefall, 80));
+        let mut chunks = Chunks::new(ChunkSize { frames: 45, step: 32, behind: 0 }, Fbank::new(Recipe::Icefall, 80));
         let (mut chunk, mut firsts) = (Vec::new(), Vec::new());
         for block in [0.1f32; 16_000].chunks(700) {
             chunks.push(block);
@@ -87,5 +89,20 @@ mod tests {
         assert_eq!(chunks.heard(), 1.0);
         chunks.reset();
         assert_eq!((chunks.next(&mut chunk), chunks.heard()), (None, 0.0));
+    }
+
+    #[test]
+    fn what_is_left_to_the_next_chunk_is_heard_with_it() {
+        for samples in [0, 1, 9_000, 16_000, 16_137] {
+            let mut chunks = Chunks::new(ChunkSize { frames: 61, step: 60, behind: 18 }, Fbank::new(Recipe::FunAsr, 80));
+            let mut chunk = Vec::new();
+            chunks.push(&vec![0.1f32; samples]);
+            while chunks.next(&mut chunk).is_some() {}
+            let whole = if samples < 16_000 { 0.0 } else { 0.42 };
+            assert_eq!(chunks.heard(), whole, "one of 60 frames, less 18");
+            chunks.finish();
+            while chunks.next(&mut chunk).is_some() {}
+            assert_eq!(chunks.heard(), samples as f64 / 16_000.0);
+        }
     }
 }

@@ -9,7 +9,6 @@ use super::graph::best;
 use super::symbols::Symbols;
 use super::transducer::{FRAME, check_vocabulary};
 use super::{Token, hears_a_stream};
-use crate::dsp::fbank::{Fbank, Recipe};
 use crate::runtime::{RuntimeError, SessionOptions};
 
 /// Names that the blank has; else it is token 0.
@@ -36,7 +35,7 @@ impl Ctc {
         let width = encoder.graph().session.outputs().first().and_then(|o| o.dtype().tensor_shape()).and_then(|s| s.last().copied());
         check_vocabulary(&symbols, width.unwrap_or(0).max(0) as usize, tokens)?;
         let blank = BLANKS.iter().find_map(|name| symbols.id(name)).unwrap_or(0);
-        let chunks = Chunks::new(encoder.size(), Fbank::new(Recipe::Icefall, encoder.bands()));
+        let chunks = encoder.chunks();
         Ok(Self { encoder, symbols, chunks, chunk: Vec::new(), blank, last: blank, frames: 0 })
     }
 

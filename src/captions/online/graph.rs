@@ -1,9 +1,9 @@
 //! Graphs as the families in here see them, and the choice among their scores. Knows no family.
 
-pub(super) use crate::runtime::graph::{Graph, one_line};
+pub(in crate::captions) use crate::runtime::graph::{Graph, one_line};
 
 /// The place of the largest number, and its share after a softmax.
-pub(super) fn best(logits: &[f32]) -> (usize, f32) {
+pub(in crate::captions) fn best(logits: &[f32]) -> (usize, f32) {
     let mut at = 0;
     for (i, x) in logits.iter().enumerate() {
         // The first of equals, and never what is no number.

@@ -1,15 +1,18 @@
 //! Recognisers that hear a stream themselves: their encoders take a chunk at a time and keep what they have heard in caches. What they have said
 //! never changes, so no policy is needed, only words to be made of their tokens. Knows nothing of threads.
 //!
-//! One file a family: [`transducer`] and [`ctc`] (icefall's layouts), [`nemo`] (NeMo's cache-aware FastConformer).
+//! One file a family: [`transducer`] and [`ctc`] (icefall's layouts), [`nemo`] (NeMo's cache-aware FastConformer), [`paraformer`] (FunASR's).
 
 mod cached;
 mod chunks;
+mod cif;
 pub mod ctc;
-mod graph;
+pub(super) mod graph;
+mod low_rate;
 pub mod nemo;
+pub mod paraformer;
 mod speech;
-mod symbols;
+pub(super) mod symbols;
 pub mod transducer;
 
 pub use speech::Speech;
@@ -41,6 +44,15 @@ pub trait OnlineRecognizer: Send {
     /// Forgets all sound.
     fn reset(&mut self) -> Result<(), RecognizeError>;
 
+    /// The language that is spoken from now on, by its code, such as `de` or `pt-BR`; `None` to hear it, as to begin with. An error where the model doesn't
+    /// know it.
+    fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {
+        match language {
+            None => Ok(()),
+            Some(asked) => Err(RecognizeError::Language { asked: asked.to_owned(), known: "its own alone".to_owned() }),
+        }
+    }
+
     /// Takes samples that follow the last ones (16 kHz mono, ±1) and appends the tokens that were heard in what is complete by now.
     fn push(&mut self, samples: &[f32], tokens: &mut Vec<Token>) -> Result<(), RecognizeError>;
 
@@ -50,15 +62,17 @@ pub trait OnlineRecognizer: Send {
     /// Seconds of sound since the last reset that were heard: later tokens are later.
     fn heard(&self) -> f64;
 
-    /// What a token adds to the text; none where it is no text.
-    fn piece(&self, token: usize) -> Option<Piece<'_>>;
+    /// What a token adds to the text behind another one, if any went before; none where it is no text.
+    fn piece(&self, token: usize, before: Option<usize>) -> Option<Piece<'_>>;
 }
 
-/// What all families do alike, for a type with `chunks`, `symbols` and a method `hear`: the first two may lie in a field of it. The last argument
-/// begins anew.
+/// What all families do alike, for a type with `chunks`, `symbols` and a method `hear`: the first two may lie in a field of it. The next argument begins
+/// anew; what else a family does may follow.
 macro_rules! hears_a_stream {
-    ($kind:ty, [$($part:ident)?], $begin:expr) => {
+    ($kind:ty, [$($part:ident)?], $begin:expr $(, { $($more:tt)* })?) => {
         impl crate::captions::online::OnlineRecognizer for $kind {
+            $($($more)*)?
+
             fn reset(&mut self) -> Result<(), crate::captions::RecognizeError> {
                 let begin: fn(&mut Self) -> Result<(), String> = $begin;
                 begin(self).map_err(crate::captions::RecognizeError::Run)
@@ -78,8 +92,8 @@ macro_rules! hears_a_stream {
                 self.$($part.)?chunks.heard()
             }
 
-            fn piece(&self, token: usize) -> Option<crate::captions::online::Piece<'_>> {
-                self.$($part.)?symbols.piece(token)
+            fn piece(&self, token: usize, before: Option<usize>) -> Option<crate::captions::online::Piece<'_>> {
+                self.$($part.)?symbols.piece(token, before)
             }
         }
     };

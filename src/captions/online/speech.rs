@@ -27,7 +27,8 @@ struct Growing {
 
 impl Growing {
     fn word(&self, before: f64) -> Option<Word> {
-        let text = String::from_utf8_lossy(&self.bytes).trim().to_owned();
+        // A character that isn't whole, yet or ever, is left out.
+        let text = String::from_utf8_lossy(&self.bytes).replace(char::REPLACEMENT_CHARACTER, "").trim().to_owned();
         let end = (self.last + AFTER_TOKEN).min(before).max(self.start);
         (!text.is_empty()).then_some(Word { text, start: self.start, end, confidence: self.confidence / self.tokens.max(1) as f32 })
     }
@@ -46,12 +47,14 @@ pub struct Speech {
     /// Second since which sound is left out, while it is.
     skipped_from: Option<f64>,
     tokens: Vec<Token>,
+    /// The token before the next one.
+    last: Option<usize>,
 }
 
 impl Speech {
     /// At second 0.
     pub fn new(recognizer: Box<dyn OnlineRecognizer>) -> Self {
-        Self { recognizer, base: 0.0, passed: 0, growing: None, shown: Vec::new(), skipped_from: None, tokens: Vec::new() }
+        Self { recognizer, base: 0.0, passed: 0, growing: None, shown: Vec::new(), skipped_from: None, tokens: Vec::new(), last: None }
     }
 
     /// The next sample stands at this second of the timeline. What was said before is final.
@@ -108,7 +111,7 @@ impl Speech {
     }
 
     fn start_at(&mut self, seconds: f64) -> Result<(), RecognizeError> {
-        (self.base, self.passed) = (seconds, 0);
+        (self.base, self.passed, self.last) = (seconds, 0, None);
         self.recognizer.reset()
     }
 
@@ -140,7 +143,7 @@ impl Speech {
 
     fn take(&mut self, tokens: &mut Vec<Token>, events: &mut Vec<Event>) {
         for token in tokens.drain(..) {
-            let Some(piece) = self.recognizer.piece(token.id) else { continue };
+            let Some(piece) = self.recognizer.piece(token.id, self.last.replace(token.id)) else { continue };
             let (bytes, time) = (piece.bytes.to_vec(), self.base + token.time);
             if piece.begins {
                 self.finish_word(time, events);
@@ -205,7 +208,7 @@ mod tests {
             self.heard
         }
 
-        fn piece(&self, token: usize) -> Option<Piece<'_>> {
+        fn piece(&self, token: usize, _before: Option<usize>) -> Option<Piece<'_>> {
             self.pieces.get(token).filter(|p| p.0 != "<unk>").map(|(text, begins)| Piece { bytes: text.as_bytes(), begins: *begins })
         }
     }

@@ -10,7 +10,6 @@ use super::chunks::Chunks;
 use super::graph::{Graph, best, one_line};
 use super::symbols::Symbols;
 use super::{Token, hears_a_stream};
-use crate::dsp::fbank::{Fbank, Recipe};
 use crate::runtime::{RuntimeError, SessionOptions, TensorSpec};
 
 /// The token that is none.
@@ -60,7 +59,7 @@ impl Transducer {
         joiner.session.expect(&[inputs[0], inputs[1], TensorSpec::output("logit", &[-1, -1])])?;
         let symbols = Symbols::read(&files.tokens)?;
         check_vocabulary(&symbols, decoder.number("vocab_size")?, &files.tokens)?;
-        let chunks = Chunks::new(encoder.size(), Fbank::new(Recipe::Icefall, encoder.bands()));
+        let chunks = encoder.chunks();
         let unknown = symbols.id("<unk>");
         let mut transducer = Self {
             encoder,

@@ -89,6 +89,7 @@ impl Streamer {
     /// With the voice activity model.
     pub fn new(mut recognizer: Box<dyn Recognizer>, vad: Vad, settings: &Settings) -> Result<Streamer, RecognizeError> {
         recognizer.expect(&settings.hot)?;
+        recognizer.speak(settings.language.as_deref())?;
         let mut streamer = Self::with(recognizer, Box::new(vad), settings.policy);
         settings.hint.trim().clone_into(&mut streamer.hint);
         Ok(streamer)

@@ -96,6 +96,8 @@ pub struct Settings {
     pub hint: String,
     /// Names and terms that are likelier than they sound.
     pub hot: Vec<String>,
+    /// The code of the language that is spoken, such as `de`; `None` to hear it, where the model knows several.
+    pub language: Option<String>,
 }
 
 impl Policy {

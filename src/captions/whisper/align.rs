@@ -52,7 +52,7 @@ fn normalise(weights: &mut [f32], columns: usize) {
 }
 
 /// The median of each position's neighbourhood; beyond the ends the row is mirrored.
-fn median(row: &[f32], out: &mut [f32]) {
+pub(in crate::captions) fn median(row: &[f32], out: &mut [f32]) {
     let half = (MEDIAN / 2) as isize;
     let last = row.len() as isize - 1;
     for (i, o) in out.iter_mut().enumerate() {
@@ -67,7 +67,7 @@ fn median(row: &[f32], out: &mut [f32]) {
 }
 
 /// The path of the largest sum from the first row and column to the last, by steps down, right or both; where it enters each row.
-fn warp(gain: &[f32], columns: usize) -> Vec<usize> {
+pub(in crate::captions) fn warp(gain: &[f32], columns: usize) -> Vec<usize> {
     let rows = gain.len() / columns;
     if rows == 0 {
         return Vec::new();

@@ -54,7 +54,7 @@ pub(super) fn mend(words: &mut [Word], settled: f64, samples: &[f32]) {
 }
 
 /// The quiet stretches, in seconds: those at either end of the sound, and those inside it that are long enough.
-fn pauses(samples: &[f32]) -> Vec<(f64, f64)> {
+pub(in crate::captions) fn pauses(samples: &[f32]) -> Vec<(f64, f64)> {
     let decibels = |frame: usize| {
         let middle = frame * HOP + HOP / 2;
         let window = &samples[middle.saturating_sub(WINDOW / 2)..(middle + WINDOW / 2).min(samples.len())];

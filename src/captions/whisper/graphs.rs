@@ -1,146 +1,127 @@
-//! Whisper's two graphs in ONNX Runtime: the encoder's keys and values and the decoder's caches stay the runtime's own values, so that no
-//! step copies them. Knows no text.
+//! What every layout of Whisper's graphs gives: sizes, an encoder's run, a decoder's steps. Layouts are one file each; decoding, alignment and
+//! words are the same for all. Knows no text.
 
-use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use ort::session::SessionInputValue;
-use ort::value::{DynValue, Tensor, TensorRef};
+use super::greedy::Decoding;
+use super::optimum::Optimum;
+use super::own::Own;
+use super::ranks;
+use super::sherpa::Sherpa;
+use super::vocabulary::Vocabulary;
+use crate::runtime::{RuntimeError, Session, SessionOptions};
 
-use super::greedy::{Language, Step};
-use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
-
-/// The sessions and the sizes of the model.
-pub(super) struct Graphs {
-    encoder: Session,
-    decoder: Session,
+/// The sizes of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sizes {
+    /// Bands of the features.
     pub(super) mels: usize,
     /// Positions of the encoder and of the decoder.
     pub(super) audio_context: usize,
     pub(super) text_context: usize,
+    /// Tokens of the vocabulary.
     pub(super) words: usize,
-    /// Alignment heads.
+    /// Alignment heads; 0 where the decoder gives no attention.
     pub(super) heads: usize,
-    layers: usize,
-    text_heads: usize,
-    head_size: usize,
-    names: Names,
+    /// Whether the encoder hears its whole context only, never a part of it.
+    pub(super) whole: bool,
 }
 
-/// The names of the caches, in the order in which they are held: k and v of layer 0, of layer 1 …
-#[derive(Default)]
-struct Names {
-    cross: Vec<String>,
-    past: Vec<String>,
-    new: Vec<String>,
-}
-
-impl Graphs {
-    pub(super) fn open(folder: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
-        let encoder = Session::load(&folder.join("encoder.onnx"), options)?;
-        let decoder = Session::load(&folder.join("decoder.onnx"), options)?;
-        let number = |key: &str| {
-            let value = decoder.metadata(key).and_then(|v| v.parse::<usize>().ok()).filter(|&v| v > 0);
-            value.ok_or_else(|| RuntimeError::Contract {
-                path: decoder.path().to_owned(),
-                expected: format!("a whole number `{key}` in the metadata"),
-                found: decoder.metadata(key).map_or_else(|| "none".to_owned(), |v| format!("`{v}`")),
-            })
-        };
-        let (layers, text_heads, state) = (number("n_text_layer")?, number("n_text_head")?, number("n_text_state")?);
-        let heads = decoder.metadata("alignment_heads").unwrap_or_default().split(',').count();
-        let (mels, words) = (number("n_mels")?, number("n_vocab")?);
-        let (audio_context, text_context) = (number("n_audio_ctx")?, number("n_text_ctx")?);
-        let mut names = Names::default();
-        for (layer, part) in (0..layers).flat_map(|l| [(l, "k"), (l, "v")]) {
-            names.cross.push(format!("cross_{part}_{layer}"));
-            names.past.push(format!("self_{part}_{layer}"));
-            names.new.push(format!("new_self_{part}_{layer}"));
-        }
-        encoder.expect(&[TensorSpec::input("mel", &[1, -1, -1]), TensorSpec::output("cross_k_0", &[1, -1, -1, -1])])?;
-        decoder.expect(&[
-            TensorSpec::input("tokens", &[1, -1]),
-            TensorSpec::input("rows", &[-1]),
-            TensorSpec::input("self_k_0", &[1, -1, -1, -1]),
-            TensorSpec::input("cross_k_0", &[1, -1, -1, -1]),
-            TensorSpec::output("logits", &[-1, -1]),
-            TensorSpec::output("cross_attention_weights", &[-1, -1, -1]),
-            TensorSpec::output("new_self_v_0", &[1, -1, -1, -1]),
-        ])?;
-        let head_size = state / text_heads;
-        Ok(Self { encoder, decoder, mels, audio_context, text_context, words, heads, layers, text_heads, head_size, names })
-    }
+/// An encoder and a decoder.
+pub(super) trait Graphs: Send {
+    fn sizes(&self) -> &Sizes;
 
     /// Runs the encoder over [mels, 2 · positions] features; the decoder then starts with empty caches.
-    pub(super) fn hear(&mut self, mel: &[f32], positions: usize) -> Result<Pass<'_>, String> {
-        let mel = TensorRef::from_array_view(([1, self.mels, 2 * positions], mel)).map_err(one_line)?;
-        let mut outputs = self.encoder.ort().run(ort::inputs!["mel" => mel]).map_err(one_line)?;
-        let cross: Option<Vec<DynValue>> = self.names.cross.iter().map(|n| outputs.remove(n)).collect();
-        let cross = cross.ok_or("the encoder lacks a layer that the decoder has")?;
-        drop(outputs);
-        let (h, s) = (self.text_heads, self.head_size);
-        let empty = |shape: [usize; 4]| Tensor::from_array((shape, Vec::<f32>::new())).map(Tensor::into_dyn).map_err(one_line);
-        let mut past = Vec::with_capacity(2 * self.layers);
-        for _ in 0..self.layers {
-            past.push(empty([1, h, s, 0])?);
-            past.push(empty([1, h, 0, s])?);
+    fn hear(&mut self, mel: &[f32], positions: usize) -> Result<Box<dyn Decoding + '_>, String>;
+}
+
+/// In whose layout the files of a Whisper model are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// What Mynah builds of CTranslate2's weights.
+    Mynah,
+    /// What sherpa-onnx reads: its exporter's two graphs, with or without attention, and `tokens.txt`.
+    Sherpa,
+    /// What optimum exports: an encoder and a merged decoder, and Hugging Face's files.
+    Optimum,
+}
+
+impl Layout {
+    /// The family that a pack of it has.
+    pub fn family(self) -> &'static str {
+        match self {
+            Layout::Mynah => "whisper",
+            Layout::Sherpa => "whisper-sherpa",
+            Layout::Optimum => "whisper-optimum",
         }
-        Ok(Pass { graphs: self, positions, cross, past })
+    }
+
+    /// The layout of a pack's family; `None` where the family isn't Whisper.
+    pub fn of_family(family: &str) -> Option<Layout> {
+        [Layout::Mynah, Layout::Sherpa, Layout::Optimum].into_iter().find(|l| l.family() == family)
+    }
+
+    /// The files of such a pack: the encoder's graph, the decoder's, and what else it needs.
+    pub fn files(self) -> &'static [&'static str] {
+        match self {
+            Layout::Mynah => &["encoder.onnx", "decoder.onnx", "tokenizer.json", "config.json"],
+            Layout::Sherpa => &["encoder.onnx", "decoder.onnx", "tokens.txt"],
+            Layout::Optimum => &["encoder.onnx", "decoder.onnx", "tokenizer.json", "config.json", "generation_config.json"],
+        }
+    }
+
+    /// Opens the files, of which `file` tells where each one lies.
+    pub(super) fn open(
+        self,
+        file: &dyn Fn(&str) -> PathBuf,
+        options: &SessionOptions,
+    ) -> Result<(Box<dyn Graphs>, Vocabulary), RuntimeError> {
+        let (encoder, decoder) = (file("encoder.onnx"), file("decoder.onnx"));
+        Ok(match self {
+            Layout::Mynah => {
+                let graphs = Own::open(&encoder, &decoder, options)?;
+                let vocabulary = Vocabulary::open(&file("tokenizer.json"), &file("config.json"), graphs.sizes().words)?;
+                (Box::new(graphs), vocabulary)
+            }
+            Layout::Sherpa => {
+                let graphs = Sherpa::open(&encoder, &decoder, options)?;
+                let tokenizer = ranks::tokenizer(&file("tokens.txt"))?;
+                let vocabulary = Vocabulary::new(tokenizer, graphs.special()?, graphs.sizes().words);
+                (Box::new(graphs), vocabulary)
+            }
+            Layout::Optimum => {
+                let generation = file("generation_config.json");
+                let graphs = Optimum::open(&encoder, &decoder, &file("config.json"), &generation, options)?;
+                let vocabulary = Vocabulary::open_generation(&file("tokenizer.json"), &generation, graphs.sizes().words)?;
+                (Box::new(graphs), vocabulary)
+            }
+        })
     }
 }
 
-/// One hearing: the encoder's keys and values, and the decoder's as they grow.
-pub(super) struct Pass<'a> {
-    graphs: &'a mut Graphs,
-    positions: usize,
-    cross: Vec<DynValue>,
-    past: Vec<DynValue>,
+/// A whole number above 0 of a graph's metadata.
+pub(super) fn number(session: &Session, key: &str) -> Result<usize, RuntimeError> {
+    let value = session.metadata(key).and_then(|v| v.trim().parse::<usize>().ok()).filter(|&v| v > 0);
+    value.ok_or_else(|| RuntimeError::Contract {
+        path: session.path().to_owned(),
+        expected: format!("a whole number `{key}` in the metadata"),
+        found: session.metadata(key).map_or_else(|| "none".to_owned(), |v| format!("`{v}`")),
+    })
 }
 
-impl Language for Pass<'_> {
-    fn step(&mut self, tokens: &[i64], rows: &[i64]) -> Result<Step, String> {
-        let Graphs { decoder, names, words, heads, .. } = &mut *self.graphs;
-        let mut inputs: Vec<(Cow<str>, SessionInputValue)> = Vec::with_capacity(2 + 4 * names.cross.len());
-        let read = TensorRef::from_array_view(([1, tokens.len()], tokens)).map_err(one_line)?;
-        inputs.push(("tokens".into(), read.into()));
-        inputs.push(("rows".into(), TensorRef::from_array_view(([rows.len()], rows)).map_err(one_line)?.into()));
-        for (name, value) in names.cross.iter().zip(&self.cross).chain(names.past.iter().zip(&self.past)) {
-            inputs.push((name.into(), value.into()));
-        }
-        let mut outputs = decoder.ort().run(inputs).map_err(one_line)?;
-        let (_, logits) = outputs["logits"].try_extract_tensor::<f32>().map_err(one_line)?;
-        let (shape, weights) = outputs["cross_attention_weights"].try_extract_tensor::<f32>().map_err(one_line)?;
-        let (positions, read) = (self.positions, tokens.len());
-        if logits.len() != rows.len() * *words || shape[..] != [*heads as i64, read as i64, positions as i64] {
-            return Err(format!("the decoder gave {} logits and attention {:?}", logits.len(), &shape[..]));
-        }
-        let first = rows.first().map_or(read, |&r| r as usize);
-        let row = |n| weights.chunks_exact(positions * read).flat_map(move |h| &h[positions * n..positions * (n + 1)]).copied();
-        let attention = (first..read).map(|n| row(n).collect()).collect();
-        let step = Step { logits: logits.chunks_exact(*words).map(<[f32]>::to_vec).collect(), attention };
-        let past: Option<Vec<DynValue>> = names.new.iter().map(|n| outputs.remove(n)).collect();
-        drop(outputs);
-        self.past = past.ok_or("the decoder lacks a layer's cache")?;
-        Ok(step)
-    }
-
-    fn forget(&mut self, count: usize) -> Result<(), String> {
-        for (n, cache) in self.past.iter_mut().enumerate() {
-            let (shape, values) = cache.try_extract_tensor::<f32>().map_err(one_line)?;
-            // Keys have the time last, values before the channels: a head's rows of `width` are cut to `kept`.
-            let [one, heads, a, b] = shape[..] else { return Err(format!("a cache has the shape {:?}", &shape[..])) };
-            let (a, b, keys) = (a as usize, b as usize, n % 2 == 0);
-            let time = if keys { b } else { a };
-            let left = time.checked_sub(count).ok_or("more is forgotten than was read")?;
-            let (width, kept) = if keys { (b, left) } else { (a * b, left * b) };
-            let kept: Vec<f32> = values.chunks_exact(width.max(1)).flat_map(|row| &row[..kept]).copied().collect();
-            let shape = if keys { [one, heads, a as i64, left as i64] } else { [one, heads, left as i64, b as i64] };
-            *cache = Tensor::from_array((shape, kept)).map_err(one_line)?.into_dyn();
-        }
-        Ok(())
-    }
+/// Where [heads, read, positions] weights are, those of each token from `first` on: head after head.
+pub(super) fn rows_of(weights: &[f32], read: usize, positions: usize, first: usize) -> Vec<Vec<f32>> {
+    let row = |n| weights.chunks_exact(positions * read).flat_map(move |h| &h[positions * n..positions * (n + 1)]).copied();
+    (first..read).map(|n| row(n).collect()).collect()
 }
 
-fn one_line(e: ort::Error) -> String {
+/// A file of JSON.
+pub(super) fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, RuntimeError> {
+    let failed = |why: String| RuntimeError::Model { path: path.to_owned(), why };
+    let text = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
+    serde_json::from_slice(&text).map_err(|e| failed(e.to_string()))
+}
+
+pub(super) fn one_line(e: ort::Error) -> String {
     e.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,10 +1,9 @@
-//! Greedy decoding with guards against invented text. Knows no session: it asks a [`Language`] for one step after the other.
+//! Greedy decoding with guards against invented text. Knows no session: it asks a [`Decoding`] for one step after the other.
 
 use super::bias::Bias;
 use super::vocabulary::Vocabulary;
 
-/// Tokens a second that English speech does not pass, and how many may come before the rate counts.
-const TOKENS_A_SECOND: f64 = 6.5;
+/// How many tokens may come before their rate counts.
 const GRACE: usize = 5;
 /// An n-gram that stands this often in a row is a loop. Single tokens may: "no, no, no".
 const REPEATS: usize = 3;
@@ -19,13 +18,14 @@ pub(super) struct Step {
     /// After each token that was asked for: a number for each token of the vocabulary.
     pub(super) logits: Vec<Vec<f32>>,
     /// For the first token that was asked for and each after it, to the last that went in: each alignment head's weights over the encoder's
-    /// positions, head after head.
+    /// positions, head after head; empty where the layout gives none.
     pub(super) attention: Vec<Vec<f32>>,
 }
 
 /// A decoder with its caches.
-pub(super) trait Language {
-    /// Reads tokens that follow those before. `rows` are places among them, ascending, whose logits are wanted; at least one.
+pub(super) trait Decoding {
+    /// Reads tokens that follow those before; more than one only where none were read or all are forgotten. `rows` are places among them,
+    /// ascending, whose logits are wanted; at least one.
     fn step(&mut self, tokens: &[i64], rows: &[i64]) -> Result<Step, String>;
 
     /// Forgets the last `count` tokens that were read.
@@ -76,11 +76,12 @@ pub(super) struct Told<'a> {
 ///
 /// Greedy, one token after the other; but a whole guess is read in one run, and kept as far as each of its tokens is the one that would have
 /// been chosen (speculative decoding, Leviathan et al. 2023, where the draft is the last hypothesis).
-pub(super) fn decode(language: &mut impl Language, vocabulary: &Vocabulary, told: Told, seconds: f64, room: usize) -> Result<Said, String> {
+pub(super) fn decode(decoding: &mut dyn Decoding, vocabulary: &Vocabulary, told: Told, seconds: f64, room: usize) -> Result<Said, String> {
     let Told { prompt, forced, draft, bias } = told;
     let mut said = Said { tokens: forced.to_vec(), forced: forced.len(), lead: vocabulary.start.len(), ..Said::default() };
     let used = prompt.len() + vocabulary.start.len() + 1;
-    let most = (GRACE + (seconds * TOKENS_A_SECOND).ceil() as usize).max(forced.len() + GRACE).min(room.saturating_sub(used + 1));
+    let most =
+        (GRACE + (seconds * vocabulary.tokens_a_second).ceil() as usize).max(forced.len() + GRACE).min(room.saturating_sub(used + 1));
     if forced.len() >= most {
         said.runaway = true;
         return Ok(said);
@@ -90,7 +91,7 @@ pub(super) fn decode(language: &mut impl Language, vocabulary: &Vocabulary, told
     let opening: Vec<i64> = prompt.iter().copied().chain(told).collect();
     // No speech is told after the transcript's first token; then come the last token that is forced and those of the draft.
     let rows: Vec<i64> = std::iter::once(prompt.len()).chain(opening.len() - draft.len() - 1..opening.len()).map(|r| r as i64).collect();
-    let mut step = language.step(&opening, &rows)?;
+    let mut step = decoding.step(&opening, &rows)?;
     let mut logits = step.logits.drain(..);
     said.no_speech = softmax_at(&logits.next().ok_or("it gave no logits")?, vocabulary.no_speech);
     let mut attention = step.attention.drain(..);
@@ -126,10 +127,10 @@ pub(super) fn decode(language: &mut impl Language, vocabulary: &Vocabulary, told
             Some((&guess, rest)) if guess == token => draft = rest,
             _ => {
                 if !draft.is_empty() {
-                    language.forget(draft.len())?;
+                    decoding.forget(draft.len())?;
                 }
                 (draft, rows) = (&[], Vec::new());
-                let Step { logits, attention } = language.step(&[token as i64], &[0])?;
+                let Step { logits, attention } = decoding.step(&[token as i64], &[0])?;
                 rows.extend(logits.into_iter().zip(attention));
             }
         }
@@ -154,7 +155,7 @@ fn softmax_at(logits: &[f32], at: usize) -> f32 {
 }
 
 /// If the tokens end in an n-gram that stands too often in a row: how many tokens are left with the first one only.
-fn loop_start(tokens: &[usize]) -> Option<usize> {
+pub(in crate::captions) fn loop_start(tokens: &[usize]) -> Option<usize> {
     (1..=LONGEST_REPEAT).find_map(|n| {
         let repeats = if n == 1 { SINGLE_REPEATS } else { REPEATS };
         let start = tokens.len().checked_sub(n * repeats)?;
@@ -183,7 +184,7 @@ mod tests {
         }
     }
 
-    impl Language for Script {
+    impl Decoding for Script {
         fn step(&mut self, tokens: &[i64], rows: &[i64]) -> Result<Step, String> {
             let before = self.fed.len();
             self.fed.extend(tokens);
@@ -222,7 +223,7 @@ mod tests {
     fn tokens_that_may_not_be_said_are_passed_over() {
         let v = vocabulary();
         struct Two;
-        impl Language for Two {
+        impl Decoding for Two {
             fn step(&mut self, tokens: &[i64], rows: &[i64]) -> Result<Step, String> {
                 let mut logits = vec![0.0; 20];
                 // Token 4 is suppressed, the end (11) may not come first, token 16 is a timestamp.
@@ -279,10 +280,10 @@ mod tests {
                 let mut runs = Vec::new();
                 let plain = decode(&mut Script::new(script), &v, told(&[]), 1.0, 30).expect("decodes");
                 for draft in drafts {
-                    let mut language = Script::new(script);
-                    let said = decode(&mut language, &v, told(draft), 1.0, 30).expect("decodes");
+                    let mut decoding = Script::new(script);
+                    let said = decode(&mut decoding, &v, told(draft), 1.0, 30).expect("decodes");
                     assert_eq!(said, plain, "{script:?} {forced:?} {draft:?}");
-                    runs.push(language.runs);
+                    runs.push(decoding.runs);
                 }
                 assert!(runs.iter().all(|&r| r <= runs[0]), "{runs:?}");
             }
@@ -305,7 +306,7 @@ mod tests {
     #[test]
     fn numbers_that_are_not_finite_are_an_error() {
         struct Broken;
-        impl Language for Broken {
+        impl Decoding for Broken {
             fn step(&mut self, _: &[i64], _: &[i64]) -> Result<Step, String> {
                 Ok(Step { logits: vec![vec![f32::NAN; 20]; 2], attention: vec![vec![0.0]; 2] })
             }

@@ -5,25 +5,29 @@ use crate::captions::Word;
 
 /// A word of the last hypothesis with its tokens.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Spelt {
-    pub(super) text: String,
-    pub(super) tokens: Vec<usize>,
+pub(in crate::captions) struct Spelt {
+    pub(in crate::captions) text: String,
+    pub(in crate::captions) tokens: Vec<usize>,
 }
 
 /// The last hypothesis.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(in crate::captions) struct Memory {
     words: Vec<Spelt>,
 }
 
 impl Memory {
     /// Keeps the words of a hypothesis, the settled ones among them.
-    pub(super) fn keep(&mut self, words: Vec<Spelt>) {
+    pub(in crate::captions) fn keep(&mut self, words: Vec<Spelt>) {
         self.words = words;
     }
 
     /// The settled words with the tokens of the last hypothesis; `spell` gives those of words that it hadn't.
-    pub(super) fn settled(&self, settled: &[Word], spell: impl Fn(&str) -> Result<Vec<usize>, String>) -> Result<Vec<Spelt>, String> {
+    pub(in crate::captions) fn settled(
+        &self,
+        settled: &[Word],
+        spell: impl Fn(&str) -> Result<Vec<usize>, String>,
+    ) -> Result<Vec<Spelt>, String> {
         let one = |(i, word): (usize, &Word)| {
             // The same word may stand twice with different tokens: the one at this place counts most.
             let here = self.words.get(i).filter(|w| w.text == word.text);
@@ -36,7 +40,7 @@ impl Memory {
 
     /// The tokens of the last hypothesis behind the prompt's and the settled words. Only a guess: where the same words stand twice it may
     /// start too late.
-    pub(super) fn draft(&self, prompt: &str, settled: &[Word]) -> Vec<usize> {
+    pub(in crate::captions) fn draft(&self, prompt: &str, settled: &[Word]) -> Vec<usize> {
         let mut before: Vec<&str> = settled.iter().rev().map(|w| w.text.as_str()).collect();
         before.extend(prompt.split_whitespace().rev());
         // The last hypothesis may begin with words that are now settled or have left the buffer.

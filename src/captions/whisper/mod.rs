@@ -1,30 +1,39 @@
 //! The Whisper family: a buffer of speech becomes words with times. Knows nothing of streaming, threads or packs.
 //!
-//! The graphs are those of `packs::build::whisper`. Whisper was trained on 30 s; here a buffer gets a tail of silence and the encoder sees
+//! The graphs are those of `packs::build::whisper`, of sherpa-onnx's exporters or of optimum's. Whisper was trained on 30 s; here a buffer gets a tail of silence and the encoder sees
 //! only so much. Where a guard finds the text doubtful and the speech is over, the buffer is read again without a prompt, by a model that
 //! knows only long contexts with a long one.
 
-mod align;
+pub(super) mod align;
 mod bias;
-mod edges;
+pub(super) mod edges;
 pub mod features;
 mod graphs;
-mod greedy;
-mod memory;
+pub(super) mod greedy;
+pub(super) mod memory;
+mod optimum;
+mod own;
+mod ranks;
+mod sherpa;
+mod spoken;
+mod spread;
 mod vocabulary;
 
-use std::path::Path;
+pub use graphs::Layout;
+
+use std::path::{Path, PathBuf};
 
 use align::Aligned;
 use bias::Bias;
 use features::{Features, HOP};
-use graphs::Graphs;
+use graphs::{Graphs, Sizes};
 use greedy::{Said, Told, decode};
 use memory::{Memory, Spelt};
+use spoken::Spoken;
 use vocabulary::Vocabulary;
 
 use super::{Heard, HeardWord, Hearing, RecognizeError, Recognizer, Word};
-use crate::runtime::{RuntimeError, SessionOptions};
+use crate::runtime::{RuntimeError, Session, SessionOptions};
 
 /// Samples a second.
 const RATE: usize = 16_000;
@@ -40,13 +49,17 @@ const LONGEST_MEDIAN: f64 = 0.7;
 /// No word is shorter, in seconds, where its neighbours leave room.
 const LEAST_WORD: f64 = 0.06;
 
+/// The one language of models that know no other.
+const ENGLISH: &str = "en";
+
 /// A Whisper model with its tokenizer. One thread at a time; a run takes a good part of a second.
 pub struct Whisper {
-    graphs: Graphs,
+    graphs: Box<dyn Graphs>,
     vocabulary: Vocabulary,
     features: Features,
     memory: Memory,
     bias: Bias,
+    spoken: Spoken,
     /// Samples of silence behind a buffer, and where a guard had to stop the first reading.
     tail: usize,
     careful: usize,
@@ -57,20 +70,27 @@ impl Whisper {
     ///
     /// Takes some seconds; any thread but the audio thread.
     pub fn open(folder: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
-        let graphs = Graphs::open(folder, options)?;
-        let vocabulary = Vocabulary::open(folder, graphs.words)?;
-        let features = Features::new(graphs.mels);
+        Self::open_as(Layout::Mynah, &|name| folder.join(name), options)
+    }
+
+    /// The same for files of any layout: `file` tells where each of [`Layout::files`] lies.
+    pub fn open_as(layout: Layout, file: &dyn Fn(&str) -> PathBuf, options: &SessionOptions) -> Result<Self, RuntimeError> {
+        let (graphs, vocabulary) = layout.open(file, options)?;
+        let features = Features::new(graphs.sizes().mels);
         let mut whisper = Self {
             graphs,
             vocabulary,
             features,
             memory: Memory::default(),
             bias: Bias::default(),
+            spoken: Spoken::default(),
             tail: TAIL * RATE,
             careful: LONGEST * RATE,
         };
         let warmed = whisper.read(&[0.0; RATE / 10], Told::default(), RATE);
-        warmed.map_err(|why| RuntimeError::Model { path: folder.join("decoder.onnx"), why })?;
+        warmed.map_err(|why| RuntimeError::Model { path: file("decoder.onnx"), why })?;
+        // What silence sounds like is no language.
+        whisper.spoken = Spoken::default();
         Ok(whisper)
     }
 
@@ -82,14 +102,44 @@ impl Whisper {
         Self { tail, careful: tail, ..self }
     }
 
+    /// Whether words' times come of the decoder's attention; else they are an estimate: the words share the speech by their letters.
+    pub fn has_attention(&self) -> bool {
+        self.graphs.sizes().heads > 0
+    }
+
+    /// The codes of the languages that it knows.
+    pub fn languages(&self) -> Vec<&str> {
+        if self.vocabulary.languages.is_empty() { vec![ENGLISH] } else { self.vocabulary.languages.iter().map(|l| &*l.0).collect() }
+    }
+
+    /// The language that was told or, so far, heard; `None` where it is to be heard and nothing was.
+    pub fn spoken(&self) -> Option<&str> {
+        if self.vocabulary.languages.is_empty() {
+            return Some(ENGLISH);
+        }
+        self.spoken.now().map(|l| &*self.vocabulary.languages[l].0)
+    }
+
     /// What is said in `samples`, which a tail of so many samples of silence follows.
     fn read(&mut self, samples: &[f32], told: Told, tail: usize) -> Result<(Said, usize), String> {
-        let longest = (LONGEST * RATE / POSITION).min(self.graphs.audio_context);
-        let positions = (samples.len() + tail).div_ceil(POSITION).clamp(1, longest);
+        let &Sizes { audio_context, text_context, whole, .. } = self.graphs.sizes();
+        let longest = (LONGEST * RATE / POSITION).min(audio_context);
+        let positions = if whole { audio_context } else { (samples.len() + tail).div_ceil(POSITION).clamp(1, longest) };
+        let seconds = samples.len() as f64 / RATE as f64;
         let mel = self.features.log_mel(samples, 2 * positions);
-        let room = self.graphs.text_context;
-        let mut pass = self.graphs.hear(&mel, positions)?;
-        Ok((decode(&mut pass, &self.vocabulary, told, samples.len() as f64 / RATE as f64, room)?, positions))
+        let mut decoding = self.graphs.hear(&mel, positions)?;
+        let vocabulary = &mut self.vocabulary;
+        if !vocabulary.languages.is_empty() {
+            if self.spoken.asks() {
+                let step = decoding.step(&[vocabulary.transcript], &[0])?;
+                decoding.forget(1)?;
+                let logits = step.logits.first().ok_or("it gave no logits")?;
+                let of = |language: &(String, i64)| logits.get(language.1 as usize).copied().unwrap_or(f32::MIN);
+                self.spoken.hear(&vocabulary.languages.iter().map(of).collect::<Vec<_>>(), seconds);
+            }
+            vocabulary.speak(self.spoken.now());
+        }
+        Ok((decode(&mut *decoding, vocabulary, told, seconds, text_context)?, positions))
     }
 
     fn listen(&mut self, hearing: &Hearing) -> Result<Heard, String> {
@@ -98,7 +148,7 @@ impl Whisper {
             return Ok(Heard::default());
         }
         // Whisper itself gives the text before at most half of the context.
-        let prompt = self.vocabulary.prompt(hearing.prompt, self.graphs.text_context / 2 - 1)?;
+        let prompt = self.vocabulary.prompt(hearing.prompt, (self.graphs.sizes().text_context / 2).saturating_sub(1))?;
         let mut spelt = self.memory.settled(hearing.settled, |word| self.vocabulary.spell(word))?;
         let forced: Vec<usize> = spelt.iter().flat_map(|w| &w.tokens).copied().collect();
         let draft = self.memory.draft(hearing.prompt, hearing.settled);
@@ -111,7 +161,8 @@ impl Whisper {
         }
         let mut heard = Heard { words: Vec::new(), doubtful: said.runaway };
         if !said.is_silence() {
-            let new = self.words(&said, positions, samples)?;
+            let settled = hearing.settled.last().map_or(0.0, |w| w.end);
+            let new = if self.has_attention() { self.words(&said, positions, samples)? } else { self.estimated(&said, settled, samples)? };
             heard.words = new.iter().map(|w| w.0.clone()).collect();
             spelt.extend(new.into_iter().map(|(w, tokens)| Spelt { text: w.word.text, tokens }));
         }
@@ -123,19 +174,15 @@ impl Whisper {
     fn words(&self, said: &Said, positions: usize, samples: &[f32]) -> Result<Vec<(HeardWord, Vec<usize>)>, String> {
         let length = samples.len() as f64 / RATE as f64;
         let heard = samples.len().div_ceil(POSITION);
-        let Aligned { starts, peaks } = align::align(&said.attention, said.lead, self.graphs.heads, positions, heard);
+        let Aligned { starts, peaks } = align::align(&said.attention, said.lead, self.graphs.sizes().heads, positions, heard);
         let seconds = |position: usize| ((position * POSITION) as f64 / RATE as f64).min(length);
         let time = |token: usize| starts.get(token).map_or(length, |&p| seconds(p));
-        // What goes on with the last settled word can't change it any more.
-        let new = &said.tokens[said.forced..];
-        let skipped = if said.forced == 0 { 0 } else { new.iter().position(|&t| self.vocabulary.starts_word(t)).unwrap_or(new.len()) };
-        let from = said.forced + skipped;
+        let from = self.first_new(said);
         let (mut words, mut rest) = (Vec::new(), Vec::new());
         let mut reach = 0.0_f64;
         for (range, text) in self.vocabulary.words(&said.tokens[from..])? {
             let tokens = range.start + from..range.end + from;
-            let chosen = &said.probabilities[tokens.start - said.forced..tokens.end - said.forced];
-            let confidence = (chosen.iter().sum::<f32>() / chosen.len() as f32).clamp(0.0, 1.0);
+            let confidence = confidence(said, &tokens);
             // A position is 20 ms long: its end counts.
             reach = peaks[tokens.clone()].iter().map(|&p| seconds(p + 1)).fold(reach, f64::max);
             words.push(Word { text, start: time(tokens.start), end: time(tokens.end), confidence });
@@ -152,11 +199,56 @@ impl Whisper {
         lengthen(&mut words, length);
         Ok(words.into_iter().zip(rest).map(|(word, (reach, tokens))| (HeardWord { word, reach }, tokens)).collect())
     }
+
+    /// The same where the decoder gives no attention: an estimate, after the end of the last settled word in seconds. A word reaches to its end.
+    fn estimated(&self, said: &Said, settled: f64, samples: &[f32]) -> Result<Vec<(HeardWord, Vec<usize>)>, String> {
+        let from = self.first_new(said);
+        let (mut words, mut all) = (Vec::new(), Vec::new());
+        for (range, text) in self.vocabulary.words(&said.tokens[from..])? {
+            let tokens = range.start + from..range.end + from;
+            words.push(Word { text, start: 0.0, end: 0.0, confidence: confidence(said, &tokens) });
+            all.push(said.tokens[tokens].to_vec());
+        }
+        spread::spread(&mut words, settled, samples);
+        Ok(words.into_iter().zip(all).map(|(word, tokens)| (HeardWord { reach: word.end, word }, tokens)).collect())
+    }
+
+    /// The first token of a new word: what goes on with the last settled word can't change it any more.
+    fn first_new(&self, said: &Said) -> usize {
+        let new = &said.tokens[said.forced..];
+        let skipped = if said.forced == 0 { 0 } else { new.iter().position(|&t| self.vocabulary.starts_word(t)).unwrap_or(new.len()) };
+        said.forced + skipped
+    }
+}
+
+/// The mean probability of chosen tokens.
+fn confidence(said: &Said, tokens: &std::ops::Range<usize>) -> f32 {
+    let chosen = &said.probabilities[tokens.start - said.forced..tokens.end - said.forced];
+    (chosen.iter().sum::<f32>() / chosen.len() as f32).clamp(0.0, 1.0)
+}
+
+/// Whether a graph is the encoder of a Whisper of sherpa-onnx's layout.
+pub fn is_sherpa_encoder(session: &Session) -> bool {
+    sherpa::is_encoder(session)
 }
 
 impl Recognizer for Whisper {
     fn hear(&mut self, hearing: &Hearing) -> Result<Heard, RecognizeError> {
         self.listen(hearing).map_err(RecognizeError::Run)
+    }
+
+    fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {
+        let told = language.map(|asked| {
+            // The language of `pt-BR` is `pt`.
+            let code = asked.trim().split(['-', '_']).next().unwrap_or_default().to_lowercase();
+            match self.vocabulary.language(&code) {
+                Some(language) => Ok(Some(language)),
+                None if self.vocabulary.languages.is_empty() && code == ENGLISH => Ok(None),
+                None => Err(RecognizeError::Language { asked: asked.to_owned(), known: self.languages().join(", ") }),
+            }
+        });
+        self.spoken = Spoken::told(told.transpose()?.flatten());
+        Ok(())
     }
 
     fn expect(&mut self, phrases: &[String]) -> Result<(), RecognizeError> {
@@ -168,7 +260,7 @@ impl Recognizer for Whisper {
 
 /// The path through the attention has no pauses, so a word beside one is stretched over it: words at the edges of sentences are cut to a
 /// length that words have (the rule of Whisper's `timing.py`).
-fn shorten(words: &mut [Word]) {
+pub(super) fn shorten(words: &mut [Word]) {
     let mut lengths: Vec<f64> = words.iter().map(|w| w.end - w.start).filter(|&l| l > 0.0).collect();
     lengths.sort_unstable_by(f64::total_cmp);
     let Some(&median) = lengths.get(lengths.len() / 2) else { return };
@@ -188,7 +280,7 @@ fn shorten(words: &mut [Word]) {
 }
 
 /// Gives words that the path passed in no time a length that can be shown: from the pause before, else from the word after.
-fn lengthen(words: &mut [Word], length: f64) {
+pub(super) fn lengthen(words: &mut [Word], length: f64) {
     for i in 0..words.len() {
         let before = if i == 0 { 0.0 } else { words[i - 1].end };
         if words[i].end - words[i].start < LEAST_WORD {

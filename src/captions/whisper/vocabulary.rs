@@ -4,26 +4,72 @@ use std::path::Path;
 
 use tokenizers::Tokenizer;
 
+use super::graphs::json;
 use crate::runtime::RuntimeError;
 
 /// What the byte-level tokenizer writes for a space.
 const SPACE: char = '\u{120}';
+/// Tokens a second that English speech does not pass.
+const ENGLISH: f64 = 6.5;
+/// The same for any other language: their words have more tokens, and in scripts other than Latin a letter may have several.
+const OTHERS: f64 = 13.0;
+/// Models of one language have so many tokens or fewer.
+const ONE_LANGUAGE: usize = 51_864;
 
+/// CTranslate2's `config.json`.
 #[derive(serde::Deserialize)]
 struct Config {
     suppress_ids: Vec<usize>,
     suppress_ids_begin: Vec<usize>,
+    /// Where it isn't said, the number of tokens tells.
+    #[serde(default)]
+    is_multilingual: Option<bool>,
+}
+
+/// Hugging Face's `generation_config.json`; what it leaves out is not suppressed.
+#[derive(serde::Deserialize)]
+struct Generation {
+    #[serde(default)]
+    suppress_tokens: Option<Vec<usize>>,
+    #[serde(default)]
+    begin_suppress_tokens: Option<Vec<usize>>,
+    #[serde(default)]
+    is_multilingual: Option<bool>,
+}
+
+/// The tokens that are no text, by what they mean.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Special {
+    pub(super) transcript: i64,
+    pub(super) transcribe: i64,
+    pub(super) no_timestamps: i64,
+    pub(super) start_of_previous: i64,
+    pub(super) no_speech: usize,
+    pub(super) end: usize,
+    /// Code and token of each language; none where the model knows only English.
+    pub(super) languages: Vec<(String, i64)>,
+    /// Tokens that are never said, beside all after the end.
+    pub(super) never: Vec<usize>,
+    /// Tokens that may not come first.
+    pub(super) not_first: Vec<usize>,
 }
 
 /// The tokenizer with what a decoder must know of it.
 pub(super) struct Vocabulary {
     tokenizer: Tokenizer,
+    /// The first token of a transcript.
+    pub(super) transcript: i64,
+    transcribe: i64,
     /// From the start of the transcript up to and without the token that turns timestamps off.
     pub(super) start: Vec<i64>,
     pub(super) no_timestamps: i64,
     pub(super) end: usize,
     pub(super) no_speech: usize,
     start_of_previous: i64,
+    /// Code and token of each language; none where the model knows only English.
+    pub(super) languages: Vec<(String, i64)>,
+    /// Tokens a second that speech does not pass.
+    pub(super) tokens_a_second: f64,
     /// For each token whether it may never be said: special tokens, timestamps, and marks of what is no speech.
     pub(super) never: Vec<bool>,
     /// Tokens that may not come first.
@@ -31,32 +77,111 @@ pub(super) struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// Reads `tokenizer.json` and `config.json` of a folder, for a model with `size` tokens.
-    pub(super) fn open(folder: &Path, size: usize) -> Result<Self, RuntimeError> {
-        let path = folder.join("tokenizer.json");
-        let failed = |path: &Path, why: String| RuntimeError::Model { path: path.to_owned(), why };
-        let tokenizer = Tokenizer::from_file(&path).map_err(|e| failed(&path, e.to_string()))?;
-        let token = |names: &[&str]| {
-            let found = names.iter().find_map(|n| tokenizer.token_to_id(n)).filter(|&t| (t as usize) < size);
-            found.map(i64::from).ok_or_else(|| failed(&path, format!("it has no token `{}`", names[0])))
-        };
-        let transcript = token(&["<|startoftranscript|>"])?;
-        let end = token(&["<|endoftext|>"])? as usize;
-        // Models of one language have 51864 tokens or fewer and are told nothing of languages.
-        let start = if size > 51_864 { vec![transcript, token(&["<|en|>"])?, token(&["<|transcribe|>"])?] } else { vec![transcript] };
-        let (no_timestamps, start_of_previous) = (token(&["<|notimestamps|>"])?, token(&["<|startofprev|>"])?);
-        let no_speech = token(&["<|nospeech|>", "<|nocaptions|>"])? as usize;
+    /// Reads `tokenizer.json` and CTranslate2's `config.json`, for a model with `size` tokens.
+    pub(super) fn open(tokenizer: &Path, config: &Path, size: usize) -> Result<Self, RuntimeError> {
+        let mut read = Self::read(tokenizer, size)?;
+        let told: Config = json(config)?;
+        read.1.never = told.suppress_ids;
+        read.1.not_first = told.suppress_ids_begin;
+        Self::checked(read, told.is_multilingual, (tokenizer, config), size)
+    }
 
-        let path = folder.join("config.json");
-        let text = std::fs::read(&path).map_err(|e| failed(&path, e.to_string()))?;
-        let config: Config = serde_json::from_slice(&text).map_err(|e| failed(&path, e.to_string()))?;
-        let mut never = vec![false; size];
-        for id in config.suppress_ids.into_iter().chain(end + 1..size) {
-            *never.get_mut(id).ok_or_else(|| failed(&path, format!("it suppresses token {id} of {size}")))? = true;
+    /// Reads `tokenizer.json` and Hugging Face's `generation_config.json`, for a model with `size` tokens.
+    pub(super) fn open_generation(tokenizer: &Path, generation: &Path, size: usize) -> Result<Self, RuntimeError> {
+        let mut read = Self::read(tokenizer, size)?;
+        let told: Generation = json(generation)?;
+        read.1.never = told.suppress_tokens.unwrap_or_default();
+        read.1.not_first = told.begin_suppress_tokens.unwrap_or_default();
+        Self::checked(read, told.is_multilingual, (tokenizer, generation), size)
+    }
+
+    /// The tokenizer and the special tokens in it, all languages that it has among them: those of models that know only English have them too.
+    fn read(path: &Path, size: usize) -> Result<(Tokenizer, Special), RuntimeError> {
+        let failed = |why: String| RuntimeError::Model { path: path.to_owned(), why };
+        let tokenizer = Tokenizer::from_file(path).map_err(|e| failed(e.to_string()))?;
+        let known = |name: &str| tokenizer.token_to_id(name).filter(|&t| (t as usize) < size).map(i64::from);
+        let token = |names: &[&str]| names.iter().find_map(|n| known(n)).ok_or_else(|| failed(format!("it has no token `{}`", names[0])));
+        let transcript = token(&["<|startoftranscript|>"])?;
+        // They follow the start of the transcript.
+        let code = |id: i64| {
+            let name = tokenizer.id_to_token(id as u32)?;
+            let code = name.strip_prefix("<|")?.strip_suffix("|>")?;
+            ((2..=3).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_lowercase())).then(|| code.to_owned())
+        };
+        let languages = (transcript + 1..size as i64).map_while(|id| Some((code(id)?, id))).collect();
+        let special = Special {
+            transcript,
+            transcribe: known("<|transcribe|>").unwrap_or_default(),
+            no_timestamps: token(&["<|notimestamps|>"])?,
+            start_of_previous: token(&["<|startofprev|>"])?,
+            no_speech: token(&["<|nospeech|>", "<|nocaptions|>"])? as usize,
+            end: token(&["<|endoftext|>"])? as usize,
+            languages,
+            ..Special::default()
+        };
+        Ok((tokenizer, special))
+    }
+
+    /// Checks what two files, the tokenizer and the other, say together.
+    fn checked(
+        (tokenizer, mut special): (Tokenizer, Special),
+        multilingual: Option<bool>,
+        files: (&Path, &Path),
+        size: usize,
+    ) -> Result<Self, RuntimeError> {
+        let failed = |path: &Path, why: String| RuntimeError::Model { path: path.to_owned(), why };
+        if let Some(id) = special.never.iter().find(|&&id| id >= size) {
+            return Err(failed(files.1, format!("it suppresses token {id} of {size}")));
         }
-        never[end] = false;
-        let not_first = config.suppress_ids_begin.into_iter().filter(|&id| id < size).collect();
-        Ok(Self { tokenizer, start, no_timestamps, end, no_speech, start_of_previous, never, not_first })
+        if !multilingual.unwrap_or(size > ONE_LANGUAGE) {
+            special.languages.clear();
+        } else if special.languages.is_empty() || special.transcribe == 0 {
+            return Err(failed(files.0, "it has no tokens of languages, though the model knows several".to_owned()));
+        }
+        Ok(Self::new(tokenizer, special, size))
+    }
+
+    /// For a model with `size` tokens. The language is English until another is told.
+    pub(super) fn new(tokenizer: Tokenizer, special: Special, size: usize) -> Self {
+        let Special { transcript, transcribe, no_timestamps, start_of_previous, no_speech, end, languages, never: marks, not_first } =
+            special;
+        let mut never = vec![false; size];
+        for id in marks.into_iter().chain(end + 1..size).filter(|&id| id < size && id != end) {
+            never[id] = true;
+        }
+        let not_first = not_first.into_iter().filter(|&id| id < size).collect();
+        let (start, tokens_a_second) = (Vec::new(), ENGLISH);
+        let mut all = Self {
+            tokenizer,
+            transcript,
+            transcribe,
+            start,
+            no_timestamps,
+            end,
+            no_speech,
+            start_of_previous,
+            languages,
+            tokens_a_second,
+            never,
+            not_first,
+        };
+        all.speak(all.language("en"));
+        all
+    }
+
+    /// The place of a language in the list; `None` where the model hasn't it.
+    pub(super) fn language(&self, code: &str) -> Option<usize> {
+        self.languages.iter().position(|l| l.0 == code)
+    }
+
+    /// Transcripts are in this language from now on; without one in the first, or in English where the model knows nothing else.
+    pub(super) fn speak(&mut self, language: Option<usize>) {
+        let Some((code, token)) = self.languages.get(language.unwrap_or(0)) else {
+            self.start = vec![self.transcript];
+            return;
+        };
+        self.tokens_a_second = if code == "en" { ENGLISH } else { OTHERS };
+        self.start = vec![self.transcript, *token, self.transcribe];
     }
 
     /// The tokens of a word that others come before.
@@ -143,7 +268,11 @@ pub(super) mod tests {
     }
 
     pub(crate) fn vocabulary() -> Vocabulary {
-        Vocabulary::open(folder().path(), 20).expect("a vocabulary")
+        {
+            let folder = folder();
+            let file = |name: &str| folder.path().join(name);
+            Vocabulary::open(&file("tokenizer.json"), &file("config.json"), 20).expect("a vocabulary")
+        }
     }
 
     #[test]
@@ -176,11 +305,12 @@ pub(super) mod tests {
     #[test]
     fn a_damaged_folder_is_an_error_that_names_the_file() {
         let folder = folder();
+        let open = || Vocabulary::open(&folder.path().join("tokenizer.json"), &folder.path().join("config.json"), 20);
         std::fs::write(folder.path().join("config.json"), "{").expect("writes");
-        let message = Vocabulary::open(folder.path(), 20).err().expect("must fail").to_string();
+        let message = open().err().expect("must fail").to_string();
         assert!(message.contains("config.json"), "{message}");
         std::fs::write(folder.path().join("tokenizer.json"), "[]").expect("writes");
-        let message = Vocabulary::open(folder.path(), 20).err().expect("must fail").to_string();
+        let message = open().err().expect("must fail").to_string();
         assert!(message.contains("tokenizer.json"), "{message}");
     }
 }

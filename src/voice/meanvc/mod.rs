@@ -66,6 +66,21 @@ impl Model {
         [Model::Two40, Model::Two120].into_iter().find(|m| m.chunk() == chunk)
     }
 
+    /// The same, by the samples of a chunk.
+    pub fn two_of_samples(samples: usize) -> Option<Self> {
+        (samples % FRAME == 0).then_some(samples / FRAME).and_then(Self::two)
+    }
+
+    /// The same, by the frames that a chunk of its encoder has; MeanVC too.
+    pub fn of_window(frames: usize) -> Option<Self> {
+        [Model::Two40, Model::Two120, Model::One200].into_iter().find(|m| m.stride() + 3 == frames)
+    }
+
+    /// Samples of a chunk, as a pack's `hop` has it.
+    pub fn samples(self) -> usize {
+        self.chunk() * FRAME
+    }
+
     /// Frames that are painted at a time.
     pub fn chunk(self) -> usize {
         match self {

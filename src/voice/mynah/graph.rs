@@ -2,15 +2,13 @@
 //!
 //! A filter comes out `lookahead` frames after its frame's mel bands went in; its pitch and energy go in with the frame that comes out.
 
-use std::borrow::Cow;
 use std::path::Path;
 
-use ort::session::SessionInputValue;
-use ort::value::{DynValue, Tensor, TensorRef};
-
+use super::body::{Body, Here, There};
 use super::heard::{BANDS, BINS, FALL, HOP, RATE, RISE, SIZE, log_mel};
 use crate::clock::Mode;
-use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
+use crate::runtime::remote::Given;
+use crate::runtime::{Provider, RuntimeError, Session, SessionOptions, TensorSpec};
 use crate::voice::ConvertError;
 
 /// Numbers of a speaker embedding.
@@ -81,6 +79,23 @@ impl Features {
         same_bits(&self.f0, &other.f0) && same_bits(&self.energy, &other.energy) && same_bits(&self.mel, &other.mel)
     }
 
+    /// Frames of no sound in particular, which move a graph all the same.
+    fn some(frames: usize) -> Self {
+        let mel = (0..frames * BANDS).map(|i| -5.0 + 4.0 * (i as f32 * 0.37).sin()).collect();
+        Self { mel, f0: vec![170.0; frames], energy: vec![-3.0; frames] }
+    }
+
+    /// These as the graph's inputs, with what it is told of the voice.
+    fn given<T>(&self, speaker: &[f32], to: impl FnOnce(&[Given]) -> T) -> T {
+        let n = self.f0.len() as i64;
+        to(&[
+            Given { name: "mel", shape: &[1, n, BANDS as i64], numbers: &self.mel },
+            Given { name: "f0", shape: &[1, n], numbers: &self.f0 },
+            Given { name: "energy", shape: &[1, n], numbers: &self.energy },
+            Given { name: "speaker", shape: &[1, SPEAKER as i64], numbers: speaker },
+        ])
+    }
+
     /// Adds a frame's mel bands from the powers in them, times `gain`. Gives its energy, to be added when the frame comes out.
     pub fn push_mel(&mut self, power: &[f32], gain: f32) -> f32 {
         self.mel.extend(power.iter().map(|p| log_mel(p * gain)));
@@ -101,12 +116,6 @@ impl Features {
     }
 }
 
-struct State {
-    input: String,
-    output: String,
-    value: DynValue,
-}
-
 /// Frames that say the same until the graph is held: three seconds. By then all its windows have seen nothing else; what moves on is one number of
 /// its memory, which tells how long it has been silent, and creeps for minutes where the training never heard a longer pause than this.
 const HELD_AFTER: usize = 300;
@@ -124,8 +133,7 @@ struct Last {
 
 /// A loaded graph with its states.
 pub struct Graph {
-    session: Session,
-    states: Vec<State>,
+    body: Body,
     lookahead: usize,
     speaker: Vec<f32>,
     /// None where another voice or other states make it worthless.
@@ -146,7 +154,8 @@ pub(super) struct Reuse {
 impl Graph {
     /// Loads the graph of a mode and checks it against the contract. Its weights lie beside it, under the name that it bears in itself.
     pub fn open(path: &Path, mode: Mode, options: &SessionOptions) -> Result<Self, RuntimeError> {
-        let mut session = load(path, &CONTRACT, options)?;
+        let local = options.provider.server().map_or(options.provider, |_| Provider::Cpu);
+        let session = load(path, &CONTRACT, &SessionOptions { provider: local, ..*options })?;
         let contract = |expected: String, found: String| RuntimeError::Contract { path: path.to_owned(), expected, found };
         let said = |key: &str| session.metadata(key).unwrap_or_default();
         if said("mode") != mode.name() {
@@ -156,26 +165,16 @@ impl Graph {
         let lookahead = text.trim().parse().ok().filter(|n| LOOKAHEADS.contains(n)).ok_or_else(|| {
             contract(format!("the metadata `lookahead_frames` from {} to {}", LOOKAHEADS.start(), LOOKAHEADS.end()), format!("`{text}`"))
         })?;
-        let model = session.ort();
-        let mut states = Vec::new();
-        for outlet in model.inputs().iter().filter(|o| o.name().starts_with("state_")) {
-            let (input, output) = (outlet.name().to_owned(), format!("{}_out", outlet.name()));
-            if !model.outputs().iter().any(|o| o.name() == output) {
-                return Err(contract(format!("the output `{output}` beside the input `{input}`"), "none of that name".to_owned()));
+        let here = Here::new(session, path)?;
+        let body = match options.provider.server() {
+            None => Body::Here(here),
+            Some(server) => {
+                let (features, speaker) = (Features::some(super::hops(mode)), some_speaker());
+                features.given(&speaker, |given| There::open(here, server, mode, given)).map(Body::There)?
             }
-            let shape: Vec<i64> = outlet.dtype().tensor_shape().map(|s| s.to_vec()).unwrap_or_default();
-            if shape.is_empty() || shape.iter().any(|&n| n <= 0) {
-                return Err(contract(format!("the state `{input}` with fixed sizes"), format!("{shape:?}")));
-            }
-            let zeros = vec![0.0f32; shape.iter().product::<i64>() as usize];
-            let value = Tensor::from_array((shape, zeros))
-                .map_err(|e| RuntimeError::Model { path: path.to_owned(), why: e.to_string() })?
-                .into_dyn();
-            states.push(State { input, output, value });
-        }
+        };
         Ok(Self {
-            session,
-            states,
+            body,
             lookahead,
             speaker: vec![0.0; SPEAKER],
             last: None,
@@ -207,20 +206,22 @@ impl Graph {
     /// All states back to zero.
     pub fn reset(&mut self) {
         self.last = None;
-        for state in &mut self.states {
-            if let Ok((_, numbers)) = state.value.try_extract_tensor_mut::<f32>() {
-                numbers.fill(0.0);
-            }
-        }
+        self.body.reset();
     }
 
-    /// Runs the frames of `features`, at least one, and gives the magnitudes of the harmonic and of the noise filter, `BINS` a frame. The states
-    /// move from output to input without a copy. After an error the states are zero. While it is held the last filters come again.
+    /// Whether somebody renders, who may wait for a server.
+    pub fn renders(&mut self, renders: bool) {
+        self.body.renders(renders);
+    }
+
+    /// Runs the frames of `features`, at least one, and gives the magnitudes of the harmonic and of the noise filter, `BINS` a frame. After an error the states are zero. While it is held the last filters come again.
     pub fn run(&mut self, features: &Features, mut each: impl FnMut(usize, &[f32], &[f32])) -> Result<(), ConvertError> {
         let repeats = self.last.as_ref().is_some_and(|l| l.unchanged >= HELD_AFTER && l.features.equals(features));
         #[cfg(test)]
         let repeats = repeats && !self.reuse.off;
-        if !repeats && let Err(e) = self.try_run(features) {
+        if repeats {
+            self.body.rest();
+        } else if let Err(e) = self.try_run(features) {
             self.reset();
             return Err(e);
         }
@@ -237,23 +238,10 @@ impl Graph {
     }
 
     fn try_run(&mut self, features: &Features) -> Result<(), ConvertError> {
-        let failed = |e: ort::Error| ConvertError::Run(e.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
         let n = features.f0.len();
-        let mut inputs: Vec<(Cow<str>, SessionInputValue)> = Vec::with_capacity(4 + self.states.len());
-        inputs.push(("mel".into(), TensorRef::from_array_view(([1, n, BANDS], &features.mel[..])).map_err(failed)?.into()));
-        inputs.push(("f0".into(), TensorRef::from_array_view(([1, n], &features.f0[..])).map_err(failed)?.into()));
-        inputs.push(("energy".into(), TensorRef::from_array_view(([1, n], &features.energy[..])).map_err(failed)?.into()));
-        inputs.push(("speaker".into(), TensorRef::from_array_view(([1, SPEAKER], &self.speaker[..])).map_err(failed)?.into()));
-        for state in &self.states {
-            inputs.push((state.input.as_str().into(), (&state.value).into()));
-        }
-        let mut outputs = self.session.ort().run(inputs).map_err(failed)?;
         let mut last = self.last.take().unwrap_or_default();
         last.unchanged = if last.features.equals(features) { last.unchanged + n } else { 0 };
-        {
-            let missing = || ConvertError::Run("an output of the model is missing".to_owned());
-            let (_, harmonic) = outputs.get("harmonic").ok_or_else(missing)?.try_extract_tensor::<f32>().map_err(failed)?;
-            let (_, noise) = outputs.get("noise").ok_or_else(missing)?.try_extract_tensor::<f32>().map_err(failed)?;
+        let take = |harmonic: &[f32], noise: &[f32]| {
             if harmonic.len() != n * BINS || noise.len() != n * BINS {
                 return Err(ConvertError::Run(format!("it gave {} numbers for {n} frames of {BINS}", harmonic.len())));
             }
@@ -262,14 +250,18 @@ impl Graph {
             }
             harmonic.clone_into(&mut last.harmonic);
             noise.clone_into(&mut last.noise);
-        }
-        for state in &mut self.states {
-            state.value = outputs.remove(&state.output).ok_or_else(|| ConvertError::Run(format!("`{}` is missing", state.output)))?;
-        }
+            Ok(())
+        };
+        features.given(&self.speaker, |given| self.body.run(given, take))?;
         last.features.clone_from(features);
         self.last = Some(last);
         Ok(())
     }
+}
+
+/// A voice of nobody in particular.
+fn some_speaker() -> Vec<f32> {
+    (0..SPEAKER).map(|i| 0.06 * (i as f32 * 0.71).cos()).collect()
 }
 
 /// Whether two lists of numbers are the same to the bit.

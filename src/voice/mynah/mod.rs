@@ -5,6 +5,7 @@
 //! the tracker looks ahead as far as the graph does and adds no delay.
 
 mod analysis;
+mod body;
 mod graph;
 mod heard;
 pub(super) mod noise;
@@ -46,6 +47,14 @@ fn usual_lookahead(mode: Mode) -> usize {
         Mode::Live => 1,
         Mode::Balanced => 4,
         Mode::Studio => 12,
+    }
+}
+
+/// Finds out how long a mode's hops take on a server, where `options` name one and that isn't known. Takes up to some seconds.
+pub fn measure(path: &Path, mode: Mode, options: &SessionOptions) -> Result<(), RuntimeError> {
+    match options.provider.server() {
+        Some(server) if server.measured(mode).is_none() => Graph::open(path, mode, options).map(drop),
+        _ => Ok(()),
     }
 }
 
@@ -127,9 +136,10 @@ impl Mynah {
         mynah.set_voice(voice);
         let (input, mut output) = (vec![0.0; timing.hop], vec![0.0; timing.hop]);
         for _ in 0..2 + timing.delay / timing.hop {
-            mynah
-                .process(&input, &Controls::default(), &mut output)
-                .map_err(|e| RuntimeError::Model { path: path.to_owned(), why: e.to_string() })?;
+            mynah.process(&input, &Controls::default(), &mut output).map_err(|e| match (e, options.provider.server()) {
+                (ConvertError::Away(away), Some(server)) => RuntimeError::Server { server, why: away.why },
+                (e, _) => RuntimeError::Model { path: path.to_owned(), why: e.to_string() },
+            })?;
         }
         mynah.reset(0);
         Ok(mynah)
@@ -194,6 +204,10 @@ impl Converter for Mynah {
             (0..leaving.len()).for_each(|i| take(i, None));
         }
         outcome
+    }
+
+    fn renders(&mut self, renders: bool) {
+        self.graph.renders(renders);
     }
 
     fn set_voice(&mut self, voice: &TargetVoice) {

@@ -115,7 +115,7 @@ impl Run<'_> {
         let wording = a.wording.wording()?;
         let (hint, hot) = wording.glossary.as_ref().map(|g| (g.prompt(), g.spellings())).unwrap_or_default();
         let packs = if a.inputs.len() > 1 { record::packs() } else { Vec::new() };
-        let settings = Settings { policy, hint, hot };
+        let settings = Settings { policy, hint, hot, language: a.language() };
         Ok(Run { a, style: a.style.into(), wording, settings, pace, source: PackSource::standard(), packs })
     }
 

@@ -11,6 +11,9 @@ use super::live::LiveArguments;
 use super::wording::WordingArguments;
 use crate::terminal::Failure;
 
+/// The language that is heard instead of told.
+const AUTO: &str = "auto";
+
 /// What `caption` takes.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -35,6 +38,9 @@ pub struct Arguments {
     /// Who speaks in a recording; may be given for each
     #[arg(long, value_name = "IN=NAME", value_parser = speaker)]
     speaker: Vec<(PathBuf, String)>,
+    /// The language that is spoken, by its code, such as `de`; `auto` hears it, where the model knows several
+    #[arg(long, value_name = "CODE", default_value = AUTO)]
+    language: String,
     #[command(flatten)]
     pub wording: WordingArguments,
     /// With --profanity bleep: the recording with tones, as wav
@@ -127,6 +133,11 @@ fn speaker(text: &str) -> Result<(PathBuf, String), String> {
 }
 
 impl Arguments {
+    /// The language that is told; `None` to hear it.
+    pub fn language(&self) -> Option<String> {
+        (self.language != AUTO).then(|| self.language.clone())
+    }
+
     /// What makes no sense together.
     pub fn check(&self) -> Result<(), Failure> {
         let wrong = |why: &str| Err(Failure::Usage(why.to_owned()));

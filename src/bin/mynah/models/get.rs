@@ -1,0 +1,209 @@
+//! Packs that are had: fetched by name, or made of somebody's model files.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use clap::Args;
+
+use mynah::engine::{Identified, Origin, PackSource};
+use mynah::packs::fetch::{Progress, Stage, done_with, fetch, gather};
+use mynah::packs::listed::{Listing, listings};
+use mynah::packs::{Manifest, Pack, PackError, Store, Target, catalogue, runtimes, user_folder};
+
+use super::{licence_line, made_with, may_be_used, unknown};
+use crate::terminal::{Failure, Outcome, bar, say, stop_gently, writing};
+
+/// What `fetch` takes.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// The pack's id
+    pack: Option<String>,
+    /// Every pack that Mynah is made of; published models are fetched by name only
+    #[arg(long)]
+    all: bool,
+}
+
+/// What `fetch` takes.
+#[derive(Debug, Args)]
+pub struct FetchArguments {
+    #[command(flatten)]
+    what: What,
+    /// Touch no network: only say whether what is here suffices
+    #[arg(long)]
+    offline: bool,
+    /// Also where its licence forbids commerce: what is made with it earns no money
+    #[arg(long)]
+    non_commercial: bool,
+    /// The files of another platform, such as windows-x86_64: for a bundle that goes there
+    #[arg(long = "for", value_name = "PLATFORM", requires = "into")]
+    platform: Option<Target>,
+    /// A folder of packs other than the user's own
+    #[arg(long, value_name = "FOLDER")]
+    into: Option<PathBuf>,
+}
+
+fn packs_folder() -> Result<PathBuf, Failure> {
+    let home = user_folder()
+        .ok_or_else(|| Failure::Other("this machine tells no home; set MYNAH_HOME to a folder for packs and voices".to_owned()))?;
+    Ok(home.join("packs"))
+}
+
+pub fn fetch_wanted(a: &FetchArguments) -> Outcome {
+    let mut wanted = catalogue()?;
+    if let Some(id) = &a.what.pack {
+        wanted.extend(runtimes()?);
+        let published = listings()?;
+        if let Some(listing) = published.iter().find(|l| &*l.id == id.as_str()) {
+            return fetch_published(listing, a);
+        }
+        if wanted.iter().all(|m| &*m.id != id.as_str()) {
+            return Err(unknown(id, wanted.iter().map(|m| &*m.id).chain(published.iter().map(|l| &*l.id))));
+        }
+        wanted.retain(|m| &*m.id == id.as_str());
+    }
+    let into = a.into.clone().map_or_else(packs_folder, Ok)?;
+    if let Some(target) = a.platform {
+        wanted = wanted.into_iter().map(|m| m.for_target(target)).collect();
+    }
+    let mut failed = Vec::new();
+    for manifest in &wanted {
+        // One that came with the program needs no second copy; one of an older version is replaced.
+        let here = Store::standard().find(manifest.kind, Some(&manifest.id));
+        if let Some(pack) = here.ok().filter(|_| a.into.is_none()).filter(|pack| pack.manifest().same_files(manifest)) {
+            say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()))?;
+            continue;
+        }
+        match fetch_one(manifest, &into, a.offline) {
+            Ok(pack) => say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()))?,
+            // The others are still worth fetching.
+            Err(Failure::Other(why)) if a.what.all => failed.push(why),
+            Err(e) => return Err(e),
+        }
+    }
+    match failed.len() {
+        0 => Ok(()),
+        1 => Err(Failure::Other(failed.swap_remove(0))),
+        n => {
+            failed.iter().for_each(|why| eprintln!("mynah: {why}"));
+            Err(Failure::Other(format!("{n} packs could not be fetched; the lines above say why and what to do")))
+        }
+    }
+}
+
+/// A published model: its files come from the hub, and then become a pack as any other folder of files does.
+fn fetch_published(listing: &Listing, a: &FetchArguments) -> Outcome {
+    let into = a.into.clone().map_or_else(packs_folder, Ok)?;
+    if let Ok(pack) = Store::standard().find(listing.kind, Some(&listing.id)) {
+        return say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()));
+    }
+    eprintln!("{}: {}", listing.title, licence_line(&listing.licence));
+    may_be_used(&listing.licence, a.non_commercial)?;
+    let bar = bar(0, "{msg} {wide_bar} {bytes}/{total_bytes} {eta}");
+    let stop = stop_gently();
+    let (folder, trust) = gather(listing, &into, a.offline, &mut |p: &Progress| {
+        bar.set_message(format!("getting {}", p.what));
+        bar.set_length(p.total);
+        bar.set_position(p.done);
+        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    bar.finish_and_clear();
+    let found = PackSource::standard().identify(&folder)?;
+    if found.kind != listing.kind {
+        return Err(Failure::Other(format!(
+            "`{}` is listed as a {} pack, but its files are one of {}",
+            listing.id, listing.kind, found.kind
+        )));
+    }
+    let text = found.manifest(&listing.id, &listing.licence, &folder, &Origin::Hub(listing, trust))?;
+    let pack = fetch_one(&Manifest::meant_for(&text, &folder)?, &into, true)?;
+    done_with(&folder)?;
+    had(&pack, &found, trust.words())
+}
+
+/// Tells of a pack that was made of somebody's files.
+fn had(pack: &Pack, found: &Identified, more: &str) -> Outcome {
+    say(&format!("{}: {} of the family {}, {more}, in {}", pack.id(), found.model, found.family, pack.folder().display()))?;
+    if let Some(note) = &found.note {
+        say(note)?;
+    }
+    say(&format!("`mynah models use {}` makes {} with it", pack.id(), made_with(found.kind)))
+}
+
+fn fetch_one(manifest: &Manifest, into: &Path, offline: bool) -> Result<Pack, Failure> {
+    let bar = bar(0, "{msg} {wide_bar} {bytes}/{total_bytes}");
+    // Ctrl-C ends pip, and with it the fetching, which then takes its own folder away.
+    let _whole = writing();
+    let pack = fetch(manifest, into, offline, &mut |p: &Progress| {
+        let doing = match p.stage {
+            Stage::Download => "getting",
+            Stage::Unpack => "checking",
+            Stage::Build => "building",
+            Stage::Done => "done with",
+        };
+        bar.set_message(format!("{doing} {}", p.what));
+        bar.set_length(p.total);
+        bar.set_position(p.done);
+    })?;
+    bar.finish_and_clear();
+    Ok(pack)
+}
+
+pub fn add(folder: &Path, id: Option<&str>, licence: &str, offline: bool) -> Outcome {
+    let into = packs_folder()?;
+    let manifest = match Manifest::load(folder) {
+        Err(PackError::NoManifest(_)) => return add_files(folder, id, licence, &into),
+        other => other?,
+    };
+    let pack = match Pack::load(folder)?.verify() {
+        Ok(()) => copy(folder, &manifest, &into)?,
+        // Files that are missing may be fetched or built; what can't be is told.
+        Err(PackError::Missing { .. }) => fetch_one(&manifest, &into, offline)?,
+        Err(e) => return Err(e.into()),
+    };
+    say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()))
+}
+
+/// Makes a pack of somebody's model files, whose family their names and tensors tell.
+fn add_files(folder: &Path, id: Option<&str>, licence: &str, into: &Path) -> Outcome {
+    let found = PackSource::standard().identify(folder)?;
+    let id = id.map_or_else(|| id_of(folder), str::to_owned);
+    let text = found.manifest(&id, licence, folder, &Origin::Folder)?;
+    let pack = fetch_one(&Manifest::meant_for(&text, folder)?, into, true)?;
+    had(&pack, &found, &licence_line(licence))
+}
+
+/// The folder's name as the id of a pack.
+fn id_of(folder: &Path) -> String {
+    let name = folder.canonicalize().ok().and_then(|f| f.file_name().map(|n| n.to_string_lossy().to_lowercase())).unwrap_or_default();
+    let fits = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c) { c } else { '-' };
+    name.chars().map(fits).take(64).collect()
+}
+
+/// Copies a whole pack into the folder of packs: as a whole or not at all.
+fn copy(folder: &Path, manifest: &Manifest, into: &Path) -> Result<Pack, Failure> {
+    let _whole = writing();
+    let home = into.join(&*manifest.id);
+    let cant = |e: std::io::Error| {
+        Failure::Other(format!("`{}` can't be written: {e}; check its folder and the room on its disk", home.display()))
+    };
+    let same = |a: &Path, b: &Path| a.canonicalize().ok().is_some_and(|a| b.canonicalize().ok() == Some(a));
+    if same(folder, &home) {
+        return Ok(Pack::load(&home)?);
+    }
+    std::fs::create_dir_all(into).map_err(cant)?;
+    let work = tempfile::Builder::new().prefix(&format!(".{}-", &*manifest.id)).tempdir_in(into).map_err(cant)?;
+    let new = work.path().join("new");
+    for name in manifest.installed().map(|(name, _)| &**name).chain(["pack.toml"]) {
+        let target = new.join(name);
+        target.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(cant)?;
+        std::fs::copy(folder.join(name), target).map_err(cant)?;
+    }
+    Pack::load(&new)?.verify()?;
+    if home.exists() {
+        std::fs::rename(&home, work.path().join("old")).map_err(cant)?;
+    }
+    std::fs::rename(&new, &home).map_err(cant)?;
+    Ok(Pack::load(&home)?)
+}

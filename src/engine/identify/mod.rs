@@ -1,0 +1,263 @@
+//! What a folder of somebody's model files is: which family, which file plays which part, what is missing. Opens the graphs, so that what is wrong
+//! with them is told at once. Not for the audio thread; knows no plugin and prints nothing.
+
+mod voice;
+mod whisper;
+
+use std::path::{Path, PathBuf};
+
+use super::source::OpenError;
+use crate::captions::Recognizer;
+use crate::captions::moonshine::Moonshine;
+use crate::captions::moonshine::files::{Layout, known};
+use crate::captions::online::OnlineRecognizer;
+use crate::captions::online::ctc::Ctc;
+use crate::captions::online::nemo::{JointFiles, NemoCtc, NemoTransducer, is_signal};
+use crate::captions::online::paraformer::{self, Paraformer};
+use crate::captions::online::transducer::{Files, Transducer};
+use crate::packs::listed::{Listing, Trust};
+use crate::packs::{Builder, Kind, sha256_of};
+use crate::runtime::{RuntimeError, Session, SessionOptions, files_beside};
+
+/// A model that was recognised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identified {
+    /// What it is for.
+    pub kind: Kind,
+    /// Which code runs it.
+    pub family: &'static str,
+    /// What its metadata call the model, such as `zipformer2`.
+    pub model: String,
+    /// The names that a pack's files have, and the files that play their parts.
+    pub files: Vec<(&'static str, PathBuf)>,
+    /// The rate of its sound in Hz, where its family wants to know it before it is loaded.
+    pub rate: Option<u32>,
+    /// Samples of a chunk, the same.
+    pub hop: Option<usize>,
+    /// Files that the graphs keep weights in, under the names that the graphs know.
+    pub beside: Vec<PathBuf>,
+    /// What is built of the files, where they are weights and no graphs.
+    pub built: Option<Making>,
+    /// What is worth knowing before it is used.
+    pub note: Option<String>,
+}
+
+/// How a pack's graphs are made of weights, which are not kept themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Making {
+    /// What makes them.
+    pub builder: Builder,
+    /// The weights.
+    pub weights: PathBuf,
+    /// The graphs' names with the hashes that came of it here: the same come everywhere.
+    pub graphs: Vec<(&'static str, String)>,
+}
+
+/// The families, each with the files that a folder of it holds. A graph's file is the one whose name has the word in it.
+const TRANSDUCER: [&str; 3] = ["encoder", "decoder", "joiner"];
+const JOINT: &str = "decoder_joint.onnx";
+const TOKENS: &str = "tokens.txt";
+/// What an encoder's first input is called that hears no sound itself.
+const FEATURES: &str = "input_features";
+
+/// Opens a recogniser that hears a stream, where the family is one; `file` tells where a pack's file lies.
+pub(super) fn open_online(family: &str, file: impl Fn(&str) -> PathBuf) -> Option<Result<Box<dyn OnlineRecognizer>, OpenError>> {
+    fn boxed<R: OnlineRecognizer + 'static>(opened: Result<R, RuntimeError>) -> Result<Box<dyn OnlineRecognizer>, OpenError> {
+        Ok(Box::new(opened?))
+    }
+    let options = SessionOptions::default();
+    let files = || {
+        let [encoder, decoder, joiner] = TRANSDUCER.map(|part| file(&format!("{part}.onnx")));
+        Files { encoder, decoder, joiner, tokens: file(TOKENS) }
+    };
+    match family {
+        "transducer" => Some(boxed(Transducer::open(&files(), &options))),
+        "ctc" => Some(boxed(Ctc::open(&file("model.onnx"), &file(TOKENS), &options))),
+        "nemo-transducer" => Some(boxed(NemoTransducer::open(&files(), &options))),
+        "nemo-ctc" => Some(boxed(NemoCtc::open(&file("model.onnx"), &file(TOKENS), &options))),
+        "nemo-joint" => {
+            let files = JointFiles { encoder: file("encoder.onnx"), decoder_joint: file(JOINT), tokens: file(TOKENS) };
+            Some(boxed(NemoTransducer::open_joint(&files, &options)))
+        }
+        "paraformer" => {
+            let files = paraformer::Files { encoder: file("encoder.onnx"), decoder: file("decoder.onnx"), tokens: file(TOKENS) };
+            Some(boxed(Paraformer::open(&files, &options)))
+        }
+        _ => None,
+    }
+}
+
+/// The name of a graph's first input, which exporters keep.
+fn first_input(graph: &Path) -> Result<String, OpenError> {
+    let session = Session::load(graph, &SessionOptions::default())?;
+    Ok(session.inputs().first().map_or_else(String::new, |input| input.name().to_owned()))
+}
+
+/// Opens a recogniser that reads whole buffers, where the family is one of those that are found here; `file` tells where a pack's file lies.
+pub(super) fn open_whole(family: &str, file: impl Fn(&str) -> PathBuf) -> Option<Result<Box<dyn Recognizer>, OpenError>> {
+    let layout = Layout::of_family(family)?;
+    let opened: Result<Box<dyn Recognizer>, OpenError> = match Moonshine::open(&layout, file) {
+        Ok(moonshine) => Ok(Box::new(moonshine)),
+        Err(e) => Err(e.into()),
+    };
+    Some(opened)
+}
+
+/// What the names in a folder make of a Moonshine model; none where they are another family's.
+fn moonshine(folder: &Path, names: &[String]) -> Result<Option<Identified>, OpenError> {
+    let Some((layout, parts)) = known(names) else { return Ok(None) };
+    if layout == Layout::Merged
+        && let Some(encoder) = names.iter().find(|n| n.starts_with("encoder_model."))
+        && Session::load(&folder.join(encoder), &SessionOptions::default())?.inputs().first().is_some_and(|i| i.name() == FEATURES)
+    {
+        // Whisper's files have the same names.
+        return Ok(None);
+    }
+    let lacks = |what| OpenError(format!("`{}` holds {}, but {what}; put it there and try again", folder.display(), names.join(", ")));
+    let files: Vec<(&'static str, PathBuf)> = parts.map_err(lacks)?.into_iter().map(|(part, name)| (part, folder.join(name))).collect();
+    let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
+    open_whole(layout.family(), file).transpose()?;
+    let model = if layout == Layout::Streaming { "Moonshine v2, streaming" } else { "Moonshine" };
+    Identified::plain(Kind::Captions, layout.family(), model.to_owned(), files).map(Some)
+}
+
+/// Looks at the files of a folder. ONNX Runtime must be open. Takes some seconds: the graphs are opened.
+pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
+    let wrong = |why: String| OpenError(format!("`{}` {why}", folder.display()));
+    let inside = std::fs::read_dir(folder).map_err(|e| wrong(format!("can't be read: {e}; give a folder with a model's files")))?;
+    let mut names: Vec<String> = inside.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+    names.sort();
+    if let Some(found) = moonshine(folder, &names)? {
+        return Ok(found);
+    }
+    if let Some(whisper) = whisper::whisper(folder, &names) {
+        return whisper;
+    }
+    if let Some(voice) = voice::voice(folder, &names)? {
+        return Ok(voice);
+    }
+    let graphs: Vec<&String> = names.iter().filter(|n| n.ends_with(".onnx")).collect();
+    if graphs.is_empty() {
+        return Err(wrong("holds no graph (*.onnx); give the folder in which the model's files lie".to_owned()));
+    }
+    // Of several precisions the full one: smaller ones have a word more in their names.
+    let part = |word: &str| graphs.iter().filter(|n| n.contains(word)).min_by_key(|n| (n.contains("int8") || n.contains("fp16"), n.len()));
+    let parts = TRANSDUCER.map(part);
+    let tokens = names.iter().find(|n| *n == TOKENS);
+    let lacks = |what: &str| wrong(format!("holds {}, but no {what}; put it there and try again", names.join(", ")));
+    let tokens = |kind: &str| tokens.ok_or_else(|| lacks(&format!("`{TOKENS}`, which {kind} needs")));
+    let (family, files): (_, Vec<(&'static str, PathBuf)>) = match parts {
+        [None, None, None] => {
+            let [graph] = graphs[..] else {
+                return Err(wrong(format!(
+                    "holds {} graphs of which none is named after its part (encoder, decoder, joiner)",
+                    graphs.len()
+                )));
+            };
+            ("ctc", vec![("model.onnx", folder.join(graph)), (TOKENS, folder.join(tokens("a CTC model")?))])
+        }
+        [Some(encoder), Some(decoder), Some(joiner)] => {
+            let graph = |name: &str| folder.join(name);
+            let tokens = folder.join(tokens("a transducer")?);
+            let files =
+                vec![("encoder.onnx", graph(encoder)), ("decoder.onnx", graph(decoder)), ("joiner.onnx", graph(joiner)), (TOKENS, tokens)];
+            ("transducer", files)
+        }
+        [Some(encoder), Some(decoder), None] if first_input(&folder.join(encoder))? == paraformer::SPEECH => {
+            let tokens = folder.join(tokens("a Paraformer")?);
+            ("paraformer", vec![("encoder.onnx", folder.join(encoder)), ("decoder.onnx", folder.join(decoder)), (TOKENS, tokens)])
+        }
+        [Some(encoder), Some(decoder), None] if decoder.contains("joint") && is_signal(&first_input(&folder.join(encoder))?) => {
+            let tokens = folder.join(tokens("a transducer")?);
+            ("nemo-joint", vec![("encoder.onnx", folder.join(encoder)), (JOINT, folder.join(decoder)), (TOKENS, tokens)])
+        }
+        _ => {
+            let missing: Vec<&str> = TRANSDUCER.iter().zip(parts).filter(|(_, found)| found.is_none()).map(|(word, _)| *word).collect();
+            return Err(lacks(&format!("graph of the {}, which a transducer needs", missing.join(" and no graph of the "))));
+        }
+    };
+    let first = Session::load(&files[0].1, &SessionOptions::default())?;
+    let family = match (family, first.inputs().first().is_some_and(|input| is_signal(input.name()))) {
+        ("transducer", true) => "nemo-transducer",
+        ("ctc", true) => "nemo-ctc",
+        _ => family,
+    };
+    let model = first.metadata("model_type").filter(|m| !m.is_empty()).unwrap_or_else(|| family.to_owned());
+    let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
+    open_online(family, file).transpose()?;
+    Identified::plain(Kind::Captions, family, model, files)
+}
+
+/// Where somebody's model files come from.
+pub enum Origin<'a> {
+    /// A folder of this machine.
+    Folder,
+    /// A published model, whose files were gathered in the folder.
+    Hub(&'a Listing, Trust),
+}
+
+impl Identified {
+    /// Of files that become a pack as they are, with the files that graphs among them keep weights in.
+    fn plain(kind: Kind, family: &'static str, model: String, files: Vec<(&'static str, PathBuf)>) -> Result<Self, OpenError> {
+        let mut beside = Vec::new();
+        for (_, path) in files.iter().filter(|(name, _)| name.ends_with(".onnx")) {
+            let wrong = |why: String| OpenError(format!("`{}`: {why}", path.display()));
+            let graph = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+            beside.extend(files_beside(&graph).map_err(wrong)?.into_iter().map(|name| path.with_file_name(name)));
+        }
+        beside.sort();
+        beside.dedup();
+        Ok(Self { kind, family, model, files, rate: None, hop: None, beside, built: None, note: None })
+    }
+
+    /// The `pack.toml` of a pack made of these files where they lie in `folder`.
+    pub fn manifest(&self, id: &str, licence: &str, folder: &Path, origin: &Origin) -> Result<String, OpenError> {
+        let title = folder.file_name().map_or_else(|| id.into(), |n| n.to_string_lossy());
+        let (title, told) = match origin {
+            Origin::Folder => (format!("{title} ({})", self.model), format!("files of {}", folder.display())),
+            Origin::Hub(l, trust) => (l.title.clone(), format!("model hub, {} at {}; {}", l.hub, l.revision, trust.words())),
+        };
+        let mut text = String::new();
+        let mut line = |key: &str, value: &str| text.push_str(&format!("{key} = {}\n", toml::Value::String(value.to_owned())));
+        line("id", id);
+        line("kind", self.kind.name());
+        line("family", self.family);
+        line("title", &title);
+        line("licence", licence);
+        line("origin", &told);
+        for (key, number) in [("rate", self.rate.map(|n| n as usize)), ("hop", self.hop)] {
+            text.push_str(&number.map_or_else(String::new, |n| format!("{key} = {n}\n")));
+        }
+        let entry =
+            |name: &str, path: &Path, build_only| entry(name, path, build_only, matches!(origin, Origin::Hub(..)).then_some(folder));
+        let beside = self.beside.iter().filter_map(|path| Some((path.file_name()?.to_str()?, path)));
+        for (name, path) in self.files.iter().map(|(name, path)| (*name, path)).chain(beside) {
+            text.push_str(&entry(name, path, false)?);
+        }
+        if let Some(Making { builder, weights, graphs }) = &self.built {
+            let source = weights.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+            text.push_str(&entry(&source, weights, true)?);
+            for (name, hash) in graphs {
+                let builder = builder.name();
+                text.push_str(&format!(
+                    "\n[[built]]\nname = \"{name}\"\nsha256 = \"{hash}\"\nbuilder = \"{builder}\"\nsource = {}\n",
+                    toml::Value::String(source.to_string())
+                ));
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// A file's entry of a `pack.toml`.
+fn entry(name: &str, path: &Path, build_only: bool, home: Option<&Path>) -> Result<String, OpenError> {
+    let hash = sha256_of(path)?;
+    let text = |path: &Path| toml::Value::String(path.to_string_lossy().into_owned());
+    let from = match home.and_then(|home| path.strip_prefix(home).ok()) {
+        Some(beside) => format!("beside = {}", text(beside)),
+        None => format!("path = {}", text(&std::path::absolute(path).map_err(|e| OpenError(format!("`{}`: {e}", path.display())))?)),
+    };
+    let name = toml::Value::String(name.to_owned());
+    let only = if build_only { "build_only = true\n" } else { "" };
+    Ok(format!("\n[[files]]\nname = {name}\nsha256 = \"{hash}\"\n{only}from = {{ {from} }}\n"))
+}

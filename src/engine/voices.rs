@@ -1,0 +1,174 @@
+//! The families of voice packs: the files of each, what is known of one before anything is loaded, and how it is opened. Knows no threads.
+
+use std::path::PathBuf;
+
+use super::source::OpenError;
+use crate::clock::{ConverterTiming, Mode};
+use crate::packs::{Pack, PackError};
+use crate::runtime::{RuntimeError, SessionOptions};
+use crate::voice::meanvc::{self, MeanVc, Model, SpeakerEncoder};
+use crate::voice::mynah::{self, Mynah, TimbreEncoder};
+use crate::voice::openvoice::{self, OpenVoice, ToneEncoder};
+use crate::voice::rvc::{self, Rvc};
+use crate::voice::{Converter, HearsTimbre, TargetVoice};
+
+/// Names of files in packs, as docs/packs.md has them.
+pub(super) const ENCODER: &str = "encoder.onnx";
+pub(super) const CONVERTER: &str = "converter.onnx";
+pub(super) const VOICE: &str = "voice.onnx";
+pub(super) const CONTENT: &str = "content.onnx";
+pub(super) const PITCH: &str = "pitch.onnx";
+pub(super) const FEATURES: &str = "features.npy";
+pub(super) const MEMORY: &str = "memory.onnx";
+pub(super) const FLOW: &str = "flow.onnx";
+pub(super) const VOCODER: &str = "vocoder.onnx";
+pub(super) const SPEAKER: &str = "speaker.onnx";
+/// Mynah's own: the weights of all its graphs, and the graph that hears timbres.
+const WEIGHTS: &str = "voice.weights";
+const REFERENCE: &str = "reference.onnx";
+/// How much of an RVC voice's features are mixed in, where there are any: RVC's own default.
+const DRAWN: f32 = 0.75;
+/// Share of a hop that is kept for computing it, for families that have no measured slack of their own.
+const COMPUTING: f64 = 0.5;
+
+/// A family of voice packs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// Mynah's own.
+    Mynah,
+    /// RVC; its sound's rate in Hz.
+    Rvc(u32),
+    /// OpenVoice v2.
+    OpenVoice,
+    /// MeanVC and MeanVC 2.
+    MeanVc(Model),
+}
+
+/// A converter, with one sentence where there is something to know of it.
+pub(super) type Voiced = (Box<dyn Converter>, Option<String>);
+
+impl Family {
+    /// That of a pack. RVC packs say their `rate`, those of MeanVC 2 their chunk as `hop`.
+    pub fn of(pack: &Pack) -> Result<Self, OpenError> {
+        let m = pack.manifest();
+        let lacks =
+            |key: &str| OpenError(format!("the pack `{}` says no `{key}` that its family knows in pack.toml; add it anew", pack.id()));
+        Ok(match pack.family() {
+            "mynah" => Family::Mynah,
+            "rvc" => Family::Rvc(m.rate.filter(|r| (8_000..=192_000).contains(r)).ok_or_else(|| lacks("rate"))?),
+            "openvoice" => Family::OpenVoice,
+            "meanvc" => Family::MeanVc(Model::One200),
+            "meanvc2" => Family::MeanVc(m.hop.and_then(Model::two_of_samples).ok_or_else(|| lacks("hop"))?),
+            other => {
+                let known = "mynah, rvc, openvoice, meanvc2 and meanvc";
+                return Err(OpenError(format!("the voice pack `{}` is of the family {other}, and Mynah knows {known}", pack.id())));
+            }
+        })
+    }
+
+    /// The timing of a mode; quick.
+    pub fn timing(self, pack: &Pack, mode: Mode) -> ConverterTiming {
+        match self {
+            Family::Mynah => match pack.manifest().look_ahead {
+                Some(samples) => mynah::timing_with(mode, samples.of(mode) / mynah::HOP),
+                None => mynah::timing(mode),
+            },
+            Family::Rvc(rate) => rvc::timing(mode, rate),
+            Family::OpenVoice => openvoice::timing(mode),
+            Family::MeanVc(model) => meanvc::timing(model),
+        }
+    }
+
+    /// Seconds kept for computing a hop.
+    pub fn slack(self, pack: &Pack, mode: Mode) -> f64 {
+        match self {
+            Family::Mynah => own_slack(mode),
+            _ => {
+                let timing = self.timing(pack, mode);
+                COMPUTING * timing.hop as f64 / f64::from(timing.rate)
+            }
+        }
+    }
+
+    /// Loads and warms up a converter. Takes up to seconds.
+    pub fn open(self, pack: &Pack, mode: Mode, voice: &TargetVoice, options: &SessionOptions) -> Result<Voiced, RuntimeError> {
+        let file = |name: &str| pack.folder().join(name);
+        let maybe = |name: &str| Some(file(name)).filter(|path| path.exists());
+        let drawn = |converter: Box<dyn Converter>, deterministic: bool| {
+            let note = "this voice's model draws random numbers by itself: a bounce is never quite equal to what was heard live";
+            (converter, (!deterministic).then(|| note.to_owned()))
+        };
+        Ok(match self {
+            Family::Mynah => (Box::new(Mynah::open(&file(&graph_name(mode)), &weights_name(pack), mode, voice, options)?), None),
+            Family::Rvc(_) => {
+                let retrieval = maybe(FEATURES).map(|features| rvc::Retrieval { features, share: DRAWN });
+                let files = rvc::Files { voice: file(VOICE), content: file(CONTENT), pitch: maybe(PITCH), speaker: 0, retrieval };
+                let converter = Rvc::open(&files, mode, voice, options)?;
+                let deterministic = converter.deterministic();
+                drawn(Box::new(converter), deterministic)
+            }
+            Family::OpenVoice => {
+                let files = openvoice::Files { encoder: file(ENCODER), converter: file(CONVERTER), model: weights_name(pack) };
+                let converter = OpenVoice::open(&files, mode, voice, options)?;
+                let deterministic = converter.deterministic();
+                drawn(Box::new(converter), deterministic)
+            }
+            Family::MeanVc(model) => {
+                let files = meanvc::Files {
+                    model,
+                    weights: weights_name(pack),
+                    encoder: file(ENCODER),
+                    memory: maybe(MEMORY),
+                    flow: file(FLOW),
+                    vocoder: file(VOCODER),
+                    steps: meanvc::Steps::default(),
+                };
+                (Box::new(MeanVc::open(&files, voice, options)?), None)
+            }
+        })
+    }
+
+    /// What hears the timbres of the pack; none where its voice is the model.
+    pub fn hears(self, pack: &Pack) -> Result<Option<Box<dyn HearsTimbre>>, OpenError> {
+        let name = weights_name(pack);
+        Ok(match self {
+            Family::Mynah => Some(Box::new(TimbreEncoder::open(&pack.file(REFERENCE)?, &name)?)),
+            Family::Rvc(_) => None,
+            Family::OpenVoice => Some(Box::new(ToneEncoder::open(&pack.file(ENCODER)?, &name, &SessionOptions::default())?)),
+            Family::MeanVc(model) => Some(Box::new(SpeakerEncoder::open(&pack.file(SPEAKER)?, model, &name)?)),
+        })
+    }
+
+    /// The graph of a mode that alone makes the sound, for measurements of it.
+    pub fn graph(self, pack: &Pack, mode: Mode) -> Result<Option<PathBuf>, PackError> {
+        match self {
+            Family::Mynah => pack.file(&graph_name(mode)).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Seconds kept for computing a hop of Mynah's own family.
+pub(super) fn own_slack(mode: Mode) -> f64 {
+    match mode {
+        Mode::Live => 0.0045,
+        Mode::Balanced => 0.006,
+        Mode::Studio => 0.016,
+    }
+}
+
+/// The file of a mode's graph in a pack of Mynah's own family.
+fn graph_name(mode: Mode) -> String {
+    format!("voice.{}.onnx", mode.name())
+}
+
+/// What the timbres of a pack are known by: the hashes of the files that made them.
+pub(super) fn weights_name(pack: &Pack) -> String {
+    let hash = |wanted: &str| pack.manifest().installed().find(|(name, _)| &***name == wanted).map_or("", |(_, hash)| &hash[..16]);
+    let made_by = match pack.family() {
+        "mynah" => [REFERENCE, WEIGHTS],
+        "openvoice" => [ENCODER, CONVERTER],
+        _ => [SPEAKER, FLOW],
+    };
+    made_by.map(hash).join("-")
+}

@@ -1,0 +1,172 @@
+//! The list of published models: what can be fetched from the model hub by name. Knows neither the network nor what a model computes.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{FileName, Kind, PackError, PackId, Sha256, user_folder};
+
+/// A published model: other people's weights, in a repository of the model hub.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listing {
+    /// The id of the pack that is made of it.
+    pub id: PackId,
+    /// What it is for.
+    pub kind: Kind,
+    /// The name shown to the user.
+    pub title: String,
+    /// The licence of the weights, as an SPDX expression where there is one.
+    pub licence: String,
+    /// The repository, as `owner/name`.
+    pub hub: String,
+    /// The revision of the repository; its newest where none is named.
+    #[serde(default = "newest")]
+    pub revision: String,
+    /// Its files.
+    pub files: Vec<ListedFile>,
+}
+
+/// A file of a published model.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListedFile {
+    /// Its name in the repository and in the pack's folder.
+    pub name: FileName,
+    /// Its size, where it is known.
+    pub bytes: Option<u64>,
+    /// The hash of its bytes, where somebody published it.
+    pub sha256: Option<Sha256>,
+}
+
+/// How well the bytes of what was fetched are known to be the right ones; the weakest of a model's files counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trust {
+    /// Nothing tells what the bytes should be.
+    Unverified,
+    /// They are those that the hub itself names.
+    Hub,
+    /// They are those of the list.
+    Listed,
+}
+
+impl Trust {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Trust::Unverified => "unverified: no hash was published for some of its files",
+            Trust::Hub => "verified by the hub's own hashes",
+            Trust::Listed => "verified by the list's hashes",
+        }
+    }
+}
+
+impl Listing {
+    /// Bytes in all; none where a file's size isn't known.
+    pub fn bytes(&self) -> Option<u64> {
+        self.files.iter().map(|f| f.bytes).sum()
+    }
+
+    /// What can be told of its bytes before they are fetched.
+    pub fn trust(&self) -> Trust {
+        if self.files.iter().all(|f| f.sha256.is_some()) { Trust::Listed } else { Trust::Unverified }
+    }
+}
+
+/// Whether a licence forbids commerce: one of its SPDX identifiers has the part `NC`, or it says so in words.
+pub fn forbids_commerce(licence: &str) -> bool {
+    let words = licence.to_lowercase();
+    words.contains("non-commercial")
+        || words.contains("noncommercial")
+        || words.split(|c: char| !c.is_alphanumeric()).any(|part| part == "nc")
+}
+
+fn newest() -> String {
+    "main".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    #[serde(default)]
+    model: Vec<Listing>,
+}
+
+/// The list that is part of the program.
+const EMBEDDED: (&str, &str) = ("models/catalogue.toml", include_str!("../../models/catalogue.toml"));
+/// A user's own list, in the user's folder.
+const OWN: &str = "catalogue.toml";
+
+/// The published models: those of Mynah's list, then those of `catalogue.toml` in the user's folder, where there is one; an own entry takes the place of
+/// one of the same id.
+pub fn listings() -> Result<Vec<Listing>, PackError> {
+    let mut all = parse(EMBEDDED.1, Path::new(EMBEDDED.0))?;
+    let Some(path) = user_folder().map(|folder| folder.join(OWN)) else { return Ok(all) };
+    let own = match std::fs::read_to_string(&path) {
+        Ok(text) => parse(&text, &path)?,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(e) => return Err(PackError::Read { path, why: e.to_string() }),
+    };
+    all.retain(|known| own.iter().all(|o| o.id != known.id));
+    all.extend(own);
+    Ok(all)
+}
+
+fn parse(text: &str, path: &Path) -> Result<Vec<Listing>, PackError> {
+    let wrong = |at: usize, why: String| {
+        let line = text.as_bytes()[..at.min(text.len())].iter().filter(|&&b| b == b'\n').count() + 1;
+        PackError::Manifest { path: PathBuf::from(path), line, why }
+    };
+    let list: List = toml::from_str(text)
+        .map_err(|e: toml::de::Error| wrong(e.span().map_or(0, |s| s.start), e.message().trim().replace('\n', ", ")))?;
+    for listing in &list.model {
+        let at = text.find(&format!("\"{}\"", listing.hub)).unwrap_or(0);
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let halves: Vec<&str> = listing.hub.split('/').collect();
+        if halves.len() != 2 || halves.iter().any(|half| half.is_empty() || !half.chars().all(fits)) {
+            return Err(wrong(at, format!("`{}` is no repository of the hub: write `owner/name`", listing.hub)));
+        }
+        if listing.files.is_empty() {
+            return Err(wrong(at, format!("the model `{}` has no files", &*listing.id)));
+        }
+    }
+    Ok(list.model)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_the_program_parses_and_no_id_is_one_of_the_catalogue() {
+        let all = parse(EMBEDDED.1, Path::new(EMBEDDED.0)).expect("it parses");
+        assert!(all.len() >= 10);
+        let known = super::super::catalogue().expect("the catalogue");
+        assert!(all.iter().all(|l| known.iter().all(|m| m.id != l.id)));
+        assert!(all.iter().any(|l| l.trust() == Trust::Listed) && all.iter().any(|l| l.trust() == Trust::Unverified));
+    }
+
+    #[test]
+    fn licences_that_forbid_commerce_are_known() {
+        for licence in ["CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "MIT AND CC-BY-NC-4.0", "for Non-Commercial use"] {
+            assert!(forbids_commerce(licence), "{licence}");
+        }
+        for licence in ["MIT", "Apache-2.0", "CC-BY-4.0", "NCSA", "unknown"] {
+            assert!(!forbids_commerce(licence), "{licence}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_list_is_told_with_its_line() {
+        let entry = |hub: &str, files: &str| {
+            format!("[[model]]\nid = \"a\"\nkind = \"captions\"\ntitle = \"A\"\nlicence = \"MIT\"\nhub = \"{hub}\"\nfiles = [{files}]\n")
+        };
+        let told = |text: &str| parse(text, Path::new("list")).expect_err("wrong").to_string();
+        assert!(told(&entry("no repository", "{ name = \"x\" }")).contains("line 6"));
+        assert!(told(&entry("a/../b", "{ name = \"x\" }")).contains("owner/name"));
+        assert!(told(&entry("a/b", "")).contains("no files"));
+        assert!(told(&entry("a/b", "{ name = \"../x\" }")).contains("line 7"));
+        assert!(told(&(entry("a/b", "{ name = \"x\" }") + "colour = 1\n")).contains("colour"));
+    }
+}

@@ -1,0 +1,200 @@
+//! Published models from a hub of our own on loopback: lines that break, bytes that are wrong, licences; nothing is ever half installed.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use mynah::packs::{Kind, Store};
+use sha2::{Digest, Sha256};
+
+/// The repository and what happens to those who ask for it.
+#[derive(Default)]
+struct Shelf {
+    files: HashMap<String, Vec<u8>>,
+    /// Files whose mark is the hash of their bytes, as that of large files is.
+    marked: Vec<String>,
+    /// An answer ends after so many bytes; none: whole.
+    cut: Option<usize>,
+    /// So many more answers are given, then the line is dead; none: for ever.
+    left: Option<usize>,
+    /// What was asked for: a file and the first byte of it.
+    asked: Vec<(String, usize)>,
+}
+
+/// A hub with one repository, `somebody/zipformer`.
+struct Hub {
+    shelf: Arc<Mutex<Shelf>>,
+    address: String,
+}
+
+impl Hub {
+    fn open(shelf: Shelf) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let shelf = Arc::new(Mutex::new(shelf));
+        let shared = shelf.clone();
+        std::thread::spawn(move || {
+            for line in listener.incoming().flatten() {
+                // A broken line is what this hub is for.
+                let _ = answer(line, &shared);
+            }
+        });
+        Self { shelf, address }
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Shelf)) {
+        change(&mut self.shelf.lock().expect("a shelf"));
+    }
+
+    fn asked(&self) -> Vec<(String, usize)> {
+        std::mem::take(&mut self.shelf.lock().expect("a shelf").asked)
+    }
+}
+
+fn answer(mut line: TcpStream, shelf: &Mutex<Shelf>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(line.try_clone()?);
+    let (mut first, mut range) = (String::new(), None);
+    reader.read_line(&mut first)?;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header)?;
+        let Some((name, value)) = header.trim().split_once(':') else { break };
+        if name.eq_ignore_ascii_case("range") {
+            range = value.trim().strip_prefix("bytes=").and_then(|r| r.split_once('-')).map(|(a, b)| (a.to_owned(), b.to_owned()));
+        }
+    }
+    let mut shelf = shelf.lock().expect("a shelf");
+    if let Some(left) = &mut shelf.left {
+        match left.checked_sub(1) {
+            Some(less) => *left = less,
+            None => return Ok(()),
+        }
+    }
+    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+    let name = path.strip_prefix("/somebody/zipformer/resolve/main/").unwrap_or_default().to_owned();
+    let (Some(bytes), Some((from, to))) = (shelf.files.get(&name).cloned(), range) else {
+        return line.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    };
+    let from: usize = from.parse().expect("a number");
+    let to = to.parse().unwrap_or(usize::MAX).min(bytes.len().max(1) - 1);
+    let part = &bytes[from.min(bytes.len())..(to + 1).min(bytes.len())];
+    let hash = hex(&bytes);
+    let mark = if shelf.marked.contains(&name) { hash } else { hash[..40].to_owned() };
+    if part.len() > 1 {
+        shelf.asked.push((name, from));
+    }
+    let head = format!(
+        "HTTP/1.1 206 Partial Content\r\nx-repo-commit: 0123\r\nETag: \"{mark}\"\r\nContent-Range: bytes {from}-{to}/{}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        bytes.len(),
+        part.len()
+    );
+    line.write_all(head.as_bytes())?;
+    line.write_all(&part[..part.len().min(shelf.cut.unwrap_or(usize::MAX))])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// A published transducer, with a file beside it that takes several pieces.
+fn shelf() -> Shelf {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/contracts/zipformer2-1");
+    let mut files: HashMap<String, Vec<u8>> = ["encoder.onnx", "decoder.onnx", "joiner.onnx", "tokens.txt"]
+        .map(|name| (name.to_owned(), std::fs::read(from.join(name)).expect("a contract")))
+        .into();
+    files.insert("notes.bin".to_owned(), (0..9_500_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect());
+    Shelf { files, marked: vec!["encoder.onnx".to_owned(), "notes.bin".to_owned()], ..Shelf::default() }
+}
+
+/// A home with a list of its own.
+fn home(licence: &str, hashes: &[(&str, String)]) -> tempfile::TempDir {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut list = format!(
+        "[[model]]\nid = \"mine\"\nkind = \"captions\"\ntitle = \"Somebody's\"\nlicence = \"{licence}\"\nhub = \"somebody/zipformer\"\n"
+    );
+    for name in ["notes.bin", "encoder.onnx", "decoder.onnx", "joiner.onnx", "tokens.txt"] {
+        let hash = hashes.iter().find(|(of, _)| *of == name).map_or_else(String::new, |(_, hash)| format!("sha256 = \"{hash}\"\n"));
+        list += &format!("[[model.files]]\nname = \"{name}\"\n{hash}");
+    }
+    std::fs::write(home.path().join("catalogue.toml"), list).expect("written");
+    home
+}
+
+fn mynah(home: &Path, hub: &Hub, arguments: &[&str]) -> (Option<i32>, String) {
+    let runtime = Store::standard().find(Kind::Runtime, None).expect("run `cargo xtask packs`");
+    let packs = runtime.folder().parent().expect("the folder of packs");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mynah"));
+    command.args(arguments).env("MYNAH_HOME", home).env("MYNAH_PACKS", packs).env("HF_ENDPOINT", &hub.address).env("HF_HOME", home);
+    let done = command.output().expect("it runs");
+    (done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr))
+}
+
+fn installed(home: &Path) -> PathBuf {
+    home.join("packs/mine")
+}
+
+#[test]
+fn a_line_that_breaks_is_gone_on_with_and_the_model_becomes_a_pack() {
+    let (home, hub) = (home("Apache-2.0", &[]), Hub::open(shelf()));
+    let (_, listed) = mynah(home.path(), &hub, &["models", "list"]);
+    assert!(listed.contains("mine") && listed.contains("published, licence Apache-2.0"), "{listed}");
+    // Dead after the first piece of the large file, which was asked for after its mark.
+    hub.set(|s| s.left = Some(2));
+    let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
+    assert!(status == Some(1) && told.contains("goes on where it stopped"), "{told}");
+    assert!(!installed(home.path()).exists());
+    assert_eq!(hub.asked(), [("notes.bin".to_owned(), 0)]);
+
+    // Alive again, but every answer ends early.
+    hub.set(|s| (s.left, s.cut) = (None, Some(3_000_000)));
+    let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
+    assert_eq!(status, Some(0), "{told}");
+    let asked = hub.asked();
+    assert_eq!(asked[0], ("notes.bin".to_owned(), 4 << 20), "gone on with behind what was here: {asked:?}");
+    assert!(told.contains("zipformer2 of the family transducer, unverified"), "{told}");
+    assert!(mynah(home.path(), &hub, &["models", "verify", "mine"]).1.contains("whole"));
+    let inside: Vec<_> = std::fs::read_dir(home.path().join("packs")).expect("packs").flatten().map(|e| e.file_name()).collect();
+    assert_eq!(inside, ["mine"], "nothing else stays");
+    let toml = std::fs::read_to_string(installed(home.path()).join("pack.toml")).expect("a pack");
+    assert!(toml.contains("model hub, somebody/zipformer at main; unverified") && toml.contains("title = \"Somebody's\""), "{toml}");
+
+    let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
+    assert!(status == Some(0) && told.contains("whole") && hub.asked().is_empty(), "the second time needs no hub: {told}");
+}
+
+#[test]
+fn wrong_bytes_are_never_installed() {
+    let right: Vec<(&str, String)> = vec![("tokens.txt", hex(b"something else"))];
+    let (home, hub) = (home("MIT", &right), Hub::open(shelf()));
+    let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
+    assert!(status == Some(1) && told.contains("sha256") && told.contains("tokens.txt"), "{told}");
+    assert!(!installed(home.path()).exists());
+    // What a large file's mark says holds too, where the list says nothing: what is here is no longer the hub's, and the next try fetches it anew.
+    hub.set(|s| s.files.get_mut("encoder.onnx").expect("there")[100] ^= 1);
+    let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
+    assert!(status == Some(1) && told.contains("sha256") && told.contains("encoder.onnx"), "{told}");
+    let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
+    assert!(status == Some(1) && told.contains("tokens.txt"), "{told}");
+    // The list names a file that isn't there.
+    hub.set(|s| drop(s.files.remove("joiner.onnx")));
+    std::fs::remove_dir_all(home.path().join("packs")).expect("removed");
+    let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
+    assert!(status == Some(1) && told.contains("joiner.onnx") && told.contains("404"), "{told}");
+    assert!(!installed(home.path()).exists());
+}
+
+#[test]
+fn a_licence_that_forbids_commerce_is_told_before_anything_is_fetched_and_again_before_use() {
+    let (home, hub) = (home("CC-BY-NC-4.0", &[]), Hub::open(shelf()));
+    let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
+    assert!(status == Some(1) && told.contains("CC-BY-NC-4.0 forbids commercial use") && hub.asked().is_empty(), "{told}");
+    let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine", "--non-commercial"]);
+    assert_eq!(status, Some(0), "{told}");
+    let (status, told) = mynah(home.path(), &hub, &["models", "use", "mine"]);
+    assert!(status == Some(1) && told.contains("forbids commercial use"), "{told}");
+    let (status, told) = mynah(home.path(), &hub, &["models", "use", "mine", "--non-commercial"]);
+    assert!(status == Some(0) && told.contains("forbids commercial use"), "{told}");
+}

@@ -1,0 +1,124 @@
+//! Voice models of other families from a folder of files to sound, with graphs of their published contracts and random weights: added, chosen, enrolled with,
+//! converted in every mode. What sounds is the same whatever blocks the host sends, and as long as what went in.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mynah::audio::{Sound, read, write_wav};
+use mynah::packs::{Kind, Store};
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+/// A home of its own and a clip.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        let home = tempfile::tempdir().expect("a folder");
+        let mut sound = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac")).expect("a recording");
+        sound.channels.iter_mut().for_each(|c| c.truncate(4 * 16_000));
+        write_wav(&home.path().join("clip.wav"), &sound).expect("written");
+        Self(home)
+    }
+
+    fn place(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().expect("UTF-8").to_owned()
+    }
+
+    /// A folder with these files, under the names that people have for them.
+    fn folder(&self, name: &str, files: &[(&str, &str)]) -> String {
+        let folder = self.0.path().join(name);
+        std::fs::create_dir(&folder).expect("a folder");
+        for (from, to) in files {
+            std::fs::copy(data(from), folder.join(to)).unwrap_or_else(|e| panic!("{from}: {e}"));
+        }
+        folder.to_str().expect("UTF-8").to_owned()
+    }
+
+    fn mynah(&self, arguments: &[&str]) -> (bool, String) {
+        let runtime = Store::standard().find(Kind::Runtime, None).expect("run `cargo xtask packs`");
+        let packs = runtime.folder().parent().expect("the folder of packs").to_owned();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mynah"));
+        let done = command.args(arguments).env("MYNAH_HOME", self.0.path()).env("MYNAH_PACKS", packs).output().expect("it runs");
+        (done.status.success(), String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr))
+    }
+
+    fn add(&self, folder: &str, id: &str, family: &str) {
+        let (ok, told) = self.mynah(&["models", "add", folder, "--id", id, "--licence", "MIT"]);
+        assert!(ok && told.contains(&format!("of the family {family},")) && told.contains("makes voices with it"), "{told}");
+        let (ok, told) = self.mynah(&["models", "use", id]);
+        assert!(ok && told.contains("voices are made with"), "{told}");
+    }
+
+    fn convert(&self, voice: &str, mode: &str, block: &str) -> (Sound, String) {
+        let (clip, out) = (self.place("clip.wav"), self.place("out.wav"));
+        let (ok, told) = self.mynah(&["convert", &clip, "--voice", voice, "-o", &out, "--mode", mode, "--block", block]);
+        assert!(ok, "{mode}: {told}");
+        (read(Path::new(&out)).expect("sound"), told)
+    }
+
+    /// Every mode converts to sound of the same length, whatever the blocks.
+    fn sounds(&self, voice: &str) {
+        let clip = read(Path::new(&self.place("clip.wav"))).expect("sound");
+        for mode in ["live", "balanced", "studio"] {
+            let (first, _) = self.convert(voice, mode, "64");
+            assert_eq!(first.channels[0].len(), clip.channels[0].len(), "{mode}");
+            let power: f32 = first.channels[0].iter().map(|x| x * x).sum();
+            assert!(power.is_finite() && power > 1e-3, "{mode}: {power}");
+            let (second, _) = self.convert(voice, mode, "1000");
+            assert!(first.channels == second.channels, "{mode}: other blocks, other sound");
+        }
+    }
+}
+
+#[test]
+fn rvc_speaks_with_the_voice_of_its_pack() {
+    let home = Home::new();
+    let voice = ("converters/rvc/project-256.onnx", "Ada_v1.onnx");
+    let folder = home.folder("ada", &[voice]);
+    let (ok, told) = home.mynah(&["models", "add", &folder]);
+    assert!(!ok && told.contains("ContentVec"), "{told}");
+    let folder = home.folder("ada whole", &[voice, ("converters/rvc/content.onnx", "vec-256-layer-9.onnx"), ("converters/rvc/rmvpe.onnx", "rmvpe.onnx")]);
+    home.add(&folder, "ada", "rvc");
+    home.sounds(&home.place("clip.wav"));
+
+    // A graph that draws its noise by itself is said to do so.
+    let files = [("converters/rvc/okada-768.onnx", "ben.onnx"), ("converters/rvc/content.onnx", "contentvec.onnx")];
+    home.add(&home.folder("ben", &files), "ben", "rvc");
+    let (_, told) = home.convert(&home.place("clip.wav"), "balanced", "512");
+    assert!(told.contains("draws random numbers by itself"), "{told}");
+}
+
+#[test]
+fn openvoice_takes_the_tone_of_a_reference() {
+    let home = Home::new();
+    let converter = ("converters/openvoice/converter-1.onnx", "tone_clone_model.onnx");
+    let (ok, told) = home.mynah(&["models", "add", &home.folder("half", &[converter])]);
+    assert!(!ok && told.contains("reference encoder"), "{told}");
+    let (ok, told) = home.mynah(&["voices", "enrol", &home.place("clip.wav"), "--name", "early", "--permitted"]);
+    assert!(ok, "{told}");
+    let folder = home.folder("whole", &[converter, ("converters/openvoice/encoder.onnx", "tone_color_extract_model.onnx")]);
+    home.add(&folder, "tones", "openvoice");
+    home.sounds(&home.place("clip.wav"));
+    // A voice that was enrolled with another pack has no tone that this one knows.
+    let (clip, out) = (home.place("clip.wav"), home.place("other.wav"));
+    let (ok, told) = home.mynah(&["convert", &clip, "--voice", "early", "-o", &out]);
+    assert!(!ok && told.contains("enrol it again"), "{told}");
+}
+
+#[test]
+fn meanvc_hears_a_reference_with_its_own_encoder() {
+    let home = Home::new();
+    let names = [("encoder.onnx", "asr.onnx"), ("memory.onnx", "gtm.onnx"), ("flow.onnx", "dit.onnx"), ("vocoder.onnx", "vocos.onnx")];
+    for (model, family, parts) in [("meanvc2-4", "meanvc2", &names[..]), ("meanvc-20", "meanvc", &[names[0], names[2], names[3]][..])] {
+        let from: Vec<(String, &str)> = parts.iter().map(|(part, name)| (format!("contracts-meanvc/{model}/{part}"), *name)).collect();
+        let mut files: Vec<(&str, &str)> = from.iter().map(|(from, name)| (from.as_str(), *name)).collect();
+        let (ok, told) = home.mynah(&["models", "add", &home.folder(&format!("{model} half"), &files)]);
+        assert!(!ok && told.contains("speaker"), "{told}");
+        files.push(("contracts-meanvc/meanvc/speaker.onnx", "speaker_encoder.onnx"));
+        home.add(&home.folder(model, &files), model, family);
+        home.sounds(&home.place("clip.wav"));
+    }
+}
