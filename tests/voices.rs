@@ -113,11 +113,11 @@ fn meanvc_hears_a_reference_with_its_own_encoder() {
     let home = Home::new();
     let names = [("encoder.onnx", "asr.onnx"), ("memory.onnx", "gtm.onnx"), ("flow.onnx", "dit.onnx"), ("vocoder.onnx", "vocos.onnx")];
     for (model, family, parts) in [("meanvc2-4", "meanvc2", &names[..]), ("meanvc-20", "meanvc", &[names[0], names[2], names[3]][..])] {
-        let from: Vec<(String, &str)> = parts.iter().map(|(part, name)| (format!("contracts/{model}/{part}"), *name)).collect();
+        let from: Vec<(String, &str)> = parts.iter().map(|(part, name)| (format!("contracts-meanvc/{model}/{part}"), *name)).collect();
         let mut files: Vec<(&str, &str)> = from.iter().map(|(from, name)| (from.as_str(), *name)).collect();
         let (ok, told) = home.mynah(&["models", "add", &home.folder(&format!("{model} half"), &files)]);
         assert!(!ok && told.contains("speaker"), "{told}");
-        files.push(("contracts/meanvc/speaker.onnx", "speaker_encoder.onnx"));
+        files.push(("contracts-meanvc/meanvc/speaker.onnx", "speaker_encoder.onnx"));
         home.add(&home.folder(model, &files), model, family);
         home.sounds(&home.place("clip.wav"));
     }

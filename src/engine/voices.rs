@@ -121,6 +121,7 @@ impl Family {
                     memory: maybe(MEMORY),
                     flow: file(FLOW),
                     vocoder: file(VOCODER),
+                    steps: meanvc::Steps::default(),
                 };
                 (Box::new(MeanVc::open(&files, voice, options)?), None)
             }

@@ -57,7 +57,7 @@ impl MeanVc {
         let model = files.model;
         let graph = Graph::open(&files.flow, options)?;
         let flow: Box<dyn Flow> = match model {
-            Model::One200 => Box::new(Flow1::open(graph, model)?),
+            Model::One200 => Box::new(Flow1::open(graph, model, files.steps)?),
             Model::Two40 | Model::Two120 if Fused::is(&graph) => Box::new(Fused::open(graph, files, model, options)?),
             Model::Two40 | Model::Two120 => Box::new(Flow2::open(graph, files, model, options)?),
         };

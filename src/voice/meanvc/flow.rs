@@ -14,8 +14,6 @@ use crate::runtime::graph::Graph;
 use crate::runtime::{RuntimeError, SessionOptions};
 use crate::voice::ConvertError;
 
-/// The times of a painting: two steps, of which the second goes on from what is nearly noise still.
-pub(super) const TIMES: [f32; 3] = [1.0, 0.8, 0.0];
 /// Slots of the timbre's memory.
 const SLOTS: usize = 32;
 /// Chunks whose keys and values are kept: two that the first layers look back to, and one that the mask of the graphs counts on.
@@ -84,6 +82,7 @@ pub(super) struct Flow2 {
     memory: Memory,
     chunk: usize,
     frames: usize,
+    times: &'static [f32],
     caches: Caches,
     x: Vec<f32>,
 }
@@ -107,7 +106,8 @@ impl Flow2 {
             wants
         })?;
         let caches = Caches::new(&ports, CACHES, KEPT * chunk)?;
-        Ok(Self { ports, memory: Memory::open(files, options)?, chunk, frames, caches, x: Vec::new() })
+        let (memory, times) = (Memory::open(files, options)?, files.steps.times());
+        Ok(Self { ports, memory, chunk, frames, times, caches, x: Vec::new() })
     }
 }
 
@@ -132,7 +132,7 @@ impl Flow for Flow2 {
         self.x.clear();
         self.x.extend_from_slice(noise);
         let mut kept = Vec::new();
-        for times in TIMES.windows(2) {
+        for times in self.times.windows(2) {
             let [t, r] = [times[0], times[1]];
             let mut values = vec![
                 floats([1, frames, BANDS], &self.x)?,

@@ -1,9 +1,9 @@
 //! Mel frames of content, noise and a voice: the mean-flow transformer of MeanVC, which sees the frames that it painted last and a prompt of the voice.
 
 use super::caches::Caches;
-use super::flow::{Flow, TIMES};
+use super::flow::Flow;
 use super::ports::{Ports, Want, exactly, floats};
-use super::{BANDS, Model, WIDTH};
+use super::{BANDS, Model, Steps, WIDTH};
 use crate::runtime::RuntimeError;
 use crate::runtime::graph::Graph;
 use crate::voice::ConvertError;
@@ -22,6 +22,7 @@ const CACHES: usize = 8;
 pub(super) struct Flow1 {
     ports: Ports,
     chunk: usize,
+    times: &'static [f32],
     caches: Caches,
     /// The speaker, then the prompt's mel frames.
     voice: Vec<f32>,
@@ -31,7 +32,7 @@ pub(super) struct Flow1 {
 }
 
 impl Flow1 {
-    pub(super) fn open(graph: Graph, model: Model) -> Result<Self, RuntimeError> {
+    pub(super) fn open(graph: Graph, model: Model, steps: Steps) -> Result<Self, RuntimeError> {
         let chunk = model.chunk();
         let ports = Ports::of(graph, 0, |graph| {
             let (frames, bands, width) = (chunk as i64, BANDS as i64, WIDTH as i64);
@@ -49,7 +50,7 @@ impl Flow1 {
             wants
         })?;
         let caches = Caches::new(&ports, CACHES, KEPT)?;
-        Ok(Self { ports, chunk, caches, voice: Vec::new(), painted: Vec::new(), x: Vec::new() })
+        Ok(Self { ports, chunk, times: steps.times(), caches, voice: Vec::new(), painted: Vec::new(), x: Vec::new() })
     }
 }
 
@@ -78,7 +79,7 @@ impl Flow for Flow1 {
         self.x.clear();
         self.x.extend_from_slice(noise);
         let mut kept = Vec::new();
-        for times in TIMES.windows(2) {
+        for times in self.times.windows(2) {
             let [t, r] = [times[0], times[1]];
             let mut values = vec![
                 floats([1, frames, BANDS], &self.x)?,

@@ -1,7 +1,7 @@
 //! The converters of the families `meanvc2` and `meanvc` (MeanVC 2, arXiv 2606.09050, and MeanVC, arXiv 2510.08392): zero-shot, streaming.
 //!
-//! Sound becomes Kaldi features, a recogniser's encoder makes content of them ([`content`]), a mean-flow transformer paints mel frames of content,
-//! noise and voice ([`flow`], [`fused`], [`flow1`]), a vocoder makes sound of those ([`vocoder`]). All caches are the graphs' own inputs and outputs.
+//! Sound becomes Kaldi features, a recogniser's encoder makes content of them (`content`), a mean-flow transformer paints mel frames of content,
+//! noise and voice (`flow`, `fused`, `flow1`), a vocoder makes sound of those (`vocoder`). All caches are the graphs' own inputs and outputs.
 //! Knows no threads and no packs: it is opened with paths.
 //!
 //! Frames are 10 ms. Frame `i` of content, noise and mel stands at sample `160·i` of a timeline that begins `LEAD` samples before the sound, in
@@ -21,6 +21,10 @@ mod speaker;
 mod spectrum;
 mod vocoder;
 
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod seams;
 #[cfg(test)]
 mod tests;
 
@@ -128,6 +132,26 @@ pub fn timing(model: Model) -> ConverterTiming {
     ConverterTiming { rate: RATE, hop: HOP, delay: longest * FRAME + LEAD - HOP }
 }
 
+/// In how many steps mel frames are painted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Steps {
+    /// As the papers have it: half the work.
+    One,
+    /// As MeanVC's own runtime has it.
+    #[default]
+    Two,
+}
+
+impl Steps {
+    /// The times from noise to mel frames; of two steps the second goes on from what is nearly noise still.
+    fn times(self) -> &'static [f32] {
+        match self {
+            Steps::One => &[1.0, 0.0],
+            Steps::Two => &[1.0, 0.8, 0.0],
+        }
+    }
+}
+
 /// The graphs of a pack.
 #[derive(Debug, Clone)]
 pub struct Files {
@@ -143,4 +167,6 @@ pub struct Files {
     pub flow: PathBuf,
     /// Mel frames in, sound out.
     pub vocoder: PathBuf,
+    /// How many runs of the transformer a chunk takes; one graph that paints all the way has its own.
+    pub steps: Steps,
 }
