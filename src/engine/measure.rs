@@ -138,6 +138,8 @@ pub fn hop_times(source: &dyn Source, mode: Mode, provider: Provider, hops: usiz
     let converter = opened.converter.timing();
     let timing = Timing { host_rate: HOST_RATE, max_block: 128, converter, slack: source.slack(mode, provider) };
     let mut hop_loop = HopLoop::new(Box::new(Timed { inner: opened.converter, last: last.clone() }), &timing);
+    // An answer of a server that comes late is a time too.
+    hop_loop.renders(true);
     let frames = source.timing(Mode::Live).map_or(1, |live| converter.hop / live.hop.max(1)).max(1);
     let mut bare = graph.map(|g| Bare::open(g, frames)).transpose().map_err(|e| OpenError(e.to_string()))?;
     let hop_host = converter.hop * HOST_RATE as usize / converter.rate as usize;

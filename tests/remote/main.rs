@@ -94,6 +94,9 @@ fn mlserver_gives_the_sound_of_this_machine() {
 fn triton_gives_the_sound_of_this_machine() {
     let _alone = alone();
     let Some(python) = python() else { return };
+    if !cfg!(target_os = "linux") {
+        return println!("skipped: PyPI has Triton for Linux alone");
+    }
     let server = Server::triton(&python, free_port(), &Mode::ALL);
     gives_the_same(&server.address(), Mode::Live, 2.0, "binary");
     gives_the_same(&server.address(), Mode::Studio, 2.0, "binary");
