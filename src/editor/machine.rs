@@ -173,6 +173,10 @@ fn providers(ui: &mut Ui, setter: &ParamSetter, instance: &Instance, readings: &
         ui.label(RichText::new(format!("runs on {}", s.provider.name().to_uppercase())).small().color(p.accent))
             .on_hover_text(s.note.clone().unwrap_or_default());
     }
+    // What is chosen computes it, but not in time: a server that is too far.
+    if let Some(note) = readings.status.as_ref().filter(|s| s.provider == chosen).and_then(|s| s.note.as_ref()) {
+        ui.label(RichText::new(note).small().color(p.bad));
+    }
 }
 
 const REMOTE: &str = "A server in another machine computes the voice (Triton, MLServer; docs/remote.md). What is sent there is not encrypted, and the delay \

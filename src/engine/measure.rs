@@ -138,6 +138,8 @@ pub fn hop_times(source: &dyn Source, mode: Mode, provider: Provider, hops: usiz
     let converter = opened.converter.timing();
     let timing = Timing { host_rate: HOST_RATE, max_block: 128, converter, slack: source.slack(mode, provider) };
     let mut hop_loop = HopLoop::new(Box::new(Timed { inner: opened.converter, last: last.clone() }), &timing);
+    // An answer of a server that comes late is a time too.
+    hop_loop.renders(true);
     let frames = frames(source, converter);
     let options = SessionOptions { provider, ..SessionOptions::default() };
     let mut bare =

@@ -94,6 +94,9 @@ fn mlserver_gives_the_sound_of_this_machine() {
 fn triton_gives_the_sound_of_this_machine() {
     let _alone = alone();
     let Some(python) = python() else { return };
+    if !cfg!(target_os = "linux") {
+        return println!("skipped: PyPI has Triton for Linux alone");
+    }
     let server = Server::triton(&python, free_port(), &Mode::ALL);
     gives_the_same(&server.address(), Mode::Live, 2.0, "binary");
     gives_the_same(&server.address(), Mode::Studio, 2.0, "binary");
@@ -115,7 +118,7 @@ fn a_server_without_the_voice_or_without_anything_is_told() {
     let provider = remote(&slow.address());
     source.measure(Mode::Live, provider).expect("it answers");
     let (here, there) = (source.slack(Mode::Live, Provider::Cpu), source.slack(Mode::Live, provider));
-    assert!(there > here + 0.03 && there < here + 0.5, "the latency makes room for it: {there}");
+    assert!(there > here + 0.03 && there <= here + 0.5 + 1e-9, "the latency makes room for it: {there}");
     let note = source.open(Mode::Live, &any_voice("a"), provider).expect("it converts all the same").note.expect("the user is told");
     assert!(note.contains("live leaves 10 ms") && note.contains("longer hops"), "{note}");
 }

@@ -69,6 +69,8 @@ fn converse(stream: TcpStream, answer: &dyn Fn(&str, &[u8], usize) -> Reply, run
     }
 }
 
+type Answer = fn(&str) -> Reply;
+
 const MODEL: &str =
     r#"{"name":"m","inputs":[{"name":"x","datatype":"FP32","shape":[1,-1]}],"outputs":[{"name":"y","datatype":"FP32","shape":[1,-1]}]}"#;
 const NUMBERS: &str = r#"{"outputs":[{"name":"y","shape":[1,2],"datatype":"FP32","data":[0.5,-2]}]}"#;
@@ -161,7 +163,7 @@ fn a_render_asks_again_until_it_gets_an_answer() {
 
 #[test]
 fn what_is_wrong_with_a_server_is_told() {
-    let told = |answer: fn(&str) -> Reply| {
+    let told = |answer: Answer| {
         let (server, _) = serve(move |path, _, _| answer(path));
         match Client::open(server, &asked()) {
             Ok(mut client) => run(&mut client).expect_err("something is wrong"),
@@ -176,7 +178,7 @@ fn what_is_wrong_with_a_server_is_told() {
         )
         .is_err_and(|e| e.to_string().contains("the input `x` is FP32 [1, 7, 3] where FP32 [1, -1] is expected"))
     );
-    let cases: [(fn(&str) -> Reply, &str); 5] = [
+    let cases: [(Answer, &str); 5] = [
         (|p| if p == "/v2/health/ready" { reply(503, "") } else { in_order(p, || reply(200, NUMBERS)) }, "not ready (status 503)"),
         (|p| if p == "/v2/models/m" { reply(404, r#"{"error":"no m here"}"#) } else { in_order(p, || reply(200, "")) }, "404: no m here"),
         (|p| if p == "/v2/models/m" { reply(200, "<html>") } else { in_order(p, || reply(200, "")) }, "can't be read"),

@@ -216,6 +216,7 @@ fn reason(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(_) => "it did not answer in time".to_owned(),
         ureq::Error::HostNotFound => "no machine of this name is known".to_owned(),
+        ureq::Error::Protocol(_) => "its answer is no HTTP".to_owned(),
         ureq::Error::Io(e) if e.kind() == ErrorKind::TimedOut => "it did not answer in time".to_owned(),
         ureq::Error::Io(e) if e.kind() == ErrorKind::ConnectionRefused => "nothing listens at this address".to_owned(),
         ureq::Error::Io(e)

@@ -174,6 +174,8 @@ impl There {
             .collect();
         let wanted = FILTERS.iter().map(|f| (*f).to_owned()).chain(here.states.iter().map(|s| s.output.clone())).collect();
         let mut there = Self { client: Client::open(server, &asked)?, states, wanted };
+        // Whoever loads a voice can wait; who drives it says when no longer.
+        there.client.renders(true);
         for _ in 0..COMPARED {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             let into = |heard: &mut Vec<f32>, harmonic: &[f32], noise: &[f32]| {

@@ -141,6 +141,7 @@ impl Mynah {
                 (e, _) => RuntimeError::Model { path: path.to_owned(), why: e.to_string() },
             })?;
         }
+        mynah.renders(false);
         mynah.reset(0);
         Ok(mynah)
     }
