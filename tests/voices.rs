@@ -80,7 +80,10 @@ fn rvc_speaks_with_the_voice_of_its_pack() {
     let folder = home.folder("ada", &[voice]);
     let (ok, told) = home.mynah(&["models", "add", &folder]);
     assert!(!ok && told.contains("ContentVec"), "{told}");
-    let folder = home.folder("ada whole", &[voice, ("converters/rvc/content.onnx", "vec-256-layer-9.onnx"), ("converters/rvc/rmvpe.onnx", "rmvpe.onnx")]);
+    let folder = home.folder(
+        "ada whole",
+        &[voice, ("converters/rvc/content.onnx", "vec-256-layer-9.onnx"), ("converters/rvc/rmvpe.onnx", "rmvpe.onnx")],
+    );
     home.add(&folder, "ada", "rvc");
     home.sounds(&home.place("clip.wav"));
 

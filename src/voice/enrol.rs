@@ -164,7 +164,8 @@ impl Enroller {
         for encoder in &mut self.hearing {
             let there = |at: usize| at * encoder.rate() as usize / RATE as usize;
             let stretches: Vec<_> = stretches.iter().map(|s| there(s.start)..there(s.end)).collect();
-            timbres.extend(encoder.timbre(&resample_all(samples, rate, encoder.rate()), &stretches).map_err(|e| failed("the voice pack", e))?);
+            timbres
+                .extend(encoder.timbre(&resample_all(samples, rate, encoder.rate()), &stretches).map_err(|e| failed("the voice pack", e))?);
         }
         Ok(timbres)
     }

@@ -280,7 +280,12 @@ mod tests {
     use crate::voice::Timbre;
 
     fn voice(name: &str) -> TargetVoice {
-        TargetVoice { name: name.to_owned(), embedding: (0..256).map(|i| i as f32 / 4891.0).collect(), median_pitch: 181.25, timbres: Vec::new() }
+        TargetVoice {
+            name: name.to_owned(),
+            embedding: (0..256).map(|i| i as f32 / 4891.0).collect(),
+            median_pitch: 181.25,
+            timbres: Vec::new(),
+        }
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Model {
 
     /// The same, by the samples of a chunk.
     pub fn two_of_samples(samples: usize) -> Option<Self> {
-        (samples % FRAME == 0).then_some(samples / FRAME).and_then(Self::two)
+        samples.is_multiple_of(FRAME).then_some(samples / FRAME).and_then(Self::two)
     }
 
     /// The same, by the frames that a chunk of its encoder has; MeanVC too.

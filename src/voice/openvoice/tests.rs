@@ -2,8 +2,8 @@
 //! the windows make of it hop by hop must be the same at the same places; so the delay is the one that is told, to the sample.
 
 use super::*;
-use crate::voice::{HearsTimbre, Timbre};
 use crate::voice::testing::{reference, root, runtime};
+use crate::voice::{HearsTimbre, Timbre};
 
 /// The script keeps every so many samples, and every so many frames.
 const KEPT: usize = 11;
