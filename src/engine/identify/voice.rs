@@ -32,7 +32,8 @@ pub(super) fn voice(folder: &Path, names: &[String]) -> Result<Option<Identified
     let options = SessionOptions::default();
     let (mut tones, mut parts, mut looks) = ((None, None), (None, None, None), None);
     for graph in graphs {
-        let session = Session::load(&graph, &options)?;
+        // What can't be opened is no part of a voice; a recogniser's own look says more of it.
+        let Ok(session) = Session::load(&graph, &options) else { continue };
         match openvoice::part(&session) {
             Some(openvoice::Part::Encoder) => tones.0 = Some(graph),
             Some(openvoice::Part::Converter) => tones.1 = Some(graph),
