@@ -126,6 +126,25 @@ fn mynah(home: &Path, arguments: &[&str]) -> (bool, String, String) {
 }
 
 #[test]
+fn of_two_precisions_the_one_that_serves_better_is_taken() {
+    let home = tempfile::tempdir().expect("a folder");
+    let model = home.path().join("ctc");
+    std::fs::create_dir(&model).expect("a folder");
+    let from = contracts().join("zipformer2-ctc-1");
+    for (name, copy) in [("model.onnx", "model.onnx"), ("model.onnx", "model.int8.onnx"), ("tokens.txt", "tokens.txt")] {
+        std::fs::copy(from.join(name), model.join(copy)).expect("copied");
+    }
+    // The same graph twice: nothing differs, and which is quicker is chance.
+    let (ok, told, failed) = mynah(home.path(), &["models", "add", model.to_str().expect("a path")]);
+    assert!(ok && told.contains("in the smaller precision 0 % of a phrase's tokens differ"), "{told}{failed}");
+    // Another model hears other words: it is not taken, however quick it is.
+    std::fs::copy(contracts().join("zipformer2-ctc-2/model.onnx"), model.join("model.int8.onnx")).expect("copied");
+    let (ok, told, failed) = mynah(home.path(), &["models", "add", model.to_str().expect("a path"), "--id", "other"]);
+    assert!(ok && !told.contains("the smaller one is taken"), "{told}{failed}");
+    assert!(mynah(home.path(), &["models", "info", "other"]).1.contains("model.onnx"));
+}
+
+#[test]
 fn a_folder_of_files_becomes_a_pack_and_captions() {
     let home = tempfile::tempdir().expect("a folder");
     let model = home.path().join("Zip Former");

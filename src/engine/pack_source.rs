@@ -62,7 +62,8 @@ impl PackSource {
         self.pack_in_use(Kind::Voice, OWN_VOICE)
     }
 
-    fn captions_pack(&self) -> Result<Pack, PackError> {
+    /// The recogniser in use.
+    pub fn captions_pack(&self) -> Result<Pack, PackError> {
         self.pack_in_use(Kind::Captions, OWN_CAPTIONS)
     }
 

@@ -1,6 +1,7 @@
 //! What a folder of somebody's model files is: which family, which file plays which part, what is missing. Opens the graphs, so that what is wrong
 //! with them is told at once. Not for the audio thread; knows no plugin and prints nothing.
 
+mod variant;
 mod voice;
 mod whisper;
 
@@ -136,19 +137,35 @@ pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
     if let Some(voice) = voice::voice(folder, &names)? {
         return Ok(voice);
     }
-    let graphs: Vec<&String> = names.iter().filter(|n| n.ends_with(".onnx")).collect();
-    if graphs.is_empty() {
+    if !names.iter().any(|n| n.ends_with(".onnx")) {
         return Err(wrong("holds no graph (*.onnx); give the folder in which the model's files lie".to_owned()));
     }
-    // Of several precisions the full one: smaller ones have a word more in their names.
-    let part = |word: &str| graphs.iter().filter(|n| n.contains(word)).min_by_key(|n| (n.contains("int8") || n.contains("fp16"), n.len()));
+    let full = streaming(folder, &names, false)?;
+    // What of the smaller precision is there and can be opened stands a trial.
+    match streaming(folder, &names, true) {
+        Ok(small) if small.files != full.files => Ok(variant::better(full, small)),
+        _ => Ok(full),
+    }
+}
+
+/// Whether a graph is one of smaller precision: it has a word more in its name.
+fn is_small(name: &str) -> bool {
+    name.contains("int8") || name.contains("fp16")
+}
+
+/// What a folder of a streaming recogniser is, with the graphs of the full or of the smaller precision where both are there.
+fn streaming(folder: &Path, names: &[String], small: bool) -> Result<Identified, OpenError> {
+    let wrong = |why: String| OpenError(format!("`{}` {why}", folder.display()));
+    let graphs: Vec<&String> = names.iter().filter(|n| n.ends_with(".onnx")).collect();
+    let part = |word: &str| graphs.iter().filter(|n| n.contains(word)).min_by_key(|n| (is_small(n) != small, n.len()));
     let parts = TRANSDUCER.map(part);
     let tokens = names.iter().find(|n| *n == TOKENS);
     let lacks = |what: &str| wrong(format!("holds {}, but no {what}; put it there and try again", names.join(", ")));
     let tokens = |kind: &str| tokens.ok_or_else(|| lacks(&format!("`{TOKENS}`, which {kind} needs")));
     let (family, files): (_, Vec<(&'static str, PathBuf)>) = match parts {
         [None, None, None] => {
-            let [graph] = graphs[..] else {
+            let bare = |name: &str| name.replace(".int8", "").replace(".fp16", "");
+            let (Some(graph), true) = (part(""), graphs.iter().all(|g| bare(g) == bare(graphs[0]))) else {
                 return Err(wrong(format!(
                     "holds {} graphs of which none is named after its part (encoder, decoder, joiner)",
                     graphs.len()

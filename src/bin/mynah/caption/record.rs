@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use mynah::engine::PackSource;
 use mynah::packs::{Kind, Store};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -29,11 +30,8 @@ fn hash(bytes: &[u8]) -> String {
 
 /// The packs that make words, by the hashes of their `pack.toml`, which hold those of all their files.
 pub fn packs() -> Vec<String> {
-    let manifest = |kind| {
-        let pack = Store::standard().find(kind, None).ok()?;
-        std::fs::read(pack.folder().join("pack.toml")).ok().map(|text| hash(&text))
-    };
-    [Kind::Captions, Kind::Vad].into_iter().filter_map(manifest).collect()
+    let used = [PackSource::standard().captions_pack(), Store::standard().find(Kind::Vad, None)];
+    used.into_iter().flatten().filter_map(|pack| std::fs::read(pack.folder().join("pack.toml")).ok().map(|text| hash(&text))).collect()
 }
 
 /// Where the record of a written file lies.
