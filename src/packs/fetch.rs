@@ -42,7 +42,7 @@ pub enum FetchError {
         why: String,
     },
     /// The model hub can't be reached, or doesn't give what the list names.
-    #[error("{what} could not be had from the model hub: {why}; run this again: it goes on where it stopped")]
+    #[error("{what} could not be had from the model hub: {why}; check the connection and run this again: it goes on where it stopped")]
     Hub {
         /// The repository, or the file in it.
         what: String,
@@ -222,7 +222,10 @@ pub fn gather(
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(FetchError::Cancelled),
         };
-        trust = trust.min(hub.fetch(file, &folder, &mut grown)?);
+        trust = trust.min(hub.fetch(file, &folder, &mut grown).inspect_err(|_| {
+            // Only an empty folder goes.
+            let _ = fs::remove_dir(&folder);
+        })?);
     }
     Ok((folder, trust))
 }

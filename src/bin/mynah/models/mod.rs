@@ -211,13 +211,18 @@ fn info(store: &Store, id: &str, json: bool) -> Outcome {
     }
     let or_none = |n: Option<String>| n.unwrap_or_else(|| "none".to_owned());
     say(&format!("{}: {}", shown.id, shown.title))?;
-    say(&format!("kind {}, family {}", shown.kind, or_none(shown.family.clone())))?;
-    say(&format!(
-        "rate {}, hop {}, look-ahead {}",
-        or_none(shown.rate.map(|r| format!("{r} Hz"))),
-        or_none(shown.hop.map(|h| h.to_string())),
-        or_none(shown.look_ahead.map(|l| format!("{} live, {} balanced, {} studio", l.live, l.balanced, l.studio))),
-    ))?;
+    match &shown.family {
+        Some(family) => {
+            say(&format!("kind {}, family {family}", shown.kind))?;
+            say(&format!(
+                "rate {}, hop {}, look-ahead {}",
+                or_none(shown.rate.map(|r| format!("{r} Hz"))),
+                or_none(shown.hop.map(|h| h.to_string())),
+                or_none(shown.look_ahead.map(|l| format!("{} live, {} balanced, {} studio", l.live, l.balanced, l.studio))),
+            ))?;
+        }
+        None => say(&format!("kind {}; its family is told from its files once they are here", shown.kind))?,
+    }
     say(&format!("{}; {}", licence_line(&shown.licence), shown.origin))?;
     say(&shown.folder.as_ref().map_or_else(|| format!("not here: mynah models fetch {id}"), |f| format!("in {}", f.display())))?;
     for file in &shown.files {
