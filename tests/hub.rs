@@ -1,13 +1,15 @@
 //! Published models from a hub of our own on loopback: lines that break, bytes that are wrong, licences; nothing is ever half installed.
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use mynah::packs::{Kind, Store};
+use program::program;
 use sha2::{Digest, Sha256};
 
 /// The repository and what happens to those who ask for it.
@@ -124,10 +126,8 @@ fn home(licence: &str, hashes: &[(&str, String)]) -> tempfile::TempDir {
 }
 
 fn mynah(home: &Path, hub: &Hub, arguments: &[&str]) -> (Option<i32>, String) {
-    let runtime = Store::standard().find(Kind::Runtime, None).expect("run `cargo xtask packs`");
-    let packs = runtime.folder().parent().expect("the folder of packs");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mynah"));
-    command.args(arguments).env("MYNAH_HOME", home).env("MYNAH_PACKS", packs).env("HF_ENDPOINT", &hub.address).env("HF_HOME", home);
+    let mut command = program(home);
+    command.args(arguments).env("HF_ENDPOINT", &hub.address).env("HF_HOME", home);
     let done = command.output().expect("it runs");
     (done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr))
 }

@@ -1,10 +1,10 @@
 //! Moonshine against the runtimes of its layouts: `models/recipes/contracts/moonshine.py` writes graphs of the published contracts with random weights, and
 //! what Moonshine's own library or sherpa-onnx hears with them.
 
-mod common;
+#[path = "common/program.rs"]
+mod program;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use mynah::captions::moonshine::Moonshine;
 use mynah::captions::moonshine::files::Layout;
@@ -14,6 +14,8 @@ use mynah::engine::PackSource;
 use mynah::runtime::RuntimeError;
 use mynah::vad::Detector;
 use serde::Deserialize;
+
+use program::mynah;
 
 /// What is heard of the whole sound, and what the peer makes of it.
 #[derive(Deserialize)]
@@ -39,7 +41,7 @@ fn sound() -> Vec<f32> {
 
 /// Opens what the folder is found to be.
 fn open(folder: &Path) -> Moonshine {
-    common::runtime();
+    program::runtime();
     let found = PackSource::standard().identify(folder).expect("a model");
     let file = |name: &str| found.files.iter().find(|f| f.0 == name).map(|f| f.1.clone()).unwrap_or_default();
     Moonshine::open(&Layout::of_family(found.family).expect("a layout"), file).expect("it opens")
@@ -199,16 +201,6 @@ fn the_policies_make_it_stream() {
             "{name}: {finals:?}"
         );
     }
-}
-
-/// The command line, with a home of its own and the packs of this machine.
-fn mynah(home: &Path, arguments: &[&str]) -> (bool, String, String) {
-    let runtime = common::asset("onnxruntime", "pack.toml");
-    let packs = runtime.ancestors().nth(2).expect("the folder of packs");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mynah"));
-    let done = command.args(arguments).env("MYNAH_HOME", home).env("MYNAH_PACKS", packs).output().expect("it runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (done.status.success(), text(&done.stdout), text(&done.stderr))
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Recognisers that hear a stream, against the runtime of their families: `models/recipes/contracts` writes graphs of the published contracts with random
 //! weights, and what sherpa-onnx hears with them (where it strays from NeMo or gives no times, what its recipe says). The same tokens at the same times, whatever the blocks, and again after a reset.
 
-mod common;
+#[path = "common/program.rs"]
+mod program;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use mynah::captions::online::ctc::Ctc;
 use mynah::captions::online::nemo::{JointFiles, NemoCtc, NemoTransducer};
@@ -14,6 +14,8 @@ use mynah::captions::online::transducer::{Files, Transducer};
 use mynah::captions::online::{OnlineRecognizer, Token};
 use mynah::runtime::SessionOptions;
 use serde::Deserialize;
+
+use program::mynah;
 
 /// What sherpa-onnx heard.
 #[derive(Deserialize)]
@@ -91,7 +93,7 @@ fn same(recognizer: &mut dyn OnlineRecognizer, sound: &[f32], theirs: &Heard, na
 
 #[test]
 fn tokens_and_times_equal_those_of_sherpa_onnx() {
-    common::runtime();
+    program::runtime();
     let sound = sound();
     let mut folders: Vec<PathBuf> = std::fs::read_dir(contracts()).expect("contracts").flatten().map(|e| e.path()).collect();
     folders.sort();
@@ -113,16 +115,6 @@ fn tokens_and_times_equal_those_of_sherpa_onnx() {
             assert_eq!(text(&*recognizer, &ours), theirs.replace(char::REPLACEMENT_CHARACTER, "").trim(), "{name}");
         }
     }
-}
-
-/// The command line, with a home of its own and the packs of this machine.
-fn mynah(home: &Path, arguments: &[&str]) -> (bool, String, String) {
-    let runtime = common::asset("onnxruntime", "pack.toml");
-    let packs = runtime.ancestors().nth(2).expect("the folder of packs");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mynah"));
-    let done = command.args(arguments).env("MYNAH_HOME", home).env("MYNAH_PACKS", packs).output().expect("it runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (done.status.success(), text(&done.stdout), text(&done.stderr))
 }
 
 #[test]
@@ -181,7 +173,7 @@ fn a_folder_of_files_becomes_a_pack_and_captions() {
 
 #[test]
 fn a_graph_of_another_shape_is_told() {
-    common::runtime();
+    program::runtime();
     let folder = contracts().join("zipformer2-1");
     let file = |name: &str| folder.join(name);
     let files =

@@ -1,11 +1,12 @@
 //! Voice models of other families from a folder of files to sound, with graphs of their published contracts and random weights: added, chosen, enrolled with,
 //! converted in every mode. What sounds is the same whatever blocks the host sends, and as long as what went in.
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use mynah::audio::{Sound, read, write_wav};
-use mynah::packs::{Kind, Store};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
@@ -38,11 +39,8 @@ impl Home {
     }
 
     fn mynah(&self, arguments: &[&str]) -> (bool, String) {
-        let runtime = Store::standard().find(Kind::Runtime, None).expect("run `cargo xtask packs`");
-        let packs = runtime.folder().parent().expect("the folder of packs").to_owned();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mynah"));
-        let done = command.args(arguments).env("MYNAH_HOME", self.0.path()).env("MYNAH_PACKS", packs).output().expect("it runs");
-        (done.status.success(), String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr))
+        let (ok, said, failed) = program::mynah(self.0.path(), arguments);
+        (ok, said + &failed)
     }
 
     fn add(&self, folder: &str, id: &str, family: &str) {

@@ -1,16 +1,18 @@
 //! Whisper in the layouts that people have: `models/recipes/contracts/whisper_layouts.py` writes the same random weights in three layouts, and what
 //! sherpa-onnx, CTranslate2 and ONNX Runtime hear with them alike. Every layout gives the same tokens and languages here.
 
-mod common;
+#[path = "common/program.rs"]
+mod program;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use mynah::captions::whisper::{Layout, Whisper};
 use mynah::captions::{Hearing, RecognizeError, Recognizer, Word};
 use mynah::packs::build::{self, Weights};
 use mynah::runtime::SessionOptions;
 use serde::Deserialize;
+
+use program::mynah;
 
 const RATE: f64 = 16_000.0;
 
@@ -50,7 +52,7 @@ fn piece(sound: &[f32], heard: &Heard) -> Vec<f32> {
 
 /// A model that hears its whole context, like those that the generator asks.
 fn open(set: &str, layout: Layout) -> Whisper {
-    common::runtime();
+    program::runtime();
     let options = SessionOptions::default();
     let opened = match layout {
         Layout::Mynah => {
@@ -177,16 +179,6 @@ fn settled_words_and_a_draft_change_nothing_in_any_layout() {
         let end = settled.last().expect("words").end;
         assert!(whisper.has_attention() || rest.iter().all(|w| w.start >= end - 1e-9), "{layout:?}: {rest:?} before {end}");
     }
-}
-
-/// The command line, with a home of its own and the packs of this machine.
-fn mynah(home: &Path, arguments: &[&str]) -> (bool, String, String) {
-    let runtime = common::asset("onnxruntime", "pack.toml");
-    let packs = runtime.ancestors().nth(2).expect("the folder of packs");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mynah"));
-    let done = command.args(arguments).env("MYNAH_HOME", home).env("MYNAH_PACKS", packs).output().expect("it runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (done.status.success(), text(&done.stdout), text(&done.stderr))
 }
 
 fn copy(from: &Path, to: &Path) {
