@@ -3,7 +3,7 @@
 
 PROGRAM is the built examples/online_times, LIBRARY ONNX Runtime's. Each FOLDER holds a model as `../contracts` writes them; without one it is a zipformer2 of
 a published size with random weights, written to a temporary folder (`../contracts/zipformer2.py`). The small ones under tests/data/contracts measure what is
-around the graphs. Sound comes in pushes of 0.1 s, features are included, and each side hears it once before it is timed. Prints the median and the 95th
+around the graphs (icefall's and FunASR's; NeMo's are not opened here). Sound comes in pushes of 0.1 s, features are included, and each side hears it once before it is timed. Prints the median and the 95th
 percentile of what a chunk takes, the median of the time in which its thread was computing (which other work on the machine hardly changes), the real-time
 factor (time over length of the sound), and their ratios; fails where the tokens aren't the same.
 pip: numpy==2.4.6 onnx sherpa-onnx==2.0.1 soundfile==0.14.0
