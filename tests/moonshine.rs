@@ -3,6 +3,10 @@
 
 #[path = "common/program.rs"]
 mod program;
+#[path = "common/runtime.rs"]
+mod runtime;
+#[path = "common/said.rs"]
+mod said;
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +19,7 @@ use mynah::runtime::RuntimeError;
 use mynah::vad::Detector;
 use serde::Deserialize;
 
-use program::mynah;
+use said::mynah;
 
 /// What is heard of the whole sound, and what the peer makes of it.
 #[derive(Deserialize)]
@@ -41,7 +45,7 @@ fn sound() -> Vec<f32> {
 
 /// Opens what the folder is found to be.
 fn open(folder: &Path) -> Moonshine {
-    program::runtime();
+    runtime::runtime();
     let found = PackSource::standard().identify(folder).expect("a model");
     let file = |name: &str| found.files.iter().find(|f| f.0 == name).map(|f| f.1.clone()).unwrap_or_default();
     Moonshine::open(&Layout::of_family(found.family).expect("a layout"), file).expect("it opens")
@@ -215,6 +219,9 @@ fn folders_become_packs_and_captions() {
         assert!(ok, "{failed}");
         let (ok, heard, failed) = mynah(home.path(), &["caption", sound.to_str().expect("a path"), "--jsonl"]);
         assert!(ok && heard.contains("\"text\""), "{name}: {heard}{failed}");
+        // Another language is refused, not passed over.
+        let (ok, _, told) = mynah(home.path(), &["caption", sound.to_str().expect("a path"), "--jsonl", "--language", "de"]);
+        assert!(!ok && told.contains("its own alone"), "{name}: {told}");
     }
 }
 

@@ -3,6 +3,10 @@
 
 #[path = "common/program.rs"]
 mod program;
+#[path = "common/runtime.rs"]
+mod runtime;
+#[path = "common/said.rs"]
+mod said;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +19,7 @@ use mynah::captions::online::{OnlineRecognizer, Token};
 use mynah::runtime::SessionOptions;
 use serde::Deserialize;
 
-use program::mynah;
+use said::mynah;
 
 /// What sherpa-onnx heard.
 #[derive(Deserialize)]
@@ -93,7 +97,7 @@ fn same(recognizer: &mut dyn OnlineRecognizer, sound: &[f32], theirs: &Heard, na
 
 #[test]
 fn tokens_and_times_equal_those_of_sherpa_onnx() {
-    program::runtime();
+    runtime::runtime();
     let sound = sound();
     let mut folders: Vec<PathBuf> = std::fs::read_dir(contracts()).expect("contracts").flatten().map(|e| e.path()).collect();
     folders.sort();
@@ -133,7 +137,8 @@ fn of_two_precisions_the_one_that_serves_better_is_taken() {
     std::fs::copy(contracts().join("zipformer2-ctc-2/model.onnx"), model.join("model.int8.onnx")).expect("copied");
     let (ok, told, failed) = mynah(home.path(), &["models", "add", model.to_str().expect("a path"), "--id", "other"]);
     assert!(ok && !told.contains("the smaller one is taken"), "{told}{failed}");
-    assert!(mynah(home.path(), &["models", "info", "other"]).1.contains("model.onnx"));
+    let full = mynah::packs::sha256_of(&model.join("model.onnx")).expect("its hash");
+    assert!(mynah(home.path(), &["models", "info", "other"]).1.contains(&full), "the full one's bytes are in the pack");
 }
 
 #[test]
@@ -173,7 +178,7 @@ fn a_folder_of_files_becomes_a_pack_and_captions() {
 
 #[test]
 fn a_graph_of_another_shape_is_told() {
-    program::runtime();
+    runtime::runtime();
     let folder = contracts().join("zipformer2-1");
     let file = |name: &str| folder.join(name);
     let files =

@@ -3,6 +3,8 @@
 
 #[path = "common/program.rs"]
 mod program;
+#[path = "common/said.rs"]
+mod said;
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +41,7 @@ impl Home {
     }
 
     fn mynah(&self, arguments: &[&str]) -> (bool, String) {
-        let (ok, said, failed) = program::mynah(self.0.path(), arguments);
+        let (ok, said, failed) = said::mynah(self.0.path(), arguments);
         (ok, said + &failed)
     }
 

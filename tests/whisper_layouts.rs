@@ -3,6 +3,10 @@
 
 #[path = "common/program.rs"]
 mod program;
+#[path = "common/runtime.rs"]
+mod runtime;
+#[path = "common/said.rs"]
+mod said;
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +16,7 @@ use mynah::packs::build::{self, Weights};
 use mynah::runtime::SessionOptions;
 use serde::Deserialize;
 
-use program::mynah;
+use said::mynah;
 
 const RATE: f64 = 16_000.0;
 
@@ -52,7 +56,7 @@ fn piece(sound: &[f32], heard: &Heard) -> Vec<f32> {
 
 /// A model that hears its whole context, like those that the generator asks.
 fn open(set: &str, layout: Layout) -> Whisper {
-    program::runtime();
+    runtime::runtime();
     let options = SessionOptions::default();
     let opened = match layout {
         Layout::Mynah => {

@@ -75,6 +75,14 @@ pub struct HeardWord {
     pub reach: f64,
 }
 
+/// What a recogniser says that hears its own language alone.
+fn refused(language: Option<&str>) -> Result<(), RecognizeError> {
+    match language {
+        None => Ok(()),
+        Some(asked) => Err(RecognizeError::Language { asked: asked.to_owned(), known: "its own alone".to_owned() }),
+    }
+}
+
 /// A recogniser that reads a whole buffer at once; the policies make it stream.
 pub trait Recognizer: Send {
     /// What is said after the settled words. Takes long; one thread at a time.
@@ -86,9 +94,9 @@ pub trait Recognizer: Send {
     }
 
     /// The language that is spoken from now on, by its code, such as `de`; `None` to hear it, as to begin with. An error where the model doesn't know
-    /// it. A recogniser that can't be told hears its own.
-    fn speak(&mut self, _language: Option<&str>) -> Result<(), RecognizeError> {
-        Ok(())
+    /// it, or hears its own alone.
+    fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {
+        refused(language)
     }
 
     /// The words of a whole buffer; times in seconds from its first sample. `prompt` is the text before it.

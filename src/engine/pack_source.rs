@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::identify::{Identified, identify, open_online, open_whole};
 use super::measure;
 use super::source::{Captioner, OpenError, Opened, Source};
-use super::voices::{Family, own_slack, weights_name};
+use super::voices::{Family, own_slack};
 use crate::audio;
 use crate::captions::RecognizeError;
 use crate::captions::online::Speech;
@@ -92,7 +92,7 @@ impl PackSource {
     /// another, or that has none, would be closer to its reference if it were enrolled again.
     pub fn timbre_model(&self) -> Option<String> {
         let (pack, family) = self.voice().ok()?;
-        (!matches!(family, Family::Rvc(_))).then(|| weights_name(&pack))
+        family.timbre_name(&pack)
     }
 
     /// What a folder of model files is. Takes some seconds.
@@ -221,10 +221,6 @@ impl Source for PackSource {
             return Ok(Box::new(Speech::new(recognizer)));
         }
         if let Some(recognizer) = open_whole(pack.family(), |name| pack.folder().join(name)) {
-            if let Some(language) = &settings.language {
-                let why = format!("the pack `{}` hears its own language and can't be told `{language}`; leave the language out", pack.id());
-                return Err(OpenError(why));
-            }
             let streamer = Streamer::new(recognizer?, self.vad()?, settings).map_err(|e| OpenError(e.to_string()))?;
             return Ok(Box::new(streamer));
         }

@@ -93,13 +93,14 @@ impl Family {
     /// Loads and warms up a converter. Takes up to seconds.
     pub fn open(self, pack: &Pack, mode: Mode, voice: &TargetVoice, options: &SessionOptions) -> Result<Voiced, RuntimeError> {
         let file = |name: &str| pack.folder().join(name);
+        let name = self.timbre_name(pack).unwrap_or_default();
         let maybe = |name: &str| Some(file(name)).filter(|path| path.exists());
         let drawn = |converter: Box<dyn Converter>, deterministic: bool| {
             let note = "this voice's model draws random numbers by itself: a bounce is never quite equal to what was heard live";
             (converter, (!deterministic).then(|| note.to_owned()))
         };
         Ok(match self {
-            Family::Mynah => (Box::new(Mynah::open(&file(&graph_name(mode)), &weights_name(pack), mode, voice, options)?), None),
+            Family::Mynah => (Box::new(Mynah::open(&file(&graph_name(mode)), &name, mode, voice, options)?), None),
             Family::Rvc(_) => {
                 let retrieval = maybe(FEATURES).map(|features| rvc::Retrieval { features, share: DRAWN });
                 let files = rvc::Files { voice: file(VOICE), content: file(CONTENT), pitch: maybe(PITCH), speaker: 0, retrieval };
@@ -108,7 +109,7 @@ impl Family {
                 drawn(Box::new(converter), deterministic)
             }
             Family::OpenVoice => {
-                let files = openvoice::Files { encoder: file(ENCODER), converter: file(CONVERTER), model: weights_name(pack) };
+                let files = openvoice::Files { encoder: file(ENCODER), converter: file(CONVERTER), model: name };
                 let converter = OpenVoice::open(&files, mode, voice, options)?;
                 let deterministic = converter.deterministic();
                 drawn(Box::new(converter), deterministic)
@@ -116,7 +117,7 @@ impl Family {
             Family::MeanVc(model) => {
                 let files = meanvc::Files {
                     model,
-                    weights: weights_name(pack),
+                    weights: name,
                     encoder: file(ENCODER),
                     memory: maybe(MEMORY),
                     flow: file(FLOW),
@@ -130,13 +131,25 @@ impl Family {
 
     /// What hears the timbres of the pack; none where its voice is the model.
     pub fn hears(self, pack: &Pack) -> Result<Option<Box<dyn HearsTimbre>>, OpenError> {
-        let name = weights_name(pack);
+        let Some(name) = self.timbre_name(pack) else { return Ok(None) };
         Ok(match self {
             Family::Mynah => Some(Box::new(TimbreEncoder::open(&pack.file(REFERENCE)?, &name)?)),
             Family::Rvc(_) => None,
             Family::OpenVoice => Some(Box::new(ToneEncoder::open(&pack.file(ENCODER)?, &name, &SessionOptions::default())?)),
             Family::MeanVc(model) => Some(Box::new(SpeakerEncoder::open(&pack.file(SPEAKER)?, model, &name)?)),
         })
+    }
+
+    /// What the timbres of the pack are known by: the hashes of the files that made them. None where its voice is the model.
+    pub fn timbre_name(self, pack: &Pack) -> Option<String> {
+        let hash = |wanted: &str| pack.manifest().installed().find(|(name, _)| &***name == wanted).map_or("", |(_, hash)| &hash[..16]);
+        let made_by = match self {
+            Family::Mynah => [REFERENCE, WEIGHTS],
+            Family::Rvc(_) => return None,
+            Family::OpenVoice => [ENCODER, CONVERTER],
+            Family::MeanVc(_) => [SPEAKER, FLOW],
+        };
+        Some(made_by.map(hash).join("-"))
     }
 
     /// The graph of a mode that alone makes the sound, for measurements of it.
@@ -160,15 +173,4 @@ pub(super) fn own_slack(mode: Mode) -> f64 {
 /// The file of a mode's graph in a pack of Mynah's own family.
 fn graph_name(mode: Mode) -> String {
     format!("voice.{}.onnx", mode.name())
-}
-
-/// What the timbres of a pack are known by: the hashes of the files that made them.
-pub(super) fn weights_name(pack: &Pack) -> String {
-    let hash = |wanted: &str| pack.manifest().installed().find(|(name, _)| &***name == wanted).map_or("", |(_, hash)| &hash[..16]);
-    let made_by = match pack.family() {
-        "mynah" => [REFERENCE, WEIGHTS],
-        "openvoice" => [ENCODER, CONVERTER],
-        _ => [SPEAKER, FLOW],
-    };
-    made_by.map(hash).join("-")
 }

@@ -83,8 +83,8 @@ def bytes_bpe(count):
     return names
 
 
-def sherpa(recognizer, names, frames, text=False, language=None):
-    """Tokens and times, in blocks of 0.1 s; with `text` also what sherpa-onnx makes of the tokens."""
+def listened(recognizer, frames, language=None):
+    """The stream of a recogniser of sherpa-onnx that has heard the sound in blocks of 0.1 s."""
     samples, stream = sound(frames), recognizer.create_stream()
     if language:
         stream.set_option("language", language)
@@ -95,6 +95,12 @@ def sherpa(recognizer, names, frames, text=False, language=None):
     stream.input_finished()
     while recognizer.is_ready(stream):
         recognizer.decode_stream(stream)
+    return stream
+
+
+def sherpa(recognizer, names, frames, text=False, language=None):
+    """Tokens and times, in blocks of 0.1 s; with `text` also what sherpa-onnx makes of the tokens."""
+    stream = listened(recognizer, frames, language)
     # Words begin with a space, but in byte-level BPE.
     told = {name: i for i, name in enumerate(names)} | {name.replace("\u2581", " ", 1): i for i, name in enumerate(names)}
     heard = {"tokens": [told[token] for token in recognizer.tokens(stream)], "times": [round(t, 4) for t in recognizer.timestamps(stream)]}

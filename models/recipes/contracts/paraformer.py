@@ -11,7 +11,7 @@ import kaldi_native_fbank as knf
 import numpy as np
 import onnxruntime as ort
 import sherpa_onnx
-from graphs import F32, I32, I64, Graph, finish, fresh, sound
+from graphs import F32, I32, I64, Graph, finish, fresh, listened, sound
 
 BANDS, WINDOW, SHIFT = 80, 7, 6
 WIDE = BANDS * WINDOW
@@ -155,14 +155,7 @@ def heard(folder, width, kernel, blocks, mean, scale):
 def sherpa(folder, names):
     files = {part: str(folder / f"{part}.onnx") for part in ("encoder", "decoder")}
     recognizer = sherpa_onnx.OnlineRecognizer.from_paraformer(tokens=str(folder / "tokens.txt"), num_threads=1, **files)
-    samples, stream = sound(TAIL), recognizer.create_stream()
-    for i in range(0, len(samples), 1600):
-        stream.accept_waveform(16000, samples[i:i + 1600])
-        while recognizer.is_ready(stream):
-            recognizer.decode_stream(stream)
-    stream.input_finished()
-    while recognizer.is_ready(stream):
-        recognizer.decode_stream(stream)
+    stream = listened(recognizer, TAIL)
     return [names.index(token) for token in recognizer.tokens(stream)], recognizer.get_result(stream)
 
 

@@ -47,10 +47,7 @@ pub trait OnlineRecognizer: Send {
     /// The language that is spoken from now on, by its code, such as `de` or `pt-BR`; `None` to hear it, as to begin with. An error where the model doesn't
     /// know it.
     fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {
-        match language {
-            None => Ok(()),
-            Some(asked) => Err(RecognizeError::Language { asked: asked.to_owned(), known: "its own alone".to_owned() }),
-        }
+        super::refused(language)
     }
 
     /// Takes samples that follow the last ones (16 kHz mono, ±1) and appends the tokens that were heard in what is complete by now.
