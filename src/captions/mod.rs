@@ -75,6 +75,9 @@ pub struct HeardWord {
     pub reach: f64,
 }
 
+/// What a person writes for the language that is heard instead of told.
+pub const AUTO: &str = "auto";
+
 /// What a recogniser says that hears its own language alone.
 fn refused(language: Option<&str>) -> Result<(), RecognizeError> {
     match language {
@@ -91,6 +94,16 @@ pub trait Recognizer: Send {
     /// Names and terms that are likelier than they sound, from now on; none to begin with. A recogniser that can't be told ignores them.
     fn expect(&mut self, _phrases: &[String]) -> Result<(), RecognizeError> {
         Ok(())
+    }
+
+    /// The codes of the languages that can be told; none where the model hears its own alone.
+    fn languages(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// The code of the language that was told or, so far, heard; none where that isn't known.
+    fn spoken(&self) -> Option<&str> {
+        None
     }
 
     /// The language that is spoken from now on, by its code, such as `de`; `None` to hear it, as to begin with. An error where the model doesn't know

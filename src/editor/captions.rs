@@ -8,7 +8,8 @@ use egui::{Align, Context, FontId, Label, Layout, RichText, ScrollArea, Sense, T
 use nice_plug::prelude::ParamSetter;
 
 use super::controls::switch;
-use super::export::Export;
+use super::export::{Export, Said};
+use super::models;
 use super::norms::Norms;
 use super::outlets::OutletPanel;
 use super::takes;
@@ -63,6 +64,9 @@ impl CaptionCard {
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| ui.label(RichText::new(text).color(colour)));
             }
         });
+        if on.value() {
+            models::language(ui, setter, &self.instance, readings);
+        }
         if let Some(problem) = readings.status.as_ref().and_then(|s| s.caption_problem.as_ref()) {
             ui.label(RichText::new(problem).color(p.bad));
         }
@@ -156,8 +160,12 @@ impl CaptionCard {
     pub fn picker(&mut self, ctx: &Context) {
         self.outlets.dialog(ctx);
         let instance = &self.instance;
-        let words = || instance.transcript().lock().unwrap_or_else(|e| e.into_inner()).words().to_vec();
-        self.export.dialog(ctx, &words, &|| instance.speaker());
+        let said = || Said {
+            words: instance.transcript().lock().unwrap_or_else(|e| e.into_inner()).words().to_vec(),
+            speaker: instance.speaker(),
+            language: instance.language(),
+        };
+        self.export.dialog(ctx, &said);
     }
 }
 

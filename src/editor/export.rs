@@ -44,6 +44,17 @@ fn purpose(format: Format) -> &'static str {
     }
 }
 
+/// What is written.
+#[derive(Debug, Clone, Default)]
+pub struct Said {
+    /// The words.
+    pub words: Vec<Word>,
+    /// Who says them; empty where that isn't known.
+    pub speaker: String,
+    /// The language's code; empty where that isn't known.
+    pub language: String,
+}
+
 impl Export {
     /// The style whose norms hold.
     pub fn style(&self) -> Style {
@@ -65,10 +76,10 @@ impl Export {
         self.told = None;
     }
 
-    /// Draws the dialog where it is open. `words` gives what is written, and `speaker` who says it, where that is known.
-    pub fn dialog(&mut self, ctx: &Context, words: &dyn Fn() -> Vec<Word>, speaker: &dyn Fn() -> String) {
+    /// Draws the dialog where it is open. `said` gives what is written.
+    pub fn dialog(&mut self, ctx: &Context, said: &dyn Fn() -> Said) {
         if let Some(path) = Picker::file(&mut self.picker, &mut self.folder, ctx) {
-            self.told = Some(export(&path, words(), speaker(), &self.style()));
+            self.told = Some(export(&path, said(), &self.style()));
         }
         if !self.open {
             return;
@@ -116,11 +127,12 @@ impl Export {
 }
 
 /// Writes the words as captions in the format that the file's ending names; they are the speaker's where one is named.
-fn export(path: &Path, words: Vec<Word>, speaker: String, style: &Style) -> Result<String, String> {
+fn export(path: &Path, said: Said, style: &Style) -> Result<String, String> {
     let format = Format::from_path(path).map_err(|e| e.to_string())?;
+    let Said { words, speaker, language } = said;
     let spoken = [Spoken { speaker: Some(speaker).filter(|name| !name.is_empty()), words }];
     let cues = spoken_cues(&spoken, style);
-    let programme = Programme { spoken: &spoken, cues: &cues, frame_rate: FrameRate::default(), language: "en" };
+    let programme = Programme { spoken: &spoken, cues: &cues, frame_rate: FrameRate::default(), language: &language };
     write_rendered(path, &render_programme(format, &programme)).map_err(|e| e.to_string())?;
     Ok(format!("{} words are in {}", spoken[0].words.len(), path.display()))
 }
@@ -137,13 +149,16 @@ mod tests {
     fn an_export_is_written_or_says_why_not() {
         let folder = tempfile::tempdir().expect("a folder");
         let words = || vec![word("Good", 0.0), word("morning.", 0.4)];
+        let said = |speaker: &str| Said { words: words(), speaker: speaker.to_owned(), language: "de".to_owned() };
         let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("the file");
         let style = Style::netflix();
-        assert!(export(&folder.path().join("a.srt"), words(), String::new(), &style).is_ok());
+        assert!(export(&folder.path().join("a.srt"), said(""), &style).is_ok());
         assert!(read("a.srt").contains("Good morning."));
-        assert!(export(&folder.path().join("a.docx"), words(), String::new(), &style).expect_err("no such format").contains(".srt"));
-        assert!(export(&folder.path().join("a.vtt"), words(), "Ada".to_owned(), &style).is_ok());
+        assert!(export(&folder.path().join("a.docx"), said(""), &style).expect_err("no such format").contains(".srt"));
+        assert!(export(&folder.path().join("a.vtt"), said("Ada"), &style).is_ok());
         assert!(read("a.vtt").contains("<v Ada>Good morning."), "{}", read("a.vtt"));
+        assert!(export(&folder.path().join("a.ttml"), said(""), &style).is_ok());
+        assert!(read("a.ttml").contains("xml:lang=\"de\""), "{}", read("a.ttml"));
     }
 
     #[test]
@@ -153,7 +168,7 @@ mod tests {
         let longest = |style: &str| {
             let export_it = Export { style: Style::NAMES.iter().find(|n| **n == style).expect("a style"), ..Export::default() };
             let path = folder.path().join("a.srt");
-            export(&path, words.clone(), String::new(), &export_it.style()).expect("written");
+            export(&path, Said { words: words.clone(), ..Said::default() }, &export_it.style()).expect("written");
             let text = std::fs::read_to_string(&path).expect("read");
             text.lines().filter(|l| l.contains("syllable")).map(str::len).max().unwrap_or(0)
         };

@@ -7,6 +7,7 @@ use egui::{Grid, ProgressBar, RichText, Sense, Ui, vec2};
 use nice_plug::prelude::{EnumParam, ParamSetter};
 
 use super::controls::{cells, set, touch};
+use super::models::ModelsDialog;
 use super::theme::palette;
 use crate::clock::Mode;
 use crate::engine::preflight::{Preflight, Trial};
@@ -52,7 +53,7 @@ fn hint(readings: &Readings, mode: usize) -> String {
 }
 
 /// The provider, what runs in fact, and the measurement.
-pub fn machine(ui: &mut Ui, setter: &ParamSetter, instance: &Arc<Instance>, readings: &Readings) {
+pub fn machine(ui: &mut Ui, setter: &ParamSetter, instance: &Arc<Instance>, readings: &Readings, models: &mut ModelsDialog) {
     let stage = instance.check.stage();
     let found = match &stage {
         Stage::Done(found) => Some(&**found),
@@ -67,6 +68,7 @@ pub fn machine(ui: &mut Ui, setter: &ParamSetter, instance: &Arc<Instance>, read
             }
             Stage::Idle | Stage::Failed(_) | Stage::Done(_) => buttons(ui, setter, instance, found),
         }
+        models.button(ui);
     });
     if let Stage::Failed(why) = &stage {
         ui.label(RichText::new(why).small().color(p.bad));

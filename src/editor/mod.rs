@@ -9,6 +9,7 @@ mod header;
 mod load;
 mod machine;
 mod meters;
+mod models;
 mod norms;
 mod outlets;
 mod pace;
@@ -40,6 +41,7 @@ use crate::plugin::{audition, closeness};
 use captions::CaptionCard;
 use first_run::FirstRun;
 use meters::Meters;
+use models::ModelsDialog;
 use pace::Pace;
 use scope::Scope;
 use settings::{LEAST, Look, SCALES, WindowSettings};
@@ -71,6 +73,7 @@ pub struct Window {
     voices: VoiceCard,
     captions: CaptionCard,
     first_run: FirstRun,
+    models: ModelsDialog,
     scope: Scope,
     meters: Meters,
     pace: Pace,
@@ -145,6 +148,7 @@ impl Window {
             voices: VoiceCard::new(instance.clone()),
             captions: CaptionCard::new(instance.clone()),
             first_run: FirstRun::new(instance.clone()),
+            models: ModelsDialog::new(instance.clone()),
             instance,
             context: None,
             scope: Scope::new(),
@@ -236,8 +240,9 @@ impl Window {
         let ctx = ui.ctx().clone();
         self.voices.picker(&ctx);
         self.captions.picker(&ctx);
+        self.models.dialog(&ctx, setter, &readings);
         let loading = readings.status.as_ref().is_some_and(|s| s.loading || s.counters.state == WorkerState::Loading);
-        sounds || loading || self.first_run.moves() || self.voices.moves() || machine::moves(&self.instance)
+        sounds || loading || self.first_run.moves() || self.voices.moves() || self.models.moves() || machine::moves(&self.instance)
     }
 
     /// Follows the window's size, and sets it where the window has just been opened.
@@ -296,7 +301,7 @@ impl Window {
         let engine = |ui: &mut Ui| {
             theme::card(ui, "Engine", |ui| {
                 sound::engine(ui, readings);
-                machine::machine(ui, setter, &instance, readings);
+                machine::machine(ui, setter, &instance, readings, &mut self.models);
             })
         };
         if columns.len() == 4 {

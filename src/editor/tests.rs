@@ -16,9 +16,13 @@ use nice_plug_egui::RepaintNotifier;
 use super::settings::{LEAST, Look, WindowSettings};
 use super::{Window, theme};
 use crate::captions::Word;
-use crate::engine::AudioPort;
+use crate::clock::{ConverterTiming, Mode};
 use crate::engine::testing::{IdentitySource, block};
+use crate::engine::{AudioPort, Captioner, Offer, OpenError, Opened, Source};
+use crate::packs::Kind;
 use crate::plugin::instance::{Frame, Instance};
+use crate::runtime::Provider;
+use crate::voice::TargetVoice;
 
 /// A host that does what the window asks, at once, and notes it.
 #[derive(Default)]
@@ -259,5 +263,77 @@ fn every_size_and_look_is_drawn() {
     bench.window.system.store(2, Ordering::Relaxed);
     (0..2).for_each(|_| _ = bench.frame(vec![]));
     assert_eq!(theme::palette_of(&bench.ctx), theme::LIGHT);
+    instance.end();
+}
+
+/// A source with packs to pick from: one whose licence forbids commerce, one whose doesn't.
+struct Offering(IdentitySource);
+
+impl Source for Offering {
+    fn timing(&self, mode: Mode) -> Result<ConverterTiming, OpenError> {
+        self.0.timing(mode)
+    }
+
+    fn slack(&self, mode: Mode, provider: Provider) -> f64 {
+        self.0.slack(mode, provider)
+    }
+
+    fn open(&self, mode: Mode, voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError> {
+        self.0.open(mode, voice, provider)
+    }
+
+    fn captioner(&self, settings: &crate::captions::stream::Settings) -> Result<Box<dyn Captioner>, OpenError> {
+        self.0.captioner(settings)
+    }
+
+    fn offers(&self, _: Provider) -> Result<Vec<Offer>, OpenError> {
+        let offer = |id: &str, licence: &str, standard: bool| Offer {
+            id: id.to_owned(),
+            kind: Kind::Voice,
+            title: id.to_owned(),
+            licence: licence.to_owned(),
+            standard,
+            timings: Some([(ConverterTiming { rate: 24_000, hop: 240, delay: 1440 }, 0.008); 3]),
+        };
+        Ok(vec![offer("own", "MIT", true), offer("free", "MIT", false), offer("unpaid", "CC-BY-NC-4.0", false)])
+    }
+}
+
+#[test]
+fn a_model_is_picked_and_one_that_forbids_commerce_asks_first() {
+    let instance = Instance::new(Arc::default());
+    let frame = Frame { rate: 48_000, block: 512, channels: 2 };
+    let _port = instance.start(frame, Arc::new(Offering(IdentitySource::default()))).expect("the identity");
+    let mut bench = Bench::new(instance.clone());
+    bench.tab_to("Models");
+    bench.press(Key::Space, Modifiers::NONE);
+    let looked = Instant::now();
+    while instance.models.shelf().offers.is_empty() {
+        assert!(looked.elapsed() < Duration::from_secs(20), "nobody looks for packs");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (0..3).for_each(|_| _ = bench.frame(vec![]));
+    let picked = || instance.params.picks.get().0.voice;
+    // 480 samples of block, and what the converter and its time cost, as the header would tell it.
+    let cost = format!("{:.0} ms", instance.readings().status.expect("an engine").latency.total as f64 / 48.0);
+    bench.tab_to(&format!("free, {cost}"));
+    bench.press(Key::Space, Modifiers::NONE);
+    assert_eq!(picked().as_deref(), Some("free"));
+    bench.tab_to(&format!("unpaid, {cost}"));
+    bench.press(Key::Space, Modifiers::NONE);
+    assert_eq!(picked().as_deref(), Some("free"), "its licence is told first");
+    bench.tab_to("Leave it");
+    bench.press(Key::Space, Modifiers::NONE);
+    assert_eq!(picked().as_deref(), Some("free"));
+    bench.tab_to(&format!("unpaid, {cost}"));
+    bench.press(Key::Space, Modifiers::NONE);
+    bench.tab_to("What I make with it earns no money");
+    bench.press(Key::Space, Modifiers::NONE);
+    assert_eq!(picked().as_deref(), Some("unpaid"));
+    bench.tab_to("As this machine: own");
+    bench.press(Key::Space, Modifiers::NONE);
+    assert_eq!(picked(), None);
+    let (begun, ended) = *bench.host.gestures.lock().expect("the gestures");
+    assert!(begun == ended && begun >= 3, "the host hears that the project changed: {begun}, {ended}");
     instance.end();
 }

@@ -30,8 +30,15 @@ const FLUSH: usize = 512;
 const KEEPS_UP: f64 = 1.0;
 
 /// What the caption worker tells the others. `Relaxed` suffices: each value stands for itself.
-#[derive(Debug, Default)]
 pub struct CaptionShared {
+    /// Writer: engine. Reader: caption worker. Where recognisers come from.
+    source: Mutex<Arc<dyn Source>>,
+    /// Writers: engine (raises), caption worker (takes). Whether another recogniser is wanted than the one that is loaded.
+    renew: AtomicBool,
+    /// Writer: caption worker. Reader: engine. The languages that the loaded recogniser can be told.
+    languages: Mutex<Arc<[String]>>,
+    /// Writer: caption worker. Reader: engine. The language that was told it or heard last.
+    spoken: Mutex<Option<String>>,
     /// Writer: engine. Reader: caption worker. Whether captions are wanted; the first time loads the model.
     pub(super) wanted: AtomicBool,
     /// Writers: engine (raises), caption worker (takes). Whether one that could not be loaded is tried again.
@@ -46,10 +53,54 @@ pub struct CaptionShared {
     turn: Mutex<()>,
 }
 
+impl CaptionShared {
+    /// Nothing is wanted yet.
+    pub(super) fn new(source: Arc<dyn Source>) -> Self {
+        Self {
+            source: Mutex::new(source),
+            renew: AtomicBool::default(),
+            languages: Mutex::default(),
+            spoken: Mutex::default(),
+            wanted: AtomicBool::default(),
+            retry: AtomicBool::default(),
+            ready: AtomicBool::default(),
+            behind: AtomicF32::default(),
+            ended: AtomicU64::default(),
+            turn: Mutex::default(),
+        }
+    }
+
+    /// Recognisers come from elsewhere from now on.
+    pub(super) fn take_from(&self, source: Arc<dyn Source>) {
+        *held(&self.source) = source;
+        self.renew.store(true, Ordering::Release);
+    }
+
+    /// The languages that the loaded recogniser can be told.
+    pub(super) fn languages(&self) -> Arc<[String]> {
+        held(&self.languages).clone()
+    }
+
+    /// The language that was told the recogniser, or that it heard last; none where that isn't known.
+    pub(super) fn spoken(&self) -> Option<String> {
+        held(&self.spoken).clone()
+    }
+
+    fn note_spoken(&self, spoken: Option<&str>) {
+        let mut known = held(&self.spoken);
+        if known.as_deref() != spoken {
+            *known = spoken.map(str::to_owned);
+        }
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
 /// The worker's state; `run` is its thread.
 pub(super) struct CaptionWorker {
     pub tap: TapSide,
-    pub source: Arc<dyn Source>,
     pub captions: Arc<CaptionShared>,
     pub shared: Arc<Shared>,
     pub transcript: Arc<Mutex<Transcript>>,
@@ -84,6 +135,10 @@ impl CaptionWorker {
             if self.captions.retry.swap(false, Ordering::Relaxed) || !wanted {
                 gave_up = false;
             }
+            if self.captions.renew.swap(false, Ordering::Acquire) {
+                self.put_away(captioner.take(), &mut resampler, &mut heard);
+                gave_up = false;
+            }
             if wanted && captioner.is_none() && !gave_up {
                 captioner = self.load();
                 gave_up = captioner.is_none();
@@ -114,19 +169,35 @@ impl CaptionWorker {
     }
 
     fn tell(&self, problem: Option<String>) {
-        *self.problem.lock().unwrap_or_else(|e| e.into_inner()) = problem;
+        *held(&self.problem) = problem;
     }
 
     fn load(&self) -> Option<Box<dyn Captioner>> {
-        let loaded = catch_unwind(AssertUnwindSafe(|| self.source.captioner(&Settings::default())));
+        let source = held(&self.captions.source).clone();
+        let loaded = catch_unwind(AssertUnwindSafe(|| source.captioner(&Settings::default())));
         let (captioner, problem) = match loaded {
             Ok(Ok(c)) => (Some(c), None),
             Ok(Err(e)) => (None, Some(e.to_string())),
             Err(panic) => (None, Some(format!("the caption model could not be loaded ({})", panic_text(&*panic)))),
         };
         self.tell(problem);
+        let languages = captioner.iter().flat_map(|c| c.languages()).map(str::to_owned).collect();
+        *held(&self.captions.languages) = languages;
+        self.captions.note_spoken(captioner.as_ref().and_then(|c| c.spoken()));
         self.captions.ready.store(captioner.is_some(), Ordering::Relaxed);
         captioner
+    }
+
+    /// Lets go of a recogniser in whose place another is wanted: what it heard so far is final.
+    fn put_away(&mut self, captioner: Option<Box<dyn Captioner>>, resampler: &mut Resampler, heard: &mut [f32]) {
+        let Some(mut captioner) = captioner else { return };
+        self.captions.ready.store(false, Ordering::Relaxed);
+        let ended = catch_unwind(AssertUnwindSafe(|| self.finish(&mut *captioner, resampler, heard)));
+        // One that fails now takes a few words along; the next one tells what is wrong with itself.
+        drop(ended);
+        resampler.reset(0, 0);
+        self.untold();
+        self.transcript().end();
     }
 
     fn fail(&mut self, captioner: &mut Option<Box<dyn Captioner>>, gave_up: &mut bool, why: String) {
@@ -139,7 +210,7 @@ impl CaptionWorker {
     }
 
     fn transcript(&self) -> MutexGuard<'_, Transcript> {
-        self.transcript.lock().unwrap_or_else(|e| e.into_inner())
+        held(&self.transcript)
     }
 
     /// Another recogniser must be told where the sound stands.
@@ -181,6 +252,9 @@ impl CaptionWorker {
                 resampler.push(&input[..n]);
                 let n = resampler.pull(heard);
                 let outcome = c.push(&heard[..n], behind, &mut events);
+                if !events.is_empty() {
+                    self.captions.note_spoken(c.spoken());
+                }
                 self.move_on(pulled, resampler);
                 self.give(&mut events, c.settled());
                 outcome?;

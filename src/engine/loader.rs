@@ -17,10 +17,11 @@ use crate::runtime::Provider;
 use crate::voice::{Controls, TargetVoice};
 
 /// What is wanted. `load` grows with each wish for a voice, so that the same voice asked for again is loaded again: that revives a dead worker.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Wish {
     pub mode: Mode,
     pub provider: Provider,
+    pub source: Arc<dyn Source>,
     pub voice: Option<TargetVoice>,
     pub load: u64,
 }
@@ -32,7 +33,6 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 pub(super) struct Loader {
     pub setup: Setup,
-    pub source: Arc<dyn Source>,
     pub boards: Boards,
     pub view: Arc<Mutex<View>>,
     pub entry: PortEntry,
@@ -81,20 +81,21 @@ impl Loader {
         self.stations.drain(..spent);
     }
 
-    /// Gives the new crossing where the latency changed: with the mode, or with a server and its distance.
+    /// Gives the new crossing where the latency changed: with the mode, with another pack, or with a server and its distance.
     fn meet(&mut self, wish: &Wish, loaded: &mut u64) -> Option<AudioSide<Controls>> {
         self.again = None;
         let due = wish.load != *loaded && wish.voice.is_some();
         let mut known = Ok(());
         if due && wish.provider.server().is_some() {
             self.view(|v| v.loading = true);
-            known = guarded(|| self.source.measure(wish.mode, wish.provider));
+            known = guarded(|| wish.source.measure(wish.mode, wish.provider));
         }
-        let slack = self.source.slack(wish.mode, wish.provider);
+        let slack = wish.source.slack(wish.mode, wish.provider);
         let current = self.stations.last()?;
         let mut side = None;
-        if wish.mode != current.mode || (known.is_ok() && slack != current.slack) {
-            match Station::start(&self.setup, (wish.mode, slack), &self.source, &self.boards) {
+        let moved = slack != current.slack || wish.source.timing(wish.mode).is_ok_and(|timing| timing != current.converter);
+        if wish.mode != current.mode || (known.is_ok() && moved) {
+            match Station::start(&self.setup, (wish.mode, slack), &*wish.source, &self.boards) {
                 Ok((station, audio)) => {
                     self.stations.push(station);
                     side = Some(audio);
@@ -131,7 +132,7 @@ impl Loader {
             return;
         };
         station.order(Order::Loading);
-        let opened = known.and_then(|()| guarded(|| self.source.open(station.mode, voice, wish.provider)));
+        let opened = known.and_then(|()| guarded(|| wish.source.open(station.mode, voice, wish.provider)));
         match opened {
             Ok(Opened { converter, provider, note }) => {
                 station.order(Order::Install(converter));

@@ -14,9 +14,11 @@ mod loader;
 pub mod measure;
 pub mod offline;
 mod pack_source;
+mod picks;
 mod port;
 pub mod preflight;
 pub mod priority;
+pub mod published;
 pub mod scale;
 pub mod soak;
 mod source;
@@ -35,8 +37,11 @@ pub use find::{find_voice, with_suggestion};
 pub use hops::HopLoop;
 pub use identify::{Identified, Making, Origin};
 pub use pack_source::{PackSource, enrol_file, enrol_file_and_tell};
+pub use picks::{Offer, Picks};
 pub use port::AudioPort;
 pub use source::{Captioner, OpenError, Opened, Source};
+
+use caption_worker::CaptionShared;
 
 use crate::bridge::{Counters, ScopeSide, Shared, WorkerState};
 use crate::captions::outlets::Wire;
@@ -91,6 +96,10 @@ pub struct Status {
     pub caption_problem: Option<String>,
     /// Whether a recogniser is loaded.
     pub captions_ready: bool,
+    /// The codes of the languages that it can be told; none where it hears its own alone.
+    pub languages: Arc<[String]>,
+    /// The code of the language that it was told, or that it heard last; none where that isn't known.
+    pub spoken: Option<String>,
     /// Seconds of sound that wait for the recogniser.
     pub captions_behind: f32,
 }
@@ -127,14 +136,14 @@ impl Engine {
     /// The same; words that are heard in real time go on a wire too, for outlets. A wire for bursts gets all words.
     pub fn start_on(setup: Setup, source: Arc<dyn Source>, wire: Wire) -> Result<(Self, AudioPort), OpenError> {
         let boards = station::Boards {
-            captions: Arc::default(),
+            captions: Arc::new(CaptionShared::new(source.clone())),
             transcript: Arc::default(),
             wire,
             voice_problem: Arc::default(),
             caption_problem: Arc::default(),
         };
         boards.captions.wanted.store(setup.captions, Ordering::Relaxed);
-        let (station, side) = station::Station::start(&setup, (setup.mode, source.slack(setup.mode, setup.provider)), &source, &boards)?;
+        let (station, side) = station::Station::start(&setup, (setup.mode, source.slack(setup.mode, setup.provider)), &*source, &boards)?;
         let (port, entry) = port::port(side, setup.host_rate);
         let view = View {
             mode: setup.mode,
@@ -149,10 +158,9 @@ impl Engine {
         };
         let view = Arc::new(Mutex::new(view));
         let (wishes, inbox) = channel();
-        let wish = loader::Wish { mode: setup.mode, provider: setup.provider, voice: setup.voice.clone(), load: 0 };
+        let wish = loader::Wish { mode: setup.mode, provider: setup.provider, source, voice: setup.voice.clone(), load: 0 };
         let loader = loader::Loader {
             setup,
-            source,
             boards: boards.clone(),
             view: view.clone(),
             entry,
@@ -184,12 +192,17 @@ impl Engine {
         self.view.lock().unwrap_or_else(|e| e.into_inner())
     }
 
+    /// Whoever renders waits for the voice from now on.
+    fn expect_voice(&self) {
+        let mut view = self.view();
+        view.shared.expect_voice();
+        view.loading = true;
+    }
+
     /// Loads a target voice and crossfades to it; without one the sound stays dry. Asking for the same voice again revives a dead worker.
     pub fn set_voice(&self, voice: Option<TargetVoice>) {
         if voice.is_some() {
-            let mut view = self.view();
-            view.shared.expect_voice();
-            view.loading = true;
+            self.expect_voice();
         }
         self.wish(|w| {
             w.voice = voice;
@@ -216,6 +229,23 @@ impl Engine {
                 w.load += 1;
             }
         });
+    }
+
+    /// Takes voices from another source, and loads the one in use anew. It is crossfaded where the timing stays as it was; else the latency changes, once.
+    pub fn set_voice_source(&self, source: Arc<dyn Source>) {
+        let some = self.wish.lock().unwrap_or_else(|e| e.into_inner()).voice.is_some();
+        if some {
+            self.expect_voice();
+        }
+        self.wish(|w| {
+            w.source = source;
+            w.load += 1;
+        });
+    }
+
+    /// Takes recognisers from another source: what was said so far becomes final, and the next word is heard by the new one.
+    pub fn set_caption_source(&self, source: Arc<dyn Source>) {
+        self.boards.captions.take_from(source);
     }
 
     /// Whether captions are wanted; the first time loads the recogniser.
@@ -250,6 +280,8 @@ impl Engine {
             voice_problem: problem(&self.boards.voice_problem),
             caption_problem: problem(&self.boards.caption_problem),
             captions_ready: self.boards.captions.ready.load(Ordering::Relaxed),
+            languages: self.boards.captions.languages(),
+            spoken: self.boards.captions.spoken(),
             captions_behind: self.boards.captions.behind.load(Ordering::Relaxed),
         }
     }

@@ -247,16 +247,25 @@ pub struct Told {
     pub clock: f64,
 }
 
+/// What was said.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Captioned {
+    /// The words, on the sound's timeline in seconds.
+    pub words: Vec<Word>,
+    /// The code of the language that was told or heard; none where that isn't known.
+    pub language: Option<String>,
+}
+
 /// Captions a sound with a recogniser from `source`.
 ///
-/// `event` hears each step. Runs on the calling thread. Words are on the sound's timeline in seconds.
+/// `event` hears each step. Runs on the calling thread.
 pub fn caption(
     sound: &Sound,
     source: &dyn Source,
     settings: &Settings,
     pace: Pace,
     event: &mut dyn FnMut(Told, &[Event]),
-) -> Result<Vec<Word>, OfflineError> {
+) -> Result<Captioned, OfflineError> {
     if sound.frames() == 0 || sound.rate == 0 {
         return Err(OfflineError::Empty);
     }
@@ -285,7 +294,7 @@ pub fn caption(
     told.clock = told.clock.max(told.heard) + if pace == Pace::Live { began.elapsed().as_secs_f64() } else { 0.0 };
     event(told, &events);
     events.drain(..).for_each(|e| transcript.apply(e));
-    Ok(transcript.words().to_vec())
+    Ok(Captioned { words: transcript.words().to_vec(), language: captioner.spoken().map(str::to_owned) })
 }
 
 #[cfg(test)]
@@ -359,7 +368,7 @@ mod tests {
     fn captions_alone_hear_the_whole_file() {
         let mut seen = 0;
         let hear = |pace, event: &mut dyn FnMut(Told, &[Event])| {
-            caption(&sound(44100), &IdentitySource::default(), &Settings::default(), pace, event).expect("words")
+            caption(&sound(44100), &IdentitySource::default(), &Settings::default(), pace, event).expect("words").words
         };
         let words = hear(Pace::Whole, &mut |told, events| {
             seen += events.len();

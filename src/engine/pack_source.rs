@@ -1,16 +1,18 @@
 //! Voices and captioners from the packs of this machine. Knows which family each piece belongs to; knows no threads.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::identify::{Identified, identify, open_online, open_whole};
 use super::measure;
+use super::picks::{Offer, Picks};
 use super::source::{Captioner, OpenError, Opened, Source};
 use super::voices::{Family, own_slack};
 use crate::audio;
 use crate::captions::RecognizeError;
 use crate::captions::online::Speech;
 use crate::captions::stream::{Event, Settings, Streamer};
-use crate::captions::whisper::{Layout, Whisper};
+use crate::captions::whisper::{ENGLISH, Layout, Whisper};
 use crate::clock::{ConverterTiming, Mode};
 use crate::packs::{self, Kind, Pack, PackError, Store};
 use crate::runtime::{self, Placement, Provider, RuntimeError, SessionOptions};
@@ -37,6 +39,7 @@ const OWN_CAPTIONS: &str = "whisper-tiny-en";
 /// The packs of this machine as a source.
 pub struct PackSource {
     store: Store,
+    picks: Picks,
 }
 
 impl PackSource {
@@ -47,7 +50,12 @@ impl PackSource {
 
     /// From given places.
     pub fn at(store: Store) -> Self {
-        Self { store }
+        Self { store, picks: Picks::default() }
+    }
+
+    /// With other packs picked.
+    pub fn with(self, picks: &Picks) -> Self {
+        Self { picks: picks.clone(), ..self }
     }
 
     /// Opens ONNX Runtime, once a process.
@@ -67,9 +75,10 @@ impl PackSource {
         self.pack_in_use(Kind::Captions, OWN_CAPTIONS)
     }
 
-    /// The pack of a kind that was chosen; where none was, Mynah's own where it is whole, else any other.
+    /// The pack of a kind that was picked here, or else chosen for this machine; where none was, Mynah's own where it is whole, else any other.
     fn pack_in_use(&self, kind: Kind, own: &str) -> Result<Pack, PackError> {
-        match packs::chosen(kind)? {
+        let picked = self.picks.pack(kind).map(str::to_owned);
+        match picked.map_or_else(|| packs::chosen(kind), |id| Ok(Some(id)))? {
             Some(id) => self.store.find(kind, Some(&id)),
             None => self.store.find(kind, Some(own)).or_else(|missing| self.store.find(kind, None).map_err(|_| missing)),
         }
@@ -93,6 +102,13 @@ impl PackSource {
     pub fn timbre_model(&self) -> Option<String> {
         let (pack, family) = self.voice().ok()?;
         family.timbre_name(&pack)
+    }
+
+    /// The code of the language that captions are in, as far as that is known before a recogniser is loaded: the one that was picked, or that of Mynah's own
+    /// pack. Reads the pack's files once.
+    pub fn language(&self) -> Option<String> {
+        let own = || self.captions_pack().ok().filter(|pack| pack.id() == OWN_CAPTIONS).map(|_| ENGLISH.to_owned());
+        self.picks.language.clone().or_else(own)
     }
 
     /// What a folder of model files is. Takes some seconds.
@@ -132,6 +148,11 @@ impl PackSource {
     }
 }
 
+/// Seconds of the way to a server and back; none where no server computes.
+fn distance(mode: Mode, provider: Provider) -> f64 {
+    provider.server().map_or(0.0, |server| server.room(mode))
+}
+
 /// One sentence where a server takes longer for a hop than the next one leaves it.
 fn too_slow(mode: Mode, provider: Provider, timing: ConverterTiming) -> Option<String> {
     let (server, hop) = (provider.server()?, timing.hop as f64 / f64::from(timing.rate));
@@ -162,7 +183,7 @@ impl Source for PackSource {
 
     fn slack(&self, mode: Mode, provider: Provider) -> f64 {
         let here = self.voice().map_or_else(|_| own_slack(mode), |(pack, family)| family.slack(&pack, mode));
-        here + provider.server().map_or(0.0, |server| server.room(mode))
+        here + distance(mode, provider)
     }
 
     fn measure(&self, mode: Mode, provider: Provider) -> Result<(), OpenError> {
@@ -212,9 +233,42 @@ impl Source for PackSource {
         self.voice_graph(mode)?.map(|graph| measure::placement(self, mode, provider, &graph)).transpose()
     }
 
+    fn picked(&self, picks: &Picks) -> Option<Arc<dyn Source>> {
+        Some(Arc::new(Self::at(self.store.clone()).with(picks)))
+    }
+
+    fn offers(&self, provider: Provider) -> Result<Vec<Offer>, OpenError> {
+        let unpicked = Self::at(self.store.clone());
+        let standard = [unpicked.voice_pack(), unpicked.captions_pack()].map(|pack| pack.ok().map(|p| p.id().to_owned()));
+        let mut offers: Vec<Offer> = Vec::new();
+        for pack in self.store.list().into_iter().flatten().filter(|p| matches!(p.kind(), Kind::Voice | Kind::Captions)) {
+            // Of two packs of a name the first is taken.
+            if offers.iter().any(|o| o.id == pack.id()) {
+                continue;
+            }
+            let id = Some(pack.id().to_owned());
+            let (voice, family) = (pack.kind() == Kind::Voice, Family::of(&pack).ok());
+            let timings = family
+                .filter(|_| voice)
+                .map(|family| Mode::ALL.map(|mode| (family.timing(&pack, mode), family.slack(&pack, mode) + distance(mode, provider))));
+            let m = pack.manifest();
+            offers.push(Offer {
+                id: pack.id().to_owned(),
+                kind: pack.kind(),
+                title: m.title.clone(),
+                licence: m.licence.clone(),
+                standard: standard.contains(&id),
+                timings,
+            });
+        }
+        Ok(offers)
+    }
+
     fn captioner(&self, settings: &Settings) -> Result<Box<dyn Captioner>, OpenError> {
         self.open_runtime()?;
         let pack = self.captions_pack()?;
+        let language = settings.language.as_deref().or(self.picks.language.as_deref()).map(str::to_owned);
+        let settings = &Settings { language, ..settings.clone() };
         if let Some(recognizer) = open_online(pack.family(), |name| pack.folder().join(name)) {
             let mut recognizer = recognizer?;
             recognizer.speak(settings.language.as_deref())?;
@@ -246,6 +300,14 @@ impl Captioner for Speech {
         Speech::end(self, events)
     }
 
+    fn languages(&self) -> Vec<&str> {
+        Speech::languages(self)
+    }
+
+    fn spoken(&self) -> Option<&str> {
+        Speech::spoken(self)
+    }
+
     fn settled(&self) -> Option<f64> {
         Some(Speech::settled(self))
     }
@@ -265,6 +327,14 @@ impl Captioner for Streamer {
 
     fn end(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
         Streamer::end(self, events)
+    }
+
+    fn languages(&self) -> Vec<&str> {
+        Streamer::languages(self)
+    }
+
+    fn spoken(&self) -> Option<&str> {
+        Streamer::spoken(self)
     }
 
     fn settled(&self) -> Option<f64> {

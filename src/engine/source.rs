@@ -1,5 +1,8 @@
 //! Where converters and captioners come from: the packs, or a test.
 
+use std::sync::Arc;
+
+use super::picks::{Offer, Picks};
 use crate::captions::RecognizeError;
 use crate::captions::stream::{Event, Settings};
 use crate::clock::{ConverterTiming, Mode};
@@ -29,6 +32,14 @@ pub trait Captioner: Send {
     fn push(&mut self, samples: &[f32], behind: f64, events: &mut Vec<Event>) -> Result<(), RecognizeError>;
     /// The stretch of sound is over: what was said becomes final.
     fn end(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError>;
+    /// The codes of the languages that can be told; none where the model hears its own alone.
+    fn languages(&self) -> Vec<&str> {
+        Vec::new()
+    }
+    /// The code of the language that was told or, so far, heard; none where that isn't known.
+    fn spoken(&self) -> Option<&str> {
+        None
+    }
     /// The second up to which all words have been told: what comes later starts behind it. None where that isn't known before the end.
     fn settled(&self) -> Option<f64> {
         None
@@ -53,4 +64,12 @@ pub trait Source: Send + Sync {
     }
     /// Loads a captioner. Takes up to seconds.
     fn captioner(&self, settings: &Settings) -> Result<Box<dyn Captioner>, OpenError>;
+    /// The same source with other packs picked; none where there is nothing to pick.
+    fn picked(&self, _picks: &Picks) -> Option<Arc<dyn Source>> {
+        None
+    }
+    /// The packs that can be picked, with what they cost on a provider. Reads the disk.
+    fn offers(&self, _provider: Provider) -> Result<Vec<Offer>, OpenError> {
+        Ok(Vec::new())
+    }
 }

@@ -12,7 +12,7 @@ use super::{OpenError, Setup};
 use crate::bridge::{AudioSide, ScopeSide, Shared, crossing};
 use crate::captions::outlets::Wire;
 use crate::captions::transcript::Transcript;
-use crate::clock::{Latency, Mode, Timing};
+use crate::clock::{ConverterTiming, Latency, Mode, Timing};
 use crate::voice::Controls;
 
 /// How long an ending waits for a worker that is inside a model's run.
@@ -36,6 +36,8 @@ pub(super) struct Station {
     pub mode: Mode,
     /// Seconds kept for computing a hop.
     pub slack: f64,
+    /// What every converter of this station has.
+    pub converter: ConverterTiming,
     pub latency: Latency,
     pub shared: Arc<Shared>,
     pub scope: Scope,
@@ -48,7 +50,7 @@ impl Station {
     pub fn start(
         setup: &Setup,
         (mode, slack): (Mode, f64),
-        source: &Arc<dyn Source>,
+        source: &dyn Source,
         boards: &Boards,
     ) -> Result<(Self, AudioSide<Controls>), OpenError> {
         let converter = source.timing(mode)?;
@@ -58,7 +60,6 @@ impl Station {
         let voice = VoiceWorker::new(c.worker, inbox, boards.voice_problem.clone(), timing, c.latency);
         let captions = CaptionWorker {
             tap: c.tap,
-            source: source.clone(),
             captions: boards.captions.clone(),
             shared: c.shared.clone(),
             transcript: boards.transcript.clone(),
@@ -71,6 +72,7 @@ impl Station {
         let mut station = Self {
             mode,
             slack,
+            converter,
             latency: c.latency,
             shared: c.shared,
             scope: Arc::new(Mutex::new(c.scope)),

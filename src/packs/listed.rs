@@ -74,6 +74,15 @@ impl Listing {
     }
 }
 
+/// A licence in words, for a person who is about to use what it covers.
+pub fn licence_in_words(licence: &str) -> String {
+    match licence {
+        "unknown" => "its licence is not known: look at where it comes from".to_owned(),
+        _ if forbids_commerce(licence) => format!("licence {licence}, which forbids commercial use"),
+        _ => format!("licence {licence}"),
+    }
+}
+
 /// Whether a licence forbids commerce: one of its SPDX identifiers has the part `NC`, or it says so in words.
 pub fn forbids_commerce(licence: &str) -> bool {
     let words = licence.to_lowercase();

@@ -32,6 +32,14 @@ impl Check {
         self.stage.lock().unwrap_or_else(|e| e.into_inner())
     }
 
+    /// What was found holds no longer: another voice's model is used.
+    pub fn forget(&self) {
+        let mut stage = self.held();
+        if !matches!(*stage, Stage::Running(_)) {
+            *stage = Stage::Idle;
+        }
+    }
+
     /// How it stands.
     pub fn stage(&self) -> Stage {
         self.held().clone()

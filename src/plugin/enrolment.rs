@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::instance::{Frame, Instance};
 use crate::audio::{self, Sound};
+use crate::engine::OpenError;
 use crate::engine::booth::Booth;
-use crate::engine::{OpenError, PackSource};
 use crate::voice::library::{About, Consent, Entry, Library, now};
 
 /// Seconds from the click to the recording, and of the recording.
@@ -180,7 +180,7 @@ fn enrol(instance: &Instance, order: Order) -> Result<bool, OpenError> {
         }
     };
     *lock(&instance.enrolment.stage) = Stage::Analysing;
-    let (voice, heard) = PackSource::standard().enroller()?.enrol_and_tell(&sound, &order.name)?;
+    let (voice, heard) = instance.packs().enroller()?.enrol_and_tell(&sound, &order.name)?;
     // The voice speaks even where it can't be kept.
     instance.choose_voice(Some(voice.clone()));
     let about = About { enrolled: now(), from, heard, consent: Some(order.consent) };

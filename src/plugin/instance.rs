@@ -13,6 +13,7 @@ use super::closeness::Closeness;
 use super::enrolment::Enrolment;
 use super::history::WorkHistory;
 use super::keeper;
+use super::models::Models;
 use super::outlets::InstanceOutlets;
 use super::params::MynahParams;
 use super::state::{Seen, checked};
@@ -20,7 +21,7 @@ use crate::bridge::ScopeSide;
 use crate::captions::transcript::Transcript;
 use crate::clock::{Mode, Timing, latency};
 use crate::engine::booth::Booth;
-use crate::engine::{AudioPort, Engine, OpenError, Setup, Source, Status};
+use crate::engine::{AudioPort, Engine, OpenError, PackSource, Picks, Setup, Source, Status};
 use crate::runtime::Provider;
 use crate::voice::TargetVoice;
 
@@ -80,7 +81,10 @@ pub struct Instance {
     pub closeness: Closeness,
     /// What this machine holds.
     pub check: Check,
-    source: Mutex<Option<Arc<dyn Source>>>,
+    /// The packs that can be picked.
+    pub models: Models,
+    /// Where voices and recognisers come from, and the picks that it is made by.
+    source: Mutex<Option<(Arc<dyn Source>, Picks)>>,
     engine: Mutex<Option<Engine>>,
     seen: Mutex<Seen>,
     readings: Mutex<Readings>,
@@ -130,6 +134,7 @@ impl Instance {
             audition: Audition::default(),
             closeness: Closeness::default(),
             check: Check::default(),
+            models: Models::default(),
             source: Mutex::default(),
             engine: Mutex::default(),
             seen,
@@ -170,7 +175,9 @@ impl Instance {
             voice: voice.clone().unwrap_or_default(),
             captions: seen.captions,
         };
-        *lock(&self.source) = Some(source.clone());
+        let picks = self.params.picks.get().0;
+        let source = source.picked(&picks).unwrap_or(source);
+        *lock(&self.source) = Some((source.clone(), picks));
         let costs = costs(&*source, frame, setup.provider);
         let started = Engine::start_on(setup, source, self.outlets.wire());
         *lock(&self.readings) = Readings {
@@ -280,6 +287,9 @@ impl Instance {
     fn tell(&self, engine: &Engine) {
         let now = Seen::now(&self.params);
         let mut seen = lock(&self.seen);
+        if now.picks != seen.picks {
+            self.pick(engine);
+        }
         if now.provider != seen.provider {
             engine.set_provider(self.params.provider.get().0);
         }
@@ -297,9 +307,39 @@ impl Instance {
         *seen = now;
     }
 
+    /// Tells a running engine that other packs are picked: what isn't changed runs on.
+    fn pick(&self, engine: &Engine) {
+        let picks = self.params.picks.get().0;
+        let mut held = lock(&self.source);
+        let Some((source, before)) = held.as_mut() else { return };
+        let Some(picked) = source.picked(&picks).filter(|_| picks != *before) else { return };
+        if picks.voice != before.voice {
+            engine.set_voice_source(picked.clone());
+            self.check.forget();
+        }
+        if (&picks.captions, &picks.language) != (&before.captions, &before.language) {
+            engine.set_caption_source(picked.clone());
+        }
+        *held = Some((picked.clone(), picks));
+        drop(held);
+        let mut readings = lock(&self.readings);
+        readings.costs = readings.frame.and_then(|frame| costs(&*picked, frame, self.params.provider.get().0));
+    }
+
     /// Where the voices come from; none before the host has started the sound.
     pub(super) fn source(&self) -> Option<Arc<dyn Source>> {
-        lock(&self.source).clone()
+        lock(&self.source).as_ref().map(|(source, _)| source.clone())
+    }
+
+    /// The packs of this machine as this instance picks them.
+    pub fn packs(&self) -> PackSource {
+        PackSource::standard().with(&self.params.picks.get().0)
+    }
+
+    /// The code of the language that is spoken: told, or heard last; empty where it isn't known. May read a pack.
+    pub fn language(&self) -> String {
+        let heard = self.readings().status.and_then(|s| s.spoken);
+        heard.or_else(|| self.packs().language()).unwrap_or_default()
     }
 
     /// What windows and diagnostics show.
@@ -343,6 +383,11 @@ impl Instance {
     /// Another target voice, or none.
     pub fn choose_voice(&self, voice: Option<TargetVoice>) {
         self.params.target.choose(voice);
+    }
+
+    /// Other packs, or another language.
+    pub fn choose_picks(&self, picks: Picks) {
+        self.params.picks.choose(picks);
     }
 
     /// Another provider.

@@ -11,6 +11,7 @@ pub mod enrolment;
 pub mod history;
 pub mod instance;
 pub mod keeper;
+pub mod models;
 pub mod outlets;
 pub mod params;
 pub mod presets;

@@ -8,6 +8,7 @@ use super::state::Chosen;
 use super::words::Words;
 use crate::bridge::{LateSound, Mix};
 use crate::clock::Mode;
+use crate::engine::Picks;
 use crate::runtime::Provider;
 use crate::voice::{Controls, PitchMode, TargetVoice};
 
@@ -96,6 +97,9 @@ pub struct MynahParams {
     /// What computes the voice.
     #[persist = "provider"]
     pub provider: Chosen<Provider>,
+    /// The packs that this track is made with, and the language that is spoken on it.
+    #[persist = "models"]
+    pub picks: Chosen<Picks>,
     /// The words and takes so far.
     #[persist = "words"]
     pub words: Words,
@@ -201,6 +205,7 @@ impl Default for MynahParams {
             captions: CaptionParams { on: BoolParam::new("Captions", false) },
             target: Chosen::default(),
             provider: Chosen::default(),
+            picks: Chosen::default(),
             words: Words::default(),
             speaker: Chosen::default(),
             no_copy: Chosen::default(),

@@ -229,6 +229,8 @@ pub struct Seen {
     pub target: u64,
     /// Generation of the provider.
     pub provider: u64,
+    /// Generation of the picked packs.
+    pub picks: u64,
     /// The mode.
     pub mode: Mode,
     /// Whether captions are wanted.
@@ -241,6 +243,7 @@ impl Seen {
         Self {
             target: params.target.generation(),
             provider: params.provider.generation(),
+            picks: params.picks.generation(),
             mode: params.mode(),
             captions: params.captions.on.value(),
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use mynah::captions::AUTO;
 use mynah::clock::Mode;
 use mynah::plugin::params::GATE_OFF;
 use mynah::runtime::Provider;
@@ -64,6 +65,9 @@ pub struct Arguments {
     /// Caption what is said; see the window's captions, or `mynah serve`
     #[arg(long, num_args = 0..=1, default_missing_value = "on", value_name = "on|off")]
     captions: Option<Switch>,
+    /// The language that is spoken, for the captions, by its code, such as `de`; `auto` hears it, where the model knows several
+    #[arg(long, value_name = "CODE")]
+    language: Option<String>,
     /// Begin with your own voice, at the same delay
     #[arg(long)]
     pub passthrough: bool,
@@ -145,6 +149,9 @@ impl Arguments {
         if let Some(gate) = self.gate {
             settings.gate = Some(gate).filter(|g| *g > GATE_OFF);
         }
+        if let Some(code) = &self.language {
+            settings.picks.language = Some(code.clone()).filter(|code| code != AUTO);
+        }
         if let Some(channel) = self.channel {
             settings.channel = Some(channel).filter(|c| *c > 0);
         }
@@ -164,10 +171,12 @@ mod tests {
     fn what_is_typed_goes_before_what_was_remembered() {
         let remembered = Settings { monitor: true, denoise: true, mode: Mode::Studio, gate: Some(-50.0), ..Settings::default() };
         assert_eq!(parsed("mynah-standalone").over(remembered.clone()), remembered);
-        let typed = parsed("mynah-standalone --monitor off --mode live --gate -80 --channel 2 --pitch -3 --captions --provider cuda");
+        let typed =
+            parsed("mynah-standalone --monitor off --mode live --gate -80 --channel 2 --pitch -3 --captions --provider cuda --language de");
         let both = typed.over(remembered);
         assert!(!both.monitor && both.denoise && both.captions);
-        assert_eq!(both.provider, Provider::Cuda);
+        assert_eq!((both.provider, both.picks.language.as_deref()), (Provider::Cuda, Some("de")));
+        assert_eq!(parsed("mynah-standalone --language auto").over(both.clone()).picks.language, None);
         assert_eq!((both.mode, both.gate, both.channel, both.semitones), (Mode::Live, None, Some(2), Some(-3.0)));
     }
 

@@ -1,41 +1,33 @@
 //! One run of the standalone: devices are chosen, sound runs, switches are thrown, and what must be said is said, in sentences on stderr.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use cpal::Host;
 #[cfg(target_os = "linux")]
 use cpal::traits::{DeviceTrait, HostTrait};
-use mynah::engine::{PackSource, find_voice};
-use mynah::plugin::instance::{Frame, Instance};
+use mynah::engine::find_voice;
+use mynah::plugin::instance::Instance;
 use mynah::plugin::params::{GATE_OFF, MynahParams};
 use mynah::plugin::{state, values};
 use mynah::voice::PitchMode;
-use rtrb::{Consumer, RingBuffer};
+use rtrb::Consumer;
 
 use crate::arguments::Arguments;
 use crate::devices::{self, Choice, Found, Way};
 use crate::feedback::Detector;
-use crate::follow::Follower;
 use crate::keys::{self, Key};
-use crate::pump::{self, Switches, Wires};
+use crate::pump::Switches;
+use crate::session::Session;
 use crate::settings::Settings;
-use crate::streams::{Ear, Mouth, Plan, Running, Told};
+use crate::streams::{Plan, Told};
 use crate::trouble::Trouble;
 #[cfg(target_os = "linux")]
 use crate::virtual_mic::VirtualMic;
 use crate::window;
 
-/// Seconds of sound that a ring holds.
-const HELD: f64 = 1.0;
-/// How long a microphone settles, and how long its blocks are then watched before the engine is told how long they are.
-const SETTLING: Duration = Duration::from_millis(200);
-const WATCHED: Duration = Duration::from_millis(300);
-/// How long a microphone may take for its first sound.
-const FIRST_SOUND: Duration = Duration::from_secs(5);
 /// How often keys, devices and settings are looked at.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long sound has run before its delay is told.
@@ -65,15 +57,6 @@ struct Exit {
     mic: Option<VirtualMic>,
 }
 
-/// All that runs; the streams stay on the thread that made them.
-struct Session {
-    instance: Arc<Instance>,
-    switches: Arc<Switches>,
-    input: Running,
-    outputs: Vec<Running>,
-    pump: Option<JoinHandle<()>>,
-}
-
 /// Runs until the person ends it.
 pub fn run(a: &Arguments) -> Result<(), Trouble> {
     ctrlc::set_handler(|| ENDED.store(true, Ordering::Relaxed)).map_err(|e| Trouble::from_error(&e))?;
@@ -82,6 +65,7 @@ pub fn run(a: &Arguments) -> Result<(), Trouble> {
     let instance = Instance::new(Arc::<MynahParams>::default());
     let voice = voice(a, &mut settings)?;
     values::apply(&instance.params, &wanted(&settings, a.passthrough));
+    instance.choose_picks(settings.picks.clone());
     if let Some(voice) = voice {
         instance.choose_voice(Some(voice));
     }
@@ -107,7 +91,7 @@ pub fn run(a: &Arguments) -> Result<(), Trouble> {
     let switches = Arc::new(Switches::default());
     switches.denoise.store(settings.denoise, Ordering::Relaxed);
     switches.monitor.store(settings.monitor || exit.is_none(), Ordering::Relaxed);
-    let (session, compare) = Session::open(a, instance, switches, &plan, &settings, exit.as_ref(), headphones.as_ref())?;
+    let (session, compare) = Session::open(a, instance, switches, &plan, &settings, exit.as_ref().map(|e| &e.found), headphones.as_ref())?;
     introduce(&session, &plan, exit.as_ref(), headphones.as_ref());
 
     let shows = !a.no_window && window::possible();
@@ -268,82 +252,6 @@ fn remember(a: &Arguments, settings: &mut Settings, input: &Choice, output: Opti
     }
 }
 
-impl Session {
-    fn open(
-        a: &Arguments,
-        instance: Arc<Instance>,
-        switches: Arc<Switches>,
-        plan: &Plan,
-        settings: &Settings,
-        exit: Option<&Exit>,
-        headphones: Option<&Choice>,
-    ) -> Result<(Self, Consumer<(f32, f32)>), Trouble> {
-        let held = (HELD * f64::from(plan.rate())) as usize;
-        let wake = Arc::<OnceLock<_>>::default();
-        let mut heard = None;
-        let input = plan.record(|| {
-            let (ring, consumer) = RingBuffer::new(held);
-            heard = Some(consumer);
-            Ear { ring, channel: settings.channel.map(|c| usize::from(c) - 1), wake: wake.clone() }
-        })?;
-        let Some(heard) = heard else { return Err(Trouble(format!("`{}` gave no sound", plan.name()))) };
-        let block = watch(&input.told, plan)?;
-        let frame = Frame { rate: plan.rate(), block, channels: 1 };
-        let port = instance.start(frame, Arc::new(PackSource::standard())).map_err(|e| Trouble::from_error(&e))?;
-        instance.report(port.latency().total as u32);
-
-        let (mut outputs, mut outs) = (Vec::new(), Vec::new());
-        let always = Arc::new(AtomicBool::new(true));
-        let ways = exit.map(|e| (&e.found, always)).into_iter().chain(headphones.map(|h| (&h.found, switches.monitor.clone())));
-        for (found, audible) in ways {
-            let out = Plan::output(found, plan.rate(), a.period)?;
-            let mut producer = None;
-            let running = out.play(|| {
-                let (into, ring) = RingBuffer::new(held);
-                producer = Some(into);
-                Mouth::new(Follower::new(ring, plan.rate(), out.rate(), block), audible.clone())
-            })?;
-            outputs.push(running);
-            outs.extend(producer);
-        }
-        let (compare, compared) = RingBuffer::new(held);
-        let wires = Wires { heard, outs, compare };
-        // While the engine was started nobody took what came.
-        input.told.lost.store(0, Ordering::Relaxed);
-        let pump = pump::start(wires, port, block, instance.clone(), switches.clone(), &wake)?;
-        Ok((Self { instance, switches, input, outputs, pump: Some(pump) }, compared))
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.switches.stop.store(true, Ordering::Relaxed);
-        if let Some(pump) = self.pump.take() {
-            let _ = pump.join();
-        }
-        self.outputs.clear();
-        self.instance.end();
-    }
-}
-
-/// How many samples a microphone gives at once: the block that the engine is promised.
-fn watch(told: &Told, plan: &Plan) -> Result<usize, Trouble> {
-    let began = Instant::now();
-    while told.samples.load(Ordering::Relaxed) == 0 {
-        if began.elapsed() > FIRST_SOUND || told.problem().is_some() {
-            let why =
-                told.problem().unwrap_or_else(|| format!("`{}` gives no sound; check that it is plugged in and not muted", plan.name()));
-            return Err(Trouble(why));
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    // A sound server may begin with all that it had kept.
-    std::thread::sleep(SETTLING);
-    told.largest.store(0, Ordering::Relaxed);
-    std::thread::sleep(WATCHED);
-    Ok(told.largest.load(Ordering::Relaxed).clamp(16, 16_384))
-}
-
 fn introduce(session: &Session, plan: &Plan, exit: Option<&Exit>, headphones: Option<&Choice>) {
     let block = session.instance.readings().frame.map_or(0, |f| f.block);
     let ms = block as f64 / f64::from(plan.rate()) * 1e3;
@@ -488,6 +396,7 @@ impl Control {
             gate: Some(values.gate_dbfs).filter(|g| *g > GATE_OFF),
             gain: values.gain_db,
             captions: values.captions,
+            picks: self.instance.params.picks.get().0,
             ..self.settings.clone()
         };
         if kept.as_ref() == Some(&now) {

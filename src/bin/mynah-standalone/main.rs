@@ -11,6 +11,7 @@ mod follow;
 mod keys;
 mod live;
 mod pump;
+mod session;
 mod settings;
 mod streams;
 mod trouble;

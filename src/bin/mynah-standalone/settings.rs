@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use mynah::clock::Mode;
+use mynah::engine::Picks;
 use mynah::runtime::Provider;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub gain: f32,
     /// Whether the sound is captioned.
     pub captions: bool,
+    /// The packs that voice and captions are made with, and the language that is spoken.
+    pub picks: Picks,
 }
 
 impl Settings {

@@ -210,12 +210,12 @@ fn with_captions(sound: &Sound, source: &Arc<dyn Source>) -> Result<Load, Failur
 
 fn captions(sound: &Sound, source: &dyn Source) -> Result<CaptionReport, Failure> {
     let mut began = None;
-    let words = offline::caption(sound, source, &Settings::default(), Pace::Whole, &mut |_, _| {
+    let said = offline::caption(sound, source, &Settings::default(), Pace::Whole, &mut |_, _| {
         began.get_or_insert_with(std::time::Instant::now);
     })?;
     // The first step of 0.1 s is heard before the clock runs: loading is not counted.
     let took = began.map_or(0.0, |b| b.elapsed().as_secs_f64());
-    Ok(CaptionReport { seconds: sound.seconds(), took, rtf: took / sound.seconds(), words: words.len() })
+    Ok(CaptionReport { seconds: sound.seconds(), took, rtf: took / sound.seconds(), words: said.words.len() })
 }
 
 fn mebibytes(kibibytes: u64) -> f64 {

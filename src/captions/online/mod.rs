@@ -44,6 +44,16 @@ pub trait OnlineRecognizer: Send {
     /// Forgets all sound.
     fn reset(&mut self) -> Result<(), RecognizeError>;
 
+    /// The codes of the languages that can be told; none where the model hears its own alone.
+    fn languages(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// The code of the language that was told or, so far, heard; none where that isn't known.
+    fn spoken(&self) -> Option<&str> {
+        None
+    }
+
     /// The language that is spoken from now on, by its code, such as `de` or `pt-BR`; `None` to hear it, as to begin with. An error where the model doesn't
     /// know it.
     fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {

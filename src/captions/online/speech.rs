@@ -57,6 +57,16 @@ impl Speech {
         Self { recognizer, base: 0.0, passed: 0, growing: None, shown: Vec::new(), skipped_from: None, tokens: Vec::new(), last: None }
     }
 
+    /// The codes of the languages that the recogniser can be told; none where it hears its own alone.
+    pub fn languages(&self) -> Vec<&str> {
+        self.recognizer.languages()
+    }
+
+    /// The code of the language that was told or, so far, heard; none where that isn't known.
+    pub fn spoken(&self) -> Option<&str> {
+        self.recognizer.spoken()
+    }
+
     /// The next sample stands at this second of the timeline. What was said before is final.
     pub fn at(&mut self, seconds: f64, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
         let outcome = self.end(events);

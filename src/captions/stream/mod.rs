@@ -121,6 +121,16 @@ impl Streamer {
         }
     }
 
+    /// The codes of the languages that the recogniser can be told; none where it hears its own alone.
+    pub fn languages(&self) -> Vec<&str> {
+        self.recognizer.languages()
+    }
+
+    /// The code of the language that was told or, so far, heard; none where that isn't known.
+    pub fn spoken(&self) -> Option<&str> {
+        self.recognizer.spoken()
+    }
+
     /// Says where on the timeline the next pushed sample lies. A jump makes all that was said before final, with the next call.
     pub fn at(&mut self, seconds: f64) {
         let here = self.seconds(self.position + self.frame.len() as u64);

@@ -50,7 +50,7 @@ const LONGEST_MEDIAN: f64 = 0.7;
 const LEAST_WORD: f64 = 0.06;
 
 /// The one language of models that know no other.
-const ENGLISH: &str = "en";
+pub(crate) const ENGLISH: &str = "en";
 
 /// A Whisper model with its tokenizer. One thread at a time; a run takes a good part of a second.
 pub struct Whisper {
@@ -105,19 +105,6 @@ impl Whisper {
     /// Whether words' times come of the decoder's attention; else they are an estimate: the words share the speech by their letters.
     pub fn has_attention(&self) -> bool {
         self.graphs.sizes().heads > 0
-    }
-
-    /// The codes of the languages that it knows.
-    pub fn languages(&self) -> Vec<&str> {
-        if self.vocabulary.languages.is_empty() { vec![ENGLISH] } else { self.vocabulary.languages.iter().map(|l| &*l.0).collect() }
-    }
-
-    /// The language that was told or, so far, heard; `None` where it is to be heard and nothing was.
-    pub fn spoken(&self) -> Option<&str> {
-        if self.vocabulary.languages.is_empty() {
-            return Some(ENGLISH);
-        }
-        self.spoken.now().map(|l| &*self.vocabulary.languages[l].0)
     }
 
     /// What is said in `samples`, which a tail of so many samples of silence follows.
@@ -235,6 +222,17 @@ pub fn is_sherpa_encoder(session: &Session) -> bool {
 impl Recognizer for Whisper {
     fn hear(&mut self, hearing: &Hearing) -> Result<Heard, RecognizeError> {
         self.listen(hearing).map_err(RecognizeError::Run)
+    }
+
+    fn languages(&self) -> Vec<&str> {
+        if self.vocabulary.languages.is_empty() { vec![ENGLISH] } else { self.vocabulary.languages.iter().map(|l| &*l.0).collect() }
+    }
+
+    fn spoken(&self) -> Option<&str> {
+        if self.vocabulary.languages.is_empty() {
+            return Some(ENGLISH);
+        }
+        self.spoken.now().map(|l| &*self.vocabulary.languages[l].0)
     }
 
     fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {

@@ -14,7 +14,6 @@ use nice_plug::prelude::ParamSetter;
 use super::controls::touch;
 use super::presets::PresetMenu;
 use super::theme::palette;
-use crate::engine::PackSource;
 use crate::plugin::audition::{self, Stage};
 use crate::plugin::closeness::{self, Likeness, NATURAL, STRANGER};
 use crate::plugin::instance::Instance;
@@ -55,6 +54,8 @@ pub struct VoiceCard {
     presets: PresetMenu,
     /// Which choice of a voice the host was told of.
     told: u64,
+    /// Which pick of packs the card was drawn for last.
+    picked: u64,
     folder: PathBuf,
 }
 
@@ -69,6 +70,7 @@ impl VoiceCard {
         Self {
             presets: PresetMenu::new(instance.clone()),
             told: instance.params.target.generation(),
+            picked: 0,
             instance,
             library: Library::standard(),
             voices: Vec::new(),
@@ -85,7 +87,8 @@ impl VoiceCard {
 
     /// Looks at the library, and at the voice pack in use.
     pub fn refresh(&mut self) {
-        self.timbre_model = PackSource::standard().timbre_model();
+        self.timbre_model = self.instance.packs().timbre_model();
+        self.picked = self.instance.params.picks.generation();
         match self.library.entries() {
             Ok(entries) => {
                 self.voices = entries.into_iter().map(|entry| (Portrait::of(&entry.voice), entry)).map(|(p, e)| (e, p)).collect();
@@ -102,6 +105,9 @@ impl VoiceCard {
         let chosen = self.instance.params.target.generation();
         if std::mem::replace(&mut self.told, chosen) != chosen {
             touch(setter, &self.instance.params.voice.on);
+        }
+        if self.instance.params.picks.generation() != self.picked {
+            self.refresh();
         }
         if self.voices.len() > FEW {
             ui.add(TextEdit::singleline(&mut self.search).hint_text("Search").desired_width(f32::INFINITY));

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Identified, Making};
+use crate::captions::Recognizer;
 use crate::captions::whisper::{Layout, Whisper, is_sherpa_encoder};
 use crate::engine::source::OpenError;
 use crate::packs::build::{self, Weights};

@@ -27,9 +27,6 @@ use crate::outputs::{Outputs, commit, make};
 use crate::terminal::{Failure, Outcome, is_gone, leave, print, printed, say, say_json, sound_bar};
 use record::Record;
 
-/// The recogniser knows English.
-const LANGUAGE: &str = "en";
-
 /// A line of `--jsonl`.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
@@ -157,11 +154,11 @@ impl Run<'_> {
             return self.report(&format!("{}: done before", path.display()));
         }
         let mut sound = audio::read(job.recording)?;
-        let (worded, lines) = self.hear(job.recording, &sound, &place(k, of), job.target.is_some())?;
+        let (Heard { worded, language }, lines) = self.hear(job.recording, &sound, &place(k, of), job.target.is_some())?;
         done.words = worded.words.len();
         let spoken = [Spoken { speaker: self.a.speaker_of(job.recording), words: worded.words }];
         let Some((format, path)) = &job.target else { return printed(lines) };
-        let (text, violations) = self.cut(*format, &spoken, path)?;
+        let (text, violations) = self.cut(*format, &spoken, &language, path)?;
         commit(|| {
             let mut made = vec![make(path, |p| Ok(formats::write_rendered(p, &text)?))?];
             if let Some(out) = sound_out {
@@ -180,15 +177,20 @@ impl Run<'_> {
 
     /// All recordings in one file, each a speaker.
     fn merge(&self, jobs: &[Job], format: Format, path: &Path) -> Outcome {
-        let (mut spoken, mut all_lines) = (Vec::new(), Ok(()));
+        let (mut spoken, mut languages, mut all_lines) = (Vec::new(), Vec::new(), Ok(()));
         for (k, job) in jobs.iter().enumerate() {
             let sound = audio::read(job.recording)?;
-            let (Worded { words, .. }, lines) = self.hear(job.recording, &sound, &place(k, jobs.len()), true)?;
+            let (Heard { worded: Worded { words, .. }, language }, lines) =
+                self.hear(job.recording, &sound, &place(k, jobs.len()), true)?;
             all_lines = all_lines.and(lines);
+            languages.push(language);
             let stem = || job.recording.file_stem().map(|s| s.to_string_lossy().into_owned());
             spoken.push(Spoken { speaker: self.a.speaker_of(job.recording).or_else(stem), words });
         }
-        let (text, violations) = self.cut(format, &spoken, path)?;
+        // A file has one language; of several it says none.
+        languages.dedup();
+        let language = if let [one] = &languages[..] { one } else { "" };
+        let (text, violations) = self.cut(format, &spoken, language, path)?;
         commit(|| Ok(vec![make(path, |p| Ok(formats::write_rendered(p, &text)?))?]))?;
         printed(all_lines)?;
         let words = spoken.iter().map(|s| s.words.len()).sum();
@@ -200,7 +202,7 @@ impl Run<'_> {
     }
 
     /// The file's text and the norms that its cues break, which are told; with `--strict` they are an error.
-    fn cut(&self, format: Format, spoken: &[Spoken], path: &Path) -> Result<(String, Vec<Violation>), Failure> {
+    fn cut(&self, format: Format, spoken: &[Spoken], language: &str, path: &Path) -> Result<(String, Vec<Violation>), Failure> {
         let cues = spoken_cues(spoken, &self.style);
         let shown: Vec<_> = cues.iter().map(|c| c.shown()).collect();
         let words = if let [one] = spoken { Some(one.words.as_slice()) } else { None };
@@ -211,7 +213,7 @@ impl Run<'_> {
             }
             eprintln!("mynah: {}: {what}", path.display());
         }
-        let programme = Programme { spoken, cues: &cues, frame_rate: FrameRate::default(), language: LANGUAGE };
+        let programme = Programme { spoken, cues: &cues, frame_rate: FrameRate::default(), language };
         Ok((formats::render_programme(format, &programme), violations))
     }
 
@@ -227,11 +229,11 @@ impl Run<'_> {
     }
 
     /// The words, and what came of printing them. Where a file is still `to_write`, a stdout that is full or gone must not cost it.
-    fn hear(&self, recording: &Path, sound: &Sound, place: &str, to_write: bool) -> Result<(Worded, std::io::Result<()>), Failure> {
+    fn hear(&self, recording: &Path, sound: &Sound, place: &str, to_write: bool) -> Result<(Heard, std::io::Result<()>), Failure> {
         let bar = sound_bar(&format!("captioning {}{place}", recording.display()), sound.seconds());
         let mut lines = Ok(());
         let source: &dyn Source = &self.source;
-        let words = offline::caption(sound, source, &self.settings, self.pace, &mut |Told { heard, clock }, events| {
+        let heard = offline::caption(sound, source, &self.settings, self.pace, &mut |Told { heard, clock }, events| {
             bar.set_position((heard * 100.0) as u64);
             for event in events.iter().filter(|_| self.a.jsonl) {
                 let (kind, words) = match event {
@@ -249,8 +251,15 @@ impl Run<'_> {
             }
         })?;
         bar.finish_and_clear();
-        Ok((self.wording.apply(&words), lines))
+        Ok((Heard { worded: self.wording.apply(&heard.words), language: heard.language.unwrap_or_default() }, lines))
     }
+}
+
+/// What was said in a recording.
+struct Heard {
+    worded: Worded,
+    /// Its code; empty where it isn't known.
+    language: String,
 }
 
 /// Which one of several.

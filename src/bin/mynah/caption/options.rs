@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use mynah::captions::AUTO;
 use mynah::captions::cues::Style;
 use mynah::captions::formats::Format;
 
 use super::live::LiveArguments;
 use super::wording::WordingArguments;
 use crate::terminal::Failure;
-
-/// The language that is heard instead of told.
-const AUTO: &str = "auto";
 
 /// What `caption` takes.
 #[derive(Debug, Args)]

@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering;
 
 use clap::Args;
 
+use mynah::engine::published::{Had, fetch_published};
 use mynah::engine::{Identified, Origin, PackSource};
-use mynah::packs::fetch::{Progress, Stage, done_with, fetch, gather};
-use mynah::packs::listed::{Listing, listings};
+use mynah::packs::fetch::{Progress, Stage, fetch};
+use mynah::packs::listed::{Listing, licence_in_words, listings};
 use mynah::packs::{Manifest, Pack, PackError, Store, Target, catalogue, runtimes, user_folder};
 
-use super::{licence_line, made_with, may_be_used, unknown};
+use super::{made_with, may_be_used, unknown};
 use crate::terminal::{Failure, Outcome, bar, say, stop_gently, writing};
 
 /// What `fetch` takes.
@@ -54,12 +55,12 @@ pub fn fetch_wanted(a: &FetchArguments) -> Outcome {
     let mut wanted = catalogue()?;
     if let Some(id) = &a.what.pack {
         wanted.extend(runtimes()?);
-        let published = listings()?;
-        if let Some(listing) = published.iter().find(|l| &*l.id == id.as_str()) {
-            return fetch_published(listing, a);
+        let listed = listings()?;
+        if let Some(listing) = listed.iter().find(|l| &*l.id == id.as_str()) {
+            return published(listing, a);
         }
         if wanted.iter().all(|m| &*m.id != id.as_str()) {
-            return Err(unknown(id, wanted.iter().map(|m| &*m.id).chain(published.iter().map(|l| &*l.id))));
+            return Err(unknown(id, wanted.iter().map(|m| &*m.id).chain(listed.iter().map(|l| &*l.id))));
         }
         wanted.retain(|m| &*m.id == id.as_str());
     }
@@ -93,32 +94,22 @@ pub fn fetch_wanted(a: &FetchArguments) -> Outcome {
 }
 
 /// A published model: its files come from the hub, and then become a pack as any other folder of files does.
-fn fetch_published(listing: &Listing, a: &FetchArguments) -> Outcome {
+fn published(listing: &Listing, a: &FetchArguments) -> Outcome {
     let into = a.into.clone().map_or_else(packs_folder, Ok)?;
     if let Ok(pack) = Store::standard().find(listing.kind, Some(&listing.id)) {
         return say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()));
     }
-    eprintln!("{}: {}", listing.title, licence_line(&listing.licence));
+    eprintln!("{}: {}", listing.title, licence_in_words(&listing.licence));
     may_be_used(&listing.licence, a.non_commercial)?;
     let bar = bar(0, "{msg} {wide_bar} {bytes}/{total_bytes} {eta}");
     let stop = stop_gently();
-    let (folder, trust) = gather(listing, &into, a.offline, &mut |p: &Progress| {
+    let Had { pack, found, trust } = fetch_published(listing, &into, a.offline, &mut |p: &Progress| {
         bar.set_message(format!("getting {}", p.what));
         bar.set_length(p.total);
         bar.set_position(p.done);
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     bar.finish_and_clear();
-    let found = PackSource::standard().identify(&folder)?;
-    if found.kind != listing.kind {
-        return Err(Failure::Other(format!(
-            "`{}` is listed as a {} pack, but its files are one of {}",
-            listing.id, listing.kind, found.kind
-        )));
-    }
-    let text = found.manifest(&listing.id, &listing.licence, &folder, &Origin::Hub(listing, trust))?;
-    let pack = fetch_one(&Manifest::meant_for(&text, &folder)?, &into, true)?;
-    done_with(&folder)?;
     had(&pack, &found, trust.words())
 }
 
@@ -171,7 +162,7 @@ fn add_files(folder: &Path, id: Option<&str>, licence: &str, into: &Path) -> Out
     let id = id.map_or_else(|| id_of(folder), str::to_owned);
     let text = found.manifest(&id, licence, folder, &Origin::Folder)?;
     let pack = fetch_one(&Manifest::meant_for(&text, folder)?, into, true)?;
-    had(&pack, &found, &licence_line(licence))
+    had(&pack, &found, &licence_in_words(licence))
 }
 
 /// The folder's name as the id of a pack.

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use mynah::names::did_you_mean;
-use mynah::packs::listed::{Listing, forbids_commerce, listings};
+use mynah::packs::listed::{Listing, forbids_commerce, licence_in_words, listings};
 use mynah::packs::{self, Kind, LookAhead, Manifest, Pack, PackError, Store, catalogue, runtimes};
 
 use super::terminal::{Failure, Outcome, say, say_json};
@@ -135,8 +135,8 @@ impl Shown {
     fn elsewhere(&self) -> String {
         match (&self.family, self.bytes) {
             (Some(_), _) => "not here; fetch it".to_owned(),
-            (None, Some(bytes)) => format!("published, {:.0} MB, {}; fetch it", bytes as f64 / 1e6, licence_line(&self.licence)),
-            (None, None) => format!("published, {}; fetch it", licence_line(&self.licence)),
+            (None, Some(bytes)) => format!("published, {:.0} MB, {}; fetch it", bytes as f64 / 1e6, licence_in_words(&self.licence)),
+            (None, None) => format!("published, {}; fetch it", licence_in_words(&self.licence)),
         }
     }
 }
@@ -223,7 +223,7 @@ fn info(store: &Store, id: &str, json: bool) -> Outcome {
         }
         None => say(&format!("kind {}; its family is told from its files once they are here", shown.kind))?,
     }
-    say(&format!("{}; {}", licence_line(&shown.licence), shown.origin))?;
+    say(&format!("{}; {}", licence_in_words(&shown.licence), shown.origin))?;
     say(&shown.folder.as_ref().map_or_else(|| format!("not here: mynah models fetch {id}"), |f| format!("in {}", f.display())))?;
     for file in &shown.files {
         say(&format!("{}  {}", file.sha256.as_deref().unwrap_or("unverified"), file.name))?;
@@ -281,7 +281,7 @@ fn choose(store: &Store, id: Option<&str>, non_commercial: bool) -> Outcome {
     let licence = &pack.manifest().licence;
     may_be_used(licence, non_commercial)?;
     packs::choose(kind, Some(id))?;
-    say(&format!("{} are made with {}: {}; {}", made_with(kind), pack.id(), pack.manifest().title, licence_line(licence)))
+    say(&format!("{} are made with {}: {}; {}", made_with(kind), pack.id(), pack.manifest().title, licence_in_words(licence)))
 }
 
 /// The kinds of which one may be chosen.
@@ -293,15 +293,6 @@ fn made_with(kind: Kind) -> &'static str {
         Kind::Voice => "voices",
         Kind::Captions => "captions",
         _ => "all results",
-    }
-}
-
-/// The licence in words.
-fn licence_line(licence: &str) -> String {
-    match licence {
-        "unknown" => "its licence is not known: look at where it comes from".to_owned(),
-        _ if forbids_commerce(licence) => format!("licence {licence}, which forbids commercial use"),
-        _ => format!("licence {licence}"),
     }
 }
 

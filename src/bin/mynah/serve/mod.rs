@@ -10,9 +10,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use mynah::captions::AUTO;
 use mynah::captions::outlets::{Cursor, OBS_ADDRESS, OVERLAY_PORT, Outlets, OverlayStatus, Password, Settings, Status, Wire, jsonl};
 use mynah::clock::Mode;
-use mynah::engine::{Engine, PackSource, Setup};
+use mynah::engine::{Engine, PackSource, Picks, Setup};
 use mynah::runtime::Provider;
 
 use super::caption::StyleName;
@@ -63,6 +64,9 @@ pub struct Arguments {
     /// Print partial and final words as they come, one JSON object a line
     #[arg(long)]
     jsonl: bool,
+    /// The language that is spoken, by its code, such as `de`; `auto` hears it, where the model knows several
+    #[arg(long, value_name = "CODE", default_value = AUTO)]
+    language: String,
 }
 
 /// What the outlets shall do.
@@ -108,7 +112,8 @@ pub fn run(a: &Arguments) -> Outcome {
         voice: None,
         captions: true,
     };
-    let (engine, port) = Engine::start_on(setup, Arc::new(PackSource::standard()), wire.clone().for_bursts())?;
+    let picks = Picks { language: Some(a.language.clone()).filter(|code| code != AUTO), ..Picks::default() };
+    let (engine, port) = Engine::start_on(setup, Arc::new(PackSource::standard().with(&picks)), wire.clone().for_bursts())?;
     let outlets = Outlets::start(wire.clone(), settings, a.style.into())?;
     let mut board = Board::new();
     let mut words = a.jsonl.then(|| wire.from_now());

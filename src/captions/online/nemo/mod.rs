@@ -11,6 +11,7 @@ pub use encoder::is_signal;
 
 use encoder::Encoder;
 use predictor::Predictor;
+use prompts::Prompts;
 
 use super::chunks::Chunks;
 use super::graph::best;
@@ -69,6 +70,14 @@ impl Hearing {
     }
 
     /// Sets the language that is spoken.
+    fn languages(&self) -> Vec<&str> {
+        self.encoder.prompts.as_ref().map_or_else(Vec::new, Prompts::languages)
+    }
+
+    fn spoken(&self) -> Option<&str> {
+        self.encoder.prompts.as_ref().and_then(Prompts::told)
+    }
+
     fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {
         match (&mut self.encoder.prompts, language) {
             (Some(prompts), language) => prompts.speak(language),
@@ -184,12 +193,28 @@ hears_a_stream!(
         ctc.hearing.reset()
     },
     {
+        fn languages(&self) -> Vec<&str> {
+            self.hearing.languages()
+        }
+
+        fn spoken(&self) -> Option<&str> {
+            self.hearing.spoken()
+        }
+
         fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {
             self.hearing.speak(language)
         }
     }
 );
 hears_a_stream!(NemoTransducer, [hearing], NemoTransducer::begin, {
+    fn languages(&self) -> Vec<&str> {
+        self.hearing.languages()
+    }
+
+    fn spoken(&self) -> Option<&str> {
+        self.hearing.spoken()
+    }
+
     fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {
         self.hearing.speak(language)
     }

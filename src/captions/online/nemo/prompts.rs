@@ -8,6 +8,8 @@ use crate::runtime::RuntimeError;
 
 /// The number that has a model hear the language, where it isn't told: of NVIDIA's dictionary.
 const AUTO: i64 = 101;
+/// What dictionaries call that.
+const HEARD: &str = "auto";
 
 /// Languages and their numbers.
 pub(super) struct Prompts {
@@ -25,10 +27,23 @@ impl Prompts {
         let numbers: BTreeMap<String, i64> = numbers.map_err(|e| graph.wrong("numbers of languages `prompt_dictionary`", e.to_string()))?;
         // It may be 0.
         let auto = match graph.text("auto_prompt_id").trim() {
-            "" => Ok(numbers.get("auto").copied().unwrap_or(AUTO)),
+            "" => Ok(numbers.get(HEARD).copied().unwrap_or(AUTO)),
             told => told.parse().map_err(|_| graph.wrong("a number `auto_prompt_id`", format!("`{told}`"))),
         }?;
         Ok(Self { numbers, auto, spoken: auto })
+    }
+
+    /// The codes of the languages.
+    pub(super) fn languages(&self) -> Vec<&str> {
+        self.numbers.keys().map(String::as_str).filter(|code| *code != HEARD).collect()
+    }
+
+    /// The code of the language that was told; none where the model hears it itself, which it doesn't tell.
+    pub(super) fn told(&self) -> Option<&str> {
+        self.numbers
+            .iter()
+            .find(|(code, number)| **number == self.spoken && *code != HEARD && self.spoken != self.auto)
+            .map(|(code, _)| &**code)
     }
 
     /// The number of the language that is spoken.
@@ -50,10 +65,7 @@ impl Prompts {
         let found = find(&|known| known.eq_ignore_ascii_case(&code))
             .or_else(|| find(&|known| known.eq_ignore_ascii_case(base(&code))))
             .or_else(|| find(&|known| base(known).eq_ignore_ascii_case(base(&code))));
-        self.spoken = found.ok_or_else(|| RecognizeError::Language {
-            asked: asked.to_owned(),
-            known: self.numbers.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
-        })?;
+        self.spoken = found.ok_or_else(|| RecognizeError::Language { asked: asked.to_owned(), known: self.languages().join(", ") })?;
         Ok(())
     }
 }
@@ -69,12 +81,14 @@ mod tests {
         for (asked, number) in [("de", 9), ("de-AT", 9), ("EN_gb", 1), ("en-AU", 0), ("pt", 12), ("pt-PT", 13), ("auto", 101)] {
             prompts.speak(Some(asked)).expect("a language");
             assert_eq!(prompts.spoken(), number, "{asked}");
+            assert_eq!(prompts.told().is_some_and(|told| prompts.languages().contains(&told)), asked != HEARD, "{asked}");
         }
         let why = prompts.speak(Some("tlh")).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(why.contains("`tlh`") && why.contains("de-DE"), "{why}");
         assert_eq!(prompts.spoken(), 101, "what isn't known changes nothing");
         prompts.speak(Some("de")).expect("a language");
         prompts.speak(None).expect("none");
+        assert_eq!(prompts.told(), None);
         assert_eq!(prompts.spoken(), 101);
     }
 }

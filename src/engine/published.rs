@@ -1,0 +1,65 @@
+//! A published model from the hub to a pack: its files are fetched, told apart as any folder of files is, and installed whole. Not for the audio thread;
+//! knows no window and prints nothing.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use super::identify::{Identified, Origin};
+use super::pack_source::PackSource;
+use super::source::OpenError;
+use crate::packs::fetch::{FetchError, Progress, done_with, fetch_while, gather};
+use crate::packs::listed::{Listing, Trust};
+use crate::packs::{Kind, Manifest, Pack, PackError};
+
+/// A published model that is here now.
+#[derive(Debug)]
+pub struct Had {
+    /// The pack.
+    pub pack: Pack,
+    /// What its files told.
+    pub found: Identified,
+    /// How well its bytes are known to be the right ones.
+    pub trust: Trust,
+}
+
+/// Why a published model can't be had. What has arrived of it stays, and the next try goes on there.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishedError {
+    /// It could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// Its files are no model that Mynah runs.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Its manifest can't be made or read.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// It is something else than the list says.
+    #[error("`{id}` is listed as a {listed} pack, but its files are one of {found}")]
+    Kind {
+        /// Its name.
+        id: String,
+        /// What the list says.
+        listed: Kind,
+        /// What its files say.
+        found: Kind,
+    },
+}
+
+/// Fetches a published model into a folder of packs, as long as `progress` goes on with it. With `offline`, only what has arrived already counts. Takes minutes.
+pub fn fetch_published(
+    listing: &Listing,
+    into: &Path,
+    offline: bool,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Had, PublishedError> {
+    let (folder, trust) = gather(listing, into, offline, progress)?;
+    let found = PackSource::standard().identify(&folder)?;
+    if found.kind != listing.kind {
+        return Err(PublishedError::Kind { id: listing.id.to_string(), listed: listing.kind, found: found.kind });
+    }
+    let text = found.manifest(&listing.id, &listing.licence, &folder, &Origin::Hub(listing, trust))?;
+    let pack = fetch_while(&Manifest::meant_for(&text, &folder)?, into, true, progress)?;
+    done_with(&folder)?;
+    Ok(Had { pack, found, trust })
+}
