@@ -8,7 +8,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use mynah::plugin::instance::Instance;
+use mynah::plugin::models;
 use program::program;
 use sha2::{Digest, Sha256};
 
@@ -197,4 +200,51 @@ fn a_licence_that_forbids_commerce_is_told_before_anything_is_fetched_and_again_
     assert!(status == Some(1) && told.contains("forbids commercial use"), "{told}");
     let (status, told) = mynah(home.path(), &hub, &["models", "use", "mine", "--non-commercial"]);
     assert!(status == Some(0) && told.contains("forbids commercial use"), "{told}");
+}
+
+/// What a window does, in a process whose environment names the home and the hub: [`a_window_fetches_gives_up_and_goes_on`] starts it.
+#[test]
+#[ignore = "needs a process of its own"]
+fn in_a_window() {
+    let instance = Instance::new(Arc::default());
+    models::look(&instance);
+    let until = |what: &str, holds: &dyn Fn() -> bool| {
+        let began = Instant::now();
+        while !holds() {
+            assert!(began.elapsed() < Duration::from_secs(60), "{what} did not come: {:?}", instance.models);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let listed = || instance.models.shelf().published.iter().find(|l| &*l.id == "mine").cloned();
+    until("the list", &|| listed().is_some());
+    let listing = listed().expect("it is listed");
+    models::fetch(&instance, &listing);
+    instance.models.cancel();
+    until("the end", &|| instance.models.told().is_some());
+    assert!(instance.models.told().is_some_and(|t| t.is_err_and(|why| why.contains("cancelled"))), "{:?}", instance.models.told());
+    assert!(listed().is_some() && instance.models.coming().is_none());
+
+    models::fetch(&instance, &listing);
+    assert!(instance.models.coming().is_some_and(|c| c.title == "Somebody's"));
+    until("the model", &|| instance.models.told().is_some() && instance.models.coming().is_none());
+    assert!(
+        instance.models.told().is_some_and(|t| t.is_ok_and(|here| here.contains("is here, unverified"))),
+        "{:?}",
+        instance.models.told()
+    );
+    let shelf = instance.models.shelf();
+    let mine = shelf.offers.iter().find(|o| o.id == "mine").expect("it can be picked now");
+    assert!(mine.forbids_commerce() && listed().is_none());
+    instance.end();
+}
+
+#[test]
+fn a_window_fetches_gives_up_and_goes_on() {
+    let (home, hub) = (home("CC-BY-NC-4.0", &[]), Hub::open(shelf()));
+    let mut child = program::at_home(std::process::Command::new(std::env::current_exe().expect("this program")), home.path());
+    child.args(["--exact", "in_a_window", "--ignored"]).env("HF_ENDPOINT", &hub.address).env("HF_HOME", home.path());
+    let done = child.output().expect("it runs");
+    let told = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && told.contains("1 passed"), "{told}");
+    assert!(installed(home.path()).join("pack.toml").exists());
 }

@@ -31,13 +31,19 @@ pub struct Coming {
     pub progress: Progress,
 }
 
+/// How fetching stands.
+#[derive(Debug, Default)]
+struct Fetching {
+    coming: Option<Coming>,
+    /// How the last one ended, in a sentence.
+    told: Option<Result<String, String>>,
+}
+
 /// See the top of the file.
 #[derive(Debug, Default)]
 pub struct Models {
     shelf: Mutex<Arc<Shelf>>,
-    coming: Mutex<Option<Coming>>,
-    /// How the last fetching ended, in a sentence.
-    told: Mutex<Option<Result<String, String>>>,
+    fetching: Mutex<Fetching>,
     /// Writer: the window. Reader: the thread that fetches.
     cancel: AtomicBool,
 }
@@ -54,12 +60,12 @@ impl Models {
 
     /// What is being fetched.
     pub fn coming(&self) -> Option<Coming> {
-        lock(&self.coming).clone()
+        lock(&self.fetching).coming.clone()
     }
 
     /// How the last fetching ended.
     pub fn told(&self) -> Option<Result<String, String>> {
-        lock(&self.told).clone()
+        lock(&self.fetching).told.clone()
     }
 
     /// Gives up what is being fetched; what has arrived stays for the next time.
@@ -99,29 +105,29 @@ fn found(instance: &Instance) -> Shelf {
 pub fn fetch(instance: &Arc<Instance>, listing: &Listing) {
     let (models, listing) = (&instance.models, listing.clone());
     let first = Progress { stage: Stage::Download, what: listing.title.clone(), done: 0, total: 0 };
-    if lock(&models.coming).replace(Coming { title: listing.title.clone(), progress: first }).is_some() {
+    let mut fetching = lock(&models.fetching);
+    if fetching.coming.is_some() {
         return;
     }
+    *fetching = Fetching { coming: Some(Coming { title: listing.title.clone(), progress: first }), told: None };
     models.cancel.store(false, Ordering::Relaxed);
-    *lock(&models.told) = None;
+    drop(fetching);
     let weak = Arc::downgrade(instance);
     let work = move || {
         let go_on = |progress: &Progress| match weak.upgrade() {
             Some(instance) if !instance.ends().load(Ordering::Relaxed) && !instance.models.cancel.load(Ordering::Relaxed) => {
-                *lock(&instance.models.coming) = Some(Coming { title: listing.title.clone(), progress: progress.clone() });
+                lock(&instance.models.fetching).coming = Some(Coming { title: listing.title.clone(), progress: progress.clone() });
                 ControlFlow::Continue(())
             }
             _ => ControlFlow::Break(()),
         };
         let outcome = had(&listing, &mut { go_on });
         let Some(instance) = weak.upgrade() else { return };
-        *lock(&instance.models.told) = Some(outcome);
         *lock(&instance.models.shelf) = Arc::new(found(&instance));
-        *lock(&instance.models.coming) = None;
+        *lock(&instance.models.fetching) = Fetching { coming: None, told: Some(outcome) };
     };
     if let Err(e) = instance.spawn("mynah-packs", work) {
-        *lock(&models.coming) = None;
-        *lock(&models.told) = Some(Err(e.to_string()));
+        *lock(&models.fetching) = Fetching { coming: None, told: Some(Err(e.to_string())) };
     }
 }
 
