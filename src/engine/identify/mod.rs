@@ -217,6 +217,22 @@ pub enum Origin<'a> {
 }
 
 impl Identified {
+    /// What a folder of somebody's model files is. ONNX Runtime must be open. Takes some seconds: the graphs are opened, and heard with where there are
+    /// several precisions.
+    pub fn of(folder: &Path) -> Result<Self, OpenError> {
+        identify(folder)
+    }
+
+    /// Opens the recogniser where it is one that hears a stream, of whichever family. Takes up to seconds.
+    pub fn open_online(&self) -> Option<Result<Box<dyn OnlineRecognizer>, OpenError>> {
+        open_online(self.family, |name| self.file(name))
+    }
+
+    /// The file that plays a part; an empty path where none does.
+    fn file(&self, name: &str) -> PathBuf {
+        self.files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default()
+    }
+
     /// Of files that become a pack as they are, with the files that graphs among them keep weights in.
     fn plain(kind: Kind, family: &'static str, model: String, files: Vec<(&'static str, PathBuf)>) -> Result<Self, OpenError> {
         let mut beside = Vec::new();

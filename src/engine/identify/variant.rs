@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::{Identified, open_online, open_whole};
+use super::{Identified, open_whole};
 use crate::captions::Recognizer;
 use crate::captions::online::OnlineRecognizer;
 use crate::captions::whisper::{Layout, Whisper};
@@ -87,11 +87,11 @@ fn with_note(model: Identified, more: &str) -> Identified {
 
 /// Hears the phrase.
 fn trial(model: &Identified) -> Result<Trial, OpenError> {
-    let file = |name: &str| model.files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
-    if let Some(recognizer) = open_online(model.family, file) {
+    if let Some(recognizer) = model.open_online() {
         let mut recognizer = recognizer?;
         return timed("tokens", &mut |samples| tokens(&mut *recognizer, samples));
     }
+    let file = |name: &str| model.file(name);
     let mut recognizer: Box<dyn Recognizer> = match (open_whole(model.family, file), Layout::of_family(model.family)) {
         (Some(moonshine), _) => moonshine?,
         (None, Some(layout)) => Box::new(Whisper::open_as(layout, &file, &SessionOptions::default())?),
