@@ -89,7 +89,7 @@ fn with_note(model: Identified, more: &str) -> Identified {
 fn trial(model: &Identified) -> Result<Trial, OpenError> {
     if let Some(recognizer) = model.open_online() {
         let mut recognizer = recognizer?;
-        return timed("tokens", &mut |samples| tokens(&mut *recognizer, samples));
+        return timed("tokens", |samples| tokens(&mut *recognizer, samples));
     }
     let file = |name: &str| model.file(name);
     let mut recognizer: Box<dyn Recognizer> = match (open_whole(model.family, file), Layout::of_family(model.family)) {
@@ -97,12 +97,12 @@ fn trial(model: &Identified) -> Result<Trial, OpenError> {
         (None, Some(layout)) => Box::new(Whisper::open_as(layout, &file, &SessionOptions::default())?),
         (None, None) => return Err(OpenError(format!("{} is no family of recognisers", model.family))),
     };
-    timed("words", &mut |samples| Ok(recognizer.transcribe(samples, "")?.into_iter().map(|word| word.text).collect()))
+    timed("words", |samples| Ok(recognizer.transcribe(samples, "")?.into_iter().map(|word| word.text).collect()))
 }
 
 /// Hears half of the phrase and then all of it, which counts, in turns. The half warms up; one that reads whole buffers has a guess of it, as it has of a
 /// buffer that grows while somebody speaks.
-fn timed(unit: &'static str, hear: &mut dyn FnMut(&[f32]) -> Result<Vec<String>, OpenError>) -> Result<Trial, OpenError> {
+fn timed(unit: &'static str, mut hear: impl FnMut(&[f32]) -> Result<Vec<String>, OpenError>) -> Result<Trial, OpenError> {
     let sound = phrase()?;
     let samples = crate::dsp::resample::resample_all(&sound.mono(), sound.rate, 16_000);
     let (first, mut trial) = (Instant::now(), Trial { said: Vec::new(), unit, seconds: f64::MAX });
