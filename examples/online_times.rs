@@ -7,24 +7,17 @@ use std::path::Path;
 use std::time::Instant;
 
 use mynah::captions::online::OnlineRecognizer;
-use mynah::captions::online::ctc::Ctc;
-use mynah::captions::online::paraformer::{self, Paraformer};
-use mynah::captions::online::transducer::{Files, Transducer};
-use mynah::runtime::SessionOptions;
+use mynah::engine::Identified;
 
 type Failure = Box<dyn std::error::Error>;
 
-/// As `models/recipes/contracts` names the files.
+/// A model of any family that hears a stream, as its files are published.
 fn open(folder: &Path) -> Result<Box<dyn OnlineRecognizer>, Failure> {
-    let (options, file) = (SessionOptions::default(), |name: &str| folder.join(name));
-    let (encoder, decoder, joiner, tokens) = (file("encoder.onnx"), file("decoder.onnx"), file("joiner.onnx"), file("tokens.txt"));
-    if joiner.exists() {
-        return Ok(Box::new(Transducer::open(&Files { encoder, decoder, joiner, tokens }, &options)?));
-    }
-    if decoder.exists() {
-        return Ok(Box::new(Paraformer::open(&paraformer::Files { encoder, decoder, tokens }, &options)?));
-    }
-    Ok(Box::new(Ctc::open(&file("model.onnx"), &tokens, &options)?))
+    let found = Identified::of(folder)?;
+    let recognizer = found
+        .open_online()
+        .ok_or_else(|| format!("`{}` holds a model of the family {}, which hears no stream", folder.display(), found.family))?;
+    Ok(recognizer?)
 }
 
 /// Seconds that this thread has been computing.

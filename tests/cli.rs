@@ -487,6 +487,10 @@ fn missing_and_damaged_packs_are_told() {
     told(&mynah(&["models", "verify"]), 1, &["mynah models fetch"]);
     told(&mynah(&["models", "info", "nonsense"]), 1, &["`nonsense`"]);
     told(&mynah(&["models", "fetch", "ge2e", "--offline"]), 1, &["--offline"]);
+    let other = in_folder(home.path(), "other");
+    let other = |platform| mynah(&["models", "fetch", "onnxruntime-directml", "--for", platform, "--into", &other, "--offline"]);
+    told(&other("macos-aarch64"), 1, &["`onnxruntime-directml` has no file for macos-aarch64"]);
+    told(&other("windows-x86_64"), 1, &["the package onnxruntime-directml 1.24.4"]);
     let doctor = mynah(&["doctor", "--json"]);
     assert_eq!(status(&doctor), 1, "{}", stderr(&doctor));
     let findings: serde_json::Value = serde_json::from_slice(&doctor.stdout).expect("JSON");

@@ -243,3 +243,65 @@ fn what_is_wrong_with_a_folder_is_told() {
     std::fs::write(folder.path().join("streaming_config.json"), r#"{"encoder_dim": 0}"#).expect("written");
     assert!(why().contains("streaming_config.json"), "{}", why());
 }
+
+/// A folder with files of tests/data under the names that people have for them.
+fn folder(home: &Path, name: &str, files: &[(String, &str)]) -> PathBuf {
+    let folder = home.join(name);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for (from, to) in files {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(from);
+        std::fs::copy(&from, folder.join(to)).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
+    }
+    folder
+}
+
+/// What is told where the folder becomes a pack, and whether the pack has this file's bytes.
+fn added(home: &Path, folder: &Path, file: &str) -> (String, bool) {
+    let id = folder.file_name().and_then(|n| n.to_str()).expect("a name");
+    let (ok, told, failed) = mynah(home, &["models", "add", folder.to_str().expect("a path"), "--licence", "MIT"]);
+    assert!(ok, "{told}{failed}");
+    let hash = mynah::packs::sha256_of(&folder.join(file)).expect("its hash");
+    let (_, info, _) = mynah(home, &["models", "info", id]);
+    (told, info.contains(&hash))
+}
+
+/// The files of a set.
+fn set(folder: &str, names: &[&'static str]) -> Vec<(String, &'static str)> {
+    names.iter().map(|name| (format!("{folder}/{name}"), *name)).collect()
+}
+
+#[test]
+fn of_two_precisions_the_one_that_serves_better_is_taken() {
+    let home = tempfile::tempdir().expect("a folder");
+    let full = set("contracts-moonshine/four-1", &["preprocess.onnx", "uncached_decode.onnx", "cached_decode.onnx", "tokens.txt"]);
+    let slow = set("contracts-precisions/slow", &["encode.onnx"]);
+    // What the full one is without its burden is as right and quicker.
+    let same = [("contracts-moonshine/four-1/encode.onnx".to_owned(), "encode.int8.onnx")];
+    let (told, taken) = added(home.path(), &folder(home.path(), "same", &[&full[..], &slow, &same].concat()), "encode.int8.onnx");
+    assert!(
+        told.contains("in the smaller precision 0 % of a phrase's words differ") && told.contains("the smaller one is taken"),
+        "{told}"
+    );
+    assert!(taken, "{told}");
+    // Random weights don't bear 8 bits: other words are heard, and however quick it is, it is not taken.
+    let eight = set("contracts-precisions/moonshine", &["encode.int8.onnx", "uncached_decode.int8.onnx", "cached_decode.int8.onnx"]);
+    let (told, taken) = added(home.path(), &folder(home.path(), "eight", &[&full[..], &slow, &eight].concat()), "encode.onnx");
+    assert!(taken && told.contains("% of a phrase's words differ") && told.contains("the full one is taken"), "{told}");
+    assert!(!told.contains(" 0 % of a phrase's"), "{told}");
+}
+
+#[test]
+fn a_folder_with_a_smaller_precision_only_is_a_model() {
+    let home = tempfile::tempdir().expect("a folder");
+    let eight = set("contracts-precisions/moonshine", &["encode.int8.onnx", "uncached_decode.int8.onnx", "cached_decode.int8.onnx"]);
+    let rest = set("contracts-moonshine/four-1", &["preprocess.onnx", "tokens.txt"]);
+    let (told, taken) = added(home.path(), &folder(home.path(), "four", &[eight, rest].concat()), "encode.int8.onnx");
+    assert!(taken && told.contains("of the family moonshine,") && !told.contains("smaller precision"), "{told}");
+    let merged = [
+        ("contracts-precisions/merged/encoder_model_quantized.onnx".to_owned(), "encoder_model_quantized.onnx"),
+        ("contracts-moonshine/merged-1/decoder_model_merged.onnx".to_owned(), "decoder_model_merged_quantized.onnx"),
+        ("contracts-moonshine/merged-1/tokens.txt".to_owned(), "tokens.txt"),
+    ];
+    let (told, taken) = added(home.path(), &folder(home.path(), "merged", &merged), "encoder_model_quantized.onnx");
+    assert!(taken && told.contains("of the family moonshine-merged,") && !told.contains("smaller precision"), "{told}");
+}

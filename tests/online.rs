@@ -220,6 +220,7 @@ fn each_family_is_known_by_its_files() {
     ] {
         let found = source.identify(&contracts().join(name)).expect("a model");
         assert_eq!((found.family, found.model.as_str()), (family, model), "{name}");
+        assert!(found.open_online().is_some_and(|opened| opened.is_ok()), "{name}: opened by what it was found to be");
     }
     for (files, told) in
         [(&["tokens.txt"][..], "no graph"), (&["a-encoder.onnx", "tokens.txt"], "decoder"), (&["model.onnx"], "tokens.txt")]

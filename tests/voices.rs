@@ -125,3 +125,29 @@ fn meanvc_hears_a_reference_with_its_own_encoder() {
         home.sounds(&home.place("clip.wav"));
     }
 }
+
+#[test]
+fn a_pack_of_meanvc_says_in_how_many_steps_it_paints() {
+    let home = Home::new();
+    let parts = [("encoder", "asr"), ("memory", "gtm"), ("flow", "dit"), ("vocoder", "vocos")];
+    let names: Vec<(String, String)> =
+        parts.map(|(part, name)| (format!("contracts-meanvc/meanvc2-4/{part}.onnx"), format!("{name}.onnx"))).to_vec();
+    let mut files: Vec<(&str, &str)> = names.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+    files.push(("contracts-meanvc/meanvc/speaker.onnx", "speaker.onnx"));
+    home.add(&home.folder("mean", &files), "mean", "meanvc2");
+    let manifest = home.0.path().join("packs/mean/pack.toml");
+    let told = std::fs::read_to_string(&manifest).expect("a manifest");
+    let steps = |n: &str| std::fs::write(&manifest, format!("painting_steps = {n}\n{told}")).expect("written");
+    let clip = home.place("clip.wav");
+    let (usual, _) = home.convert(&clip, "live", "512");
+    steps("2");
+    assert!(home.convert(&clip, "live", "512").0.channels == usual.channels, "two is what it does where nothing is told");
+    steps("1");
+    assert!(home.mynah(&["models", "info", "mean"]).1.contains("paints its frames in 1 step\n"));
+    let (ok, json) = home.mynah(&["models", "info", "mean", "--json"]);
+    assert!(ok && json.contains("\"painting_steps\": 1") || json.contains("\"painting_steps\":1"), "{json}");
+    assert!(home.convert(&clip, "live", "512").0.channels != usual.channels, "one step paints otherwise");
+    steps("3");
+    let (_, told) = home.mynah(&["models", "list"]);
+    assert!(told.contains("pack.toml`, line 1") && told.contains("`painting_steps` is 3 where 1 or 2 is expected"), "{told}");
+}

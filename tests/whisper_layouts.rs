@@ -254,3 +254,43 @@ fn weights_of_another_network_and_half_an_export_are_told() {
     let told = source.identify(folder.path()).expect_err("a part is missing").to_string();
     assert!(told.contains("joiner"), "{told}");
 }
+
+#[test]
+fn of_several_precisions_the_one_that_serves_better_is_taken() {
+    let home = tempfile::tempdir().expect("a folder");
+    // What is told, and whether the pack has this file's bytes.
+    let add = |id: &str, model: &Path, file: &str| {
+        let (ok, told, failed) = mynah(home.path(), &["models", "add", model.to_str().expect("a path"), "--id", id]);
+        assert!(ok, "{id}: {told}{failed}");
+        let hash = mynah::packs::sha256_of(&model.join(file)).expect("its hash");
+        (told, mynah(home.path(), &["models", "info", id]).1.contains(&hash))
+    };
+    let sherpa = home.path().join("sherpa");
+    copy(&models("2", "sherpa"), &sherpa);
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/contracts-precisions/whisper"), &sherpa);
+    let (told, small) = add("both", &sherpa, "random-decoder.int8.onnx");
+    assert!(told.contains("it knows English only") && told.contains("% of a phrase's words differ"), "{told}");
+    assert_eq!(small, told.contains("the smaller one is taken"), "{told}");
+    for part in ["encoder", "decoder"] {
+        std::fs::remove_file(sherpa.join(format!("random-{part}.onnx"))).expect("removed");
+    }
+    let (told, small) = add("alone", &sherpa, "random-decoder.int8.onnx");
+    assert!(small && !told.contains("smaller precision"), "{told}");
+    // A model that knows more languages and tells its attention is not given up for one that doesn't.
+    for part in ["encoder", "decoder", "tokens"] {
+        let name = if part == "tokens" { "random-tokens.txt".to_owned() } else { format!("random-{part}.onnx") };
+        std::fs::copy(models("1", "sherpa").join(&name), sherpa.join(&name)).expect("copied");
+    }
+    let (told, full) = add("other", &sherpa, "random-decoder.onnx");
+    assert!(full && told.contains("5 languages; words' times come of its attention") && !told.contains("smaller precision"), "{told}");
+
+    let optimum = home.path().join("optimum");
+    copy(&models("1", "optimum"), &optimum);
+    for (part, precision) in [("encoder_model", "quantized"), ("decoder_model_merged", "quantized"), ("decoder_model_merged", "fp16")] {
+        std::fs::copy(optimum.join(format!("{part}.onnx")), optimum.join(format!("{part}_{precision}.onnx"))).expect("copied");
+    }
+    let (told, _) = add("several", &optimum, "decoder_model_merged.onnx");
+    for precision in ["quantized", "fp16"] {
+        assert!(told.contains(&format!("in the precision {precision} 0 % of a phrase's words differ")), "{told}");
+    }
+}

@@ -4,6 +4,7 @@
 
 pub mod cues;
 pub mod formats;
+mod greedy;
 pub mod moonshine;
 pub mod online;
 pub mod outlets;

@@ -122,7 +122,7 @@ impl Family {
                     memory: maybe(MEMORY),
                     flow: file(FLOW),
                     vocoder: file(VOCODER),
-                    steps: meanvc::Steps::default(),
+                    steps: if pack.manifest().painting_steps == Some(1) { meanvc::Steps::One } else { meanvc::Steps::default() },
                 };
                 (Box::new(MeanVc::open(&files, voice, options)?), None)
             }

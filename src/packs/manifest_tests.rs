@@ -43,6 +43,18 @@ fn a_tail_is_seconds_that_a_recogniser_can_read() {
 }
 
 #[test]
+fn painting_steps_are_one_or_two() {
+    let one = |text: &str| format!("{HEAD}painting_steps = {text}\nfiles = []\n");
+    let read = |text: &str| Manifest::parse(text, Path::new("p")).expect("parsed").painting_steps;
+    assert_eq!((read(&one("1")), read(&one("2")), read(&format!("{HEAD}files = []\n"))), (Some(1), Some(2), None));
+    for wrong in ["0", "3", "-1", "257"] {
+        let said = error_of(&one(wrong));
+        assert!(said.contains("line 7") && said.contains(&format!("`painting_steps` is {wrong} where 1 or 2")), "{said}");
+    }
+    assert!(error_of(&one("1.5")).contains("line 7"));
+}
+
+#[test]
 fn a_missing_key_and_a_wrong_kind_are_named() {
     assert!(error_of("id = \"x\"\n").contains("kind"));
     let said = error_of(&format!("{HEAD}files = []\n").replace("vad", "dav"));

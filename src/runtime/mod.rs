@@ -4,6 +4,7 @@
 
 pub(crate) mod graph;
 mod placement;
+pub(crate) mod precision;
 mod provider;
 pub mod remote;
 mod session;

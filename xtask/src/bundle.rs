@@ -17,19 +17,17 @@ pub(crate) fn bundle(profile: Profile, offline: bool) -> Result<()> {
 
 /// Builds both bundles with the runtime that has a provider; or, for another platform, only what lies in their resources.
 pub(crate) fn bundle_with(profile: Profile, provider: &str, platform: Option<&str>, offline: bool) -> Result<()> {
-    let Some((_, runtime)) = packs::RUNTIMES.iter().find(|(name, _)| *name == provider) else {
-        let names: Vec<_> = packs::RUNTIMES.iter().map(|(name, _)| *name).collect();
-        bail!("there is no runtime for the provider `{provider}`; choose one of {}", names.join(", "));
-    };
+    let runtime = packs::runtime(provider, &platform.map_or_else(packs::here, str::to_owned))?;
     build(profile)?;
     packs::fetch(profile, offline)?;
     if let Some(platform) = platform {
-        return resources(profile, runtime, platform, offline);
+        let fetched = |into: &Path| packs::fetch_into(profile, runtime, into, Some(platform), offline);
+        return resources(&bundled().join(platform), &packs::folder()?, runtime, platform, &fetched);
     }
-    if *runtime != packs::BUNDLED[0] {
+    if runtime != packs::ORDINARY {
         packs::fetch_into(profile, runtime, &packs::folder()?, None, offline)?;
     }
-    let carried = packs::BUNDLED.map(|id| if id == packs::BUNDLED[0] { runtime } else { id });
+    let carried = packs::BUNDLED.map(|id| if id == packs::ORDINARY { runtime } else { id });
     say("bundling");
     let args: Vec<String> = profile.cargo_args().iter().map(|&a| a.to_owned()).collect();
     nice_plug_xtask::bundle(&target(), "mynah", &args, false)?;
@@ -68,16 +66,14 @@ fn system(platform: &str) -> Result<(&'static [&'static [u8]], [&'static str; 2]
     }
 }
 
-/// What lies in the bundles' resources on another platform. Nothing of it is run here, so its contents are looked at: every file has its hash, and every
-/// library is one of that system.
-fn resources(profile: Profile, runtime: &str, platform: &str, offline: bool) -> Result<()> {
+/// Puts what lies in the bundles' resources on another platform into `home`: the packs of `from`, and the runtime, which `fetch` brings into a folder of
+/// packs. Nothing of it is run here, so its contents are looked at: every file has its hash, and every library is one of that system.
+fn resources(home: &Path, from: &Path, runtime: &str, platform: &str, fetch: &dyn Fn(&Path) -> Result<()>) -> Result<()> {
     let (heads, places) = system(platform)?;
-    let home = bundled().join(platform);
-    remove(&home).with_context(|| format!("`{}` can't be replaced", home.display()))?;
-    let from = packs::folder()?;
+    remove(home).with_context(|| format!("`{}` can't be replaced", home.display()))?;
     let first = home.join(places[0]);
-    packs::fetch_into(profile, runtime, &first, Some(platform), offline)?;
-    for id in &packs::BUNDLED[1..] {
+    fetch(&first)?;
+    for id in packs::BUNDLED.iter().filter(|id| **id != packs::ORDINARY) {
         link_tree(&from.join(id), &first.join(id)).with_context(|| format!("the pack {id} can't be put into `{}`", first.display()))?;
     }
     let mut libraries = 0;
@@ -176,6 +172,77 @@ fn each_file(from: &Path, into: &Path, put: &dyn Fn(&Path, &Path) -> std::io::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A folder of packs as `mynah models fetch` leaves it, and a runtime for another platform with a library of these first bytes.
+    struct Fetched {
+        home: tempfile::TempDir,
+        library: (&'static str, &'static [u8]),
+    }
+
+    impl Fetched {
+        fn new(library: (&'static str, &'static [u8])) -> Self {
+            let home = tempfile::tempdir().expect("a folder");
+            for id in packs::BUNDLED {
+                let pack = home.path().join("packs").join(id);
+                fs::create_dir_all(&pack).expect("a folder");
+                // The runtime of this machine is an ELF library, which must not come along.
+                fs::write(pack.join("libonnxruntime.so"), b"\x7fELF").expect("written");
+                fs::write(pack.join("pack.toml"), id).expect("written");
+            }
+            Self { home, library }
+        }
+
+        fn resources(&self, platform: &str) -> Result<PathBuf> {
+            let made = self.home.path().join(platform);
+            let fetch = |into: &Path| {
+                let pack = into.join("onnxruntime-other");
+                fs::create_dir_all(&pack)?;
+                fs::write(pack.join(self.library.0), self.library.1)?;
+                Ok(fs::write(pack.join("LICENSE"), "MIT")?)
+            };
+            resources(&made, &self.home.path().join("packs"), "onnxruntime-other", platform, &fetch).map(|()| made)
+        }
+    }
+
+    #[test]
+    fn resources_of_another_platform_hold_its_runtime_and_all_packs() {
+        for (platform, library, clap) in [
+            ("windows-x86_64", ("onnxruntime.dll", &b"MZ\x90"[..]), "Mynah.resources/packs"),
+            ("macos-aarch64", ("libonnxruntime.dylib", b"\xcf\xfa\xed\xfe\x0c"), "Mynah.clap/Contents/Resources/packs"),
+            ("linux-aarch64", ("libonnxruntime.so", b"\x7fELF"), "Mynah.resources/packs"),
+        ] {
+            let fetched = Fetched::new(library);
+            // What an earlier one left is gone.
+            let old = fetched.home.path().join(platform).join(clap).join("old");
+            fs::create_dir_all(&old).expect("a folder");
+            let made = fetched.resources(platform).expect("filled");
+            assert!(!old.exists(), "{platform}");
+            for place in ["Mynah.vst3/Contents/Resources/packs", clap] {
+                let packs_there = made.join(place);
+                assert_eq!(fs::read(packs_there.join("onnxruntime-other").join(library.0)).expect("the runtime"), library.1, "{place}");
+                for id in &packs::BUNDLED[1..] {
+                    assert_eq!(fs::read_to_string(packs_there.join(id).join("pack.toml")).expect("a pack"), *id, "{place}");
+                }
+                assert!(!packs_there.join(packs::ORDINARY).exists(), "{place}: the runtime of this machine");
+            }
+        }
+    }
+
+    #[test]
+    fn a_library_of_another_system_or_none_is_told() {
+        let elf = Fetched::new(("onnxruntime.dll", b"\x7fELF"));
+        let told = elf.resources("windows-x86_64").expect_err("no library of Windows").to_string();
+        assert!(told.contains("onnxruntime.dll` is no library of windows-x86_64"), "{told}");
+        let told = Fetched::new(("readme.txt", b"MZ")).resources("windows-x86_64").expect_err("no library").to_string();
+        assert!(told.contains("onnxruntime-other has no library for windows-x86_64"), "{told}");
+        let told = elf.resources("amiga-68k").expect_err("no platform").to_string();
+        assert!(told.contains("`amiga-68k` is no platform"), "{told}");
+        // A pack that is missing is told, too.
+        let fetched = Fetched::new(("onnxruntime.dll", b"MZ"));
+        fs::remove_dir_all(fetched.home.path().join("packs/ge2e")).expect("removed");
+        let told = format!("{:#}", fetched.resources("windows-x86_64").expect_err("a pack is missing"));
+        assert!(told.contains("the pack ge2e can't be put into"), "{told}");
+    }
 
     #[test]
     fn a_tree_is_linked_and_copied_whole() {

@@ -1,9 +1,11 @@
-//! Greedy decoding with guards against invented text. Knows no session: it asks a [`Language`] for one step after the other.
+//! Moonshine's decoding, with guards against invented text. Knows no session: it asks a [`Language`] for one step after the other.
 
 use super::vocabulary::Vocabulary;
+use crate::captions::greedy::{Choice, Row, Speaker, go_on};
 use crate::captions::online::graph::best;
 use crate::captions::whisper::bias::Bias;
-use crate::captions::whisper::greedy::loop_start;
+
+pub(super) use crate::captions::greedy::Said;
 
 /// What every Moonshine model begins and ends with.
 pub(super) const BEGIN: usize = 1;
@@ -36,21 +38,6 @@ pub(super) trait Language {
     }
 }
 
-/// What was said.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Said {
-    /// Those that were forced, then those that were chosen.
-    pub(super) tokens: Vec<usize>,
-    /// How many were forced.
-    pub(super) forced: usize,
-    /// One a chosen token.
-    pub(super) probabilities: Vec<f32>,
-    /// What the run that chose a token looked at, one a token, and one more where the end was heard; rows are empty where the model doesn't tell.
-    pub(super) attention: Vec<Vec<f32>>,
-    /// Whether a guard had to stop it, so that the text is doubtful.
-    pub(super) runaway: bool,
-}
-
 /// What a decoder is told before it chooses.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Told<'a> {
@@ -65,58 +52,55 @@ pub(super) struct Told<'a> {
 /// What is said in `seconds` of sound, with at most `room` tokens.
 pub(super) fn decode(language: &mut dyn Language, vocabulary: &Vocabulary, told: Told, seconds: f64, room: usize) -> Result<Said, String> {
     let Told { forced, draft, bias } = told;
-    let most = |tokens: &[usize]| {
-        let dense = 2 * tokens.iter().filter(|&&t| vocabulary.is_dense(t)).count() > tokens.len();
-        ((seconds * if dense { DENSE_TOKENS_A_SECOND } else { TOKENS_A_SECOND }).ceil() as usize).min(room)
-    };
     let mut said = Said { tokens: forced.to_vec(), forced: forced.len(), ..Said::default() };
-    if forced.len() >= most(forced) {
+    let mut speaking = Speaking { language, vocabulary, bias, seconds, room };
+    if forced.len() >= speaking.most(forced) {
         said.runaway = true;
         return Ok(said);
     }
-    let mut draft = if language.forgets() { &draft[..draft.len().min(room - forced.len() - 1)] } else { &[] };
+    let draft = if speaking.language.forgets() { &draft[..draft.len().min(room - forced.len() - 1)] } else { &[] };
     let opening: Vec<i64> = [BEGIN].iter().chain(forced).chain(draft).map(|&t| t as i64).collect();
-    let Step { logits, attention } = language.read(&opening, draft.len() + 1)?;
+    let Step { logits, attention } = speaking.language.read(&opening, draft.len() + 1)?;
     let mut attention = attention.into_iter().chain(std::iter::repeat(Vec::new()));
     said.attention.extend(attention.by_ref().take(forced.len()));
-    let mut rows: Vec<_> = logits.into_iter().zip(attention).collect();
-    rows.reverse();
-    while let Some((mut logits, attention)) = rows.pop() {
-        bias.apply(&said.tokens, &mut logits);
+    let rows = logits.into_iter().zip(attention).collect();
+    go_on(&mut speaking, &mut said, rows, draft)?;
+    Ok(said)
+}
+
+/// A decoder that speaks of so many seconds, and what is told of what it may say.
+struct Speaking<'a> {
+    language: &'a mut dyn Language,
+    vocabulary: &'a Vocabulary,
+    bias: &'a Bias,
+    seconds: f64,
+    room: usize,
+}
+
+impl Speaker for Speaking<'_> {
+    fn choose(&self, said: &[usize], mut logits: Vec<f32>) -> Result<Choice, String> {
+        self.bias.apply(said, &mut logits);
         let (token, probability) = best(&logits);
         if !logits.get(token).is_some_and(|x| x.is_finite()) {
             return Err("the decoder gave no finite number".to_owned());
         }
-        said.attention.push(attention);
-        if token == END {
-            break;
-        }
-        if said.tokens.len() >= most(&said.tokens) {
-            said.runaway = true;
-            break;
-        }
-        said.tokens.push(token);
-        said.probabilities.push(probability);
-        if let Some(kept) = loop_start(&said.tokens).map(|kept| kept.max(said.forced)) {
-            said.tokens.truncate(kept);
-            said.probabilities.truncate(kept - said.forced);
-            said.attention.truncate(kept + 1);
-            said.runaway = true;
-            break;
-        }
-        match draft.split_first() {
-            Some((&guess, rest)) if guess == token => draft = rest,
-            _ => {
-                if !draft.is_empty() {
-                    language.forget(draft.len())?;
-                }
-                (draft, rows) = (&[], Vec::new());
-                let Step { logits, attention } = language.read(&[token as i64], 1)?;
-                rows.extend(logits.into_iter().zip(attention.into_iter().chain(std::iter::repeat(Vec::new()))));
-            }
-        }
+        Ok(Choice { token: (token != END).then_some(token), probability, log: probability.ln() })
     }
-    Ok(said)
+
+    fn most(&self, said: &[usize]) -> usize {
+        let dense = 2 * said.iter().filter(|&&t| self.vocabulary.is_dense(t)).count() > said.len();
+        ((self.seconds * if dense { DENSE_TOKENS_A_SECOND } else { TOKENS_A_SECOND }).ceil() as usize).min(self.room)
+    }
+
+    fn read_on(&mut self, token: usize) -> Result<Option<Row>, String> {
+        let Step { logits, attention } = self.language.read(&[token as i64], 1)?;
+        let attention = attention.into_iter().next().unwrap_or_default();
+        Ok(logits.into_iter().next().map(|logits| (logits, attention)))
+    }
+
+    fn forget(&mut self, count: usize) -> Result<(), String> {
+        self.language.forget(count)
+    }
 }
 
 #[cfg(test)]

@@ -28,11 +28,16 @@ trait Model: Language + Send {
     /// Hears a buffer (16 kHz mono, ±1); what is read next begins anew with its sound. How many positions it has; 0 where it is too short to be heard.
     fn listen(&mut self, samples: &[f32]) -> Result<usize, String>;
 
-    /// Samples of a position.
-    fn position(&self) -> usize;
+    fn measure(&self) -> Measure;
+}
 
+/// What a model's positions and tokens come to.
+#[derive(Debug, Clone, Copy)]
+struct Measure {
+    /// Samples of a position.
+    position: usize,
     /// The most tokens that it can say.
-    fn room(&self) -> usize;
+    room: usize,
 }
 
 /// A Moonshine model with its vocabulary. One thread at a time; a run takes a part of a second.
@@ -82,7 +87,7 @@ impl Moonshine {
         let mut spelt = self.memory.settled(hearing.settled, |word| self.vocabulary.spell(word))?;
         let forced: Vec<usize> = spelt.iter().flat_map(|w| &w.tokens).copied().collect();
         let draft = self.memory.draft(hearing.prompt, hearing.settled);
-        let (position, room) = (self.model.position(), self.model.room());
+        let Measure { position, room } = self.model.measure();
         let seconds = (positions * position) as f64 / 16_000.0;
         let told = Told { forced: &forced, draft: &draft, bias: &self.bias };
         let said = decode(&mut *self.model, &self.vocabulary, told, seconds, room)?;

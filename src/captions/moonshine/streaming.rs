@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorRef};
 
-use super::Model;
 use super::decode::{Language, Step};
 use super::ear::{Ear, Sound};
+use super::{Measure, Model};
 use crate::captions::online::graph::one_line;
 use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 
@@ -115,12 +115,8 @@ impl Model for Streaming {
         Ok(self.sound.as_ref().map_or(0, |s| s.positions))
     }
 
-    fn position(&self) -> usize {
-        self.ear.position()
-    }
-
-    fn room(&self) -> usize {
-        self.config.max_seq_len - 1
+    fn measure(&self) -> Measure {
+        Measure { position: self.ear.position(), room: self.config.max_seq_len - 1 }
     }
 }
 

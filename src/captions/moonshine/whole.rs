@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor, TensorRef};
 
-use super::Model;
 use super::decode::{Language, Step};
 use super::streaming::looked;
+use super::{Measure, Model};
 use crate::captions::online::graph::{Graph, one_line};
 use crate::runtime::{RuntimeError, SessionOptions};
 
@@ -16,8 +16,8 @@ use crate::runtime::{RuntimeError, SessionOptions};
 const POSITION: usize = 384;
 /// The convolutions need so many samples for one position.
 const SHORTEST: usize = 1024;
-/// Positions that the decoder was trained on, less the beginning.
-const ROOM: usize = 193;
+/// Room is for the positions that the decoder was trained on, less the beginning.
+const MEASURE: Measure = Measure { position: POSITION, room: 193 };
 
 /// Sound that was encoded.
 struct Encoded {
@@ -95,12 +95,8 @@ impl Model for Four {
         Ok(positions)
     }
 
-    fn position(&self) -> usize {
-        POSITION
-    }
-
-    fn room(&self) -> usize {
-        ROOM
+    fn measure(&self) -> Measure {
+        MEASURE
     }
 }
 
@@ -183,12 +179,8 @@ impl Model for Merged {
         Ok(positions)
     }
 
-    fn position(&self) -> usize {
-        POSITION
-    }
-
-    fn room(&self) -> usize {
-        ROOM
+    fn measure(&self) -> Measure {
+        MEASURE
     }
 }
 

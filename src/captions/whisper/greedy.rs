@@ -1,14 +1,14 @@
-//! Greedy decoding with guards against invented text. Knows no session: it asks a [`Decoding`] for one step after the other.
+//! Whisper's decoding: what it begins with, which tokens may be said, and guards against invented text. Knows no session: it asks a [`Decoding`] for one
+//! step after the other.
 
 use super::bias::Bias;
 use super::vocabulary::Vocabulary;
+use crate::captions::greedy::{Choice, Row, Speaker, go_on};
+
+pub(super) use crate::captions::greedy::Said;
 
 /// How many tokens may come before their rate counts.
 const GRACE: usize = 5;
-/// An n-gram that stands this often in a row is a loop. Single tokens may: "no, no, no".
-const REPEATS: usize = 3;
-const SINGLE_REPEATS: usize = 6;
-const LONGEST_REPEAT: usize = 16;
 /// Whisper's own thresholds for a passage without speech.
 const NO_SPEECH: f32 = 0.6;
 const LEAST_MEAN_LOG: f32 = -1.0;
@@ -30,26 +30,6 @@ pub(super) trait Decoding {
 
     /// Forgets the last `count` tokens that were read.
     fn forget(&mut self, count: usize) -> Result<(), String>;
-}
-
-/// What was said.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Said {
-    /// Those that were forced, then those that were chosen.
-    pub(super) tokens: Vec<usize>,
-    /// How many were forced.
-    pub(super) forced: usize,
-    /// One a chosen token.
-    pub(super) probabilities: Vec<f32>,
-    /// One for each token, that of the run which chose it, then one more where the end was heard; before them `lead` of the start.
-    pub(super) attention: Vec<Vec<f32>>,
-    pub(super) lead: usize,
-    /// Whether a guard had to stop it, so that the text is doubtful.
-    pub(super) runaway: bool,
-    /// Probability of no speech.
-    pub(super) no_speech: f32,
-    /// Mean logarithm of the chosen tokens' probabilities, the end included.
-    pub(super) mean_log: f32,
 }
 
 impl Said {
@@ -74,8 +54,7 @@ pub(super) struct Told<'a> {
 
 /// Decodes `seconds` of speech, with at most `room` tokens in all.
 ///
-/// Greedy, one token after the other; but a whole guess is read in one run, and kept as far as each of its tokens is the one that would have
-/// been chosen (speculative decoding, Leviathan et al. 2023, where the draft is the last hypothesis).
+/// Greedy, one token after the other; but a whole guess, the last hypothesis, is read in one run.
 pub(super) fn decode(decoding: &mut dyn Decoding, vocabulary: &Vocabulary, told: Told, seconds: f64, room: usize) -> Result<Said, String> {
     let Told { prompt, forced, draft, bias } = told;
     let mut said = Said { tokens: forced.to_vec(), forced: forced.len(), lead: vocabulary.start.len(), ..Said::default() };
@@ -96,47 +75,40 @@ pub(super) fn decode(decoding: &mut dyn Decoding, vocabulary: &Vocabulary, told:
     said.no_speech = softmax_at(&logits.next().ok_or("it gave no logits")?, vocabulary.no_speech);
     let mut attention = step.attention.drain(..);
     said.attention.extend(attention.by_ref().take(said.lead + forced.len()));
-    let mut rows: Vec<_> = logits.zip(attention).collect();
-    rows.reverse();
-    let mut draft = draft;
-    let mut logs = 0.0;
-    while let Some((mut logits, attention)) = rows.pop() {
-        if let Some(bias) = bias {
-            bias.apply(&said.tokens, &mut logits);
-        }
-        let (token, log) = choose(&logits, vocabulary, said.tokens.is_empty())?;
-        said.attention.push(attention);
-        logs += log;
-        if token == vocabulary.end {
-            break;
-        }
-        if said.tokens.len() == most {
-            said.runaway = true;
-            break;
-        }
-        said.tokens.push(token);
-        said.probabilities.push(log.exp());
-        if let Some(kept) = loop_start(&said.tokens).map(|kept| kept.max(said.forced)) {
-            said.tokens.truncate(kept);
-            said.probabilities.truncate(kept - said.forced);
-            said.attention.truncate(said.lead + kept + 1);
-            said.runaway = true;
-            break;
-        }
-        match draft.split_first() {
-            Some((&guess, rest)) if guess == token => draft = rest,
-            _ => {
-                if !draft.is_empty() {
-                    decoding.forget(draft.len())?;
-                }
-                (draft, rows) = (&[], Vec::new());
-                let Step { logits, attention } = decoding.step(&[token as i64], &[0])?;
-                rows.extend(logits.into_iter().zip(attention));
-            }
-        }
-    }
-    said.mean_log = logs / (said.attention.len() - said.lead - said.forced).max(1) as f32;
+    let rows = logits.zip(attention).collect();
+    go_on(&mut Speaking { decoding, vocabulary, bias, most }, &mut said, rows, draft)?;
     Ok(said)
+}
+
+/// A decoder that speaks, and what is told of what it may say.
+struct Speaking<'a> {
+    decoding: &'a mut dyn Decoding,
+    vocabulary: &'a Vocabulary,
+    bias: Option<&'a Bias>,
+    most: usize,
+}
+
+impl Speaker for Speaking<'_> {
+    fn choose(&self, said: &[usize], mut logits: Vec<f32>) -> Result<Choice, String> {
+        if let Some(bias) = self.bias {
+            bias.apply(said, &mut logits);
+        }
+        let (token, log) = choose(&logits, self.vocabulary, said.is_empty())?;
+        Ok(Choice { token: (token != self.vocabulary.end).then_some(token), probability: log.exp(), log })
+    }
+
+    fn most(&self, _: &[usize]) -> usize {
+        self.most
+    }
+
+    fn read_on(&mut self, token: usize) -> Result<Option<Row>, String> {
+        let Step { logits, attention } = self.decoding.step(&[token as i64], &[0])?;
+        Ok(logits.into_iter().zip(attention).next())
+    }
+
+    fn forget(&mut self, count: usize) -> Result<(), String> {
+        self.decoding.forget(count)
+    }
 }
 
 /// The likeliest token that may be said, and the logarithm of its probability among those.
@@ -152,16 +124,6 @@ fn softmax_at(logits: &[f32], at: usize) -> f32 {
     let most = logits.iter().fold(f32::MIN, |a, &b| a.max(b));
     let sum: f32 = logits.iter().map(|x| (x - most).exp()).sum();
     logits.get(at).map_or(0.0, |x| (x - most).exp() / sum)
-}
-
-/// If the tokens end in an n-gram that stands too often in a row: how many tokens are left with the first one only.
-pub(in crate::captions) fn loop_start(tokens: &[usize]) -> Option<usize> {
-    (1..=LONGEST_REPEAT).find_map(|n| {
-        let repeats = if n == 1 { SINGLE_REPEATS } else { REPEATS };
-        let start = tokens.len().checked_sub(n * repeats)?;
-        let run = &tokens[start..];
-        run.iter().zip(&run[n..]).all(|(a, b)| a == b).then_some(start + n)
-    })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::source::OpenError;
 use crate::captions::Recognizer;
 use crate::captions::moonshine::Moonshine;
-use crate::captions::moonshine::files::{Layout, known};
+use crate::captions::moonshine::files::{Layout, find, known};
 use crate::captions::online::OnlineRecognizer;
 use crate::captions::online::ctc::Ctc;
 use crate::captions::online::nemo::{JointFiles, NemoCtc, NemoTransducer, is_signal};
@@ -18,7 +18,7 @@ use crate::captions::online::paraformer::{self, Paraformer};
 use crate::captions::online::transducer::{Files, Transducer};
 use crate::packs::listed::{Listing, Trust};
 use crate::packs::{Builder, Kind, sha256_of};
-use crate::runtime::{RuntimeError, Session, SessionOptions, files_beside};
+use crate::runtime::{RuntimeError, Session, SessionOptions, files_beside, precision};
 
 /// A model that was recognised.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,10 +105,10 @@ pub(super) fn open_whole(family: &str, file: impl Fn(&str) -> PathBuf) -> Option
 }
 
 /// What the names in a folder make of a Moonshine model; none where they are another family's.
-fn moonshine(folder: &Path, names: &[String]) -> Result<Option<Identified>, OpenError> {
-    let Some((layout, parts)) = known(names) else { return Ok(None) };
+fn moonshine(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Option<Identified>, OpenError> {
+    let Some((layout, parts)) = known(names, wanted) else { return Ok(None) };
     if layout == Layout::Merged
-        && let Some(encoder) = names.iter().find(|n| n.starts_with("encoder_model."))
+        && let Some(encoder) = find(names, "encoder_model.onnx", wanted)
         && Session::load(&folder.join(encoder), &SessionOptions::default())?.inputs().first().is_some_and(|i| i.name() == FEATURES)
     {
         // Whisper's files have the same names.
@@ -128,44 +128,47 @@ pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
     let inside = std::fs::read_dir(folder).map_err(|e| wrong(format!("can't be read: {e}; give a folder with a model's files")))?;
     let mut names: Vec<String> = inside.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
     names.sort();
-    if let Some(found) = moonshine(folder, &names)? {
+    let full = look(folder, &names, None)?;
+    if full.kind != Kind::Captions || full.built.is_some() {
+        return Ok(full);
+    }
+    // What of a smaller precision is there and can be opened stands a trial, unless it can less: with other languages or without attention.
+    let same = |small: &Identified| small.files != full.files && small.family == full.family && small.note == full.note;
+    let small = |precision| Some((precision, look(folder, &names, Some(precision)).ok().filter(same)?));
+    let smaller = precision::smaller_among(&names).into_iter().filter_map(small).collect();
+    Ok(variant::better(full, smaller))
+}
+
+/// What the files of a folder are, with graphs of the `wanted` precision where there are such, as [`precision::rank`] has it.
+fn look(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Identified, OpenError> {
+    if let Some(found) = moonshine(folder, names, wanted)? {
         return Ok(found);
     }
-    if let Some(whisper) = whisper::whisper(folder, &names) {
+    if let Some(whisper) = whisper::whisper(folder, names, wanted) {
         return whisper;
     }
-    if let Some(voice) = voice::voice(folder, &names)? {
+    if let Some(voice) = voice::voice(folder, names)? {
         return Ok(voice);
     }
     if !names.iter().any(|n| n.ends_with(".onnx")) {
-        return Err(wrong("holds no graph (*.onnx); give the folder in which the model's files lie".to_owned()));
+        let why = "holds no graph (*.onnx); give the folder in which the model's files lie";
+        return Err(OpenError(format!("`{}` {why}", folder.display())));
     }
-    let full = streaming(folder, &names, false)?;
-    // What of the smaller precision is there and can be opened stands a trial.
-    match streaming(folder, &names, true) {
-        Ok(small) if small.files != full.files => Ok(variant::better(full, small)),
-        _ => Ok(full),
-    }
+    streaming(folder, names, wanted)
 }
 
-/// Whether a graph is one of smaller precision: it has a word more in its name.
-fn is_small(name: &str) -> bool {
-    name.contains("int8") || name.contains("fp16")
-}
-
-/// What a folder of a streaming recogniser is, with the graphs of the full or of the smaller precision where both are there.
-fn streaming(folder: &Path, names: &[String], small: bool) -> Result<Identified, OpenError> {
+/// The same for a streaming recogniser.
+fn streaming(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Identified, OpenError> {
     let wrong = |why: String| OpenError(format!("`{}` {why}", folder.display()));
     let graphs: Vec<&String> = names.iter().filter(|n| n.ends_with(".onnx")).collect();
-    let part = |word: &str| graphs.iter().filter(|n| n.contains(word)).min_by_key(|n| (is_small(n) != small, n.len()));
+    let part = |word: &str| graphs.iter().filter(|n| n.contains(word)).min_by_key(|n| precision::rank(n, wanted));
     let parts = TRANSDUCER.map(part);
     let tokens = names.iter().find(|n| *n == TOKENS);
     let lacks = |what: &str| wrong(format!("holds {}, but no {what}; put it there and try again", names.join(", ")));
     let tokens = |kind: &str| tokens.ok_or_else(|| lacks(&format!("`{TOKENS}`, which {kind} needs")));
     let (family, files): (_, Vec<(&'static str, PathBuf)>) = match parts {
         [None, None, None] => {
-            let bare = |name: &str| name.replace(".int8", "").replace(".fp16", "");
-            let (Some(graph), true) = (part(""), graphs.iter().all(|g| bare(g) == bare(graphs[0]))) else {
+            let (Some(graph), true) = (part(""), graphs.iter().all(|g| precision::same_but_for_it(g, graphs[0]))) else {
                 return Err(wrong(format!(
                     "holds {} graphs of which none is named after its part (encoder, decoder, joiner)",
                     graphs.len()
@@ -214,6 +217,22 @@ pub enum Origin<'a> {
 }
 
 impl Identified {
+    /// What a folder of somebody's model files is. ONNX Runtime must be open. Takes some seconds: the graphs are opened, and heard with where there are
+    /// several precisions.
+    pub fn of(folder: &Path) -> Result<Self, OpenError> {
+        identify(folder)
+    }
+
+    /// Opens the recogniser where it is one that hears a stream, of whichever family. Takes up to seconds.
+    pub fn open_online(&self) -> Option<Result<Box<dyn OnlineRecognizer>, OpenError>> {
+        open_online(self.family, |name| self.file(name))
+    }
+
+    /// The file that plays a part; an empty path where none does.
+    fn file(&self, name: &str) -> PathBuf {
+        self.files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default()
+    }
+
     /// Of files that become a pack as they are, with the files that graphs among them keep weights in.
     fn plain(kind: Kind, family: &'static str, model: String, files: Vec<(&'static str, PathBuf)>) -> Result<Self, OpenError> {
         let mut beside = Vec::new();

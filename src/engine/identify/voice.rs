@@ -6,7 +6,7 @@ use super::Identified;
 use crate::engine::source::OpenError;
 use crate::engine::voices::{CONTENT, CONVERTER, ENCODER, FEATURES, FLOW, MEMORY, PITCH, SPEAKER, VOCODER, VOICE};
 use crate::packs::Kind;
-use crate::runtime::{Session, SessionOptions};
+use crate::runtime::{Session, SessionOptions, precision};
 use crate::voice::meanvc::Model;
 use crate::voice::{openvoice, rvc};
 
@@ -69,8 +69,8 @@ pub(super) fn voice(folder: &Path, names: &[String]) -> Result<Option<Identified
 fn mean(folder: &Path, names: &[String]) -> Result<Option<Identified>, OpenError> {
     let named = |words: &[&str]| {
         let fits = |n: &&String| n.ends_with(".onnx") && words.iter().any(|word| n.to_lowercase().contains(word));
-        // Of several precisions the full one: smaller ones have a word more in their names.
-        names.iter().filter(fits).min_by_key(|n| (n.contains("int8") || n.contains("fp16"), n.len()))
+        // Of several precisions the full one.
+        names.iter().filter(fits).min_by_key(|n| precision::rank(n, None))
     };
     let found: Vec<(&str, Option<&String>)> = MEAN.iter().map(|(words, part)| (*part, named(words))).collect();
     let there = |part: &str| found.iter().any(|(name, file)| *name == part && file.is_some());

@@ -8,19 +8,19 @@ use crate::captions::whisper::{Layout, Whisper, is_sherpa_encoder};
 use crate::engine::source::OpenError;
 use crate::packs::build::{self, Weights};
 use crate::packs::{Builder, Kind, sha256_of};
-use crate::runtime::{Session, SessionOptions};
+use crate::runtime::{Session, SessionOptions, precision};
 
 const WEIGHTS: &str = "model.bin";
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const GENERATION: &str = "generation_config.json";
 
-/// What a folder with these files is; `None` where it is no Whisper. Opens the graphs, and builds them first where there are only weights.
-pub(super) fn whisper(folder: &Path, names: &[String]) -> Option<Result<Identified, OpenError>> {
+/// What a folder with these files is; `None` where it is no Whisper. Of several precisions the `wanted` one, as [`precision::rank`] has it. Opens the
+/// graphs, and builds them first where there are only weights.
+pub(super) fn whisper(folder: &Path, names: &[String], wanted: Option<&str>) -> Option<Result<Identified, OpenError>> {
     let there = |name: &str| names.iter().any(|n| n == name);
-    // Of several precisions the full one: smaller ones have a word more in their names.
-    let small = |n: &str| ["int8", "fp16", "q4", "quantized", "uint8", "bnb4"].iter().any(|word| n.contains(word));
-    let find = |fits: &dyn Fn(&str) -> bool| names.iter().filter(|n| fits(n)).min_by_key(|n| (small(n), n.len())).map(|n| folder.join(n));
+    let find =
+        |fits: &dyn Fn(&str) -> bool| names.iter().filter(|n| fits(n)).min_by_key(|n| precision::rank(n, wanted)).map(|n| folder.join(n));
     let graph = |word: &str| find(&|n| n.ends_with(".onnx") && n.contains(word));
     if let (Some(encoder), true) = (graph("encoder_model"), names.iter().any(|n| n.contains("decoder_model"))) {
         return Some(optimum(folder, names, encoder, graph("decoder_model_merged")));

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use ort::session::SessionInputValue;
+use ort::value::DynValue;
 
 use super::caches::Caches;
 use super::ports::{Ports, Want, exactly, floats};
@@ -35,6 +36,15 @@ pub(super) trait Flow: Send {
     fn set_voice(&mut self, voice: &[f32]) -> Result<(), ConvertError>;
     /// Paints the next chunk in −1 to 1 from noise and content of its frames and of those ahead, and appends it.
     fn step(&mut self, noise: &[f32], content: &[f32], mel: &mut Vec<f32>) -> Result<(), ConvertError>;
+}
+
+/// A step of the mean flow from one time to another, `x ← x − (t − r)·u`, by what the transformer gave at `x`: the velocity `u`, and the caches behind it,
+/// which are given back.
+pub(super) fn flowed(mut outputs: Vec<DynValue>, [t, r]: [f32; 2], x: &mut [f32]) -> Result<Vec<DynValue>, ConvertError> {
+    let caches = outputs.split_off(1);
+    let u = exactly(&outputs[0], x.len(), "the velocity")?;
+    x.iter_mut().zip(u).for_each(|(x, u)| *x -= (t - r) * u);
+    Ok(caches)
 }
 
 /// The memory of a timbre, which a graph of its own makes of a speaker, once a voice.
@@ -144,11 +154,8 @@ impl Flow for Flow2 {
             ];
             values.extend(self.memory.inputs()?);
             values.extend(self.caches.inputs());
-            let mut outputs = self.ports.run(values)?;
             // Only the last step has seen frames that are no noise any more.
-            kept = outputs.split_off(1);
-            let u = exactly(&outputs[0], frames * BANDS, "the velocity")?;
-            self.x.iter_mut().zip(u).for_each(|(x, u)| *x -= (t - r) * u);
+            kept = flowed(self.ports.run(values)?, [t, r], &mut self.x)?;
         }
         self.caches.keep(kept)?;
         mel.extend_from_slice(&self.x[..self.chunk * BANDS]);

@@ -1,8 +1,8 @@
 //! Mel frames of content, noise and a voice: the mean-flow transformer of MeanVC, which sees the frames that it painted last and a prompt of the voice.
 
 use super::caches::Caches;
-use super::flow::Flow;
-use super::ports::{Ports, Want, exactly, floats};
+use super::flow::{Flow, flowed};
+use super::ports::{Ports, Want, floats};
 use super::{BANDS, Model, Steps, WIDTH};
 use crate::runtime::RuntimeError;
 use crate::runtime::graph::Graph;
@@ -92,10 +92,7 @@ impl Flow for Flow1 {
                 self.ports.count(OFFSET, self.caches.frames() + before)?,
             ];
             values.extend(self.caches.inputs());
-            let mut outputs = self.ports.run(values)?;
-            kept = outputs.split_off(1);
-            let u = exactly(&outputs[0], frames * BANDS, "the velocity")?;
-            self.x.iter_mut().zip(u).for_each(|(x, u)| *x -= (t - r) * u);
+            kept = flowed(self.ports.run(values)?, [t, r], &mut self.x)?;
         }
         self.caches.keep(kept)?;
         self.painted.clone_from(&self.x);

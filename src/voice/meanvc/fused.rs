@@ -5,7 +5,7 @@ use ort::value::DynValue;
 
 use super::flow::{Flow, Memory};
 use super::ports::{Ports, Want, exactly, floats, zeros};
-use super::{BANDS, Files, Model, WIDTH};
+use super::{BANDS, Files, Model, Steps, WIDTH};
 use crate::runtime::graph::Graph;
 use crate::runtime::{RuntimeError, SessionOptions};
 use crate::voice::ConvertError;
@@ -35,6 +35,11 @@ impl Fused {
 
     /// With the graph at `files.flow`.
     pub(super) fn open(graph: Graph, files: &Files, model: Model, options: &SessionOptions) -> Result<Self, RuntimeError> {
+        if files.steps == Steps::One {
+            return Err(
+                graph.wrong("a transformer that can paint in one step, as is asked for", "one that takes both steps itself".to_owned())
+            );
+        }
         let (chunk, frames) = (model.chunk(), model.chunk() + model.ahead());
         let ports = Ports::of(graph, 2, |_| {
             let mut wants = vec![

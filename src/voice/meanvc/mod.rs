@@ -167,6 +167,6 @@ pub struct Files {
     pub flow: PathBuf,
     /// Mel frames in, sound out.
     pub vocoder: PathBuf,
-    /// How many runs of the transformer a chunk takes; one graph that paints all the way has its own.
+    /// How many runs of the transformer a chunk takes; a graph that paints all the way takes two by itself, and can't do with one.
     pub steps: Steps,
 }

@@ -181,6 +181,9 @@ fn what_does_not_fit_is_told() {
     assert!(said.contains("noise f32 [1, 8, 80]") && said.contains("[1, 16, 80]"), "{said}");
     let said = told(&|f| f.weights = "others".to_owned(), Model::Two40);
     assert!(said.contains("the voice `Ada` was enrolled without this voice pack"), "{said}");
+    let fused = |f: &mut Files| (f.flow, f.steps) = (folder("meanvc-fused", Model::Two40).join("flow.onnx"), Steps::One);
+    let said = told(&fused, Model::Two40);
+    assert!(said.contains("one step") && said.contains("both steps itself"), "{said}");
     let said = told(&|f| f.vocoder = PathBuf::from("nowhere.onnx"), Model::Two40);
     assert!(said.contains("no such file"), "{said}");
     runtime();

@@ -67,6 +67,10 @@ pub fn fetch_wanted(a: &FetchArguments) -> Outcome {
     let into = a.into.clone().map_or_else(packs_folder, Ok)?;
     if let Some(target) = a.platform {
         wanted = wanted.into_iter().map(|m| m.for_target(target)).collect();
+        if let Some(none) = wanted.iter().find(|m| m.installed().next().is_none()) {
+            let platform = Target::ALL.iter().find(|(_, t)| *t == target).map_or("that platform", |(name, _)| name);
+            return Err(Failure::Other(format!("the pack `{}` has no file for {platform}; choose another pack or platform", &*none.id)));
+        }
     }
     let mut failed = Vec::new();
     for manifest in &wanted {

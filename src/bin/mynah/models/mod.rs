@@ -78,6 +78,7 @@ struct Shown {
     rate: Option<u32>,
     hop: Option<usize>,
     look_ahead: Option<LookAhead>,
+    painting_steps: Option<u8>,
     licence: String,
     origin: String,
     /// Where it lies; none for one that can be fetched.
@@ -104,6 +105,7 @@ impl Shown {
             rate: m.rate,
             hop: m.hop,
             look_ahead: m.look_ahead,
+            painting_steps: m.painting_steps,
             licence: m.licence.clone(),
             origin: m.origin.clone(),
             folder: folder.map(Path::to_owned),
@@ -123,6 +125,7 @@ impl Shown {
             rate: None,
             hop: None,
             look_ahead: None,
+            painting_steps: None,
             licence: l.licence.clone(),
             origin: format!("model hub, {} at {}; {}", l.hub, l.revision, l.trust().words()),
             folder: None,
@@ -220,6 +223,9 @@ fn info(store: &Store, id: &str, json: bool) -> Outcome {
                 or_none(shown.hop.map(|h| h.to_string())),
                 or_none(shown.look_ahead.map(|l| format!("{} live, {} balanced, {} studio", l.live, l.balanced, l.studio))),
             ))?;
+            if let Some(steps) = shown.painting_steps {
+                say(&format!("paints its frames in {steps} {}", if steps == 1 { "step" } else { "steps" }))?;
+            }
         }
         None => say(&format!("kind {}; its family is told from its files once they are here", shown.kind))?,
     }
