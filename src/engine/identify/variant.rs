@@ -40,7 +40,7 @@ struct Compared {
 
 impl Compared {
     fn new(full: &Trial, small: &Trial) -> Self {
-        let otherwise = strsim::generic_levenshtein(&full.said, &small.said) as f64 / full.said.len().max(1) as f64;
+        let otherwise = strsim::generic_levenshtein::<Vec<_>, Vec<_>, _, _>(&full.said, &small.said) as f64 / full.said.len().max(1) as f64;
         Self { otherwise, time: small.seconds / full.seconds.max(1e-9) }
     }
 
