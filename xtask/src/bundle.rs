@@ -7,22 +7,24 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use nice_plug_xtask::{Architecture, CompilationTarget};
 
-use crate::packs;
 use crate::run::{Profile, build, bundled, checked, program, say, target};
+use crate::{cross, packs};
 
 /// Builds both bundles with their packs, for this platform's processor.
 pub(crate) fn bundle(profile: Profile, offline: bool) -> Result<()> {
     bundle_with(profile, "cpu", None, offline)
 }
 
-/// Builds both bundles with the runtime that has a provider; or, for another platform, only what lies in their resources.
+/// Builds both bundles with the runtime that has a provider; or those of another platform, or what lies in their resources.
 pub(crate) fn bundle_with(profile: Profile, provider: &str, platform: Option<&str>, offline: bool) -> Result<()> {
     let runtime = packs::runtime(provider, &platform.map_or_else(packs::here, str::to_owned))?;
     build(profile)?;
     packs::fetch(profile, offline)?;
     if let Some(platform) = platform {
         let fetched = |into: &Path| packs::fetch_into(profile, runtime, into, Some(platform), offline);
-        return resources(&bundled().join(platform), &packs::folder()?, runtime, platform, &fetched);
+        let home = bundled().join(platform);
+        resources(&home, &packs::folder()?, runtime, platform, &fetched)?;
+        return cross::libraries(&home, platform);
     }
     if runtime != packs::ORDINARY {
         packs::fetch_into(profile, runtime, &packs::folder()?, None, offline)?;

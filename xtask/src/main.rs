@@ -4,6 +4,7 @@
 
 mod bundle;
 mod checks;
+mod cross;
 mod demo;
 mod hosts;
 mod install;
@@ -43,7 +44,8 @@ enum Command {
         /// Carry the runtime that has this provider: cpu, cuda (TensorRT too), directml, coreml, openvino or webgpu.
         #[arg(long, default_value = "cpu", value_name = "NAME")]
         provider: String,
-        /// Only the resources of bundles for another platform, such as windows-x86_64, into target/bundled/PLATFORM: to be laid into bundles that are built there.
+        /// Bundles for another platform, such as windows-x86_64, into target/bundled/PLATFORM: whole for Windows where MinGW is at hand, else their
+        /// resources, to be laid into bundles that are built there.
         #[arg(long = "for", value_name = "PLATFORM")]
         platform: Option<String>,
         /// Use no network: an error names what is missing.
@@ -88,6 +90,8 @@ enum Command {
     Miri,
     /// Checks licences and sources of all dependencies, and their known faults where the database can be had.
     Deny,
+    /// Checks that the code compiles for Windows and macOS; needs rustup and MinGW. Nothing of it is run.
+    Platforms,
     /// Takes pictures of the plugin's real window in each of its states into target/screenshots; needs Xvfb, xdotool and ImageMagick.
     Screenshots {
         /// The states; all without.
@@ -120,6 +124,7 @@ fn main() -> ExitCode {
         Command::Loom => checks::loom(),
         Command::Miri => checks::miri(),
         Command::Deny => checks::deny(),
+        Command::Platforms => cross::check(),
         Command::Screenshots { states, offline } => screenshots::screenshots(&states, offline),
         Command::Bench { json } => demo::bench(json),
     });
