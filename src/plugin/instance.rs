@@ -16,12 +16,13 @@ use super::keeper;
 use super::models::Models;
 use super::outlets::InstanceOutlets;
 use super::params::MynahParams;
+use super::readings::costs;
+pub use super::readings::{Frame, Readings};
 use super::state::{Seen, checked};
 use crate::bridge::ScopeSide;
 use crate::captions::transcript::Transcript;
-use crate::clock::{Mode, Timing, latency};
 use crate::engine::booth::Booth;
-use crate::engine::{AudioPort, Engine, OpenError, PackSource, Picks, Setup, Source, Status};
+use crate::engine::{AudioPort, Engine, OpenError, PackSource, Picks, Setup, Source};
 use crate::runtime::Provider;
 use crate::voice::TargetVoice;
 
@@ -34,34 +35,6 @@ const WORST_HELD: Duration = Duration::from_secs(3);
 
 static LIVE: Mutex<Vec<Weak<Instance>>> = Mutex::new(Vec::new());
 static NEXT: AtomicU64 = AtomicU64::new(1);
-
-/// What the host has settled on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frame {
-    /// The host's rate in Hz.
-    pub rate: u32,
-    /// The largest block.
-    pub block: usize,
-    /// Channels in and out.
-    pub channels: usize,
-}
-
-/// What windows and diagnostics read, brought up to date fifty times a second.
-#[derive(Debug, Clone, Default)]
-pub struct Readings {
-    /// The engine's status; none before the host has started the sound.
-    pub status: Option<Status>,
-    /// Meters of input and output, linear, falling.
-    pub meters: (f32, f32),
-    /// The worst share of a hop's duration in the last seconds.
-    pub worst_load: f32,
-    /// What the host has settled on.
-    pub frame: Option<Frame>,
-    /// The latency of each mode in samples at the host's rate and block, in the order of modes, where that is known.
-    pub costs: Option<[usize; 3]>,
-    /// One sentence on what this instance can't do.
-    pub problem: Option<String>,
-}
 
 /// See the top of the file.
 pub struct Instance {
@@ -104,16 +77,6 @@ pub struct Instance {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
-}
-
-/// The latency of each mode; see [`Readings::costs`].
-fn costs(source: &dyn Source, frame: Frame, provider: Provider) -> Option<[usize; 3]> {
-    let cost = |mode| {
-        let converter = source.timing(mode).ok()?;
-        Some(latency(&Timing { host_rate: frame.rate, max_block: frame.block, converter, slack: source.slack(mode, provider) }).total)
-    };
-    let [live, balanced, studio] = Mode::ALL.map(cost);
-    Some([live?, balanced?, studio?])
 }
 
 /// All instances of this process that live.

@@ -15,6 +15,7 @@ pub mod models;
 pub mod outlets;
 pub mod params;
 pub mod presets;
+pub mod readings;
 pub mod state;
 mod timeline;
 pub mod values;
