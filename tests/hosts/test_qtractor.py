@@ -96,16 +96,19 @@ def delay(late, early):
 class Host:
     """qtractor with its session, its screen and its JACK server, all its own."""
 
-    def __init__(self, folder, path):
+    def __init__(self):
+        self.started = []
+        # JACK knows eight servers by their names and keeps that of one that was killed until it is started again: always the same, one run at a time.
+        self.turn = open(Path(tempfile.gettempdir()) / f"mynah-jack-{os.getuid()}", "w")
+        fcntl.flock(self.turn, fcntl.LOCK_EX)
+
+    def open(self, folder, path):
         preloaded = ["witness"] if Path("/dev/snd/seq").exists() else ["sequencer", "witness"]
         for name in preloaded:
             source = Path(__file__).with_name(f"{name}.c")
             subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", folder / f"{name}.so", source, "-lpthread", "-ldl"], check=True)
-        self.pipe, self.started = folder / "witness", []
+        self.pipe = folder / "witness"
         os.mkfifo(self.pipe)
-        # JACK knows eight servers by their names and keeps that of one that was killed until it is started again: always the same, one run at a time.
-        self.turn = open(Path(tempfile.gettempdir()) / f"mynah-jack-{os.getuid()}", "w")
-        fcntl.flock(self.turn, fcntl.LOCK_EX)
         server = "mynah-test"
         self.environment = dict(
             os.environ, HOME=str(folder), XDG_CONFIG_HOME=str(folder), XDG_RUNTIME_DIR=str(folder), MYNAH_HOME=str(folder / "home"),
@@ -194,8 +197,9 @@ def test_a_session_plays_and_keeps_it(tmp_path):
     bypassed = state(bypass=True, mode="balanced")
     tracks = {"Plain": (None, False), "Late": (bypassed, False), "Made up": (bypassed, True), "Voice": (state(voice, mode="balanced", mix=0.75), False)}
     path = session(tmp_path, tracks)
-    host = Host(tmp_path, path)
+    host = Host()
     try:
+        host.open(tmp_path, path)
         until("the voice", lambda: any(i["engine"]["state"] == "ready" and i["engine"]["voice"] for i in host.instances()))
         plain, late, made_up, voiced = host.heard(tracks, tmp_path / "heard.wav")
         told = host.instances()
