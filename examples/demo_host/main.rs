@@ -22,6 +22,14 @@ use mynah::plugin::state::{Container, Settings, transcript, with_voice};
 
 const RATE: u32 = 48000;
 const BLOCK: usize = 128;
+/// Where hosts look for CLAP plugins of a user.
+const CLAP_FOLDER: &str = if cfg!(windows) {
+    r"%LOCALAPPDATA%\Programs\Common\CLAP"
+} else if cfg!(target_os = "macos") {
+    "~/Library/Audio/Plug-Ins/CLAP"
+} else {
+    "~/.clap"
+};
 /// Silence after the recording, in seconds: the last words are heard as ended.
 const TAIL: f64 = 1.5;
 /// How long the plugin may take to load a voice and a recogniser.
@@ -274,7 +282,7 @@ fn tell(a: &Arguments, f: &Figures, story: &Story, files: &[PathBuf], picture: &
     );
     files.iter().map(PathBuf::as_path).chain([picture]).for_each(|p| println!("  {}", p.display()));
     println!(
-        "To open it in a DAW: copy {} to ~/.clap (or add its folder to the DAW's CLAP paths), rescan, put Mynah on a track",
+        "To open it in a DAW: copy {} to {CLAP_FOLDER} (or add its folder to the DAW's CLAP paths), rescan, put Mynah on a track",
         a.plugin.display()
     );
     println!("with a voice, and choose {} as the reference in its window. Reaper, Bitwig and Qtractor load CLAP;", a.reference.display());

@@ -20,9 +20,15 @@ impl Store {
         Store::at(given.into_iter().chain(beside).chain(user))
     }
 
-    /// The given folders only, in order.
+    /// The given folders only, in order; one that is given twice counts once.
     pub fn at(folders: impl IntoIterator<Item = PathBuf>) -> Store {
-        Store { folders: folders.into_iter().collect() }
+        let mut once: Vec<PathBuf> = Vec::new();
+        for folder in folders {
+            if !once.contains(&folder) {
+                once.push(folder);
+            }
+        }
+        Store { folders: once }
     }
 
     /// The folders, in the order in which they are searched; some may not exist.
@@ -107,6 +113,12 @@ mod tests {
         a_pack(a.path(), "one", Kind::Vad, "early");
         assert!(store.find(Kind::Vad, Some("one")).expect("found").folder().starts_with(a.path()));
         assert_eq!(store.list().len(), 2);
+    }
+
+    #[test]
+    fn a_folder_that_is_given_twice_counts_once() {
+        let [a, b] = ["a", "b"].map(PathBuf::from);
+        assert_eq!(Store::at([a.clone(), b.clone(), a.clone()]).folders(), [a, b]);
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! Other platforms from this one: whether the code compiles for them, and bundles for Windows where MinGW is at hand. Nothing made here is run here, except
-//! by Wine where somebody has it.
+//! Other platforms from this one: whether the code compiles for them, bundles for Windows where MinGW is at hand, and the demo of these under Wine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,12 +6,16 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{cargo, checked, say, target};
+use crate::bundle::bundle_with;
+use crate::packs;
+use crate::run::{Profile, bundled, cargo, checked, say, target};
 
 /// Windows as Rust and MinGW call it, and the linker of Debian's package `gcc-mingw-w64-x86-64`.
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
 const MINGW: &str = "x86_64-w64-mingw32-gcc";
 const MACOS: &str = "aarch64-apple-darwin";
+/// The same as bundles call it.
+const PLATFORM: &str = "windows-x86_64";
 /// What is missing for Windows, and how it is had.
 const NO_MINGW: &str = "MinGW is not here; on Debian `sudo apt-get install gcc-mingw-w64-x86-64`";
 
@@ -81,8 +84,8 @@ impl Pretended {
 /// bundles then hold their resources alone.
 pub(crate) fn libraries(home: &Path, platform: &str) -> Result<()> {
     let lacks = match platform {
-        "windows-x86_64" if has_mingw() => None,
-        "windows-x86_64" => Some(NO_MINGW.to_owned()),
+        PLATFORM if has_mingw() => None,
+        PLATFORM => Some(NO_MINGW.to_owned()),
         _ => Some(format!("no toolchain of this machine links for {platform}")),
     };
     if let Some(why) = lacks {
@@ -109,7 +112,7 @@ fn laid(built: &Path, home: &Path) -> Result<()> {
     for (from, to) in places.map(|(from, to)| (built.join(from), home.join(to))) {
         lay(&from, &to).with_context(|| format!("`{}` can't be laid to `{}`", from.display(), to.display()))?;
     }
-    say(&format!("`{}` holds the plugins and programs for Windows; none of them was run here", home.display()));
+    say(&format!("`{}` holds the plugins and programs for Windows; `cargo xtask wine` runs them", home.display()));
     Ok(())
 }
 
@@ -120,6 +123,48 @@ fn lay(from: &PathBuf, to: &PathBuf) -> Result<()> {
     }
     to.parent().map_or(Ok(()), fs::create_dir_all)?;
     Ok(fs::write(to, bytes)?)
+}
+
+/// Wine 8 lacks a library that Rust's standard library takes random numbers from; this is the one call of it.
+const RANDOM: &str = "\
+#include <windows.h>
+#include <ntsecapi.h>
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE bytes, SIZE_T n) { return RtlGenRandom(bytes, (ULONG)n); }
+";
+
+/// Runs the demo of the bundle for Windows under Wine: its host, its plugin, its ONNX Runtime. It renders, since Wine promises no time.
+pub(crate) fn wine(offline: bool) -> Result<()> {
+    let wine = |arguments: &[&str]| {
+        let mut command = Command::new("wine");
+        command.args(arguments).env("WINEPREFIX", target().join("wine").join("prefix")).env("WINEDEBUG", "-all");
+        command
+    };
+    if !wine(&["--version"]).stdout(Stdio::null()).status().is_ok_and(|s| s.success()) {
+        bail!("Wine is not here; on Debian `sudo apt-get install wine64`");
+    }
+    bundle_with(Profile::Release, "cpu", Some(PLATFORM), offline)?;
+    let home = bundled().join(PLATFORM);
+    if !home.join("Mynah.clap").exists() {
+        bail!("no plugin for Windows was built; the lines above say why");
+    }
+    say("building the demo's host for Windows");
+    checked(cargo().args(["build", "--package", "mynah", "--release", "--example", "demo_host", "--target", WINDOWS]))?;
+    // Beside the host, since there Windows looks for libraries, and not in the bundle, where real ones would find it.
+    let run = target().join("wine").join("run");
+    fs::create_dir_all(&run)?;
+    fs::copy(target().join(WINDOWS).join("release/examples/demo_host.exe"), run.join("demo_host.exe"))?;
+    fs::write(run.join("random.c"), RANDOM)?;
+    let library = run.join("bcryptprimitives.dll");
+    checked(Command::new(MINGW).arg("-shared").arg("-o").arg(&library).arg(run.join("random.c")).arg("-ladvapi32"))?;
+    // Wine shows all of this system as the drive Z.
+    let windows = |path: &Path| format!("Z:{}", path.display()).replace('/', "\\");
+    let recordings = packs::folder()?.join("recordings");
+    let mut command = wine(&[&windows(&run.join("demo_host.exe"))]);
+    command.args(["--fast", "--seconds", "45", "--plugin", &windows(&home.join("Mynah.clap")), "--out", &windows(&run.join("out"))]);
+    command.args(["--source", &windows(&recordings.join("two_cities.wav"))]);
+    command.args(["--reference", &windows(&recordings.join("endgame_nagg_nell.wav"))]);
+    command.env("MYNAH_PACKS", windows(&home.join("Mynah.resources/packs"))).env("MYNAH_HOME", windows(&run.join("home")));
+    checked(&mut command)
 }
 
 #[cfg(test)]

@@ -92,6 +92,12 @@ enum Command {
     Deny,
     /// Checks that the code compiles for Windows and macOS; needs rustup and MinGW. Nothing of it is run.
     Platforms,
+    /// Makes the bundle for Windows and runs its demo under Wine; needs rustup, MinGW and Wine.
+    Wine {
+        /// Use no network: an error names what is missing.
+        #[arg(long)]
+        offline: bool,
+    },
     /// Takes pictures of the plugin's real window in each of its states into target/screenshots; needs Xvfb, xdotool and ImageMagick.
     Screenshots {
         /// The states; all without.
@@ -125,6 +131,7 @@ fn main() -> ExitCode {
         Command::Miri => checks::miri(),
         Command::Deny => checks::deny(),
         Command::Platforms => cross::check(),
+        Command::Wine { offline } => cross::wine(offline),
         Command::Screenshots { states, offline } => screenshots::screenshots(&states, offline),
         Command::Bench { json } => demo::bench(json),
     });
