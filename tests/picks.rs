@@ -26,8 +26,11 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-/// A home with packs made of these folders of files, each under its id, and a licence.
-fn home(models: &[(&str, &[(&str, &str)], &str)]) -> tempfile::TempDir {
+/// Files of the tests' data, and the names that people have for them.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
+/// A home with packs made of these files, each under its id, and a licence.
+fn home(models: &[(&str, Files, &str)]) -> tempfile::TempDir {
     let home = tempfile::tempdir().expect("a folder");
     for (id, files, licence) in models {
         let folder = home.path().join(format!("files of {id}"));
