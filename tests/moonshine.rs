@@ -1,6 +1,8 @@
 //! Moonshine against the runtimes of its layouts: `models/recipes/contracts/moonshine.py` writes graphs of the published contracts with random weights, and
 //! what Moonshine's own library or sherpa-onnx hears with them.
 
+#[path = "common/models.rs"]
+mod models;
 #[path = "common/program.rs"]
 mod program;
 #[path = "common/runtime.rs"]
@@ -19,6 +21,7 @@ use mynah::runtime::RuntimeError;
 use mynah::vad::Detector;
 use serde::Deserialize;
 
+use models::folder;
 use said::mynah;
 
 /// What is heard of the whole sound, and what the peer makes of it.
@@ -242,17 +245,6 @@ fn what_is_wrong_with_a_folder_is_told() {
     assert!(why().contains("tokenizer.bin"), "{}", why());
     std::fs::write(folder.path().join("streaming_config.json"), r#"{"encoder_dim": 0}"#).expect("written");
     assert!(why().contains("streaming_config.json"), "{}", why());
-}
-
-/// A folder with files of tests/data under the names that people have for them.
-fn folder(home: &Path, name: &str, files: &[(String, &str)]) -> PathBuf {
-    let folder = home.join(name);
-    std::fs::create_dir_all(&folder).expect("a folder");
-    for (from, to) in files {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(from);
-        std::fs::copy(&from, folder.join(to)).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
-    }
-    folder
 }
 
 /// What is told where the folder becomes a pack, and whether the pack has this file's bytes.

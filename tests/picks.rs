@@ -1,12 +1,14 @@
 //! Packs picked for one track while it runs: real graphs of several families behind an instance of the plugin, as its window picks them. The host is told
 //! another latency where the pack has another, captions go on where they were, and what was said stays.
 
+#[path = "common/models.rs"]
+mod models;
 #[path = "common/program.rs"]
 mod program;
 #[path = "common/said.rs"]
 mod said;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,27 +24,24 @@ use mynah::voice::Controls;
 
 const FRAME: Frame = Frame { rate: 16_000, block: 160, channels: 1 };
 
-fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
-}
-
 /// Files of the tests' data, and the names that people have for them.
-type Files<'a> = &'a [(&'a str, &'a str)];
+type Files = Vec<(String, &'static str)>;
 
-/// A home with packs made of these files, each under its id, and a licence.
+/// A home with packs made of these files of the tests' data, each under its id, and a licence.
 fn home(models: &[(&str, Files, &str)]) -> tempfile::TempDir {
     let home = tempfile::tempdir().expect("a folder");
     for (id, files, licence) in models {
-        let folder = home.path().join(format!("files of {id}"));
-        std::fs::create_dir(&folder).expect("a folder");
-        for (from, to) in *files {
-            std::fs::copy(data(from), folder.join(to)).unwrap_or_else(|e| panic!("{from}: {e}"));
-        }
+        let folder = models::folder(home.path(), &format!("files of {id}"), files);
         let folder = folder.to_str().expect("UTF-8");
         let (ok, _, failed) = said::mynah(home.path(), &["models", "add", folder, "--id", id, "--licence", licence]);
         assert!(ok, "{id}: {failed}");
     }
     home
+}
+
+/// The files of a streaming recogniser's contract.
+fn contract(name: &str) -> Files {
+    ["encoder.onnx", "decoder.onnx", "joiner.onnx", "tokens.txt"].map(|part| (format!("contracts/{name}/{part}"), part)).into()
 }
 
 /// The packs of a home, and behind them those of this machine.
@@ -124,7 +123,7 @@ fn another_model_speaks_at_its_own_latency_and_one_that_is_gone_is_told() {
         ("converters/rvc/content.onnx", "vec-256-layer-9.onnx"),
         ("converters/rvc/rmvpe.onnx", "rmvpe.onnx"),
     ];
-    let home = home(&[("ada", &rvc, "CC-BY-NC-4.0")]);
+    let home = home(&[("ada", rvc.map(|(from, to)| (from.to_owned(), to)).into(), "CC-BY-NC-4.0")]);
     let source = packs(&home);
 
     // What there is to pick, with what it costs.
@@ -161,16 +160,7 @@ fn another_model_speaks_at_its_own_latency_and_one_that_is_gone_is_told() {
 
 #[test]
 fn another_recogniser_takes_over_where_the_first_one_was() {
-    let of = |name: &'static str, parts: &[&'static str]| -> Vec<(String, &'static str)> {
-        parts.iter().map(|part| (format!("contracts/{name}/{part}"), *part)).collect()
-    };
-    let transducer = ["encoder.onnx", "decoder.onnx", "joiner.onnx", "tokens.txt"];
-    let (first, second) = (of("zipformer2-1", &transducer), of("nemo-prompt-1", &transducer));
-    let borrowed = |files: &'static [(String, &'static str)]| -> Vec<(&'static str, &'static str)> {
-        files.iter().map(|(from, to)| (from.as_str(), *to)).collect()
-    };
-    let (first, second) = (borrowed(first.leak()), borrowed(second.leak()));
-    let home = home(&[("first", &first, "MIT"), ("second", &second, "MIT")]);
+    let home = home(&[("first", contract("zipformer2-1"), "MIT"), ("second", contract("nemo-prompt-1"), "MIT")]);
     let mut track = Track::new(packs(&home), picked(None, Some("first"), None), true);
     track.until("the first recogniser", |s| s.captions_ready);
     assert!(track.status().languages.is_empty());
@@ -198,6 +188,23 @@ fn another_recogniser_takes_over_where_the_first_one_was() {
     track.until("the sentence", |s| s.caption_problem.as_ref().is_some_and(|p| p.contains("`tlh`")));
     track.instance.choose_picks(picked(None, Some("second"), None));
     track.until("the recogniser", |s| s.captions_ready && s.caption_problem.is_none() && s.spoken.is_none());
+}
+
+#[test]
+fn a_caption_file_names_the_language_that_was_told_and_none_that_is_not_known() {
+    let home = home(&[("several", contract("nemo-prompt-1"), "MIT")]);
+    let mynah = |arguments: &[&str]| {
+        let (ok, _, failed) = said::mynah(home.path(), arguments);
+        assert!(ok, "{arguments:?}: {failed}");
+    };
+    mynah(&["models", "use", "several"]);
+    let sound = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac");
+    let (sound, out) = (sound.to_str().expect("UTF-8"), home.path().join("out.ttml"));
+    for (told, named) in [("de", "xml:lang=\"de-DE\""), ("auto", "xml:lang=\"\"")] {
+        mynah(&["caption", sound, "-o", out.to_str().expect("UTF-8"), "--language", told]);
+        let text = std::fs::read_to_string(&out).expect("the captions");
+        assert!(text.contains(named), "{told}: {text}");
+    }
 }
 
 #[test]

@@ -1,18 +1,16 @@
 //! Voice models of other families from a folder of files to sound, with graphs of their published contracts and random weights: added, chosen, enrolled with,
 //! converted in every mode. What sounds is the same whatever blocks the host sends, and as long as what went in.
 
+#[path = "common/models.rs"]
+mod models;
 #[path = "common/program.rs"]
 mod program;
 #[path = "common/said.rs"]
 mod said;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mynah::audio::{Sound, read, write_wav};
-
-fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
-}
 
 /// A home of its own and a clip.
 struct Home(tempfile::TempDir);
@@ -32,12 +30,7 @@ impl Home {
 
     /// A folder with these files, under the names that people have for them.
     fn folder(&self, name: &str, files: &[(&str, &str)]) -> String {
-        let folder = self.0.path().join(name);
-        std::fs::create_dir(&folder).expect("a folder");
-        for (from, to) in files {
-            std::fs::copy(data(from), folder.join(to)).unwrap_or_else(|e| panic!("{from}: {e}"));
-        }
-        folder.to_str().expect("UTF-8").to_owned()
+        models::folder(self.0.path(), name, files).to_str().expect("UTF-8").to_owned()
     }
 
     fn mynah(&self, arguments: &[&str]) -> (bool, String) {

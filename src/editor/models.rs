@@ -8,12 +8,13 @@ use nice_plug::prelude::ParamSetter;
 
 use super::controls::touch;
 use super::theme::palette;
-use crate::clock::{Mode, Timing, latency};
+use crate::clock::Mode;
 use crate::engine::{Offer, Picks};
 use crate::packs::Kind;
 use crate::packs::listed::{Listing, forbids_commerce, licence_in_words};
 use crate::plugin::instance::{Frame, Instance, Readings};
 use crate::plugin::models;
+use crate::plugin::readings::cost;
 
 /// Height of the list at most.
 const TALL: f32 = 330.0;
@@ -205,10 +206,10 @@ impl ModelsDialog {
     }
 }
 
-/// The language that is spoken, where the recogniser knows several.
+/// The language that is spoken, where the recogniser knows several, or where one was picked that it may not know.
 pub fn language(ui: &mut Ui, setter: &ParamSetter, instance: &Instance, readings: &Readings) {
-    let Some(status) = readings.status.as_ref().filter(|s| s.languages.len() > 1) else { return };
     let mut picks = instance.params.picks.get().0;
+    let Some(status) = readings.status.as_ref().filter(|s| s.languages.len() > 1 || picks.language.is_some()) else { return };
     let heard = status.spoken.as_deref().map_or_else(|| "Language: as heard".to_owned(), |code| format!("Heard: {}", named(code)));
     let shown = picks.language.as_deref().map_or(heard, named);
     let before = picks.language.clone();
@@ -244,8 +245,7 @@ fn named(code: &str) -> String {
 /// The latency in milliseconds that the host would be told of a pack of voices.
 fn delay(offer: &Offer, frame: Option<Frame>, mode: Mode) -> Option<f64> {
     let ((converter, slack), frame) = (offer.timings?[Mode::ALL.iter().position(|m| *m == mode)?], frame?);
-    let told = latency(&Timing { host_rate: frame.rate, max_block: frame.block, converter, slack });
-    Some(told.total as f64 * 1e3 / f64::from(frame.rate))
+    Some(cost(frame, converter, slack) as f64 * 1e3 / f64::from(frame.rate))
 }
 
 /// A published model in a line.

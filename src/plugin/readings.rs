@@ -1,6 +1,6 @@
 //! What windows and diagnostics read of an instance, and what the host has settled on. Knows no thread.
 
-use crate::clock::{Mode, Timing, latency};
+use crate::clock::{ConverterTiming, Mode, Timing, latency};
 use crate::engine::{Source, Status};
 use crate::runtime::Provider;
 
@@ -32,12 +32,14 @@ pub struct Readings {
     pub problem: Option<String>,
 }
 
+/// The latency in samples that a host of this frame is told of a converter for whose hops so many seconds are kept.
+pub fn cost(frame: Frame, converter: ConverterTiming, slack: f64) -> usize {
+    latency(&Timing { host_rate: frame.rate, max_block: frame.block, converter, slack }).total
+}
+
 /// The latency of each mode; see [`Readings::costs`].
 pub(super) fn costs(source: &dyn Source, frame: Frame, provider: Provider) -> Option<[usize; 3]> {
-    let cost = |mode| {
-        let converter = source.timing(mode).ok()?;
-        Some(latency(&Timing { host_rate: frame.rate, max_block: frame.block, converter, slack: source.slack(mode, provider) }).total)
-    };
-    let [live, balanced, studio] = Mode::ALL.map(cost);
+    let of = |mode| Some(cost(frame, source.timing(mode).ok()?, source.slack(mode, provider)));
+    let [live, balanced, studio] = Mode::ALL.map(of);
     Some([live?, balanced?, studio?])
 }

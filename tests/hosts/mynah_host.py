@@ -5,6 +5,7 @@ import json
 import os
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,22 @@ VST3 = BUNDLED / "Mynah.vst3"
 MYNAH = BUNDLED.parent / "release" / "mynah"
 CLASS = b"MynahVoiceCapt01".hex().upper().encode()
 RATE = 48000
+# Seconds that a host may take for something.
+PATIENCE = 40
 
 
 def home():
     """The user's data folder, as Mynah finds it."""
     return Path(os.environ.get("MYNAH_HOME") or Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "mynah")
+
+
+def until(what, holds):
+    """Waits until something holds, and gives it."""
+    end = time.monotonic() + PATIENCE
+    while not (found := holds()):
+        assert time.monotonic() < end, f"{what} did not come"
+        time.sleep(0.1)
+    return found
 
 
 def recording(name):

@@ -19,10 +19,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import soundfile
-from mynah_host import BUNDLED, RATE, enrolled, home, level, state
+from mynah_host import BUNDLED, PATIENCE, RATE, enrolled, home, level, state, until
 
 PLUGIN = BUNDLED / "Mynah.clap"
-PATIENCE = 60
 SECONDS = 7
 # A track of the session: its name and its bus's, the state of its plugin or none, and whether qtractor makes up for the plugin's latency.
 TRACK = """
@@ -74,15 +73,6 @@ def session(folder, tracks):
     path = folder / "session.qtr"
     path.write_text(SESSION.format(folder=folder, rate=RATE, buses=buses, tracks="".join(written)))
     return path
-
-
-def until(what, holds):
-    """Waits until something holds, and gives it."""
-    end = time.monotonic() + PATIENCE
-    while not (found := holds()):
-        assert time.monotonic() < end, f"{what} did not come"
-        time.sleep(0.1)
-    return found
 
 
 def delay(late, early):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from mynah_host import BUNDLED, RATE, home
+from mynah_host import BUNDLED, PATIENCE, RATE, home, until
 from mynah_host import recording as recorded
 
 HOSTS = [BUNDLED.parent / profile / "examples" / "window_host" for profile in ("release", "debug")]
@@ -20,16 +20,6 @@ HOSTS = [BUNDLED.parent / profile / "examples" / "window_host" for profile in ("
 BYPASS = (940, 40)
 ADD, NAME, CONSENT, FROM_A_FILE = (101, 680), (538, 322), (327, 354), (448, 382)
 CAPTIONS, EXPORT, CHOOSE_A_PLACE = (767, 306), (722, 663), (382, 426)
-PATIENCE = 40
-
-
-def until(what, holds):
-    """Waits until something holds, and gives it."""
-    end = time.monotonic() + PATIENCE
-    while not (found := holds()):
-        assert time.monotonic() < end, f"{what} did not come"
-        time.sleep(0.1)
-    return found
 
 
 class Walk:

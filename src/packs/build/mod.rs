@@ -81,6 +81,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     };
     std::fs::create_dir_all(folder).map_err(failed)?;
     let mut temporary = tempfile::Builder::new();
+    // Hidden: one that is left half written is no file of a pack.
     temporary.prefix(".part-");
     // A temporary file is private by default; a graph may be read by whoever may read its folder.
     #[cfg(unix)]
