@@ -68,6 +68,9 @@ impl Loader {
             }
             if let Some(side) = waiting.take() {
                 waiting = self.entry.replace(*side).err();
+                if waiting.is_none() {
+                    self.stations.iter().rev().skip(1).for_each(|former| former.order(Order::HandedOver));
+                }
             }
             self.retire(waiting.is_some());
         }
@@ -157,4 +160,60 @@ impl Loader {
 fn guarded<T>(work: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|panic| Err(OpenError(format!("the voice could not be loaded ({})", panic_text(&*panic)))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::clock::ConverterTiming;
+    use crate::engine::source::Captioner;
+    use crate::engine::testing::{Identity, IdentitySource, block, setup};
+    use crate::engine::{AudioPort, Engine};
+
+    /// The identity of a model that looks further ahead.
+    #[derive(Default)]
+    struct Further(IdentitySource);
+
+    impl Source for Further {
+        fn timing(&self, mode: Mode) -> Result<ConverterTiming, OpenError> {
+            let timing = self.0.timing(mode)?;
+            Ok(ConverterTiming { delay: timing.delay + timing.hop, ..timing })
+        }
+
+        fn slack(&self, mode: Mode, provider: Provider) -> f64 {
+            self.0.slack(mode, provider)
+        }
+
+        fn open(&self, mode: Mode, _: &TargetVoice, provider: Provider) -> Result<Opened, OpenError> {
+            // Long enough for a host to come and wait meanwhile.
+            std::thread::sleep(Duration::from_millis(300));
+            let converter = Box::new(Identity::new(self.timing(mode)?));
+            Ok(Opened { converter, provider, note: None })
+        }
+
+        fn captioner(&self, settings: &crate::captions::stream::Settings) -> Result<Box<dyn Captioner>, OpenError> {
+            self.0.captioner(settings)
+        }
+    }
+
+    /// A host that renders waits for the voice that is expected; not in a crossing that another one has taken over from, where none comes any more.
+    #[test]
+    fn a_render_goes_on_to_the_crossing_that_takes_over() {
+        let source = IdentitySource::default();
+        source.faults.refusals.store(1, Ordering::Relaxed);
+        let (engine, mut port) = Engine::start(setup(48_000, 512, 1, Mode::Live), Arc::new(source)).expect("an engine");
+        engine.wait_ready(Duration::from_secs(20)).expect_err("no voice yet");
+        let before = port.latency().total;
+        let play = |port: &mut AudioPort| port.process(&mut [&mut [0.1; 512]], &block(true));
+        (0..100).for_each(|_| play(&mut port));
+        engine.set_voice_source(Arc::new(Further::default()));
+        let began = Instant::now();
+        while port.latency().total == before {
+            play(&mut port);
+            assert!(began.elapsed() < Duration::from_secs(20), "it waits where nothing comes");
+        }
+        engine.wait_ready(Duration::from_secs(20)).expect("the other model speaks");
+    }
 }

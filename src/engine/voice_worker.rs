@@ -25,6 +25,8 @@ pub enum Order {
     Idle,
     /// No voice could be loaded.
     Failed,
+    /// Another crossing takes over from this one: no voice comes any more where none runs yet, so nobody may wait for it.
+    HandedOver,
 }
 
 /// Sleep between two looks at the rings while sound runs, and while none has come for a while.
@@ -140,7 +142,8 @@ impl VoiceWorker {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Loading if self.hops.is_none() => self.side.set_state(WorkerState::Loading),
-            Order::Loading => {}
+            Order::HandedOver if self.hops.is_none() => self.side.set_state(WorkerState::Idle),
+            Order::Loading | Order::HandedOver => {}
             Order::Install(converter) => self.install(converter),
             Order::Idle | Order::Failed => {
                 self.hops = None;
