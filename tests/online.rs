@@ -139,6 +139,12 @@ fn of_two_precisions_the_one_that_serves_better_is_taken() {
     assert!(ok && !told.contains("the smaller one is taken"), "{told}{failed}");
     let full = mynah::packs::sha256_of(&model.join("model.onnx")).expect("its hash");
     assert!(mynah(home.path(), &["models", "info", "other"]).1.contains(&full), "the full one's bytes are in the pack");
+    // One that was cut off as it was fetched stands in nobody's way, and is not passed over in silence either.
+    let whole = std::fs::read(from.join("model.onnx")).expect("a graph");
+    std::fs::write(model.join("model.int8.onnx"), &whole[..whole.len() / 2]).expect("written");
+    let (ok, told, failed) = mynah(home.path(), &["models", "add", model.to_str().expect("a path"), "--id", "cut"]);
+    assert!(ok && told.contains("the smaller precision can't be used (") && told.contains("model.int8.onnx"), "{told}{failed}");
+    assert!(told.contains("the full one is taken") && mynah(home.path(), &["models", "info", "cut"]).1.contains(&full), "{told}");
 }
 
 #[test]

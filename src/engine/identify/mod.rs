@@ -132,10 +132,10 @@ pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
     if full.kind != Kind::Captions || full.built.is_some() {
         return Ok(full);
     }
-    // What of a smaller precision is there and can be opened stands a trial, unless it can less: with other languages or without attention.
+    // What of a smaller precision is there stands a trial, unless it can less: with other languages or without attention.
     let same = |small: &Identified| small.files != full.files && small.family == full.family && small.note == full.note;
-    let small = |precision| Some((precision, look(folder, &names, Some(precision)).ok().filter(same)?));
-    let smaller = precision::smaller_among(&names).into_iter().filter_map(small).collect();
+    let smaller = precision::smaller_among(&names).into_iter().map(|precision| (precision, look(folder, &names, Some(precision))));
+    let smaller = smaller.filter(|(_, small)| small.as_ref().map_or(true, same)).collect();
     Ok(variant::better(full, smaller))
 }
 

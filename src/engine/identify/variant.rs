@@ -50,9 +50,9 @@ impl Compared {
     }
 }
 
-/// The one to take, with what was measured in its note; each of the smaller ones comes with the word for its precision. Where a trial fails it is the full
-/// one, and also where that hears nothing in the phrase: then nothing can be compared.
-pub(super) fn better(full: Identified, smaller: Vec<(&str, Identified)>) -> Identified {
+/// The one to take, with what was measured in its note; each of the smaller ones comes with the word for its precision, or why it can't be opened, which
+/// the note tells too. Where the full one's trial fails it is that one, and also where it hears nothing in the phrase: then nothing can be compared.
+pub(super) fn better(full: Identified, smaller: Vec<(&str, Result<Identified, OpenError>)>) -> Identified {
     if smaller.is_empty() {
         return full;
     }
@@ -61,22 +61,30 @@ pub(super) fn better(full: Identified, smaller: Vec<(&str, Identified)>) -> Iden
         return with_note(full, "it hears nothing in a phrase of English, so its precisions can't be compared: the full one is taken");
     }
     let alone = smaller.len() == 1;
-    let tried: Vec<_> = smaller.into_iter().filter_map(|(precision, small)| Some((precision, trial(&small).ok()?, small))).collect();
-    if tried.iter().any(|(_, again, _)| Compared::new(&heard, again).serves()) {
+    let tried: Vec<_> =
+        smaller.into_iter().map(|(precision, small)| (precision, small.and_then(|small| Ok((trial(&small)?, small))))).collect();
+    if tried.iter().any(|(_, tried)| tried.as_ref().is_ok_and(|(again, _)| Compared::new(&heard, again).serves())) {
         // Whoever is first finds a machine that is colder, or busier: the full one is heard once more before it is given up.
         heard.seconds = trial(&full).map_or(heard.seconds, |again| again.seconds.min(heard.seconds));
     }
     let (mut told, mut taken, mut which, mut least) = (Vec::new(), full, "the full one".to_owned(), f64::MAX);
-    for (precision, again, small) in tried {
+    for (precision, tried) in tried {
+        let name = if alone { "the smaller precision".to_owned() } else { format!("the precision {precision}") };
+        let (again, small) = match tried {
+            Ok(heard) => heard,
+            Err(e) => {
+                told.push(format!("{name} can't be used ({e})"));
+                continue;
+            }
+        };
         let compared = Compared::new(&heard, &again);
         let Compared { otherwise, time } = compared;
-        let name = if alone { "the smaller precision".to_owned() } else { format!("the precision {precision}") };
         told.push(format!("in {name} {:.0} % of a phrase's {} differ, in {time:.2} of the time", otherwise.min(1.0) * 100.0, heard.unit));
         if compared.serves() && time < least {
             (taken, which, least) = (small, if alone { "the smaller one".to_owned() } else { precision.to_owned() }, time);
         }
     }
-    if told.is_empty() { taken } else { with_note(taken, &format!("{}: {which} is taken", told.join("; "))) }
+    with_note(taken, &format!("{}: {which} is taken", told.join("; ")))
 }
 
 /// A model with something more to know of it.
