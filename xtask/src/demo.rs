@@ -6,10 +6,11 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::run::{Profile, build, bundled, cargo, checked, mynah, target};
-use crate::{bundle, packs, setup};
+use crate::{bundle, packs, setup, space};
 
 /// Installs what is missing, bundles, fetches the recordings, and runs the plugin in a host over one of them. Results go to target/demo.
 pub(crate) fn demo(offline: bool) -> Result<()> {
+    space::say_if_short(space::DEMO);
     setup::install()?;
     bundle::bundle(Profile::Release, offline)?;
     let recordings = packs::folder()?.join("recordings");

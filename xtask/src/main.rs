@@ -12,6 +12,7 @@ mod packs;
 mod run;
 mod screenshots;
 mod setup;
+mod space;
 mod test;
 
 use std::process::ExitCode;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::run::{Profile, cargo, checked, say, shown};
-use crate::{bundle, hosts, setup};
+use crate::{bundle, hosts, setup, space};
 
 /// How many checks held and how many didn't.
 #[derive(Default, Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +35,7 @@ impl Tally {
 
 /// Runs all checks.
 pub(crate) fn test(offline: bool) -> Result<()> {
+    space::say_if_short(space::TEST);
     setup::install_for_tests(offline)?;
     let mut tally = Tally::default();
     say("format");
