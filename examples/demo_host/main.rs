@@ -18,6 +18,7 @@ use mynah::captions::formats::{Format, write};
 use mynah::clock::Mode;
 use mynah::dsp::resample::resample_all;
 use mynah::engine::enrol_file;
+use mynah::engine::usage::{Steal, steal_sentence};
 use mynah::plugin::state::{Container, Settings, transcript, with_voice};
 
 const RATE: u32 = 48000;
@@ -126,7 +127,9 @@ fn run(a: &Arguments) -> HostResult<()> {
         c
     });
     println!("playing {:.1} s {} …", frames as f64 / RATE as f64, if a.fast { "as fast as it goes" } else { "in real time" });
+    let steal = Steal::watch();
     let played = host.play(&padded, !a.fast, |_, _| ())?;
+    let stolen = steal.share();
     let worst_load = last_words(&mut host)?;
     let end = host.diagnostics()?;
     let words = transcript(&host.save()?)?.words().to_vec();
@@ -137,8 +140,17 @@ fn run(a: &Arguments) -> HostResult<()> {
     let before = Sound { rate: RATE, channels: input.to_vec() };
     let likeness = measures::likeness(&voice, &before, &converted)?;
     let wer = said_in(a).map(|p| measures::wer_of_file(&p, &words)).transpose()?;
-    let figures =
-        Figures { latency, loading, played: &played, seconds: frames as f64 / RATE as f64, end: ours(&end), worst_load, wer, likeness };
+    let figures = Figures {
+        latency,
+        loading,
+        played: &played,
+        seconds: frames as f64 / RATE as f64,
+        end: ours(&end),
+        worst_load,
+        stolen,
+        wer,
+        likeness,
+    };
     let story = Story {
         before: before.mono(),
         after: converted.mono(),
@@ -206,6 +218,8 @@ struct Figures<'a> {
     seconds: f64,
     end: &'a serde_json::Value,
     worst_load: f64,
+    /// Share of the processors' time that a virtual machine's host gave to others while it played.
+    stolen: Option<f64>,
     wer: Option<measures::Wer>,
     likeness: measures::Likeness,
 }
@@ -258,7 +272,8 @@ fn tell(a: &Arguments, f: &Figures, story: &Story, files: &[PathBuf], picture: &
         None => println!("captions     {} words (no transcript to measure them against)", story.words.len()),
     }
     println!("likeness     converted to target {:.3}, recording to target {:.3} (GE2E cosine)", f.likeness.after, f.likeness.before);
-    println!("late hops    {late} of {hops}");
+    let stolen = f.stolen.and_then(steal_sentence).map_or_else(String::new, |s| format!("; {s}"));
+    println!("late hops    {late} of {hops}{stolen}");
     println!("load         {:.2} of a hop's time, worst {:.2}", f.rtf(), f.worst_load);
     println!("latency      {:.1} ms, {} samples at {RATE} Hz in blocks of {BLOCK}", f.latency_ms(), f.latency);
     println!(

@@ -24,6 +24,7 @@ pub mod soak;
 mod source;
 mod station;
 pub mod testing;
+pub mod usage;
 mod voice_worker;
 mod voices;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::measure::{HOST_RATE, live_block, some_setup, some_speech};
-use super::{AudioPort, Engine, OpenError, Setup, Source, priority};
+use super::{AudioPort, Engine, OpenError, Setup, Source, priority, usage};
 use crate::bridge::{Block, Counters};
 use crate::clock::Mode;
 use crate::dsp::denormals::FlushDenormals;
@@ -60,7 +60,7 @@ pub fn load(source: &Arc<dyn Source>, playing: &Playing) -> Result<Load, OpenErr
     let play = |all: &mut Vec<(Engine, AudioPort)>| {
         let _flush = FlushDenormals::new();
         let _ = priority::raise();
-        let (began, before) = (Instant::now(), processor_seconds());
+        let (began, before) = (Instant::now(), usage::processor_seconds());
         for n in 0..(seconds * f64::from(HOST_RATE)) as usize / BLOCK {
             std::thread::sleep(Duration::from_secs_f64((n * BLOCK) as f64 / f64::from(HOST_RATE)).saturating_sub(began.elapsed()));
             let from = n % (sound.len() / BLOCK) * BLOCK;
@@ -70,13 +70,13 @@ pub fn load(source: &Arc<dyn Source>, playing: &Playing) -> Result<Load, OpenErr
             }
         }
         let took = began.elapsed().as_secs_f64();
-        before.zip(processor_seconds()).map(|(before, after)| (after - before) / took)
+        before.zip(usage::processor_seconds()).map(|(before, after)| (after - before) / took)
     };
     // A thread of its own, so that the priority is its own too.
     let processors =
         std::thread::scope(|scope| scope.spawn(|| play(&mut all)).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let sum = |f: &dyn Fn(&Counters) -> u64| all.iter().map(|(_, port)| f(&port.shared().counters())).sum();
-    Ok(Load { engines, hops: sum(&|c| c.hops), late_hops: sum(&|c| c.late_hops), processors, memory: super::soak::memory() })
+    Ok(Load { engines, hops: sum(&|c| c.hops), late_hops: sum(&|c| c.late_hops), processors, memory: usage::memory() })
 }
 
 /// Seconds from the start of an engine to the first converted sound that is heard, everything that has to be loaded included: its first hop, and the
@@ -97,15 +97,6 @@ pub fn first_sound(source: &Arc<dyn Source>, mode: Mode) -> Result<f64, OpenErro
         std::thread::sleep(Duration::from_secs_f64((blocks * BLOCK) as f64 / f64::from(HOST_RATE)).saturating_sub(began.elapsed()));
     }
     Ok(began.elapsed().as_secs_f64() + port.latency().total as f64 / f64::from(HOST_RATE))
-}
-
-/// What this process has used of processors, in seconds; none where the system doesn't tell.
-fn processor_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The name in brackets may hold anything; user and system time are the 12th and 13th field behind it, in ticks of 1/100 s (proc(5)).
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks: u64 = fields.get(11..13)?.iter().map(|f| f.parse::<u64>().unwrap_or(0)).sum();
-    Some(ticks as f64 / 100.0)
 }
 
 #[cfg(test)]

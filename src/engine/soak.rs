@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::measure::HOST_RATE;
+use super::usage::{self, Steal};
 use super::{AudioPort, Engine, OpenError, Setup, Source, priority};
 use crate::bridge::{Block, Counters, Mix};
 use crate::clock::Mode;
@@ -83,6 +84,8 @@ pub struct Report {
     pub raised: bool,
     /// By how much memory grew, in KiB an hour of sound: the least squares through all rounds but the first two.
     pub growth: Option<f64>,
+    /// Share of the processors' time that the host of a virtual machine gave to others during the run, where the system tells it.
+    pub stolen: Option<f64>,
     /// What did not hold; each one sentence.
     pub broken: Vec<String>,
 }
@@ -124,6 +127,7 @@ pub fn soak(
     let lasts = speech.len() as f64 / f64::from(HOST_RATE);
     let _busy = Busy::start(plan.busy);
     let stop = AtomicBool::new(false);
+    let steal = Steal::watch();
     let (heard, rounds_heard) = sync_channel(4);
     let (mut rounds, mut before, mut raised) = (Vec::new(), port.shared().counters(), false);
     std::thread::scope(|scope| {
@@ -140,7 +144,7 @@ pub fn soak(
                 latency: h.latency,
                 delay: delay(speech, &h.output),
                 steepest: h.output.windows(2).map(|w| (w[1] - w[0]).abs()).fold(0.0, f32::max),
-                memory: memory(),
+                memory: usage::memory(),
                 captions_behind: status.captions_behind,
                 likeness: judge(&h.output),
             };
@@ -153,7 +157,7 @@ pub fn soak(
     });
     let growth = growth(&rounds);
     let broken = broken(&rounds, growth);
-    Ok(Report { rounds, raised, growth, broken })
+    Ok(Report { rounds, raised, growth, stolen: steal.share(), broken })
 }
 
 /// What the audio thread hands over after a round.
@@ -239,12 +243,6 @@ fn delay(input: &[f32], output: &[f32]) -> usize {
     let (input, output) = (envelope(input), envelope(output));
     let product = |lag: usize| input.iter().zip(&output[lag..]).map(|(a, b)| a * b).sum::<f32>() / (output.len() - lag) as f32;
     (0..LONGEST_DELAY.min(output.len())).map(|lag| (lag, product(lag))).max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(lag, _)| lag)
-}
-
-/// Resident memory of this process in KiB, where the system tells it.
-pub(super) fn memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
 }
 
 /// KiB an hour of sound, by least squares.
