@@ -18,7 +18,7 @@ use mynah::captions::formats::{Format, write};
 use mynah::clock::Mode;
 use mynah::dsp::resample::resample_all;
 use mynah::engine::enrol_file;
-use mynah::engine::usage::{Steal, steal_sentence};
+use mynah::engine::usage::{Steal, steal_clause};
 use mynah::plugin::state::{Container, Settings, transcript, with_voice};
 
 const RATE: u32 = 48000;
@@ -272,8 +272,7 @@ fn tell(a: &Arguments, f: &Figures, story: &Story, files: &[PathBuf], picture: &
         None => println!("captions     {} words (no transcript to measure them against)", story.words.len()),
     }
     println!("likeness     converted to target {:.3}, recording to target {:.3} (GE2E cosine)", f.likeness.after, f.likeness.before);
-    let stolen = f.stolen.and_then(steal_sentence).map_or_else(String::new, |s| format!("; {s}"));
-    println!("late hops    {late} of {hops}{stolen}");
+    println!("late hops    {late} of {hops}{}", steal_clause(f.stolen));
     println!("load         {:.2} of a hop's time, worst {:.2}", f.rtf(), f.worst_load);
     println!("latency      {:.1} ms, {} samples at {RATE} Hz in blocks of {BLOCK}", f.latency_ms(), f.latency);
     println!(

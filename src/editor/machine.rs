@@ -11,6 +11,7 @@ use super::models::ModelsDialog;
 use super::theme::palette;
 use crate::clock::Mode;
 use crate::engine::preflight::{Preflight, Trial};
+use crate::engine::usage::steal_clause;
 use crate::plugin::check::{self, Stage};
 use crate::plugin::instance::{Instance, Readings};
 use crate::plugin::params::ModeChoice;
@@ -143,7 +144,8 @@ fn table(ui: &mut Ui, found: &Preflight) {
             ui.label(RichText::new(format!("{}: {}", capital(t.mode), placement.sentence())).small());
         }
     }
-    ui.label(RichText::new(format!("A thread wakes up to {:.2} ms late in 99 of 100 times.", found.wake.p99 * 1000.0)).small());
+    let late = format!("A thread wakes up to {:.2} ms late in 99 of 100 times{}.", found.wake.p99 * 1000.0, steal_clause(found.stolen));
+    ui.label(RichText::new(late).small());
     for note in &found.notes {
         ui.label(RichText::new(note).small());
     }
@@ -268,7 +270,7 @@ mod tests {
     #[test]
     fn a_verdict_names_the_mode_and_what_is_left() {
         let trials = vec![trial(Mode::Live, 7.0, false), trial(Mode::Balanced, 2.94, true)];
-        let found = Preflight { wake: Spread::default(), trials, notes: vec!["cuda: no driver".to_owned()] };
+        let found = Preflight { wake: Spread::default(), stolen: None, trials, notes: vec!["cuda: no driver".to_owned()] };
         assert_eq!(verdict(&found), "Balanced holds on CPU: a hop takes 2.9 of 10 ms, 1.2 ms to spare");
         assert_eq!(
             (measured(Provider::Cpu, Mode::Live, Some(&found)), lacks(Provider::Cpu, Some(&found))),

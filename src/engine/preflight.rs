@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::measure::{Spread, hop_times};
+use super::usage::Steal;
 use super::voice_worker::panic_text;
 use super::{OpenError, Source, priority};
 use crate::clock::Mode;
@@ -24,6 +25,8 @@ const SHARE: f64 = 0.6;
 pub struct Preflight {
     /// How much later than asked the system wakes a thread of the worker's priority, in seconds.
     pub wake: Spread,
+    /// Share of the processors' time that the host of a virtual machine gave to others meanwhile, where the system tells it.
+    pub stolen: Option<f64>,
     /// Each mode on each provider that works, in the order of modes.
     pub trials: Vec<Trial>,
     /// One sentence for each provider that is compiled in but doesn't work.
@@ -88,9 +91,10 @@ fn measure(
     go_on: &dyn Fn() -> bool,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Preflight, OpenError> {
+    let steal = Steal::watch();
     let wake = wake_ups()?;
     let steps = (providers.len() * Mode::ALL.len() + 1) as f64;
-    let mut found = Preflight { wake, trials: Vec::new(), notes: Vec::new() };
+    let mut found = Preflight { wake, stolen: None, trials: Vec::new(), notes: Vec::new() };
     progress(1.0 / steps);
     let (mut done, mut failed) = (1.0, None);
     for mode in Mode::ALL {
@@ -120,6 +124,7 @@ fn measure(
         }
     }
     found.notes.dedup();
+    found.stolen = steal.share();
     match failed {
         Some(e) if found.trials.is_empty() => Err(e),
         _ => Ok(found),
@@ -169,6 +174,7 @@ mod tests {
         let mut told = Vec::new();
         let found = preflight(&IdentitySource::default(), &[Provider::Cpu], &mut |x| told.push(x)).expect("measured");
         assert!(found.wake.max > 0.0 && found.trials.len() == 3 && found.notes.is_empty());
+        assert_eq!(found.stolen.is_some(), cfg!(target_os = "linux"));
         assert!(told.is_sorted() && told.last() == Some(&1.0), "{told:?}");
         // A crowded machine may wake threads so late that no mode is safe: then that is what is said.
         let safe = found.trials.iter().find(|t| t.slack > found.wake.p99 + t.hop.p99);

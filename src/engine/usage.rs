@@ -48,6 +48,11 @@ pub fn steal_sentence(share: f64) -> Option<String> {
     (share >= WORTH_SAYING).then(|| format!("the host of this virtual machine kept {:.1} % of its processors' time from it", share * 100.0))
 }
 
+/// The same as the end of a line; empty where it is nothing to speak of or nobody tells.
+pub fn steal_clause(share: Option<f64>) -> String {
+    share.and_then(steal_sentence).map_or_else(String::new, |sentence| format!("; {sentence}"))
+}
+
 fn now() -> Option<Ticks> {
     ticks_in(&std::fs::read_to_string("/proc/stat").ok()?)
 }
@@ -80,5 +85,7 @@ mod tests {
         assert!(watch.share().is_none_or(|share| (0.0..=1.0).contains(&share)));
         assert_eq!(steal_sentence(0.004), None);
         assert!(steal_sentence(0.036).is_some_and(|s| s.contains("3.6 %")));
+        assert!(steal_clause(Some(0.036)).starts_with("; the host"));
+        assert_eq!([steal_clause(Some(0.004)), steal_clause(None)], ["", ""]);
     }
 }

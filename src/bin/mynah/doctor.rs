@@ -8,7 +8,7 @@ use mynah::captions::transcript::sidecar;
 use mynah::clock::Mode;
 use mynah::engine::PackSource;
 use mynah::engine::preflight::{Trial, preflight};
-use mynah::engine::usage::{Steal, steal_sentence};
+use mynah::engine::usage::steal_sentence;
 use mynah::packs::{Kind, Pack, Store, catalogue};
 use mynah::plugin::keeper;
 use mynah::runtime::{self, Provider, Session, SessionOptions};
@@ -235,7 +235,6 @@ fn captions_copies() -> Finding {
 fn timing(findings: &mut Vec<Finding>) {
     let usable: Vec<Provider> = Provider::ALL.into_iter().filter(|p| p.compiled_in()).collect();
     let bar = bar(100, "measuring {wide_bar} {percent} %");
-    let steal = Steal::watch();
     let found = preflight(&PackSource::standard(), &usable, &mut |done| bar.set_position((done * 100.0) as u64));
     bar.finish_and_clear();
     let found = match found {
@@ -245,9 +244,9 @@ fn timing(findings: &mut Vec<Finding>) {
     let ms = 1e3;
     let wake = format!("{:.2} ms late (p99), {:.2} ms at worst", found.wake.p99 * ms, found.wake.max * ms);
     findings.push(Finding::ok("wake-ups", wake));
-    if let Some(stolen) = steal.share().and_then(steal_sentence) {
+    if let Some(stolen) = found.stolen.and_then(steal_sentence) {
         findings.push(Finding::amiss(
-            "processors",
+            "stolen time",
             Grade::Note,
             stolen,
             "expect late hops, however idle it is; studio has the most room for them",

@@ -9,7 +9,7 @@ use mynah::audio;
 use mynah::dsp::resample::resample_all;
 use mynah::engine::measure::HOST_RATE;
 use mynah::engine::soak::{Plan, Report, Round, soak};
-use mynah::engine::usage::steal_sentence;
+use mynah::engine::usage::steal_clause;
 use mynah::engine::{PackSource, find_voice};
 use mynah::packs::{Kind, Store};
 
@@ -116,6 +116,5 @@ fn summary(r: &Report) -> String {
     let (hops, late) = r.rounds.iter().fold((0, 0), |(h, l), r| (h + r.hops, l + r.late_hops));
     let (until, took) = (r.rounds.last().map_or(0.0, |r| r.until), r.rounds.iter().map(|r| r.took).sum::<f64>());
     let growth = r.growth.map_or(String::new(), |g| format!(", memory grew by {:.2} MiB an hour of sound", g / 1024.0));
-    let stolen = r.stolen.and_then(steal_sentence).map_or(String::new(), |s| format!("; {s}"));
-    format!("{:.2} h of sound in {:.2} h: {late} of {hops} hops late{growth}{stolen}", until / 3600.0, took / 3600.0)
+    format!("{:.2} h of sound in {:.2} h: {late} of {hops} hops late{growth}{}", until / 3600.0, took / 3600.0, steal_clause(r.stolen))
 }

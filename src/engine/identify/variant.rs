@@ -51,15 +51,19 @@ impl Compared {
 }
 
 /// The one to take, with what was measured in its note; each of the smaller ones comes with the word for its precision, or why it can't be opened, which
-/// the note tells too. Where the full one's trial fails it is that one, and also where it hears nothing in the phrase: then nothing can be compared.
+/// the note tells too. Where the full one fails at the phrase or hears nothing in it, nothing can be compared and it is taken.
 pub(super) fn better(full: Identified, smaller: Vec<(&str, Result<Identified, OpenError>)>) -> Identified {
     if smaller.is_empty() {
         return full;
     }
-    let Ok(mut heard) = trial(&full) else { return full };
-    if heard.said.is_empty() {
-        return with_note(full, "it hears nothing in a phrase of English, so its precisions can't be compared: the full one is taken");
-    }
+    let mut heard = match trial(&full) {
+        Ok(heard) if !heard.said.is_empty() => heard,
+        other => {
+            let nothing = |_| "it hears nothing in a phrase of English".to_owned();
+            let why = other.map_or_else(|e| format!("it fails at a phrase of English ({e})"), nothing);
+            return with_note(full, &format!("{why}, so its precisions can't be compared: the full one is taken"));
+        }
+    };
     let alone = smaller.len() == 1;
     let tried: Vec<_> =
         smaller.into_iter().map(|(precision, small)| (precision, small.and_then(|small| Ok((trial(&small)?, small))))).collect();
