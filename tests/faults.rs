@@ -242,6 +242,10 @@ fn numbers_of_a_model_that_are_none_are_told_and_not_heard() {
     assert!(live.heard.iter().all(|y| y.is_finite()));
     assert!(engine.status().voice_problem.expect("told").contains("not finite"));
     assert_eq!(engine.status().counters.state, WorkerState::Ready, "the model goes on");
+    live.play(3.0);
+    assert!(engine.status().voice_problem.is_some(), "it can be read");
+    live.play(2.5);
+    assert_eq!(engine.status().voice_problem, None, "it is over");
     live.check(0);
 }
 

@@ -97,7 +97,7 @@ impl Server {
 
 /// A program that talks to the test's server and keeps its settings in the test's folder.
 fn inside<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {
-    command.env("XDG_RUNTIME_DIR", home).env("HOME", home).env("MYNAH_HOME", home.join("data"));
+    command.env("XDG_RUNTIME_DIR", home).env("HOME", home).env("TMPDIR", home).env("MYNAH_HOME", home.join("data"));
     ["PULSE_SERVER", "PULSE_RUNTIME_PATH", "PULSE_COOKIE", "DISPLAY", "WAYLAND_DISPLAY"].iter().for_each(|name| {
         command.env_remove(name);
     });

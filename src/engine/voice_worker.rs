@@ -39,6 +39,8 @@ const HELD_SECONDS: f64 = 1.0;
 /// A new voice hears so much before it is heard, and fades in over so much.
 const WARM_SECONDS: f64 = 0.15;
 const SWAP_SECONDS: f64 = 0.03;
+/// What was told of a hop that was lost is read in so much time.
+const READ_SECONDS: f64 = 5.0;
 
 /// Where problems are told: one sentence, or none.
 pub type Problem = Arc<Mutex<Option<String>>>;
@@ -75,15 +77,15 @@ pub struct VoiceWorker {
     hops: Option<HopLoop>,
     swap: Option<Swap>,
     hop_seconds: f64,
-    /// Whether the last hop was lost on its way to a server.
-    away: bool,
+    /// What was told of a lost hop, and how many must come until it is over.
+    lost: Option<(String, u32)>,
 }
 
 impl VoiceWorker {
     /// A worker that has no voice yet.
     pub fn new(side: WorkerSide<Controls>, orders: Receiver<Order>, problem: Problem, timing: Timing, latency: Latency) -> Self {
         let hop_seconds = timing.converter.hop as f64 / timing.converter.rate as f64;
-        Self { side, orders, problem, timing, latency, controls: Controls::default(), hops: None, swap: None, hop_seconds, away: false }
+        Self { side, orders, problem, timing, latency, controls: Controls::default(), hops: None, swap: None, hop_seconds, lost: None }
     }
 
     /// The thread: ends when the engine says so or the audio side is gone.
@@ -137,6 +139,25 @@ impl VoiceWorker {
 
     fn tell(&self, problem: Option<String>) {
         *self.problem.lock().unwrap_or_else(|e| e.into_inner()) = problem;
+    }
+
+    /// Tells of a hop that was lost, until so many have come.
+    fn lose(&mut self, why: ConvertError, hops: u32) {
+        let why = why.to_string();
+        self.tell(Some(why.clone()));
+        self.lost = Some((why, hops));
+    }
+
+    /// A hop came.
+    fn forget(&mut self) {
+        self.lost = self.lost.take().and_then(|(why, hops)| {
+            if hops > 1 {
+                return Some((why, hops - 1));
+            }
+            // Something else may have been told since.
+            self.problem.lock().unwrap_or_else(|e| e.into_inner()).take_if(|told| *told == why);
+            None
+        });
     }
 
     fn obey(&mut self, order: Order) {
@@ -206,19 +227,17 @@ impl VoiceWorker {
             match outcome {
                 Ok(Ok(())) => {
                     self.side.count_hop((began.elapsed().as_secs_f64() / self.hop_seconds) as f32);
-                    if std::mem::take(&mut self.away) {
-                        self.tell(None);
-                    }
+                    self.forget();
                 }
                 Ok(Err(ConvertError::NotFinite)) => {
-                    self.tell(Some(ConvertError::NotFinite.to_string()));
+                    // The next hop may well be right, so this one's sentence stays for as long as it takes to read.
+                    self.lose(ConvertError::NotFinite, (READ_SECONDS / self.hop_seconds) as u32);
                     let position = self.side.position();
                     self.restart(position);
                 }
                 Ok(Err(e @ ConvertError::Away(_))) => {
                     // The state of the model went with the hop. What has come meanwhile and can still be played is where it starts afresh.
-                    self.tell(Some(e.to_string()));
-                    self.away = true;
+                    self.lose(e, 1);
                     let position = self.side.skip_to(self.side.due().max(0) as u64);
                     self.restart(position);
                 }

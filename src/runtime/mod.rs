@@ -64,7 +64,7 @@ pub enum RuntimeError {
         why: String,
     },
     /// A model file could not be loaded.
-    #[error("the model `{path}` could not be loaded: {why}; fetch its pack again with `mynah models fetch`")]
+    #[error("the model `{path}` could not be loaded: {why}; get its pack again with `mynah models fetch` or `mynah models add`")]
     Model {
         /// The file.
         path: PathBuf,

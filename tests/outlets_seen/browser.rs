@@ -44,6 +44,7 @@ impl Page {
             ])
             .args(["--hide-scrollbars", "--remote-debugging-port=0", "--window-size=960,300", "about:blank"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
+            .env("TMPDIR", profile.path())
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
@@ -113,6 +114,14 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
+        // Asked to end, it ends all of its processes first; one that outlives it writes into the profile again while that is removed.
+        let request = json!({ "id": self.next + 1, "method": "Browser.close" });
+        if self.socket.send(Message::text(request.to_string())).is_ok() {
+            let began = Instant::now();
+            while matches!(self.child.try_wait(), Ok(None)) && began.elapsed() < Duration::from_secs(5) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();

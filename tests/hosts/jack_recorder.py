@@ -1,0 +1,60 @@
+"""Plays the session of a JACK server from its start and records what comes out of ports: `jack_recorder.py SERVER SECONDS FILE PORT...`.
+
+One client does all of it, since JACK does not take it well when several come and go at once; and it is a process of its own, since the library keeps what
+it knows of a server that has gone. Plays again where the first port is silent, as a session that was just opened may be.
+"""
+
+import sys
+import threading
+import time
+
+import jack
+import numpy as np
+import soundfile
+
+PATIENCE = 40
+
+
+def until(what, holds):
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, f"{what} did not come"
+        time.sleep(0.05)
+
+
+def main(server, seconds, path, *ports):
+    client = jack.Client("recorder", servername=server, no_start_server=True)
+    inputs = [client.inports.register(f"in_{i}") for i in range(len(ports))]
+    rate = client.samplerate
+    sound = np.zeros((int(seconds) * rate, len(ports)), np.float32)
+    filled, done = 0, threading.Event()
+
+    @client.set_process_callback
+    def process(frames):
+        nonlocal filled
+        if client.transport_state == jack.ROLLING and filled < len(sound):
+            n = min(frames, len(sound) - filled)
+            for column, port in zip(sound.T, inputs):
+                column[filled : filled + n] = port.get_array()[:n]
+            filled += n
+            if filled == len(sound):
+                done.set()
+
+    until("the ports", lambda: set(ports) <= {p.name for p in client.get_ports()})
+    with client:
+        for name, port in zip(ports, inputs):
+            client.connect(name, port)
+        for _ in range(3):
+            client.transport_locate(0)
+            client.transport_start()
+            assert done.wait(PATIENCE), f"{filled} of {len(sound)} samples came"
+            client.transport_stop()
+            if sound[:, 0].any():
+                break
+            until("the stop", lambda: client.transport_state == jack.STOPPED)
+            filled = 0
+            done.clear()
+    soundfile.write(path, sound, rate, "FLOAT")
+
+
+main(*sys.argv[1:])
