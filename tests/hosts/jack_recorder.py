@@ -1,7 +1,7 @@
 """Plays the session of a JACK server from its start and records what comes out of ports: `jack_recorder.py SERVER SECONDS FILE PORT...`.
 
 One client does all of it, since JACK does not take it well when several come and go at once; and it is a process of its own, since the library keeps what
-it knows of a server that has gone. Plays again where the first port is silent, as a session that was just opened may be.
+it knows of a server that has gone.
 """
 
 import sys
@@ -44,16 +44,10 @@ def main(server, seconds, path, *ports):
     with client:
         for name, port in zip(ports, inputs):
             client.connect(name, port)
-        for _ in range(3):
-            client.transport_locate(0)
-            client.transport_start()
-            assert done.wait(PATIENCE), f"{filled} of {len(sound)} samples came"
-            client.transport_stop()
-            if sound[:, 0].any():
-                break
-            until("the stop", lambda: client.transport_state == jack.STOPPED)
-            filled = 0
-            done.clear()
+        client.transport_locate(0)
+        client.transport_start()
+        assert done.wait(PATIENCE), f"{filled} of {len(sound)} samples came"
+        client.transport_stop()
     soundfile.write(path, sound, rate, "FLOAT")
 
 

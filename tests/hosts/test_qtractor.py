@@ -208,11 +208,16 @@ def test_a_session_plays_and_keeps_it(tmp_path):
     bypassed = state(bypass=True, mode="balanced")
     tracks = {"Plain": (None, False), "Late": (bypassed, False), "Made up": (bypassed, True), "Voice": (state(voice, mode="balanced", mix=0.75), False)}
     path = session(tmp_path, tracks)
-    with Host(tmp_path / "first", path) as host:
-        host.save(path)  # what it does once the session is wholly open
-        plain, late, made_up, voiced = host.heard(tracks, tmp_path / "heard.wav")
-        told = host.instances()
-        kept = host.save(path)
+    # Now and then, in one session of some fifty, qtractor never plays the clip of one of its tracks, whether there is a plugin on it or none.
+    for attempt in range(3):
+        with Host(tmp_path / f"host-{attempt}", path) as host:
+            host.save(path)  # what it does once the session is wholly open
+            sounds = host.heard(tracks, tmp_path / "heard.wav")
+            told = host.instances()
+            kept = host.save(path)
+        if all(level(sound) > -50 for sound in sounds):
+            break
+    plain, late, made_up, voiced = sounds
     with Host(tmp_path / "again", path) as host:
         reopened = host.save(path)
 
@@ -222,7 +227,7 @@ def test_a_session_plays_and_keeps_it(tmp_path):
     (speaking,) = [i["engine"] for i in told if not i["bypass"]]
     assert speaking["hops"] > SECONDS * 45 and speaking["late_hops"] < speaking["hops"] / 10, speaking
 
-    assert level(plain) > -50, f"the session plays: {[level(x) for x in (plain, late, made_up, voiced)]}"
+    assert all(level(sound) > -50 for sound in sounds), f"the session plays: {[level(sound) for sound in sounds]}"
     # To the sample and the bit, once qtractor has faded in what plays.
     settled = 5 * RATE
     assert np.array_equal(late[-settled:], plain[-settled - latency : -latency]), f"late by {delay(late, plain)} and not by {latency}"
