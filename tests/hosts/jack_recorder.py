@@ -1,4 +1,5 @@
 """Plays the session of a JACK server from its start and records what comes out of ports: `jack_recorder.py SERVER SECONDS FILE PORT...`.
+The ports must be there already.
 
 One client does all of it, since JACK does not take it well when several come and go at once; and it is a process of its own, since the library keeps what
 it knows of a server that has gone.
@@ -6,20 +7,11 @@ it knows of a server that has gone.
 
 import sys
 import threading
-import time
 
 import jack
 import numpy as np
 import soundfile
-
-PATIENCE = 40
-
-
-def until(what, holds):
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, f"{what} did not come"
-        time.sleep(0.05)
+from mynah_host import PATIENCE
 
 
 def main(server, seconds, path, *ports):
@@ -40,13 +32,12 @@ def main(server, seconds, path, *ports):
             if filled == len(sound):
                 done.set()
 
-    until("the ports", lambda: set(ports) <= {p.name for p in client.get_ports()})
     with client:
         for name, port in zip(ports, inputs):
             client.connect(name, port)
         client.transport_locate(0)
         client.transport_start()
-        assert done.wait(PATIENCE), f"{filled} of {len(sound)} samples came"
+        assert done.wait(PATIENCE / 2), f"{filled} of {len(sound)} samples came"
         client.transport_stop()
     soundfile.write(path, sound, rate, "FLOAT")
 

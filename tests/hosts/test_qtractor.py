@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 import zlib
 from pathlib import Path
 from xml.etree import ElementTree
@@ -217,6 +218,7 @@ def test_a_session_plays_and_keeps_it(tmp_path):
             kept = host.save(path)
         if all(level(sound) > -50 for sound in sounds):
             break
+        warnings.warn(f"session {attempt}: {dict(zip(tracks, map(level, sounds)))} dBFS")
     plain, late, made_up, voiced = sounds
     with Host(tmp_path / "again", path) as host:
         reopened = host.save(path)
