@@ -99,7 +99,8 @@ class Listener(nn.Module):
         logs = torch.log10((power(spectrum(sound, 600, 600))[..., :201] * (400 / 600) ** 2 @ self.mel.T).clamp(min=1e-10))
         return (torch.maximum(logs, logs.amax((1, 2), keepdim=True) - 8) + 4) / 4
 
-    def forward(self, sound):
+    def raw(self, sound):
+        """[batch, frames / 2, 384] as the encoder ends."""
         h = self.features(sound)[:, : sound.shape[1] // 240].transpose(1, 2)
         for conv in self.stem:
             h = F.gelu(conv(h))
@@ -107,4 +108,7 @@ class Listener(nn.Module):
         h = h + self.places[: h.shape[1]]
         for layer in self.layers:
             h = layer(h)
-        return F.layer_norm(self.norm(h).float(), (self.WIDTH,))
+        return self.norm(h)
+
+    def forward(self, sound):
+        return F.layer_norm(self.raw(sound).float(), (self.WIDTH,))

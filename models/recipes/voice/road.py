@@ -45,7 +45,7 @@ def main():
         corpora = ["--corpus", rendered] if rendered.exists() else []
         real = [x for folder in (*sorted((o.work / "real").iterdir()), *o.recordings) for x in ("--recordings", folder)]
         step("corpus.py", cache, *corpora, *real, *(x for who in HELD_OUT for x in ("--hold-out", who)), *verifier, *start)
-    shape = GPU if o.device.startswith("cuda") else ["--bf16"]
+    shape = GPU if o.device.startswith("cuda") else []
     step("train.py", cache, run, *verifier, "--listener", o.work / "judges" / "listener.bin", *start, "--seconds", o.hours * 3600, "--device", o.device, "--threads", o.threads, "--adversary", 0.2, *shape)
     step("export.py", run / "checkpoint.pt", pack, "--weights", o.work / "weights.npz")
     step("plot.py", run / "log.csv", o.work / "curve.svg")

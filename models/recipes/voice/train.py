@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from adversary import Adversary
 from data import FRAMES, Data, bent_mel
 from listener import Listener
+from precision import bfloat16_is_quick
 from model import HOP, MODES, Verifier, Voice, energy_of, heard, log_mel, lookahead, power, spectrum, start_from, synthesise
 
 MODE_SHARE = {"live": 0.4, "balanced": 0.35, "studio": 0.25}
@@ -66,10 +67,11 @@ def arguments():
     p.add_argument("--understood", type=float, default=1.0, help="weight of the distance of what the recogniser hears in what was made")
     p.add_argument("--adversary", type=float, default=0.0, help="weight of the adversarial loss; feature matching weighs four times as much")
     p.add_argument("--threads", type=int, default=1)
-    p.add_argument("--bf16", action="store_true", help="layers in bfloat16, where the processor has it")
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--seed", type=int, default=0)
-    return p.parse_args()
+    o = p.parse_args()
+    o.bf16 = o.device != "cpu" or bfloat16_is_quick()
+    return o
 
 
 class Run:
@@ -109,7 +111,7 @@ class Run:
         new.replace(self.place)
 
     def layers(self):
-        """Where layers run in bfloat16, with --bf16."""
+        """Where layers run in bfloat16: where that is quick."""
         return torch.autocast(self.o.device.split(":")[0], torch.bfloat16, enabled=self.o.bf16)
 
     def losses(self, d, mode):

@@ -1,0 +1,96 @@
+"""The content encoder of the third generation: log-mels in, what is said out. Trained alone (train_encoder.py), then frozen under the decoder.
+
+Blocks of a depthwise convolution in time and a two-layer mix of channels (Liu et al. 2022, "A ConvNet for the 2020s"), causal but for a few taps of
+the first blocks, as model.py's were. What is new: wider and deeper, a content that is normalised over its channels instead of squeezed by `tanh`, heads that read the content itself. Knows no corpora and
+no optimisers.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from model import AHEAD, MELS, MODES
+
+KERNEL = 7
+DILATIONS = (1, 1, 2, 4, 1, 2, 4, 8, 1, 2, 4, 8)
+PHONES = 180  # the renderer's symbols
+QUIET = -11.5  # log-mel of silence: ln(1e-5)
+
+
+class Block(nn.Module):
+    """A depthwise convolution over time, a norm, a two-layer mix; residual. `farthest` taps may lie in the future, of which a mode uses the first few.
+
+    With `both` the taps lie half to each side: for the encoder that tells what the labels allow at all.
+    """
+
+    def __init__(self, width, dilation, farthest=0, both=False):
+        super().__init__()
+        self.dilation, self.both = dilation, both
+        self.time = nn.Conv1d(width, width, KERNEL + farthest, dilation=dilation, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        nn.init.zeros_(self.narrow.weight)
+        nn.init.zeros_(self.narrow.bias)
+
+    def history(self, ahead=0):
+        """Frames of input that a call needs from before."""
+        return (KERNEL - 1 + ahead) * self.dilation
+
+    def forward(self, x, cache, ahead=0):
+        """x [batch, n, width], cache [batch, history, width]. The output is `ahead` taps behind the input, with `both` level with it."""
+        n, before = x.shape[1], (KERNEL - 1) * self.dilation
+        if self.both:
+            side = KERNEL // 2 * self.dilation
+            joined, skip = F.pad(x, (0, 0, side, side)), x
+        else:
+            joined = torch.cat([cache, x], 1)
+            skip = joined[:, before : before + n] if ahead else x
+        taps = self.time.weight[:, :, : KERNEL + (0 if self.both else ahead)].unsqueeze(2)
+        h = F.conv2d(joined.transpose(1, 2).unsqueeze(2), taps, self.time.bias, dilation=(1, self.dilation), groups=x.shape[2])  # as an image one row high: oneDNN is quicker with these
+        h = self.norm(h.squeeze(2).transpose(1, 2))
+        return skip + self.narrow(F.gelu(self.widen(h))), None if self.both else joined[:, joined.shape[1] - cache.shape[1] :]
+
+
+class Encoder(nn.Module):
+    """[batch, n, 80] log-mels → content [batch, n, CONTENT], `lookahead(mode)` frames late, of mean 0 and variance 1 over its channels."""
+
+    def __init__(self, width=320, content=64, dilations=DILATIONS, both=False):
+        super().__init__()
+        self.shape = {"width": width, "content": content, "dilations": list(dilations), "both": both}
+        self.enter = nn.Linear(MELS, width)
+        self.mode = nn.Embedding(len(MODES), width)
+        nn.init.zeros_(self.mode.weight)
+        farthest = [max(AHEAD[m][i] for m in MODES) if i < len(AHEAD["live"]) and not both else 0 for i in range(len(dilations))]
+        self.blocks = nn.ModuleList(Block(width, d, far, both) for d, far in zip(dilations, farthest))
+        self.norm = nn.LayerNorm(width)
+        self.content = nn.Linear(width, content)
+
+    def taps(self, mode):
+        """Taps ahead of each block."""
+        return (*AHEAD[mode], *(0,) * (len(self.blocks) - len(AHEAD[mode])))
+
+    def state(self, mode, batch=1, device=None):
+        """Caches of nothing heard yet."""
+        return [torch.zeros(batch, b.history(a), self.enter.out_features, device=device) for b, a in zip(self.blocks, self.taps(mode))]
+
+    def forward(self, mel, mode, state):
+        h, new = self.enter((mel + 5) / 4) + self.mode.weight[MODES.index(mode)], []
+        for block, cache, ahead in zip(self.blocks, state, self.taps(mode)):
+            h, kept = block(h, cache, ahead)
+            new.append(kept)
+        h = self.content(self.norm(h)).float()
+        return F.layer_norm(h, h.shape[-1:]), new
+
+
+class Heads(nn.Module):
+    """What the content must tell, in training only: phones, and the standardised features of frozen teachers at half the frame rate."""
+
+    def __init__(self, content, teachers, phones=PHONES):
+        """`teachers`: {name: numbers a frame}."""
+        super().__init__()
+        self.phones = nn.Linear(content, phones)
+        self.teachers = nn.ModuleDict({name: nn.Linear(2 * content, n) for name, n in teachers.items()})
+
+    def features(self, name, content):
+        """[batch, n / 2, numbers] of [batch, n, content]."""
+        return self.teachers[name](content.unflatten(1, (-1, 2)).flatten(2))
