@@ -9,12 +9,37 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from model import AHEAD, MELS, MODES
+from modes import AHEAD, MELS, MODES
 
 KERNEL = 7
 DILATIONS = (1, 1, 2, 4, 1, 2, 4, 8, 1, 2, 4, 8)
 PHONES = 180  # the renderer's symbols
 QUIET = -11.5  # log-mel of silence: ln(1e-5)
+
+
+class DepthwiseConvolution(torch.autograd.Function):
+    """A depthwise convolution over time of [batch, n + (taps - 1) * dilation, channels]; weight [channels, taps]. Its own backward pass: that of oneDNN takes ten times as
+    long as the two products it is."""
+
+    @staticmethod
+    def forward(ctx, x, weight, dilation):
+        weight = weight.to(x.dtype)  # where layers run in bfloat16 the activations are
+        ctx.save_for_backward(x, weight)
+        ctx.dilation = dilation
+        return DepthwiseConvolution.run(x, weight, dilation)
+
+    @staticmethod
+    def run(x, weight, dilation):
+        image = x.transpose(1, 2).unsqueeze(2)  # one row high
+        return F.conv2d(image, weight[:, None, None], dilation=(1, dilation), groups=weight.shape[0]).squeeze(2).transpose(1, 2)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, weight = ctx.saved_tensors
+        n, taps, d = gradient.shape[1], weight.shape[1], ctx.dilation
+        to_x = DepthwiseConvolution.run(F.pad(gradient, (0, 0, (taps - 1) * d, (taps - 1) * d)), weight.flip(1), d)
+        to_weight = torch.stack([(gradient * x[:, k * d : k * d + n]).sum((0, 1), dtype=torch.float32) for k in range(taps)], 1)
+        return to_x, to_weight, None
 
 
 class Block(nn.Module):
@@ -43,11 +68,10 @@ class Block(nn.Module):
             side = KERNEL // 2 * self.dilation
             joined, skip = F.pad(x, (0, 0, side, side)), x
         else:
-            joined = torch.cat([cache, x], 1)
+            joined = torch.cat([cache.to(x.dtype), x], 1)
             skip = joined[:, before : before + n] if ahead else x
-        taps = self.time.weight[:, :, : KERNEL + (0 if self.both else ahead)].unsqueeze(2)
-        h = F.conv2d(joined.transpose(1, 2).unsqueeze(2), taps, self.time.bias, dilation=(1, self.dilation), groups=x.shape[2])  # as an image one row high: oneDNN is quicker with these
-        h = self.norm(h.squeeze(2).transpose(1, 2))
+        taps = self.time.weight[:, 0, : KERNEL + (0 if self.both else ahead)]
+        h = self.norm(DepthwiseConvolution.apply(joined, taps, self.dilation) + self.time.bias)
         return skip + self.narrow(F.gelu(self.widen(h))), None if self.both else joined[:, joined.shape[1] - cache.shape[1] :]
 
 
@@ -74,7 +98,8 @@ class Encoder(nn.Module):
         return [torch.zeros(batch, b.history(a), self.enter.out_features, device=device) for b, a in zip(self.blocks, self.taps(mode))]
 
     def forward(self, mel, mode, state):
-        h, new = self.enter((mel + 5) / 4) + self.mode.weight[MODES.index(mode)], []
+        h, new = self.enter((mel + 5) / 4), []
+        h = h + self.mode.weight[MODES.index(mode)].to(h.dtype)
         for block, cache, ahead in zip(self.blocks, state, self.taps(mode)):
             h, kept = block(h, cache, ahead)
             new.append(kept)

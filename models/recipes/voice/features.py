@@ -2,13 +2,10 @@
 """features.py CACHE WORK [--corpus FOLDER ...] [--recordings FOLDER ...] [--hold-out FOLDER/SPEAKER ...]: what the content encoder learns from, computed once.
 
 WORK is what material.py leaves (teachers). --corpus takes what render.py writes (or tars of it, as corpus.py), --recordings FOLDER/SPEAKER/**/* as corpus.py. A run
-adds a shard CACHE/NNN with the recordings that no shard has yet, so a corpus may grow beside training:
-  mel.f16      [frames, 80] log-mels, loud frames at -19 dBFS as the plugin levels them
-  phones.i16   [frames] the renderer's symbols; stress marks lie in the sound behind them, length marks in the one before, spaces half on each side,
-               punctuation is silence (0); -1 where the words are not known
-  whisper.f16, hama.f16  [frames / 2, ..] the teachers' features: standardised per channel over speech, then their main directions
-  ids.i16      [frames / 2] nearest of CLUSTERS means of the first teacher's features
-  index.json   recordings in order: at, frames, speaker, lang, test, real, file
+adds a shard to the cache (cache.py) with the recordings that no shard has yet, so a corpus may grow beside training:
+  log-mels     loud frames at -19 dBFS, as the plugin levels them
+  phones       stress marks lie in the sound behind them, length marks in the one before, spaces half on each side, punctuation is silence
+  teachers     standardised per channel over speech, then their main directions; clusters of the first one's
 CACHE/teachers.npz keeps the statistics, fitted on the first run. The teachers: Whisper tiny.en's encoder (listener.py) and the features in front of the last layers of hama, a small English phone
 recogniser (Apache-2.0). Knows no layers.
 """
@@ -23,14 +20,15 @@ import soundfile
 import torch
 import torch.nn.functional as F
 
+import cache
+from cache import CLUSTERS, TEACHERS
 from corpus import HELD, joined, parallel
 from listener import Listener
 from model import HOP, RATE, heard, log_mel, power
 
 NOMINAL_DB = -19.0  # of loud frames, as src/voice/mynah/analysis.rs levels
 STRESS, LENGTH, SPACE, PUNCTUATION = {156, 157}, {158}, {16}, set(range(1, 16))
-KEPT = {"whisper": 128, "hama": 96}  # main directions of each teacher
-CLUSTERS, FITTED = 500, 3600  # seconds of sound that statistics are fitted on
+FITTED = 3600  # seconds of sound that statistics are fitted on
 HAMA_FEATURES = "/acoustic_model/export_attn_layers.1/Add_4_output_0"
 HELD_OUT = pathlib.Path(__file__).with_name("held_out.jsonl")
 
@@ -101,7 +99,7 @@ class Teachers:
 def fitted(heard_all, seed=0):
     """Statistics of raw features: {teacher_mean, _spread, _basis, centres}."""
     held = {}
-    for name, keep in KEPT.items():
+    for name, keep in TEACHERS.items():
         x = np.concatenate([h[name] for h in heard_all])
         mean, spread = x.mean(0), x.std(0) + 1e-4
         z = torch.tensor((x - mean) / spread)
@@ -175,17 +173,17 @@ def main():
     o = a.parse_args()
     torch.set_num_threads(1)
     o.cache.mkdir(parents=True, exist_ok=True)
-    shards = sorted(p for p in o.cache.iterdir() if (p / "index.json").exists())
-    done = {r["file"] for p in shards for r in json.loads((p / "index.json").read_text())}
+    shards = cache.shards(o.cache)
+    done = {r["file"] for shard in shards for r in cache.index(shard)}
     teachers, index, waiting, at, seconds = Teachers(o.work), [], [], 0, 0.0
     statistics = dict(np.load(o.cache / "teachers.npz")) if (o.cache / "teachers.npz").exists() else None
     half = o.cache / "part"
     half.mkdir(exist_ok=True)
-    names = ["mel.f16", "phones.i16", "ids.i16", *(f"{n}.f16" for n in KEPT)]
+    names = ["mel.f16", "phones.i16", "ids.i16", *(f"{n}.f16" for n in TEACHERS)]
     arrays = {n: open(half / n, "wb") for n in names}
 
     def write(known):
-        for name in KEPT:
+        for name in TEACHERS:
             z = reduced(statistics, name, known[name])
             arrays[f"{name}.f16"].write(z.astype(np.float16).tobytes())
             if name == "whisper":

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from encoder import QUIET
-from model import lookahead
+from modes import lookahead
 
 SMOOTHED, RUN = 5, 4
 

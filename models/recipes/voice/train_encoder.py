@@ -10,7 +10,6 @@ and of training recordings, whose gap tells whether sentences are learnt by hear
 
 import argparse
 import copy
-import json
 import pathlib
 import random
 import signal
@@ -20,10 +19,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import cache
+from cache import CLUSTERS, TEACHERS
 from disturb import disturbed
 from encoder import QUIET, Encoder, Heads
-from features import CLUSTERS, KEPT
-from model import FARTHEST, MODES, lookahead
+from modes import FARTHEST, MELS, MODES, lookahead
 from phone_error import judge
 from precision import bfloat16_is_quick
 
@@ -38,21 +38,20 @@ FIELDS = ("step", "seconds", "hours_heard", "rate", *WEIGHTS)
 class Data:
     """Crops of the cache's recordings."""
 
-    def __init__(self, cache, seed, real_share, threads=1):
-        self.shards, self.kinds, self.tests, self.seen, self.cache, self.known = [], {"rendered": [], "real": []}, [], [], cache, 0
+    def __init__(self, folder, seed, real_share):
+        self.shards, self.kinds, self.tests, self.cache, self.known = [], {"rendered": [], "real": []}, [], folder, 0
         self.draw, self.real_share = random.Random(seed), real_share
         self.refresh()
 
     def refresh(self):
         """Opens shards that are new."""
-        for path in sorted(p for p in self.cache.iterdir() if (p / "index.json").exists())[self.known :]:
-            shard = {"mel": np.memmap(path / "mel.f16", np.float16, "r").reshape(-1, 80), "phones": np.memmap(path / "phones.i16", np.int16, "r")}
-            shard |= {"ids": np.memmap(path / "ids.i16", np.int16, "r")} | {n: np.memmap(path / f"{n}.f16", np.float16, "r").reshape(-1, k) for n, k in KEPT.items()}
-            self.shards.append(shard)
-            for r in json.loads((path / "index.json").read_text()):
+        for shard in cache.shards(self.cache)[self.known :]:
+            self.shards.append(cache.arrays(shard))
+            for r in cache.index(shard):
                 r["shard"] = self.known
                 (self.tests if r["test"] else self.kinds["real" if r["real"] else "rendered"]).append(r)
             self.known += 1
+        self.taught = [n for n in TEACHERS if all(n in shard for shard in self.shards)]
         self.weights = {k: [r["frames"] ** 0.7 for r in of] for k, of in self.kinds.items()}
         hours = {k: round(sum(r["frames"] for r in of) / 360000, 2) for k, of in self.kinds.items()}
         print(hours, "hours;", len(self.tests), "recordings held out", flush=True)
@@ -62,9 +61,9 @@ class Data:
 
     def crop(self):
         """Numpy arrays of FED frames: a stretch of a recording, and more recordings behind it until the crop is full."""
-        mel = np.full((FED, 80), QUIET, np.float32)
+        mel = np.full((FED, MELS), QUIET, np.float32)
         phones, ids = np.zeros(FED, np.int64), np.full(FED // 2, -1, np.int64)
-        known = {n: np.zeros((FED // 2, k), np.float32) for n, k in KEPT.items()}
+        known = {n: np.zeros((FED // 2, TEACHERS[n]), np.float32) for n in self.taught}
         heard = np.zeros(FED // 2, np.float32)  # 1 where the teachers heard the same
         kind = "real" if self.kinds["real"] and self.draw.random() < self.real_share else "rendered"
         if kind == "real":
@@ -82,7 +81,7 @@ class Data:
             mel[at : at + n] = shard["mel"][a : a + n]
             phones[at : at + n] = shard["phones"][a : a + n]
             ids[at // 2 : (at + n) // 2] = shard["ids"][a // 2 : (a + n) // 2]
-            for name in KEPT:
+            for name in self.taught:
                 known[name][at // 2 : (at + n) // 2] = shard[name][a // 2 : (a + n) // 2]
             heard[at // 2 : (at + n) // 2] = 1
             at += n + self.draw.randrange(*GAP) // 2 * 2
@@ -91,7 +90,7 @@ class Data:
     def batch(self, size):
         crops = [self.crop() for _ in range(size)]
         stack = lambda i: torch.tensor(np.stack([c[i] for c in crops]))
-        return stack(0), stack(1), stack(2), stack(3), {n: torch.tensor(np.stack([c[4][n] for c in crops])) for n in KEPT}
+        return stack(0), stack(1), stack(2), stack(3), {n: torch.tensor(np.stack([c[4][n] for c in crops])) for n in self.taught}
 
     def judged(self, which, most):
         """(mel, phones) of held-out or training recordings in English."""
@@ -119,7 +118,7 @@ class Run:
         self.o, self.step, self.spent, self.heard = o, 0, 0.0, 0.0
         self.data = Data(o.cache, o.seed, o.real)
         self.encoder = Encoder(o.width, o.content, both=o.both).to(o.device)
-        self.heads = Heads(o.content, KEPT | {"ids": CLUSTERS}).to(o.device)
+        self.heads = Heads(o.content, TEACHERS | {"ids": CLUSTERS}).to(o.device)
         self.average = copy.deepcopy((self.encoder, self.heads))
         self.weights = [*self.encoder.parameters(), *self.heads.parameters()]
         decayed = [w for w in self.weights if w.ndim > 1]
@@ -169,9 +168,10 @@ class Run:
         clusters = F.cross_entropy(told["ids"].flatten(0, 1), ids[:, window].to(o.device).flatten(), ignore_index=-1)
         return {
             "phones": soft_cross_entropy(logits, phones[:, SKIP:FRAMES].to(o.device)),
-            "whisper": apart("whisper"), "hama": apart("hama"), "ids": clusters,
+            **{n: apart(n) if n in known else torch.zeros(()) for n in TEACHERS},
+            "ids": clusters,
             "alike": F.mse_loss(again, content[-twice:, SKIP:]),
-        }  # fmt: skip
+        }
 
     def rate(self):
         """Up over 200 steps, level, then down along a half cosine over the last part of the time."""
