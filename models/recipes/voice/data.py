@@ -17,14 +17,15 @@ from corpus import STEP
 from model import FARTHEST, HOP, MELS, RATE, Verifier, heard, log_mel, power
 
 FRAMES = Verifier.FRAMES  # of an item: 1.6 s, one window of the verifier
-FED = FRAMES + FARTHEST
 SHOWN = 240  # frames of the reference that the timbre is taken from
 
 
 class Data:
     """Draws items from a cache made by corpus.py; never a held-out recording."""
 
-    def __init__(self, cache, seed):
+    def __init__(self, cache, seed, frames=FRAMES):
+        """Items of `frames` frames and, of the source, what may be heard of the future."""
+        self.fed = frames + FARTHEST
         about = json.loads((cache / "index.json").read_text())
         kept = [r for r in about["recordings"] if not r["test"]]
         # Drawn voices that a first model finds hardest to say are often hoarse: sources still, answers never.
@@ -68,12 +69,12 @@ class Data:
         return self.draw.choices(others, near)[0]
 
     def cut(self, recording, at):
-        """Sound, pitch and phonemes of FED frames from hop `at`, zero (phoneme: unknown) past the end."""
-        n = max(0, min(FED, recording["hops"] - at))
+        """Sound, pitch and phonemes of self.fed frames from hop `at`, zero (phoneme: unknown) past the end."""
+        n = max(0, min(self.fed, recording["hops"] - at))
         a = recording["hop"] + at
         pad = lambda x, length, value=0: np.pad(x, (0, length - len(x)), constant_values=value)
         sound = self.sound[a * HOP : (a + n) * HOP].astype(np.float32) / 32767
-        return pad(sound, FED * HOP), pad(np.array(self.pitch[a : a + n]), FED), pad(self.phones[a : a + n].astype(np.int64), FED, -1)
+        return pad(sound, self.fed * HOP), pad(np.array(self.pitch[a : a + n]), self.fed), pad(self.phones[a : a + n].astype(np.int64), self.fed, -1)
 
     def any(self, real, narrow=False):
         """A recording, with probability `real` of a real voice; one without its upper octave only where `narrow` allows."""
@@ -111,7 +112,7 @@ class Data:
             answer = self.any(0.3)
         of = source if kind == "stranger" else answer
         k = draw.randrange(of["windows"])
-        at = max(0, min(k * STEP + draw.randint(-6, 6), of["hops"] - FED))
+        at = max(0, min(k * STEP + draw.randint(-6, 6), of["hops"] - self.fed))
         a, pitch, phones = self.cut(source, at)
         bend = draw.uniform(-0.14, 0.14) if draw.random() < 0.7 else 0.0
         if kind == "stranger":
@@ -129,7 +130,7 @@ class Data:
             if kind == "self":
                 bend = draw.choice((-1, 1)) * draw.uniform(0.08, 0.22)
         if draw.random() < 0.2:  # an unsure pitch tracker: voicing lost here and there
-            lost = np.repeat(np.random.default_rng(draw.getrandbits(32)).random(FED // 3 + 1) < 0.06, 3)[:FED]
+            lost = np.repeat(np.random.default_rng(draw.getrandbits(32)).random(self.fed // 3 + 1) < 0.06, 3)[:self.fed]
             pitch = np.where(lost, 0, pitch)
         noise = np.random.default_rng(draw.getrandbits(32))
         a = a * 10 ** (draw.uniform(-6, 6) / 20)
@@ -155,7 +156,7 @@ class Data:
 
 def bent_mel(sound, bend, colour):
     """Log-mel of a sound whose spectrum is stretched by exp(bend) along frequency and coloured: another vocal tract and microphone."""
-    p = power(heard(sound))[:, :FED]
+    p = power(heard(sound))[:, : sound.shape[1] // HOP]
     at = (torch.arange(p.shape[-1], device=p.device) / torch.exp(bend).unsqueeze(1)).clamp(max=p.shape[-1] - 1)
     low = at.floor().long().clamp(max=p.shape[-1] - 2)
     share = (at - low).unsqueeze(1)

@@ -45,12 +45,14 @@ class DepthwiseConvolution(torch.autograd.Function):
 class Block(nn.Module):
     """A depthwise convolution over time, a norm, a two-layer mix; residual. `farthest` taps may lie in the future, of which a mode uses the first few.
 
-    With `both` the taps lie half to each side: for the encoder that tells what the labels allow at all.
+    With `both` the taps lie half to each side: for the encoder that tells what the labels allow at all. With `voice` numbers of a voice, these scale and shift what is normalised
+    (Perez et al. 2018).
     """
 
-    def __init__(self, width, dilation, farthest=0, both=False):
+    def __init__(self, width, dilation, farthest=0, both=False, voice=0):
         super().__init__()
         self.dilation, self.both = dilation, both
+        self.modulate = nn.Linear(voice, 2 * width) if voice else None
         self.time = nn.Conv1d(width, width, KERNEL + farthest, dilation=dilation, groups=width)
         self.norm = nn.LayerNorm(width)
         self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
@@ -61,8 +63,8 @@ class Block(nn.Module):
         """Frames of input that a call needs from before."""
         return (KERNEL - 1 + ahead) * self.dilation
 
-    def forward(self, x, cache, ahead=0):
-        """x [batch, n, width], cache [batch, history, width]. The output is `ahead` taps behind the input, with `both` level with it."""
+    def forward(self, x, cache, ahead=0, voice=None):
+        """x [batch, n, width], voice [batch, numbers], cache [batch, history, width]. The output is `ahead` taps behind the input, with `both` level with it."""
         n, before = x.shape[1], (KERNEL - 1) * self.dilation
         if self.both:
             side = KERNEL // 2 * self.dilation
@@ -72,6 +74,9 @@ class Block(nn.Module):
             skip = joined[:, before : before + n] if ahead else x
         taps = self.time.weight[:, 0, : KERNEL + (0 if self.both else ahead)]
         h = self.norm(DepthwiseConvolution.apply(joined, taps, self.dilation) + self.time.bias)
+        if self.modulate is not None:
+            scale, shift = self.modulate(voice).unsqueeze(1).chunk(2, -1)
+            h = h * (1 + scale) + shift
         return skip + self.narrow(F.gelu(self.widen(h))), None if self.both else joined[:, joined.shape[1] - cache.shape[1] :]
 
 
