@@ -121,20 +121,15 @@ fn mean(folder: &Path, graphs: &[String]) -> Result<Option<Identified>, OpenErro
         Model::One200 => ("meanvc", "MeanVC, chunks of 200 ms".to_owned(), None),
         _ => ("meanvc2", format!("MeanVC 2, chunks of {} ms", model.chunk() * 10), Some(needed(MEMORY)?)),
     };
-    let opened = Files {
-        model,
-        weights: String::new(),
-        encoder,
-        memory,
-        flow: needed(FLOW)?,
-        vocoder: needed(VOCODER)?,
-        steps: Steps::default(),
-    };
+    let opened =
+        Files { model, weights: String::new(), encoder, memory, flow: needed(FLOW)?, vocoder: needed(VOCODER)?, steps: Steps::default() };
     meanvc::look(&opened, &speaker, &SessionOptions::default())?;
-    let eight: Vec<&str> = found.iter().filter_map(|(_, file)| file.map(String::as_str)).filter(|n| precision::smaller(n).is_some()).collect();
+    let eight: Vec<&str> =
+        found.iter().filter_map(|(_, file)| file.map(String::as_str)).filter(|n| precision::smaller(n).is_some()).collect();
     let (timing, milliseconds) = (meanvc::timing(model), meanvc::RATE as usize / 1000);
     let (hop, delay) = (timing.hop / milliseconds, timing.delay / milliseconds);
-    let small = if eight.is_empty() { String::new() } else { format!("; {} have a smaller precision, and no full one is there", eight.join(", ")) };
+    let small =
+        if eight.is_empty() { String::new() } else { format!("; {} have a smaller precision, and no full one is there", eight.join(", ")) };
     let files = found.into_iter().filter_map(|(part, file)| file.map(|name| (part, folder.join(name)))).collect();
     Ok(Some(Identified {
         rate: Some(meanvc::RATE),
