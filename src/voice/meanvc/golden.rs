@@ -50,13 +50,13 @@ fn a_fused_graph_and_spectra_equal_the_reference_too() {
     assert_eq!(convert(&mut converter, &speech()[..12_000]), ours);
 }
 
-/// The files of `kiarina/MeanVC2-ONNX` as they lie there: what caches become comes out in another order than they go in. In 8 bits a feature that is rounded
-/// to the other side is heard, so those graphs are held to the loudness of what differs.
+/// The files of `kiarina/MeanVC2-ONNX` as they lie there: what caches become comes out in another order than they go in. In 8 bits a feature that
+/// another processor's last bit rounds to the other side is heard, so those graphs are held less tightly.
 #[test]
 fn the_published_set_of_files_equals_the_reference_in_both_precisions() {
     runtime();
     let set = root().join("tests/data/contracts-meanvc/meanvc2-files");
-    for (small, told, most) in [("", "sound.f32", 1e-3), ("int8/", "sound.int8.f32", 0.2)] {
+    for (small, told, most) in [("", "sound.f32", 1e-3), ("int8/", "sound.int8.f32", 0.05)] {
         let options = SessionOptions::default();
         let file = |name: &str| {
             if ["gtm", "vocos"].contains(&name) { set.join(format!("{name}.onnx")) } else { set.join(format!("{small}{name}.onnx")) }
