@@ -79,6 +79,16 @@ fn answer(mut line: TcpStream, shelf: &Mutex<Shelf>) -> std::io::Result<()> {
         }
     }
     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+    if path == "/api/models/somebody/zipformer/revision/main" {
+        let mut paths: Vec<_> = shelf.files.keys().map(|name| format!("{{\"rfilename\": \"{name}\"}}")).collect();
+        paths.sort();
+        let list = format!("{{\"sha\": \"0123\", \"siblings\": [{}]}}", paths.join(", "));
+        return write!(
+            line,
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{list}",
+            list.len()
+        );
+    }
     let name = path.strip_prefix("/somebody/zipformer/resolve/main/").unwrap_or_default().to_owned();
     let (Some(bytes), Some((from, to))) = (shelf.files.get(&name).cloned(), range) else {
         return line.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -123,6 +133,19 @@ fn home(licence: &str, hashes: &[(&str, String)]) -> tempfile::TempDir {
     for name in ["notes.bin", "encoder.onnx", "decoder.onnx", "joiner.onnx", "tokens.txt"] {
         let hash = hashes.iter().find(|(of, _)| *of == name).map_or_else(String::new, |(_, hash)| format!("sha256 = \"{hash}\"\n"));
         list += &format!("[[model.files]]\nname = \"{name}\"\n{hash}");
+    }
+    std::fs::write(home.path().join("catalogue.toml"), list).expect("written");
+    home
+}
+
+/// A home whose list names MeanVC 2 in a precision, but not where it lies.
+fn home_of_a_voice(precision: &str) -> tempfile::TempDir {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut list = "[[model]]\nid = \"mine\"\nkind = \"voice\"\ntitle = \"Mean\"\nlicence = \"Apache-2.0 AND CC-BY-SA-3.0\"\nhub = \"somebody/zipformer\"\n\
+                    about = 5000000\nnote = \"its speaker encoder is CC-BY-SA-3.0\"\n"
+        .to_owned();
+    for (name, precision) in [("asr", precision), ("gtm", "full"), ("dit", precision), ("vocos", "full"), ("speaker", precision)] {
+        list += &format!("[[model.files]]\nname = \"{name}.onnx\"\nfind = \"{precision}\"\n");
     }
     std::fs::write(home.path().join("catalogue.toml"), list).expect("written");
     home
@@ -186,6 +209,40 @@ fn wrong_bytes_are_never_installed() {
     std::fs::remove_dir_all(home.path().join("packs")).expect("removed");
     let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
     assert!(status == Some(1) && told.contains("joiner.onnx") && told.contains("404"), "{told}");
+    assert!(!installed(home.path()).exists());
+}
+
+#[test]
+fn a_voice_whose_paths_nobody_published_is_found_in_the_hubs_own_list() {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/contracts-meanvc/meanvc2-files");
+    let read = |name: &str| std::fs::read(from.join(name)).expect("a contract");
+    let parts = ["fbank.onnx", "asr.onnx", "gtm.onnx", "dit.onnx", "vocos.onnx", "speaker/speaker.onnx"];
+    let mut files: HashMap<String, Vec<u8>> = parts.map(|name| (name.to_owned(), read(name))).into();
+    files.extend(["int8/asr.onnx", "int8/dit.onnx", "int8/speaker/speaker.onnx"].map(|name| (name.to_owned(), read(name))));
+    files.insert("int8/asr.onnx.data".to_owned(), vec![7; 100]);
+    let hub = Hub::open(Shelf { files, ..Shelf::default() });
+    for (precision, asr) in [("full", "asr.onnx"), ("int8", "int8/asr.onnx")] {
+        let home = home_of_a_voice(precision);
+        let (_, listed) = mynah(home.path(), &hub, &["models", "list"]);
+        assert!(listed.contains("published, about 5 MB, licence Apache-2.0 AND CC-BY-SA-3.0"), "{listed}");
+        assert!(mynah(home.path(), &hub, &["models", "info", "mine"]).1.contains("its speaker encoder is CC-BY-SA-3.0"));
+        let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
+        assert!(status == Some(0) && told.contains("MeanVC 2, chunks of 120 ms of the family meanvc2, unverified"), "{told}");
+        assert!(told.contains("its speaker encoder is CC-BY-SA-3.0"), "{told}");
+        let asked: Vec<String> = hub.asked().into_iter().map(|(name, _)| name).collect();
+        assert!(asked.iter().any(|name| name == asr) && !asked.iter().any(|name| name == "fbank.onnx"), "{asked:?}");
+        assert_eq!(
+            asked.iter().any(|name| name == "int8/asr.onnx.data"),
+            precision == "int8",
+            "weights beside a graph come with it: {asked:?}"
+        );
+        let hash = hex(&read(asr));
+        assert!(mynah(home.path(), &hub, &["models", "info", "mine"]).1.contains(&hash), "{asr} is the pack's");
+    }
+    hub.set(|s| drop(s.files.remove("gtm.onnx")));
+    let home = home_of_a_voice("full");
+    let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
+    assert!(status == Some(1) && told.contains("`gtm.onnx`") && told.contains("none of the repository's 9 files"), "{told}");
     assert!(!installed(home.path()).exists());
 }
 

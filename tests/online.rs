@@ -101,7 +101,7 @@ fn tokens_and_times_equal_those_of_sherpa_onnx() {
     let sound = sound();
     let mut folders: Vec<PathBuf> = std::fs::read_dir(contracts()).expect("contracts").flatten().map(|e| e.path()).collect();
     folders.sort();
-    assert_eq!(folders.len(), 22, "two models of each layout, one of each with Whisper's features");
+    assert_eq!(folders.len(), 24, "two models of each layout, one of each with Whisper's features, X-ASR and Nemotron 3.5");
     for folder in folders {
         let name = folder.file_name().and_then(|n| n.to_str()).expect("a name").to_owned();
         let theirs: Heard = serde_json::from_slice(&std::fs::read(folder.join("heard.json")).expect("what was heard")).expect("JSON");
@@ -223,6 +223,8 @@ fn each_family_is_known_by_its_files() {
         ("nemo-prompt-1", "nemo-transducer", "EncDecHybridRNNTCTCBPEModel"),
         ("nemo-joint-1", "nemo-joint", "nemo-joint"),
         ("zipformer2-whisper-1", "transducer", "zipformer2"),
+        ("x-asr-1", "transducer", "zipformer2"),
+        ("nemo-prompt-3", "nemo-transducer", "EncDecHybridRNNTCTCBPEModel"),
     ] {
         let found = source.identify(&contracts().join(name)).expect("a model");
         assert_eq!((found.family, found.model.as_str()), (family, model), "{name}");
@@ -235,5 +237,42 @@ fn each_family_is_known_by_its_files() {
         files.iter().for_each(|f| std::fs::write(folder.path().join(f), b"").expect("written"));
         let why = source.identify(folder.path()).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(why.contains(told), "{files:?}: {why}");
+    }
+}
+
+/// The files that the list of published models names for them: graphs of their contracts under those names are known, opened and heard with.
+#[test]
+fn the_newest_recognisers_are_known_by_the_files_that_are_listed() {
+    runtime::runtime();
+    let (sound, listed) = (sound(), mynah::packs::listed::listings().expect("the list"));
+    for (id, contract, family) in [
+        ("x-asr-zh-en-480ms", "x-asr-1", "transducer"),
+        ("x-asr-zh-en-160ms", "x-asr-1", "transducer"),
+        ("nemotron-3.5-560ms", "nemo-prompt-3", "nemo-transducer"),
+    ] {
+        let listing = listed.iter().find(|l| &*l.id == id).expect("it is listed");
+        assert!(listing.trust() == mynah::packs::listed::Trust::Listed && listing.bytes().is_some_and(|b| b > 100_000_000), "{id}");
+        let (folder, from) = (tempfile::tempdir().expect("a folder"), contracts().join(contract));
+        for file in &listing.files {
+            let part = ["encoder", "decoder", "joiner"].into_iter().find(|part| file.name.starts_with(part));
+            let small =
+                part.map(|part| from.join(format!("{part}.int8.onnx"))).filter(|small| file.name.contains("int8") && small.exists());
+            let graph = small.or_else(|| part.map(|part| from.join(format!("{part}.onnx"))));
+            std::fs::copy(graph.unwrap_or_else(|| from.join("tokens.txt")), folder.path().join(&*file.name)).expect("copied");
+        }
+        // What else lies in the repository.
+        std::fs::write(folder.path().join("bpe.model"), b"not read").expect("written");
+        let found = mynah::engine::PackSource::standard().identify(folder.path()).expect("a model");
+        assert_eq!(found.family, family, "{id}");
+        let mut recognizer = found.open_online().expect("it hears a stream").expect("it opens");
+        let theirs: Heard = serde_json::from_slice(&std::fs::read(from.join("heard.json")).expect("what was heard")).expect("JSON");
+        let heard: Vec<usize> = hear(&mut *recognizer, &sound, 1600).iter().map(|t| t.id).collect();
+        let same = heard.iter().zip(&theirs.tokens).filter(|(a, b)| a == b).count();
+        println!("{id}: {same} of {} tokens as in full precision", theirs.tokens.len());
+        // Random weights in 8 bits say other tokens where two are nearly as likely.
+        assert!(
+            if id.ends_with("160ms") || contract == "nemo-prompt-3" { heard == theirs.tokens } else { heard.len() >= 6 },
+            "{id}: {heard:?}"
+        );
     }
 }

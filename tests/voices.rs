@@ -119,6 +119,41 @@ fn meanvc_hears_a_reference_with_its_own_encoder() {
     }
 }
 
+/// The files of `kiarina/MeanVC2-ONNX`: features that nobody needs to run, the encoder of speakers in a folder of its own, precisions apart or with a word in
+/// their names.
+#[test]
+fn the_published_files_of_meanvc2_are_a_voice_in_either_precision() {
+    let home = Home::new();
+    let folder = |name: &str, files: &[(&str, &str)]| {
+        let files: Vec<(String, &str)> =
+            files.iter().map(|(from, to)| (format!("contracts-meanvc/meanvc2-files/{from}.onnx"), *to)).collect();
+        models::folder(home.0.path(), name, &files).to_str().expect("UTF-8").to_owned()
+    };
+    let graphs = [("fbank", "fbank.onnx"), ("asr", "asr.onnx"), ("dit", "dit.onnx"), ("vocos", "vocos.onnx")];
+    let (memory, speaker) = (("gtm", "gtm.onnx"), ("speaker/speaker", "speaker/speaker.onnx"));
+    let (ok, told) = home.mynah(&["models", "add", &folder("half", &[&graphs[..], &[speaker]].concat())]);
+    assert!(!ok && told.contains("no memory graph"), "{told}");
+    let small = [("int8/asr", "int8/asr.onnx"), ("int8/dit", "int8/dit.onnx"), ("int8/speaker/speaker", "int8/speaker/speaker.onnx")];
+    let both = folder("both", &[&graphs[..], &[memory, speaker], &small].concat());
+    let (ok, told) = home.mynah(&["models", "add", &both, "--id", "full"]);
+    assert!(ok && told.contains("MeanVC 2, chunks of 120 ms of the family meanvc2"), "{told}");
+    assert!(told.contains("a hop of 40 ms, and 305 ms of look-ahead and overlap\n"), "{told}");
+    let full = mynah::packs::sha256_of(&Path::new(&both).join("asr.onnx")).expect("its hash");
+    assert!(home.mynah(&["models", "info", "full"]).1.contains(&full), "the full precision is in the pack");
+    assert!(home.mynah(&["models", "use", "full"]).0);
+    home.sounds(&home.place("clip.wav"));
+    let (first, _) = home.convert(&home.place("clip.wav"), "live", "512");
+
+    let (named, voices) =
+        ([("int8/asr", "asr.int8.onnx"), ("int8/dit", "dit.int8.onnx")], ("int8/speaker/speaker", "speaker/speaker.int8.onnx"));
+    let eight = folder("eight", &[&named[..], &graphs[3..], &[memory, voices]].concat());
+    let (ok, told) = home.mynah(&["models", "add", &eight, "--id", "eight"]);
+    assert!(ok && told.contains("asr.int8.onnx, dit.int8.onnx, speaker/speaker.int8.onnx have a smaller precision"), "{told}");
+    assert!(home.mynah(&["models", "use", "eight"]).0);
+    home.sounds(&home.place("clip.wav"));
+    assert!(home.convert(&home.place("clip.wav"), "live", "512").0.channels != first.channels, "other numbers, other sound");
+}
+
 #[test]
 fn a_pack_of_meanvc_says_in_how_many_steps_it_paints() {
     let home = Home::new();

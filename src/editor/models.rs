@@ -173,7 +173,8 @@ impl ModelsDialog {
                             models::fetch(&self.instance, listing);
                         }
                     }
-                    ui.label(told(listing)).on_hover_text(listing.trust().words());
+                    let more = listing.note.as_ref().map_or_else(String::new, |note| format!("\n{note}"));
+                    ui.label(told(listing)).on_hover_text(format!("{}{more}", listing.trust().words()));
                 });
                 let colour = if forbids_commerce(&listing.licence) { p.accent } else { p.muted };
                 ui.label(RichText::new(format!("      {}", licence_in_words(&listing.licence))).small().color(colour));
@@ -250,7 +251,7 @@ fn delay(offer: &Offer, frame: Option<Frame>, mode: Mode) -> Option<f64> {
 
 /// A published model in a line.
 fn told(listing: &Listing) -> String {
-    let size = listing.bytes().map_or_else(String::new, |bytes| format!(", {:.0} MB", bytes as f64 / 1e6));
+    let size = listing.size().map_or_else(String::new, |size| format!(", {size}"));
     format!("{}: {}{size}", if listing.kind == Kind::Voice { "voice" } else { "captions" }, listing.title)
 }
 

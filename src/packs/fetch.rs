@@ -217,15 +217,16 @@ pub fn gather(
     fs::create_dir_all(&folder).map_err(write_error(&folder))?;
     let hub = Hub::new(&listing.hub, &listing.revision)?;
     let mut trust = Trust::Listed;
-    for file in &listing.files {
+    let emptied = |_: &FetchError| {
+        // Only an empty folder goes.
+        let _ = fs::remove_dir(&folder);
+    };
+    for file in &hub.placed(&listing.files).inspect_err(emptied)? {
         let mut grown = |done, total| match progress(&Progress { stage: Stage::Download, what: file.name.to_string(), done, total }) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(FetchError::Cancelled),
         };
-        trust = trust.min(hub.fetch(file, &folder, &mut grown).inspect_err(|_| {
-            // Only an empty folder goes.
-            let _ = fs::remove_dir(&folder);
-        })?);
+        trust = trust.min(hub.fetch(file, &folder, &mut grown).inspect_err(emptied)?);
     }
     Ok((folder, trust))
 }

@@ -11,7 +11,8 @@ use ureq::Agent;
 
 use super::fetch::FetchError;
 use super::hash;
-use super::listed::{ListedFile, Trust};
+use super::listed::{ListedFile, Precision, Trust};
+use crate::runtime::precision;
 
 /// Bytes asked for at once. A line that stands still is noticed after [`PATIENCE`].
 const PIECE: u64 = 4 << 20;
@@ -52,9 +53,9 @@ impl Hub {
         folder: &Path,
         grown: &mut dyn FnMut(u64, u64) -> Result<(), FetchError>,
     ) -> Result<Trust, FetchError> {
-        let what = format!("`{}` of {}", file.name, self.name);
+        let what = format!("`{}` of {}", file.path(), self.name);
         let failed = |why: String| FetchError::Hub { what: what.clone(), why };
-        let url = self.files.url(&file.name);
+        let url = self.files.url(file.path());
         let told = self.api.metadata(&url).map_err(|e| failed(e.to_string()))?;
         let size = told.size() as u64;
         if let Some(expected) = file.bytes.filter(|&bytes| bytes != size) {
@@ -82,6 +83,38 @@ impl Hub {
             return Err(FetchError::Hash { what, expected, found });
         }
         Ok(trust)
+    }
+
+    /// The hub's own list of the repository: the paths of all files.
+    fn list(&self) -> Result<Vec<String>, FetchError> {
+        let failed = |e: &dyn std::fmt::Display| FetchError::Hub { what: format!("the list of {}", self.name), why: e.to_string() };
+        let info = self.files.info().map_err(|e| failed(&e))?;
+        Ok(info.siblings.into_iter().map(|file| file.rfilename).collect())
+    }
+
+    /// The files with each one's path, after the hub's own list where ours says `find`. Weights that a graph keeps in a file beside it, under its own name
+    /// with `.data` or `_data` behind it, come with it.
+    pub fn placed(&self, files: &[ListedFile]) -> Result<Vec<ListedFile>, FetchError> {
+        if files.iter().all(|f| f.find.is_none()) {
+            return Ok(files.to_vec());
+        }
+        let list = self.list()?;
+        let mut placed = Vec::new();
+        for file in files {
+            let Some(wanted) = file.find else {
+                placed.push(file.clone());
+                continue;
+            };
+            let why = |why| FetchError::Hub { what: format!("`{}` of {}", file.name, self.name), why };
+            let path = search(&list, &file.name, wanted).map_err(why)?;
+            let named = |path: &str| path.to_owned().try_into().map_err(why);
+            placed.push(ListedFile { at: Some(named(path)?), ..file.clone() });
+            for beside in list.iter().filter(|p| [".data", "_data"].iter().any(|end| p.strip_suffix(end) == Some(path))) {
+                let name = named(beside.rsplit('/').next().unwrap_or(beside))?;
+                placed.push(ListedFile { name, at: Some(named(beside)?), find: None, bytes: None, sha256: None });
+            }
+        }
+        Ok(placed)
     }
 
     /// Fills `part` up to `size` bytes.
@@ -148,6 +181,17 @@ impl Hub {
     }
 }
 
+/// The one path of a repository whose last part is this name but for its precision, which is the wanted one.
+fn search<'l>(list: &'l [String], name: &str, wanted: Precision) -> Result<&'l str, String> {
+    let last = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    let fits = |path: &&String| precision::same_but_for_it(&last(path), &last(name)) && precision::smaller(path) == wanted.word();
+    match list.iter().filter(fits).map(String::as_str).collect::<Vec<_>>()[..] {
+        [path] => Ok(path),
+        [] => Err(format!("none of the repository's {} files is called so in that precision", list.len())),
+        ref several => Err(format!("its path isn't known, and {} fit", several.join(", "))),
+    }
+}
+
 /// Why a piece ended early.
 enum Stop {
     /// The line broke or the hub refused: worth another try.
@@ -156,4 +200,29 @@ enum Stop {
     Disk(std::io::Error),
     /// Whoever watched gave up.
     Given(FetchError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_found_wherever_a_repository_keeps_its_precisions() {
+        let of = |paths: &str| paths.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        for list in [
+            of("README.md asr.onnx asr.int8.onnx dit.onnx speaker/speaker.onnx speaker/speaker.int8.onnx"),
+            of("asr.onnx asr_int8.onnx speaker/speaker.onnx speaker/speaker_int8.onnx"),
+            of("fp32/asr.onnx int8/asr.onnx fp32/speaker/speaker.onnx int8/speaker/speaker.onnx"),
+            of("asr.fp32.onnx int8/asr.int8.onnx speaker/fp32/speaker.onnx speaker/int8/speaker.onnx"),
+        ] {
+            for name in ["asr.onnx", "speaker.onnx"] {
+                let full = search(&list, name, Precision::Full).expect("there");
+                let small = search(&list, name, Precision::Int8).expect("there");
+                assert!(!full.contains("int8") && small.contains("int8") && full.contains(&name[..3]), "{full}, {small}");
+            }
+        }
+        let told = |list: &str, name: &str| search(&of(list), name, Precision::Full).expect_err("not one");
+        assert!(told("asr.int8.onnx asr.onnx.data", "asr.onnx").contains("none of the repository's 2 files"));
+        assert!(told("40/asr.onnx 120/asr.onnx", "asr.onnx").contains("40/asr.onnx, 120/asr.onnx fit"));
+    }
 }

@@ -18,11 +18,15 @@ pub struct Listing {
     pub title: String,
     /// The licence of the weights, as an SPDX expression where there is one.
     pub licence: String,
+    /// What is worth knowing before it is fetched: which part has which licence, what nobody could verify.
+    pub note: Option<String>,
     /// The repository, as `owner/name`.
     pub hub: String,
     /// The revision of the repository; its newest where none is named.
     #[serde(default = "newest")]
     pub revision: String,
+    /// Bytes in all, rounded, where the files' own sizes weren't published to the byte. Nothing is compared with it.
+    pub about: Option<u64>,
     /// Its files.
     pub files: Vec<ListedFile>,
 }
@@ -31,12 +35,43 @@ pub struct Listing {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListedFile {
-    /// Its name in the repository and in the pack's folder.
+    /// Its name in the pack's folder, and in the repository unless `at` says otherwise.
     pub name: FileName,
+    /// Its path in the repository, where that is another.
+    pub at: Option<FileName>,
+    /// Where nobody published its path: the precision in which the hub's own list of the repository is searched for a file of that name.
+    pub find: Option<Precision>,
     /// Its size, where it is known.
     pub bytes: Option<u64>,
     /// The hash of its bytes, where somebody published it.
     pub sha256: Option<Sha256>,
+}
+
+impl ListedFile {
+    /// Where the list says that it lies in the repository.
+    pub fn path(&self) -> &str {
+        self.at.as_ref().unwrap_or(&self.name)
+    }
+}
+
+/// The precision of a graph's numbers, as the paths of files tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32 bits.
+    Full,
+    /// Weights of 8 bits.
+    Int8,
+}
+
+impl Precision {
+    /// The word for it in a path; none for the full one.
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Precision::Full => None,
+            Precision::Int8 => Some("int8"),
+        }
+    }
 }
 
 /// How well the bytes of what was fetched are known to be the right ones; the weakest of a model's files counts.
@@ -63,9 +98,15 @@ impl Trust {
 }
 
 impl Listing {
-    /// Bytes in all; none where a file's size isn't known.
+    /// Bytes in all, to the byte or rounded; none where nobody published them.
     pub fn bytes(&self) -> Option<u64> {
-        self.files.iter().map(|f| f.bytes).sum()
+        self.files.iter().map(|f| f.bytes).sum::<Option<u64>>().or(self.about)
+    }
+
+    /// The same in words.
+    pub fn size(&self) -> Option<String> {
+        let rounded = if self.files.iter().all(|f| f.bytes.is_some()) { "" } else { "about " };
+        self.bytes().map(|bytes| format!("{rounded}{:.0} MB", bytes as f64 / 1e6))
     }
 
     /// What can be told of its bytes before they are fetched.
@@ -139,6 +180,9 @@ fn parse(text: &str, path: &Path) -> Result<Vec<Listing>, PackError> {
         if listing.files.is_empty() {
             return Err(wrong(at, format!("the model `{}` has no files", &*listing.id)));
         }
+        if let Some(both) = listing.files.iter().find(|f| f.at.is_some() && f.find.is_some()) {
+            return Err(wrong(at, format!("`{}` of `{}` has both `at` and `find`: write one of them", both.name, &*listing.id)));
+        }
     }
     Ok(list.model)
 }
@@ -154,6 +198,19 @@ mod tests {
         let known = super::super::catalogue().expect("the catalogue");
         assert!(all.iter().all(|l| known.iter().all(|m| m.id != l.id)));
         assert!(all.iter().any(|l| l.trust() == Trust::Listed) && all.iter().any(|l| l.trust() == Trust::Unverified));
+    }
+
+    #[test]
+    fn sizes_are_told_to_the_byte_or_rounded() {
+        let told = |more: &str, files: &str| {
+            let entry = format!(
+                "[[model]]\nid = \"a\"\nkind = \"voice\"\ntitle = \"A\"\nlicence = \"MIT\"\nhub = \"a/b\"\n{more}files = [{files}]\n"
+            );
+            parse(&entry, Path::new("list")).expect("it parses")[0].size()
+        };
+        assert_eq!(told("", "{ name = \"x\", bytes = 2000000 }, { name = \"y\", bytes = 600000 }").as_deref(), Some("3 MB"));
+        assert_eq!(told("about = 5000000\n", "{ name = \"x\", bytes = 2000000 }, { name = \"y\" }").as_deref(), Some("about 5 MB"));
+        assert_eq!(told("", "{ name = \"x\" }"), None);
     }
 
     #[test]
@@ -176,6 +233,9 @@ mod tests {
         assert!(told(&entry("a/../b", "{ name = \"x\" }")).contains("owner/name"));
         assert!(told(&entry("a/b", "")).contains("no files"));
         assert!(told(&entry("a/b", "{ name = \"../x\" }")).contains("line 7"));
+        assert!(told(&entry("a/b", "{ name = \"x\", at = \"../x\" }")).contains("line 7"));
+        assert!(told(&entry("a/b", "{ name = \"x\", at = \"y/x\", find = \"full\" }")).contains("both `at` and `find`"));
+        assert!(told(&entry("a/b", "{ name = \"x\", find = \"q4\" }")).contains("line 7"));
         assert!(told(&(entry("a/b", "{ name = \"x\" }") + "colour = 1\n")).contains("colour"));
     }
 }

@@ -4,6 +4,9 @@
 /// Words for a precision smaller than 32 bits, as sherpa-onnx's and optimum's exporters and those of Transformers.js write them.
 const SMALLER: [&str; 7] = ["int8", "uint8", "quantized", "fp16", "q4", "q4f16", "bnb4"];
 
+/// Words for the full one.
+const FULL: [&str; 3] = ["fp32", "f32", "float32"];
+
 /// The smaller precision that a graph's name tells; none where it is of the full one.
 pub(crate) fn smaller(name: &str) -> Option<&'static str> {
     words(name).find_map(|word| SMALLER.into_iter().find(|known| known.eq_ignore_ascii_case(word)))
@@ -24,7 +27,8 @@ pub(crate) fn rank(name: &str, wanted: Option<&str>) -> (bool, bool, usize) {
 
 /// Whether two names are the same but for their precision.
 pub(crate) fn same_but_for_it(a: &str, b: &str) -> bool {
-    let bare = |name| words(name).filter(|word| smaller(word).is_none());
+    let full = |word: &str| FULL.iter().any(|known| known.eq_ignore_ascii_case(word));
+    let bare = |name| words(name).filter(move |word| smaller(word).is_none() && !full(word));
     bare(a).eq(bare(b))
 }
 
@@ -63,6 +67,6 @@ mod tests {
         );
         assert_eq!(best(&all[..1], None), "e.int8.onnx", "where there is no other");
         assert!(same_but_for_it("model.int8.onnx", "model.onnx") && same_but_for_it("model_fp16.onnx", "model.onnx"));
-        assert!(!same_but_for_it("model.int8.onnx", "other.int8.onnx"));
+        assert!(!same_but_for_it("model.int8.onnx", "other.int8.onnx") && same_but_for_it("model.fp32.onnx", "model.onnx"));
     }
 }

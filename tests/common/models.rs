@@ -8,7 +8,9 @@ pub fn folder(home: &Path, name: &str, files: &[(impl AsRef<str>, &str)]) -> Pat
     std::fs::create_dir_all(&folder).expect("a folder");
     for (from, to) in files {
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(from.as_ref());
-        std::fs::copy(&from, folder.join(to)).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
+        let to = folder.join(to);
+        std::fs::create_dir_all(to.parent().unwrap_or(&folder)).expect("a folder");
+        std::fs::copy(&from, to).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
     }
     folder
 }

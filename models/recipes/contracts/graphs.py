@@ -1,6 +1,7 @@
 """Graphs of a contract with random weights: nodes, files, what sherpa-onnx hears with them."""
 import json
 import pathlib
+import re
 import shutil
 import unicodedata
 
@@ -81,6 +82,26 @@ def bytes_bpe(count):
         names.append(("\u2581" if n % 3 else "") + "".join(letter[byte] for byte in text))
     assert len(set(names)) == count
     return names
+
+
+# Chinese characters and kana, and punctuation of these scripts.
+WIDE = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\u3001-\u3011\uff01-\uff1f\u2018-\u201d"
+
+
+def bilingual(count):
+    """A vocabulary like X-ASR's: every Chinese character and every mark of punctuation has SentencePiece's mark, `<unk>` stands far behind."""
+    names = ["<blk>", "<sos/eos>"] + [f"\u2581{mark}" for mark in ",.?，。？"]
+    pieces = [a + b for a in "aeioutnsrhld" for b in "aeioutnsrhld"]
+    while len(names) < count - 3:
+        n = len(names)
+        names.append(f"\u2581{chr(0x4e00 + 131 * n)}" if n % 2 else ("\u2581" if n % 3 else "") + pieces[n].capitalize())
+    return names + ["<unk>", "W", "J"]
+
+
+def closed_up(text):
+    """As captions write it: no space between characters of scripts that have none, none before a mark that closes."""
+    text = re.sub(f"(?<=[{WIDE}]) +(?=[{WIDE}])", "", text)
+    return re.sub(r" +(?=[,.!?;:%)\]},。！？；：、，）】」』》〉”’])", "", text)
 
 
 def listened(recognizer, frames, language=None):

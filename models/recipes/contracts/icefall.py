@@ -6,12 +6,17 @@ tests/golden/reference.flac in blocks of 0.1 s, with as much silence behind it a
 metadata of the tensors are those that icefall exports and sherpa-onnx reads. Two of them hear Whisper's features, with byte-level BPE: for these
 `heard.json` has the text too. Every cache comes back changed and is heard in the output, so a cache
 that is lost, exchanged or not emptied changes what is said.
+
+`x-asr-1` is laid out as X-ASR's streaming zipformer2 for chunks of 480 ms (`scripts/zipformer-transducer/x-asr` of sherpa-onnx): its stacks and layers, 256 frames
+of left context, encoder and joiner in 8 bits beside the full ones, a vocabulary of Chinese and English with punctuation. Its text is closed up, as X-ASR's own
+runtime does with what sherpa-onnx gives.
 pip: numpy==2.4.6 onnx sherpa-onnx soundfile==0.14.0
 """
 import numpy as np
 import sherpa_onnx
-from graphs import F32, I64, Graph, bytes_bpe, finish, fresh, sherpa, symbols
+from graphs import F32, I64, OUT, Graph, bilingual, bytes_bpe, closed_up, finish, fresh, sherpa, symbols
 from onnx import helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
 
 FRAMES_A_TOKEN = 4
 # Features: their bands, what brings them around 0 (log mels of speech lie around -8, Whisper's between -1.5 and 1.5), how much they are heard.
@@ -111,7 +116,8 @@ def transducer(name, seed, chunk, frames, states, metadata, width, vocabulary, c
     joiner(folder / "joiner.onnx", seed + 2, vocabulary, width)
     files = {part: str(folder / f"{part}.onnx") for part in ("encoder", "decoder", "joiner")}
     recognizer = sherpa_onnx.OnlineRecognizer.from_transducer(tokens=str(folder / "tokens.txt"), num_threads=1, feature_dim=features[0], **files)
-    finish(folder, sherpa(recognizer, names, frames, text))
+    heard = sherpa(recognizer, names, frames, text)
+    finish(folder, {**heard, "text": closed_up(heard["text"])} if text else heard)
 
 
 def ctc(name, seed, chunk, frames, metadata, width, vocabulary, blank, names=None, features=FBANK):
@@ -134,7 +140,19 @@ ZIPFORMER = [
 ]
 
 
+X_ASR = dict(encoder_dims=[4, 4, 8, 8, 8, 4], query_head_dims=[2] * 6, value_head_dims=[1] * 6, num_heads=[2, 2, 2, 4, 2, 2], num_encoder_layers=[2, 2, 4, 5, 4, 2],
+             cnn_module_kernels=[31, 31, 15, 15, 15, 31], left_context_len=[256, 128, 64, 32, 64, 128])
+
+
+def x_asr():
+    kind = {"model_type": "zipformer2", "version": "1", **X_ASR}
+    transducer("x-asr-1", 715, 48, 61, zipformer2_states(X_ASR), kind, 24, 60, 2, names=bilingual(60))
+    for part in ("encoder", "joiner"):
+        quantize_dynamic(OUT / "x-asr-1" / f"{part}.onnx", OUT / "x-asr-1" / f"{part}.int8.onnx", op_types_to_quantize=["MatMul"], weight_type=QuantType.QInt8)
+
+
 def main():
+    x_asr()
     for n, m in enumerate(ZIPFORMER2, 1):
         kind = {"model_type": "zipformer2", "version": "1", **m}
         transducer(f"zipformer2-{n}", 10 * n, [32, 64][n - 1], [45, 77][n - 1], zipformer2_states(m), kind, [24, 32][n - 1], [40, 64][n - 1], [2, 2][n - 1])

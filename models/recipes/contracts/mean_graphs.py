@@ -41,9 +41,9 @@ class Nodes(Graph):
         self.output(name, F32, shape)
 
 
-def encoder(path, seed, stride, layers, kept, told, open_=False):
+def encoder(path, seed, stride, layers, kept, told, open_=False, swapped=False):
     """A chunk of features → rows of content, with attention over rows that went before, at positions that are counted, and convolutions over channels.
-    With `open_` the caches may begin empty."""
+    With `open_` the caches may begin empty; `swapped` gives what they become in the other order."""
     g, inner, rows = Nodes(seed), 8, stride // 4
     x = g.input("chunk_xs", F32, [1, stride + 3, BANDS])
     offset = g.input("offset", I64, [])
@@ -84,6 +84,8 @@ def encoder(path, seed, stride, layers, kept, told, open_=False):
     g.result("output", g.reshape(g.node("MatMul", h, up), 1, rows, WIDTH), [1, rows, WIDTH])
     g.result("new_att_cache", g.join(0, *new_att), [layers, 4, "kept", 128])
     g.result("new_cnn_cache", g.join(0, *new_cnn), [layers, 1, WIDTH, 8])
+    if swapped:
+        g.outputs[1:] = g.outputs[:0:-1]
     g.save(path, {})
 
 
@@ -147,7 +149,8 @@ def cache_inputs(g, frames="past"):
     return [[g.input(f"past_{kind}_{layer}", F32, [1, 2, frames, 8]) for kind in "kv"] for layer in range(4)]
 
 
-def flow2(path, seed, chunk, told):
+def flow2(path, seed, chunk, told, paired=False):
+    """With `paired` what the caches become has their names, all keys before all values, while keys and values take turns among the inputs."""
     g, inner, n = Nodes(seed), 16, chunk + 4
     x, single = g.input("x", F32, [1, n, BANDS]), [1] if told else []
     t, r = g.input("t", F32, single), g.input("r", F32, single)
@@ -166,8 +169,13 @@ def flow2(path, seed, chunk, told):
         new += [g.cut(part, -(back + 1) * chunk, 1 << 30, 2) for part in kept]
         h = g.add(h, made)
     velocity(g, x, h, inner)
-    for i, part in enumerate(new):
-        g.result(f"new_{i}", part, [1, 2, "kept", 8])
+    if paired:
+        for kind, parts in zip("kv", (new[::2], new[1::2])):
+            for layer, part in enumerate(parts):
+                g.result(f"present_{kind}_{layer}", part, [1, 2, "kept", 8])
+    else:
+        for i, part in enumerate(new):
+            g.result(f"new_{i}", part, [1, 2, "kept", 8])
     g.save(path, {})
 
 
@@ -251,6 +259,14 @@ def vocoder_of_spectra(path, seed):
     h = g.node("Tanh", g.node("Conv", g.input("mel", F32, [1, BANDS, "T"]), g.normal(6, BANDS, 3, scale=0.1), pads=[1, 1]))
     for part in ("real", "imag"):
         g.result(part, g.node("Conv", h, g.normal(321, 6, 1, scale=1.5)), [1, 321, "T"])
+    g.save(path, {})
+
+
+def fbank(path, seed):
+    """Frames of 400 samples → something of 80 numbers: for where a graph lies beside the others that nobody runs."""
+    g = Nodes(seed)
+    few = g.node("MatMul", g.input("frames", F32, ["N", 400]), g.normal(400, 4, scale=0.1))
+    g.result("features", g.node("MatMul", few, g.normal(4, BANDS)), ["N", BANDS])
     g.save(path, {})
 
 

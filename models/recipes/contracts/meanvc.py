@@ -6,6 +6,10 @@ onnxruntime makes of tests/golden/reference.flac with them. The weights mean not
 published, the inner sizes are small. Every cache comes back changed and is heard in the output. One set has the inputs that exporters drop, the
 other has not. The runner counts positions on and on, as MeanVC's own does before it drops its caches.
 
+`meanvc2-files` is MeanVC 2 of 120 + 40 ms as the files of the hub's `kiarina/MeanVC2-ONNX`: names, sizes and order as its model card tells them, `fbank.onnx`
+and `speaker/speaker.onnx` among them; in `int8` products of matrices in 8 bits. What the card doesn't tell is made as unkindly as it may be: what caches
+become comes out in another order than they go in.
+
 Also `meanvc-plain-*`: graphs that paint the loudness of what they hear, for where things stand in time; `meanvc/speaker.onnx`, and features
 of two libraries beside it.
 pip: numpy==2.4.6 onnx onnxruntime==1.31.1 kaldi-native-fbank==1.23.0 librosa==0.11.0 soundfile==0.14.0
@@ -18,12 +22,15 @@ import numpy as np
 import onnxruntime as ort
 import soundfile as sf
 from graphs import F32, ROOT
-from mean_graphs import (BANDS, SLOTS, WIDTH, Nodes, cache_inputs, encoder, flow1, flow2, flow_fused, frames_to_sound, memory, speaker, vocoder,
+from mean_graphs import (BANDS, SLOTS, WIDTH, Nodes, cache_inputs, encoder, fbank, flow1, flow2, flow_fused, frames_to_sound, memory, speaker, vocoder,
                          vocoder_of_spectra)
+from onnxruntime.quantization import QuantType, quantize_dynamic
 
 OUT = ROOT / "tests" / "data" / "contracts-meanvc"
 FRAME, LEAD = 160, 720
-TIMES = [1.0, 0.8, 0.0]
+# As their own runtimes have them: MeanVC's, and MeanVC 2's.
+TIMES = {"meanvc": [1.0, 0.8, 0.0], "meanvc2": [1.0, 0.5, 0.0]}
+FILES = {"encoder": "asr", "memory": "gtm", "flow": "dit", "vocoder": "vocos"}
 # chunk, ahead, stride, layers and rows of the encoder's cache, overlap of the vocoder
 MODELS = {"meanvc2-4": (4, 4, 8, 6, 4, 2), "meanvc2-12": (12, 4, 16, 6, 8, 2), "meanvc-20": (20, 0, 20, 7, 10, 3)}
 
@@ -110,10 +117,10 @@ def decoded(made):
     return librosa.istft(made[0][0] + 1j * made[1][0], n_fft=640, hop_length=160, win_length=640, window="hann", center=True)
 
 
-def run(folder, name, samples, voice, prompt):
-    """As MeanVC's own runtime goes, for a whole sound at once and without its twice-heard frames."""
+def run(folder, name, samples, voice, prompt, files={}):
+    """As MeanVC's own runtime goes, for a whole sound at once and without its twice-heard frames. `files`: other names of the parts."""
     chunk, ahead, stride, layers, kept, overlap = MODELS[name]
-    graph = lambda part: ort.InferenceSession(folder / f"{part}.onnx", providers=["CPUExecutionProvider"])
+    graph = lambda part: ort.InferenceSession(folder / f"{files.get(part, part)}.onnx", providers=["CPUExecutionProvider"])
     encode, paint, speak = graph("encoder"), graph("flow"), graph("vocoder")
     wanted = lambda session, values: {i.name: values[i.name] for i in session.get_inputs()}
     banks = features(np.concatenate([np.zeros(LEAD), samples, np.zeros(16000)]))
@@ -123,7 +130,7 @@ def run(folder, name, samples, voice, prompt):
     for at in range(0, len(banks) - stride - 2, stride):
         values = {"chunk_xs": banks[None, at:at + stride + 3], "offset": np.array(offset), "required_cache_size": np.array(kept), "att_cache": att,
                   "cnn_cache": cnn}
-        out, att, cnn = encode.run(None, wanted(encode, values))
+        out, att, cnn = encode.run(["output", "new_att_cache", "new_cnn_cache"], wanted(encode, values))
         rows.append(out[0])
         offset += stride // 4
     rows = np.concatenate(rows)
@@ -134,17 +141,21 @@ def run(folder, name, samples, voice, prompt):
     timbre = graph("memory").run(None, {"spk": voice}) if ahead else [None, None]
     z = noise((len(cond) + ahead) * BANDS).reshape(-1, BANDS)
     past = {i.name: np.zeros([n if isinstance(n, int) else 0 for n in i.shape], np.float32) for i in paint.get_inputs() if len(i.shape) > 3}
+    gives = [o.name for o in paint.get_outputs()]
+    # What each becomes: under its name, or in its place.
+    becomes = [key.replace("past", "present") if key.replace("past", "present") in gives else gives[i + 1] for i, key in enumerate(past)]
     painted, mels = np.zeros((1, 0, BANDS), np.float32), []
     scalar = lambda session, key, v: np.full([1] if next((i.shape for i in session.get_inputs() if i.name == key), []) else [], v, np.float32)
     for first in range(0, len(cond) - chunk - ahead + 1, chunk):
         frames = slice(first, first + chunk + ahead)
         x = z[None, frames]
         fused = "kv" in past
-        for t, r in [(0, 0)] if fused else zip(TIMES, TIMES[1:]):
+        times = TIMES["meanvc2" if ahead else "meanvc"]
+        for t, r in [(0, 0)] if fused else zip(times, times[1:]):
             values = {"x": x, "t": scalar(paint, "t", t), "r": scalar(paint, "r", r), "cond": cond[None, frames], "spks": voice, "spk": voice,
                       "offset": np.array(first), "gtm_k": timbre[0], "gtm_v": timbre[1], "k_mem": timbre[0], "v_mem": timbre[1],
                       "kv_valid": np.array(min(first, 3 * chunk)), "cache": painted, "prompts": prompt, **past}
-            u, *new = paint.run(None, wanted(paint, values))
+            u, *new = paint.run([gives[0], *becomes], wanted(paint, values))
             x = u if fused else x - np.float32(t - r) * u
         past = {key: value[..., -100:, :] for key, value in zip(past, new)}
         mels.append(x[0, :chunk])
@@ -185,6 +196,33 @@ def model(name, seed, fused=False):
     told(folder)
 
 
+def published(seed):
+    """The files of kiarina/MeanVC2-ONNX."""
+    name = "meanvc2-12"
+    chunk, _, stride, layers, kept, _ = MODELS[name]
+    folder = fresh("meanvc2-files")
+    (folder / "speaker").mkdir(), (folder / "int8" / "speaker").mkdir(parents=True)
+    fbank(folder / "fbank.onnx", seed)
+    encoder(folder / "asr.onnx", seed + 1, stride, layers, kept, False, swapped=True)
+    memory(folder / "gtm.onnx", seed + 2)
+    flow2(folder / "dit.onnx", seed + 3, chunk, False, paired=True)
+    vocoder(folder / "vocos.onnx", seed + 4)
+    speaker(folder / "speaker" / "speaker.onnx", 90)
+    for part in ("asr", "dit", "speaker/speaker"):
+        quantize_dynamic(folder / f"{part}.onnx", folder / "int8" / f"{part}.onnx", op_types_to_quantize=["MatMul"], weight_type=QuantType.QUInt8)
+    # Its products are convolutions.
+    shutil.copy(folder / "vocos.onnx", folder / "int8" / "vocos.onnx")
+    shutil.copy(folder / "gtm.onnx", folder / "int8" / "gtm.onnx")
+    eight = ort.InferenceSession(folder / "int8" / "speaker" / "speaker.onnx").run(None, {"wav": reference[None, 16000:64000]})[0]
+    for place, heard, told_as in ((folder, voice, "sound"), (folder / "int8", eight, "sound.int8")):
+        sound = run(place, name, clip, heard, prompt, FILES)
+        assert np.std(sound) > 0.02 and np.isfinite(sound).all(), np.std(sound)
+        sound.astype("<f4").tofile(folder / f"{told_as}.f32")
+    (folder / "int8" / "vocos.onnx").unlink(), (folder / "int8" / "gtm.onnx").unlink()
+    size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    print(f"{folder.name}: {size / 1e3:.0f} kB")
+
+
 reference, _ = sf.read(ROOT / "tests" / "golden" / "reference.flac", dtype="float32")
 clip = reference[16000:16000 + 12000]
 shared = fresh("meanvc")
@@ -204,3 +242,4 @@ for number, name in enumerate(MODELS):
     model(name, 700 + 10 * number)
     plain(name)
 model("meanvc2-4", 700, fused=True)
+published(760)

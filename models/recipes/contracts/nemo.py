@@ -37,7 +37,7 @@ def encoder(path, seed, bands, chunk, caches, width, vocabulary, ctc, layout):
     """audio_signal, length and three caches → logprobs [1, frames, tokens] or outputs [1, width, frames], and what the caches become."""
     g = Graph(seed)
     window, steps = chunk + 9, chunk // FRAMES_A_TOKEN
-    x = g.node("Add", g.input(layout.signal, F32, ["B", bands, "T" if layout.joint else window]), g.weight(np.float32(8)))
+    x = g.node("Add", g.input(layout.signal, F32, ["B", bands, "T" if layout.joint or layout.open else window]), g.weight(np.float32(8)))
     length = g.node("Cast", g.input(layout.length, I64, ["B"]), to=F32)
     lead = g.node("Slice", x, *(g.weight(np.array([v], np.int64)) for v in (9, window, 2)))
     rows = g.node("Reshape", g.node("Transpose", lead, perm=[0, 2, 1]), g.weight(np.array([1, steps, FRAMES_A_TOKEN * bands], np.int64)))
@@ -83,12 +83,15 @@ def encoder(path, seed, bands, chunk, caches, width, vocabulary, ctc, layout):
 class Layout:
     """Names, orders and what is told. `metadata`: the keys that there are; `None` for all."""
 
-    def __init__(self, joint=False, prompts=None, nemo_names=False, metadata=None):
-        self.joint, self.prompts, self.metadata = joint, prompts, metadata
+    def __init__(self, joint=False, prompts=None, nemo_names=False, metadata=None, open=False):
+        self.joint, self.prompts, self.metadata, self.open = joint, prompts, metadata, open
         names = ("processed_signal", "processed_signal_length", "encoded", "encoded_len")
         self.signal, self.length, self.outputs, self.lengths = names if nemo_names else ("audio_signal", "length", "outputs", "encoded_lengths")
 
     def cache(self, shape):
+        if self.open:
+            # The frames of one, and the width of the other, as the script for Nemotron 3.5 leaves them open.
+            return ["B", shape[0], "frames", shape[2]] if shape[2] != 8 else ["B", *shape[:2], "steps"]
         return [shape[0], "B", *shape[1:]] if self.joint else ["B", *shape]
 
     def empty(self, shape):
@@ -208,7 +211,7 @@ PROMPTS = {"auto": 5, "de-DE": 2, "en": 0, "en-US": 0, "fr": 3}
 TAG = re.compile("<[a-z]{2}-[A-Z]{2}>")
 
 
-def model(name, seed, bands, chunk, width, vocabulary, ctc=False, layout=Layout(), languages={}):
+def model(name, seed, bands, chunk, width, vocabulary, ctc=False, layout=Layout(), languages={}, left=70):
     """`languages`: as they are asked for → as the dictionary has them."""
     names = symbols(vocabulary + 1)[1:]
     if layout.prompts:
@@ -216,7 +219,7 @@ def model(name, seed, bands, chunk, width, vocabulary, ctc=False, layout=Layout(
     # NeMo's own export has a tokenizer beside it, which knows no blank.
     names = names + ([] if layout.joint and layout.metadata == [] else ["<blk>"])
     folder = fresh(name, names)
-    caches = {"cache_last_channel": [2, 70, 12], "cache_last_time": [2, 12, 8]}
+    caches = {"cache_last_channel": [2, left, 12], "cache_last_time": [2, 12, 8]}
     encoder(folder / ("model.onnx" if ctc else "encoder.onnx"), seed, bands, chunk, caches, width, vocabulary, ctc, layout)
     quiet = 1.6 if layout.prompts is None and not layout.joint else 1.8
     if layout.joint:
@@ -254,6 +257,8 @@ for n, (bands, chunk, width, vocabulary) in enumerate([(80, 16, 24, 40), (128, 5
     model(f"nemo-ctc-{n}", 600 + 10 * n, bands, chunk, width, vocabulary, True)
 model("nemo-prompt-1", 820, 128, 32, 16, 40, layout=Layout(prompts=PROMPTS), languages={"de": "de-DE", "en-US": "en-US"})
 model("nemo-prompt-2", 843, 80, 56, 20, 48, layout=Layout(prompts={**PROMPTS, "auto": 7}), languages={"fr": "fr", "de-DE": "de-DE"})
+# Nemotron 3.5 of 560 ms (`scripts/nemo/nemotron-3.5-asr-streaming-0.6b` of sherpa-onnx): 56 frames of left context, sizes left open.
+model("nemo-prompt-3", 861, 128, 56, 16, 40, layout=Layout(prompts=PROMPTS, open=True), languages={"de": "de-DE", "en": "en"}, left=56)
 model("nemo-joint-1", 923, 128, 56, 16, 40, layout=Layout(joint=True, nemo_names=True, metadata=[]))
 some = ["vocab_size", "chunk_size_ms", "prompt_dictionary", "auto_prompt_id"]
 model("nemo-joint-2", 939, 80, 32, 20, 48, layout=Layout(joint=True, prompts=PROMPTS, metadata=some), languages={"fr": "fr"})

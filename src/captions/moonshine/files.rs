@@ -136,6 +136,22 @@ mod tests {
     }
 
     #[test]
+    fn the_models_that_are_listed_are_known_by_their_names() {
+        let listed = crate::packs::listed::listings().expect("the list");
+        for (id, layout) in [
+            ("moonshine-streaming-tiny-en", Layout::Streaming),
+            ("moonshine-streaming-small-en", Layout::Streaming),
+            ("moonshine-streaming-medium-en", Layout::Streaming),
+            ("moonshine-tiny-en", Layout::Four),
+        ] {
+            let listing = listed.iter().find(|l| &*l.id == id).expect("it is listed");
+            let names: Vec<String> = listing.files.iter().map(|f| f.name.to_string()).collect();
+            let (found, parts) = known(&names, None).expect("known");
+            assert_eq!((found, parts.expect("whole").len()), (layout, names.len()), "{id}");
+        }
+    }
+
+    #[test]
     fn what_is_missing_is_told() {
         for (files, told) in [
             ("frontend.ort encoder.ort streaming_config.json tokenizer.bin", "no adapter.onnx and no cross_kv.onnx and no decoder_kv.onnx"),

@@ -13,10 +13,13 @@ const JOINS: &str = "@@";
 /// Letters between U+0100 and U+01A6 that stand for no byte: those that Unicode's compatibility forms (NFKC) replace.
 const NO_BYTES: [u32; 6] = [0x132, 0x133, 0x13F, 0x140, 0x149, 0x17F];
 
+/// Marks that stand close behind what they end, whatever the vocabulary puts before them.
+const CLOSING: &str = ",.!?;:%)]},。！？；：、，）】」』》〉”’";
+
 /// How a vocabulary writes words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Style {
-    /// A mark before the pieces that begin words.
+    /// A mark before the pieces that begin words; before every character of scripts without spaces too, which then stand close (X-ASR's).
     Marked,
     /// The same, and a letter for each byte of UTF-8 (icefall's byte-level BPE).
     Bytes,
@@ -31,6 +34,10 @@ struct Symbol {
     joins: bool,
     /// Whether it is text at all: `<unk>`, `<blk>` and the like are none.
     text: bool,
+    /// Whether it is nothing but [`CLOSING`] marks.
+    closes: bool,
+    /// Whether its first and its last character are of a script without spaces.
+    wide: [bool; 2],
 }
 
 /// The vocabulary of a model.
@@ -97,7 +104,7 @@ impl Symbols {
                     if let [byte] = bytes[..] {
                         by_name.insert(format!("<0x{byte:02X}>"), by_id.len());
                     }
-                    Symbol { bytes, begins: false, joins: false, text: true }
+                    Symbol::plain(bytes)
                 }
             }));
         }
@@ -132,21 +139,36 @@ impl Symbols {
             (Style::Joined, Some(before)) if this.begins => !before.joins,
             (Style::Joined, Some(before)) => before.begins,
             (Style::Joined, None) => true,
+            (Style::Marked, Some(before)) => this.begins && !this.closes && !(before.wide[1] && this.wide[0]),
             _ => this.begins,
         };
         Some(Piece { bytes: &this.bytes, begins })
     }
 }
 
+/// Whether a character is of a script without spaces between its words, or a mark of one: Chinese characters, kana, their punctuation.
+fn wide(c: char) -> bool {
+    let (scripts, marks) = (
+        ['\u{3400}'..='\u{4DBF}', '\u{4E00}'..='\u{9FFF}', '\u{F900}'..='\u{FAFF}', '\u{3040}'..='\u{30FF}'],
+        ['\u{3001}'..='\u{3011}', '\u{FF01}'..='\u{FF1F}', '\u{2018}'..='\u{201D}'],
+    );
+    scripts.iter().chain(&marks).any(|range| range.contains(&c))
+}
+
 impl Symbol {
+    /// A part of a character.
+    fn plain(bytes: Vec<u8>) -> Self {
+        Self { bytes, begins: false, joins: false, text: true, closes: false, wide: [false; 2] }
+    }
+
     fn named(name: &str, style: Style) -> Self {
         let text = !(name.len() > 2 && name.starts_with('<') && name.ends_with('>'));
         if style == Style::Joined {
             let (bare, joins) = name.strip_suffix(JOINS).filter(|bare| !bare.is_empty()).map_or((name, false), |bare| (bare, true));
-            return Self { bytes: bare.into(), begins: name.is_ascii(), joins, text };
+            return Self { begins: name.is_ascii(), joins, text, ..Self::plain(bare.into()) };
         }
         if let Some(byte) = name.strip_prefix("<0x").and_then(|r| r.strip_suffix('>')).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            return Self { bytes: vec![byte], begins: false, joins: false, text: true };
+            return Self::plain(vec![byte]);
         }
         let begins = name.starts_with([' ', MARK]);
         let bare = name.strip_prefix(MARK).unwrap_or(name).trim_start();
@@ -154,7 +176,9 @@ impl Symbol {
             Style::Bytes => bare.chars().filter_map(byte_of).collect(),
             _ => bare.replace(MARK, " ").into_bytes(),
         };
-        Self { bytes, begins, joins: false, text }
+        let closes = !bare.is_empty() && bare.chars().all(|c| CLOSING.contains(c));
+        let wide = [bare.chars().next(), bare.chars().next_back()].map(|c| c.is_some_and(wide));
+        Self { begins, text, closes, wide, ..Self::plain(bytes) }
     }
 }
 
@@ -216,6 +240,20 @@ mod tests {
         assert_eq!(text(&symbols, &[2, 3, 4, 5, 6, 4, 2, 2, 3]), "hello you 你好 you helhello");
         assert_eq!(text(&symbols, &[2, 5, 3]), "hel 你 lo", "a character ends what would go on");
         assert_eq!(text(&symbols, &[5, 1, 6, 0, 4, 7]), "你 好 you @@");
+    }
+
+    #[test]
+    fn marked_characters_and_punctuation_stand_close() {
+        let lines = "<blk> 0\n\u{2581}， 1\n\u{2581}. 2\n\u{2581}你 3\n\u{2581}好 4\n\u{2581}OK 5\n\u{2581}か 6\nay 7\n\u{2581}（ 8\n\u{2581}.. 9\n<unk> 10\n";
+        let symbols = Symbols::parse(lines, marked_or_bytes).expect("symbols");
+        assert_eq!(symbols.style, Style::Marked);
+        assert_eq!(text(&symbols, &[3, 4, 1, 4, 6, 5, 7, 2, 5, 1, 3]), "你好，好か OKay. OK，你");
+        assert_eq!(
+            text(&symbols, &[5, 8, 3, 9, 10, 4, 1]),
+            "OK （你.. 好，",
+            "what opens has its space, and what is no text ends a stretch"
+        );
+        assert_eq!(symbols.piece(1, None).map(|p| p.begins), Some(true), "nothing is before it");
     }
 
     #[test]

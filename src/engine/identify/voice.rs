@@ -7,7 +7,7 @@ use crate::engine::source::OpenError;
 use crate::engine::voices::{CONTENT, CONVERTER, ENCODER, FEATURES, FLOW, MEMORY, PITCH, SPEAKER, VOCODER, VOICE};
 use crate::packs::Kind;
 use crate::runtime::{Session, SessionOptions, precision};
-use crate::voice::meanvc::Model;
+use crate::voice::meanvc::{self, Files, Model, Steps};
 use crate::voice::{openvoice, rvc};
 
 /// Words in the names of MeanVC's graphs, and the part that each plays.
@@ -21,14 +21,14 @@ const MEAN: [(&[&str], &str); 5] = [
 
 /// What a folder with these files is; `None` where it is no voice. Opens the graphs.
 pub(super) fn voice(folder: &Path, names: &[String]) -> Result<Option<Identified>, OpenError> {
-    let graphs: Vec<PathBuf> = names.iter().filter(|n| n.ends_with(".onnx")).map(|n| folder.join(n)).collect();
     // Recognisers say which token is which word.
-    if graphs.is_empty() || names.iter().any(|n| n.ends_with("tokens.txt") || n == "tokenizer.json") {
+    if names.iter().any(|n| n.ends_with("tokens.txt") || n == "tokenizer.json") {
         return Ok(None);
     }
-    if let Some(found) = mean(folder, names)? {
+    if let Some(found) = mean(folder, &graphs_within(folder, names))? {
         return Ok(Some(found));
     }
+    let graphs: Vec<PathBuf> = names.iter().filter(|n| n.ends_with(".onnx")).map(|n| folder.join(n)).collect();
     let options = SessionOptions::default();
     let (mut tones, mut parts, mut looks) = ((None, None), (None, None, None), None);
     for graph in graphs {
@@ -65,46 +65,76 @@ pub(super) fn voice(folder: &Path, names: &[String]) -> Result<Option<Identified
     }
 }
 
-/// MeanVC's graphs are known by their names, since their tensors' names are as they come; opening them tells whether they are what they are called.
-fn mean(folder: &Path, names: &[String]) -> Result<Option<Identified>, OpenError> {
-    let named = |words: &[&str]| {
-        let fits = |n: &&String| n.ends_with(".onnx") && words.iter().any(|word| n.to_lowercase().contains(word));
-        // Of several precisions the full one.
-        names.iter().filter(fits).min_by_key(|n| precision::rank(n, None))
-    };
-    let found: Vec<(&str, Option<&String>)> = MEAN.iter().map(|(words, part)| (*part, named(words))).collect();
-    let there = |part: &str| found.iter().any(|(name, file)| *name == part && file.is_some());
-    if !there(FLOW) || !there(VOCODER) {
-        return Ok(None);
-    }
-    for part in [ENCODER, SPEAKER] {
-        if !there(part) {
-            return Err(OpenError(format!(
-                "`{}` holds {}, but no {} graph, which MeanVC needs; put it there and try again",
-                folder.display(),
-                names.join(", "),
-                part.trim_end_matches(".onnx")
-            )));
+/// The graphs of a folder and of the folders in it, two deep: `kiarina/MeanVC2-ONNX` has the encoder of speakers in one of its own, and others keep precisions
+/// apart.
+fn graphs_within(folder: &Path, names: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = names.to_vec();
+    for depth in 1..=2 {
+        let deeper: Vec<String> = all.iter().filter(|n| n.split('/').count() == depth && !n.starts_with('.')).cloned().collect();
+        for name in deeper {
+            let inside = std::fs::read_dir(folder.join(&name)).into_iter().flatten().flatten();
+            all.extend(inside.filter_map(|e| e.file_name().into_string().ok()).map(|within| format!("{name}/{within}")));
         }
     }
-    let files: Vec<(&'static str, PathBuf)> =
-        MEAN.iter().filter_map(|(words, part)| named(words).map(|name| (*part, folder.join(name)))).collect();
-    let encoder = &files.iter().find(|(part, _)| *part == ENCODER).ok_or_else(|| OpenError("MeanVC needs an encoder".to_owned()))?.1;
-    let session = Session::load(encoder, &SessionOptions::default())?;
-    let window = session.inputs().first().and_then(|input| input.dtype().tensor_shape()).and_then(|shape| shape.get(1).copied());
+    all.retain(|n| n.ends_with(".onnx"));
+    all.sort();
+    all
+}
+
+/// MeanVC's graphs are known by their names, since their tensors' names are as they come; opening them tells whether they are what they are called. What
+/// else lies there, such as a graph of features (`fbank`), is none of them.
+fn mean(folder: &Path, graphs: &[String]) -> Result<Option<Identified>, OpenError> {
+    let called = |n: &str, words: &[&str]| {
+        let last = n.rsplit('/').next().unwrap_or(n).to_lowercase();
+        words.iter().any(|word| last.contains(word))
+    };
+    let named = |words: &[&str], part: &str| {
+        // An encoder of speakers is one of content only by its name.
+        let fits = |n: &&String| called(n, words) && (part == SPEAKER || !called(n, MEAN[4].0));
+        // Of several precisions the full one.
+        graphs.iter().filter(fits).min_by_key(|n| precision::rank(n, None))
+    };
+    let found: Vec<(&'static str, Option<&String>)> = MEAN.iter().map(|(words, part)| (*part, named(words, part))).collect();
+    let there = |part: &str| found.iter().find(|(name, _)| *name == part).and_then(|(_, file)| *file);
+    if there(FLOW).is_none() || there(VOCODER).is_none() {
+        return Ok(None);
+    }
+    let needed = |part: &str| {
+        let lacks = || {
+            let (all, part) = (graphs.join(", "), part.trim_end_matches(".onnx"));
+            OpenError(format!("`{}` holds {all}, but no {part} graph, which MeanVC needs; put it there and try again", folder.display()))
+        };
+        there(part).map(|name| folder.join(name)).ok_or_else(lacks)
+    };
+    let (encoder, speaker) = (needed(ENCODER)?, needed(SPEAKER)?);
+    let session = Session::load(&encoder, &SessionOptions::default())?;
+    let sizes = session.inputs().iter().filter_map(|input| input.dtype().tensor_shape());
+    let window = sizes.filter(|shape| shape.len() == 3).find_map(|shape| shape.get(1).copied());
+    drop(session);
     let Some(model) = window.and_then(|frames| Model::of_window(usize::try_from(frames).ok()?)) else {
         return Err(OpenError(format!(
             "the encoder `{}` hears {window:?} frames at a time where MeanVC 2 hears 11 or 19 and MeanVC 23; choose the graphs of one of them",
             encoder.display()
         )));
     };
-    let (family, told) = match model {
-        Model::One200 => ("meanvc", "MeanVC, chunks of 200 ms".to_owned()),
-        _ => ("meanvc2", format!("MeanVC 2, chunks of {} ms", model.chunk() * 10)),
+    let (family, told, memory) = match model {
+        Model::One200 => ("meanvc", "MeanVC, chunks of 200 ms".to_owned(), None),
+        _ => ("meanvc2", format!("MeanVC 2, chunks of {} ms", model.chunk() * 10), Some(needed(MEMORY)?)),
     };
+    let opened =
+        Files { model, weights: String::new(), encoder, memory, flow: needed(FLOW)?, vocoder: needed(VOCODER)?, steps: Steps::default() };
+    meanvc::look(&opened, &speaker, &SessionOptions::default())?;
+    let eight: Vec<&str> =
+        found.iter().filter_map(|(_, file)| file.map(String::as_str)).filter(|n| precision::smaller(n).is_some()).collect();
+    let (timing, milliseconds) = (meanvc::timing(model), meanvc::RATE as usize / 1000);
+    let (hop, delay) = (timing.hop / milliseconds, timing.delay / milliseconds);
+    let small =
+        if eight.is_empty() { String::new() } else { format!("; {} have a smaller precision, and no full one is there", eight.join(", ")) };
+    let files = found.into_iter().filter_map(|(part, file)| file.map(|name| (part, folder.join(name)))).collect();
     Ok(Some(Identified {
-        rate: Some(crate::voice::meanvc::RATE),
+        rate: Some(meanvc::RATE),
         hop: Some(model.samples()),
+        note: Some(format!("in all modes a hop of {hop} ms, and {delay} ms of look-ahead and overlap{small}")),
         ..Identified::plain(Kind::Voice, family, told, files)?
     }))
 }

@@ -3,7 +3,7 @@
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor};
 
-use super::ports::{Ports, Want, failed, numbers, zeros};
+use super::ports::{Ports, Want, arranged, failed, numbers, zeros};
 use crate::runtime::RuntimeError;
 use crate::runtime::graph::Graph;
 use crate::voice::ConvertError;
@@ -12,6 +12,8 @@ use crate::voice::ConvertError;
 pub(super) struct Caches {
     empty: Vec<Vec<usize>>,
     values: Vec<DynValue>,
+    /// For each the place of what it becomes.
+    returned: Vec<usize>,
     /// Frames beyond these are too old.
     most: usize,
 }
@@ -34,7 +36,8 @@ impl Caches {
             }
             empty.push(sizes.iter().map(|&n| n.max(0) as usize).collect());
         }
-        Ok(Self { empty, values: Vec::new(), most })
+        let returned = ports.returned(from..from + empty.len());
+        Ok(Self { empty, values: Vec::new(), returned, most })
     }
 
     /// Forgets all frames.
@@ -48,8 +51,9 @@ impl Caches {
         self.values.iter().map(SessionInputValue::from)
     }
 
-    /// Takes what came out; frames that are too old are dropped.
+    /// Takes what came out, in the graph's order; frames that are too old are dropped.
     pub(super) fn keep(&mut self, values: Vec<DynValue>) -> Result<(), ConvertError> {
+        let values = arranged(values, &self.returned);
         for (held, (new, empty)) in self.values.iter_mut().zip(values.into_iter().zip(&self.empty)) {
             let (mut sizes, all) = numbers(&new)?;
             let (axis, width) = (empty.len() - 2, empty[empty.len() - 1]);

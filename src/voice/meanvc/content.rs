@@ -9,7 +9,7 @@ use std::path::Path;
 use ort::value::DynValue;
 
 use super::kaldi::Features;
-use super::ports::{Ports, Want, exactly, floats, zeros};
+use super::ports::{Ports, Want, arranged, exactly, floats, zeros};
 use super::{BANDS, LEAD, Model, WIDTH};
 use crate::runtime::{RuntimeError, SessionOptions};
 use crate::voice::ConvertError;
@@ -48,6 +48,8 @@ pub(super) struct Content {
     /// Rows so far, and the rows that are kept.
     position: usize,
     caches: Vec<DynValue>,
+    /// For each the place of what it becomes.
+    returned: Vec<usize>,
     /// The last row; none before the first.
     last: Option<Vec<f32>>,
 }
@@ -74,7 +76,8 @@ impl Content {
         };
         let empty = [[layers, heads, begun(ATTENTION_CACHE, 2, kept), width], [layers, 1, channels, begun(CONVOLUTION_CACHE, 3, frames)]];
         let (bank, features, caches) = (Features::new(), Vec::new(), Vec::new());
-        let mut content = Self { ports, bank, features, stride, kept, empty, position: 0, caches, last: None };
+        let returned = ports.returned(ATTENTION_CACHE..CONVOLUTION_CACHE + 1);
+        let mut content = Self { ports, bank, features, stride, kept, empty, position: 0, caches, returned, last: None };
         content.reset().map_err(|e| RuntimeError::Run { path: path.to_owned(), why: e.to_string() })?;
         Ok(content)
     }
@@ -109,7 +112,7 @@ impl Content {
             (&self.caches[1]).into(),
         ];
         let mut outputs = self.ports.run(values)?;
-        self.caches = outputs.split_off(1);
+        self.caches = arranged(outputs.split_off(1), &self.returned);
         let heard = exactly(&outputs[0], rows * WIDTH, "content")?;
         for row in heard.chunks_exact(WIDTH) {
             let last = self.last.get_or_insert_with(|| row.to_vec());

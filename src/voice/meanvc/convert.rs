@@ -1,10 +1,13 @@
 //! The converter: sound in, content, mel frames, sound out, each made no earlier than its hop needs it.
 
+use std::path::Path;
+
 use super::content::Content;
 use super::flow::{Flow, Flow2};
 use super::flow1::Flow1;
 use super::fused::Fused;
 use super::hush::{CELL, Hush};
+use super::speaker::SpeakerEncoder;
 use super::vocoder::Vocoder;
 use super::{BANDS, Files, HOP, HOP_FRAMES, LEAD, Model, WIDTH, timing};
 use crate::clock::ConverterTiming;
@@ -50,17 +53,31 @@ pub(super) struct Bare {
     pub(super) noise: bool,
 }
 
+/// Opens all graphs of a model, the encoder of speakers among them, and looks at their tensors; runs none. Takes up to seconds, and the memory of one graph
+/// at a time.
+pub fn look(files: &Files, speaker: &Path, options: &SessionOptions) -> Result<(), RuntimeError> {
+    drop(Content::open(&files.encoder, files.model, options)?);
+    drop(flow(files, options)?);
+    drop(Vocoder::open(&files.vocoder, files.model.overlap(), options)?);
+    SpeakerEncoder::open(speaker, files.model, &files.weights).map(drop)
+}
+
+/// The transformer in the layout that its graph has.
+fn flow(files: &Files, options: &SessionOptions) -> Result<Box<dyn Flow>, RuntimeError> {
+    let (model, graph) = (files.model, Graph::open(&files.flow, options)?);
+    Ok(match model {
+        Model::One200 => Box::new(Flow1::open(graph, model, files.steps)?),
+        Model::Two40 | Model::Two120 if Fused::is(&graph) => Box::new(Fused::open(graph, files, model, options)?),
+        Model::Two40 | Model::Two120 => Box::new(Flow2::open(graph, files, model, options)?),
+    })
+}
+
 impl MeanVc {
     /// Loads the graphs, checks them, sets the voice, and runs them until sound comes, so that the first hop is as quick as the others. The voice must
     /// have been enrolled with these weights. Takes up to seconds; any thread but the audio thread.
     pub fn open(files: &Files, voice: &TargetVoice, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let model = files.model;
-        let graph = Graph::open(&files.flow, options)?;
-        let flow: Box<dyn Flow> = match model {
-            Model::One200 => Box::new(Flow1::open(graph, model, files.steps)?),
-            Model::Two40 | Model::Two120 if Fused::is(&graph) => Box::new(Fused::open(graph, files, model, options)?),
-            Model::Two40 | Model::Two120 => Box::new(Flow2::open(graph, files, model, options)?),
-        };
+        let flow = flow(files, options)?;
         let mut converter = Self {
             timing: timing(model),
             model,

@@ -105,8 +105,8 @@ impl Flow2 {
             let (frames, width) = (frames as i64, WIDTH as i64);
             let mut wants = vec![
                 Want::floats("noise", &[1, frames, BANDS as i64]),
-                Want::floats("the time `t`", &[]),
-                Want::floats("the time `r`", &[]),
+                Want::floats("the time `t`", &[]).called("t"),
+                Want::floats("the time `r`", &[]).called("r"),
                 Want::floats("content", &[1, frames, width]),
                 Want::floats("the speaker", &[1, width]),
                 Want::whole("the position"),
@@ -116,7 +116,7 @@ impl Flow2 {
             wants
         })?;
         let caches = Caches::new(&ports, CACHES, KEPT * chunk)?;
-        let (memory, times) = (Memory::open(files, options)?, files.steps.times());
+        let (memory, times) = (Memory::open(files, options)?, files.steps.times(model));
         Ok(Self { ports, memory, chunk, frames, times, caches, x: Vec::new() })
     }
 }

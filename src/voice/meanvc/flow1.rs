@@ -50,7 +50,7 @@ impl Flow1 {
             wants
         })?;
         let caches = Caches::new(&ports, CACHES, KEPT)?;
-        Ok(Self { ports, chunk, times: steps.times(), caches, voice: Vec::new(), painted: Vec::new(), x: Vec::new() })
+        Ok(Self { ports, chunk, times: steps.times(model), caches, voice: Vec::new(), painted: Vec::new(), x: Vec::new() })
     }
 }
 

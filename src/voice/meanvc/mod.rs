@@ -16,6 +16,7 @@ mod fused;
 mod hush;
 mod kaldi;
 mod mel;
+mod pairs;
 mod ports;
 mod speaker;
 mod spectrum;
@@ -28,7 +29,7 @@ mod seams;
 #[cfg(test)]
 mod tests;
 
-pub use self::convert::MeanVc;
+pub use self::convert::{MeanVc, look};
 pub use self::speaker::{SPEAKER_RATE, SpeakerEncoder};
 use crate::clock::ConverterTiming;
 use std::path::PathBuf;
@@ -137,17 +138,19 @@ pub fn timing(model: Model) -> ConverterTiming {
 pub enum Steps {
     /// As the papers have it: half the work.
     One,
-    /// As MeanVC's own runtime has it.
+    /// As the models' own runtimes have it.
     #[default]
     Two,
 }
 
 impl Steps {
-    /// The times from noise to mel frames; of two steps the second goes on from what is nearly noise still.
-    fn times(self) -> &'static [f32] {
-        match self {
-            Steps::One => &[1.0, 0.0],
-            Steps::Two => &[1.0, 0.8, 0.0],
+    /// The times from noise to mel frames: MeanVC 2's runtime halves the way (`runtime/run_rt.py` of its repository), MeanVC's second step goes on from what
+    /// is nearly noise still.
+    fn times(self, model: Model) -> &'static [f32] {
+        match (self, model) {
+            (Steps::One, _) => &[1.0, 0.0],
+            (Steps::Two, Model::One200) => &[1.0, 0.8, 0.0],
+            (Steps::Two, _) => &[1.0, 0.5, 0.0],
         }
     }
 }

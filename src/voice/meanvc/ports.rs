@@ -1,10 +1,12 @@
 //! Which input of a graph is which, told by type and sizes in the graph's own order: exporters name tensors as it comes. Knows no family.
 
+use std::ops::Range;
 use std::path::Path;
 
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Outlet, Tensor, TensorElementType, TensorRef};
 
+use super::pairs::paired;
 use crate::runtime::graph::{Graph, one_line};
 use crate::runtime::{RuntimeError, SessionOptions};
 use crate::voice::ConvertError;
@@ -111,6 +113,15 @@ impl Ports {
         self.sizes.get(place).and_then(Option::as_deref).unwrap_or_default()
     }
 
+    /// For each of the states that were wanted in these places the place of what it becomes, among the outputs behind the first: by their names where
+    /// these pair up, such as `x` and `new_x`, else in order.
+    pub(super) fn returned(&self, states: Range<usize>) -> Vec<usize> {
+        let name = |place: usize| self.order.iter().position(|&p| p == place).and_then(|i| self.graph.inputs.get(i));
+        let names: Vec<&str> = states.clone().filter_map(name).map(String::as_str).collect();
+        let outputs: Vec<&str> = self.graph.outputs.iter().skip(1).map(String::as_str).collect();
+        paired(&names, &outputs).unwrap_or_else(|| (0..states.len()).collect())
+    }
+
     /// A single whole number in the form that the graph wants it there.
     pub(super) fn count(&self, place: usize, value: usize) -> Result<SessionInputValue<'static>, ConvertError> {
         let sizes = vec![1usize; self.sizes(place).len()];
@@ -168,6 +179,12 @@ pub(super) fn exactly<'v>(value: &'v DynValue, count: usize, what: &str) -> Resu
         return Ok(numbers);
     }
     Err(ConvertError::Run(format!("{what} came out as {sizes:?} where {count} numbers belong")))
+}
+
+/// What states become, in the order of the states, of what [`Ports::returned`] told.
+pub(super) fn arranged(values: Vec<DynValue>, places: &[usize]) -> Vec<DynValue> {
+    let mut values: Vec<Option<DynValue>> = values.into_iter().map(Some).collect();
+    places.iter().filter_map(|&place| values.get_mut(place)?.take()).collect()
 }
 
 pub(super) fn failed(e: ort::Error) -> ConvertError {

@@ -104,6 +104,9 @@ fn published(listing: &Listing, a: &FetchArguments) -> Outcome {
         return say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()));
     }
     eprintln!("{}: {}", listing.title, licence_in_words(&listing.licence));
+    if let Some(note) = &listing.note {
+        eprintln!("{note}");
+    }
     may_be_used(&listing.licence, a.non_commercial)?;
     let bar = bar(0, "{msg} {wide_bar} {bytes}/{total_bytes} {eta}");
     let stop = stop_gently();

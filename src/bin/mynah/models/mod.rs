@@ -83,8 +83,12 @@ struct Shown {
     origin: String,
     /// Where it lies; none for one that can be fetched.
     folder: Option<PathBuf>,
-    /// What a published model has to be fetched, where that is known.
+    /// What a published model has to be fetched, to the byte or rounded, where that is known.
     bytes: Option<u64>,
+    #[serde(skip)]
+    size: Option<String>,
+    /// What is worth knowing of a published model before it is fetched.
+    note: Option<String>,
     files: Vec<ShownFile>,
 }
 
@@ -110,6 +114,8 @@ impl Shown {
             origin: m.origin.clone(),
             folder: folder.map(Path::to_owned),
             bytes: None,
+            size: None,
+            note: None,
             files: m.installed().map(|(name, sha256)| ShownFile { name: name.to_string(), sha256: Some(sha256.to_string()) }).collect(),
         }
     }
@@ -130,15 +136,17 @@ impl Shown {
             origin: format!("model hub, {} at {}; {}", l.hub, l.revision, l.trust().words()),
             folder: None,
             bytes: l.bytes(),
+            size: l.size(),
+            note: l.note.clone(),
             files: l.files.iter().map(file).collect(),
         }
     }
 
     /// What to do about a pack that isn't here, with what it costs.
     fn elsewhere(&self) -> String {
-        match (&self.family, self.bytes) {
+        match (&self.family, &self.size) {
             (Some(_), _) => "not here; fetch it".to_owned(),
-            (None, Some(bytes)) => format!("published, {:.0} MB, {}; fetch it", bytes as f64 / 1e6, licence_in_words(&self.licence)),
+            (None, Some(size)) => format!("published, {size}, {}; fetch it", licence_in_words(&self.licence)),
             (None, None) => format!("published, {}; fetch it", licence_in_words(&self.licence)),
         }
     }
@@ -230,6 +238,9 @@ fn info(store: &Store, id: &str, json: bool) -> Outcome {
         None => say(&format!("kind {}; its family is told from its files once they are here", shown.kind))?,
     }
     say(&format!("{}; {}", licence_in_words(&shown.licence), shown.origin))?;
+    if let Some(note) = &shown.note {
+        say(note)?;
+    }
     say(&shown.folder.as_ref().map_or_else(|| format!("not here: mynah models fetch {id}"), |f| format!("in {}", f.display())))?;
     for file in &shown.files {
         say(&format!("{}  {}", file.sha256.as_deref().unwrap_or("unverified"), file.name))?;
