@@ -36,7 +36,7 @@ DEBIAN = {
     # Home recordings. Other languages of the package are left to training or left alone, so they are not even unpacked.
     "tuxpaint-stamps-default": r"/stamps/.*_desc(_(ca|da|nl|lt)\.ogg|_pt_BR\.wav|\.ogg)$",
     "klettres-data": r"/klettres/(de|it)/",
-    "ktuberling-data": r"/sounds/(de|it)/",
+    "ktuberling-data": r"/sounds/de/",
     "hedgewars-data": r"/Sounds/voices/[A-Z][A-Za-z]*/|/Music/Castle\.ogg$",  # acted English voices; those with _ are other languages
 }
 
