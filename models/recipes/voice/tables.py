@@ -80,7 +80,7 @@ def told(rows):
     line = f"{len(spoken)} cases; {len({r['speaker'] for r in spoken})} speakers in {len({r['target'] for r in spoken})} voices; "
     line += f"{once:,} different words ({all_:,} with each target voice counted, {sum(r.get('phones', 0) for r in spoken):,} phones)"
     lost = sum(1 for r in spoken if r["heard"] and not r["text"])
-    return line + (f"; {lost} sources in which the recogniser fell into a loop are not judged by words." if lost else ".")
+    return line + (f"; {lost} cases in whose source the two recognisers hear different words are judged by phones only." if lost else ".")
 
 
 def one(rows, title):
