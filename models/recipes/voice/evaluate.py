@@ -30,7 +30,7 @@ from product import MODES, PROGRAM, SHIPPED, Product
 
 HERE = pathlib.Path(__file__).parent
 KNOWN = ", pitch known"  # a mode with the pitch moved by the distance of the medians, where else the program finds it while it listens
-MEASURING = ("cases.py", "judges.py", "measure.py", "probe.py", "product.py")
+MEASURING = ("judges.py", "measure.py", "probe.py", "product.py")
 
 
 class Rows:
@@ -43,8 +43,9 @@ class Rows:
         self.known = {(r["kind"], r["case"], r["system"], r["by"]): r for r in before}
 
     def row(self, case, system, of, find):
-        """A row of this run: found again, or measured. `of`: what else it depends on, a hash."""
-        by = f"{self.code}.{of[:16]}"
+        """A row of this run: found again, or measured. `of`: the hash of the converter, if one had a part in it."""
+        heard = hashlib.sha256(b"".join(np.ascontiguousarray(s).tobytes() for s in (case.source, case.reference, case.other))).hexdigest()
+        by = f"{self.code}.{heard[:16]}.{of[:16]}"
         row = self.known.get((case.kind, case.name, system, by))
         if row is None:
             speaker, target = case.name.split("→")
@@ -108,6 +109,10 @@ def main():
     p.add_argument("--work", type=pathlib.Path, default=fetch.WORK, help=f"where fetched packages are kept (default {fetch.WORK})")
     p.add_argument("--sounds", type=pathlib.Path, help="also write the converted sounds here")
     p.add_argument("--pictures", type=pathlib.Path, help="also draw a spectrogram of each case here")
+    p.add_argument(
+        "--part", action="append", default=[], metavar="JUDGE=WORDS",
+        help=f"what part a judge had in the training of what is judged, for the tables (default: the shipped voice's); judges: {', '.join(tables.PARTS)}",
+    )  # fmt: skip
     p.add_argument("--out", help="writes OUT.md and OUT.json (default: evaluation, with --quick evaluation-quick, in the current folder)")
     o = p.parse_args()
     modes = o.modes.split(",") if o.modes else ["live", "live-known"] if o.quick else [*MODES, "live-known"]
@@ -118,6 +123,10 @@ def main():
         p.error(f"there is no list {', '.join(unknown)}; there are {', '.join(cases.LISTS)}")
     if wrong := [g for g in o.pack if "=" not in g]:
         p.error(f"--pack {wrong[0]}: give NAME=FOLDER")
+    parts = dict(g.split("=", 1) for g in o.part if "=" in g)
+    if len(parts) < len(o.part) or (unknown := set(parts) - set(tables.PARTS)):
+        p.error(f"--part takes JUDGE=WORDS with a judge of {', '.join(tables.PARTS)}")
+    tables.PARTS.update(parts)
     out, began = o.out or ("evaluation-quick" if o.quick else "evaluation"), time.monotonic()
     products = {name: Product(o.mynah, folder) for name, folder in (g.split("=", 1) for g in o.pack or [f"mynah-voice={SHIPPED}"])}
     judge, run = judges.Judges(o.work), Rows(out)

@@ -34,7 +34,7 @@ PACKAGES = {
 # Debian's packages, whose version is the release's: what of each is kept, by pattern.
 DEBIAN = {
     # Home recordings. Other languages of the package are left to training or left alone, so they are not even unpacked.
-    "tuxpaint-stamps-default": r"/stamps/.*_desc(_(ca|da|nl|lt)\.ogg|_pt_BR\.wav|\.ogg)$",
+    "tuxpaint-stamps-default": r"/stamps/.*_desc(_(ca|da|nl)\.ogg|_pt_BR\.wav|\.ogg)$",
     "klettres-data": r"/klettres/(de|it)/",
     "ktuberling-data": r"/sounds/de/",
     "hedgewars-data": r"/Sounds/voices/[A-Z][A-Za-z]*/|/Music/Castle\.ogg$",  # acted English voices; those with _ are other languages

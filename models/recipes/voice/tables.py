@@ -12,24 +12,25 @@ TITLES = {
     "all": "All real recordings", "read": "Read English", "acted": "Acted English", "home": "Recorded at home, languages that no training heard",
     "own": "Own recordings", "rendered": "Rendered recordings",
 }  # fmt: skip
-LOSS, NONE = "a loss", "none"
-# Heading, part in the shipped voice's training, key, form or (errors, of) for a rate, percentile beside the median, what the source has by definition.
+# What part a judge had in the shipped voice's training; evaluate.py --part says it of another.
+PARTS = {"hama": "none", "base": "none", "tiny": "a loss", "ge2e": "conditions, loss", "dvector": "none", "dnsmos": "none", "distillmos": "none"}
+# Heading, judge, key with form and percentile beside the median, or (errors, of) for a rate.
 COLUMNS = (
-    ("PER, hama ↓", NONE, ("phone_errors", "phones")),
-    ("PER, other languages ↓", NONE, ("foreign_phone_errors", "foreign_phones")),
-    ("WER, Whisper base ↓", NONE, ("base", "words")),
-    ("WER, Whisper tiny.en ↓", LOSS, ("tiny", "words")),
-    ("GE2E to target ↑", "conditions, loss", "ge2e_target", "{:.3f}", 10),
-    ("GE2E to source ↓", "conditions, loss", "ge2e_source", "{:.3f}", None),
-    ("d-vector to target ↑", NONE, "dvector_target", "{:.3f}", 10),
-    ("d-vector to source ↓", NONE, "dvector_source", "{:.3f}", None),
-    ("DNSMOS ↑", NONE, "dnsmos", "{:.2f}", 10),
-    ("DistillMOS ↑", NONE, "distillmos", "{:.2f}", 10),
-    ("F0 correlation ↑", "–", "f0", "{:.3f}", 10),
-    ("voicing error ↓", "–", "voicing", "{:.3f}", None),
-    ("pitch from target's, semitones ↓", "–", "off", "{:.1f}", None),
-    ("loudness, LU", "–", "louder", "{:+.1f}", None),
-    ("above full scale", "–", ("over", "of")),
+    ("PER, hama ↓", "hama", ("phone_errors", "phones")),
+    ("PER, other languages ↓", "hama", ("foreign_phone_errors", "foreign_phones")),
+    ("WER, Whisper base ↓", "base", ("base", "words")),
+    ("WER, Whisper tiny.en ↓", "tiny", ("tiny", "words")),
+    ("GE2E to target ↑", "ge2e", "ge2e_target", "{:.3f}", 10),
+    ("GE2E to source ↓", "ge2e", "ge2e_source", "{:.3f}", None),
+    ("d-vector to target ↑", "dvector", "dvector_target", "{:.3f}", 10),
+    ("d-vector to source ↓", "dvector", "dvector_source", "{:.3f}", None),
+    ("DNSMOS ↑", "dnsmos", "dnsmos", "{:.2f}", 10),
+    ("DistillMOS ↑", "distillmos", "distillmos", "{:.2f}", 10),
+    ("F0 correlation ↑", None, "f0", "{:.3f}", 10),
+    ("voicing error ↓", None, "voicing", "{:.3f}", None),
+    ("pitch from target's, semitones ↓", None, "off", "{:.1f}", None),
+    ("loudness, LU", None, "louder", "{:+.1f}", None),
+    ("above full scale", None, ("over", "of")),
 )
 DRAWS, INSIDE = 1000, (5, 95)
 
@@ -86,7 +87,7 @@ def told(rows):
 def one(rows, title):
     columns = [c for c in COLUMNS if known(rows, c)]
     out = [f"### {title}\n", told(rows) + "\n", "| system | " + " | ".join(c[0] for c in columns) + " |\n|" + "---|" * (len(columns) + 1)]
-    out.append("| *judge's part in the training* | " + " | ".join(f"*{c[1]}*" for c in columns) + " |")
+    out.append("| *judge's part in the training* | " + " | ".join(f"*{PARTS[c[1]]}*" if c[1] else "–" for c in columns) + " |")
     for system in sorted({r["system"]: None for r in rows}, key=lambda s: (NATURAL, SOURCE, NUDGED).index(s) if s in (NATURAL, SOURCE, NUDGED) else 9):
         mine = [r for r in rows if r["system"] == system]
         out.append(f"| {system} | " + " | ".join(cell(mine, c) for c in columns) + " |")
