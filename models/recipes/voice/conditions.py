@@ -18,6 +18,7 @@ from converter import HOP, RATE
 
 VOICES = "usr/share/games/hedgewars/Data/Sounds/voices"
 MUSIC = "usr/share/games/hedgewars/Data/Music/Castle.ogg"
+SHOUTED = ("Fire", "Justyouwait", "Comeonthen", "Traitor", "Revenge", "Nooo", "Incoming")
 SECONDS = 8
 MAN, WOMAN = "clean, a man", "clean, a woman"
 
@@ -131,7 +132,7 @@ def acted(work):
     folder = fetch.debian("hedgewars-data", work)
     found = lambda pattern: sorted(folder.glob(f"{VOICES}/{pattern}"))
     wanted = {
-        "shouting": [p for w in ("Fire", "Justyouwait", "Comeonthen", "Traitor", "Revenge", "Nooo", "Incoming") for p in found(f"[DMPR]*/{w}.ogg")],
+        "shouting": [p for w in SHOUTED for p in found(f"[DMPR]*/{w}.ogg")],
         "laughter": found("*/Laugh.ogg"),
         "grunts and cries": found("[DPH]*/O[ow]*.ogg"),
         "song": found("Singer/*.ogg"),

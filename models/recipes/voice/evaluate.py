@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """evaluate.py [--mynah PROGRAM] [--pack NAME=FOLDER ...] [--quick] [--out STEM]: how well the product speaks in voices that no training heard.
 
-Converts real recordings with `mynah convert`, so with everything that a user hears, and gives what comes out to judges; which of them had a part in the
-training stands in each table, and the natural bounds beside. Without --pack the shipped voice; with several, each on the same cases, and what differs.
+Converts real recordings with `mynah convert`, so with everything that a user hears, and gives what comes out to judges. Which of them had a
+part in the training stands in each table, and the natural bounds beside. Without --pack the shipped voice; with several, each on the same
+cases, and what differs.
 
     python evaluate.py                                                  # the shipped voice, every list, every mode
     python evaluate.py --quick --pack new=WORK/pack                     # a checkpoint in five minutes: twelve cases, live mode
     python evaluate.py --pack shipped=../../mynah-voice --pack new=WORK/pack
 
-Fetches about 700 MB of packages on first use (pip and apt-get; `--lists read` needs pip alone). Written: STEM.md (the tables) and STEM.json (every case,
-rewritten after each: what was measured of the same pack, program and code is taken over, so a stopped run goes on where it was). No GPU needed.
+Fetches about 700 MB of packages on first use (pip and apt-get; `--lists read` needs pip alone). Written: STEM.md (the tables) and STEM.json
+(every case, rewritten after each: what was measured of the same sounds by the same pack, program and code is taken over, so a stopped run goes
+on where it was). No GPU needed.
 """
 
 import argparse
@@ -50,13 +52,15 @@ class Rows:
         if row is None:
             speaker, target = case.name.split("→")
             speaker, _, piece = speaker.rpartition(".")
-            row = {"kind": case.kind, "case": case.name, "speaker": speaker or piece, "piece": piece, "target": target, "system": system, "by": by} | find()
+            about = {"kind": case.kind, "case": case.name, "speaker": speaker or piece, "piece": piece, "target": target}
+            row = about | {"system": system, "by": by} | find()
         self.rows.append(row)
         return row
 
     def save(self):
         done = {(r["kind"], r["case"], r["system"], r["by"]) for r in self.rows}
-        rows = self.rows + [r for k, r in self.known.items() if k not in done]  # what comes later in this run, or belongs to another pack, stays
+        # What comes later in this run, or belongs to another pack, stays.
+        rows = self.rows + [r for k, r in self.known.items() if k not in done]
         new = self.path.with_suffix(".new")
         new.parent.mkdir(parents=True, exist_ok=True)
         new.write_text(json.dumps({"rows": rows}, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -93,18 +97,27 @@ def one_case(case, products, modes, judge, run, sounds=None, pictures=None):
         from pictures import draw
 
         pitch = {"source": judge.pitch(case.source)} | {s: judge.pitch(x) for s, x in made.items()}
-        draw(pictures / file_name(case.kind, case.name, "png"), {"source": case.source, "target's reference": case.reference} | made, pitch)
+        shown = {"source": case.source, "target's reference": case.reference} | made
+        draw(pictures / file_name(case.kind, case.name, "png"), shown, pitch)
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--mynah", type=pathlib.Path, default=PROGRAM, help="the program (default: target/release/mynah)")
-    p.add_argument("--pack", action="append", default=[], metavar="NAME=FOLDER", help="a pack to judge, repeatable (default: the shipped mynah-voice)")
+    p.add_argument(
+        "--pack", action="append", default=[], metavar="NAME=FOLDER", help="a pack to judge, repeatable (default: the shipped mynah-voice)"
+    )
     p.add_argument("--quick", action="store_true", help="twelve cases in live mode, with the pitch found by the program and with it known")
-    p.add_argument("--modes", help="which modes, by comma, of live, balanced, studio, and each with -known: the pitch moved by the distance of the medians (default: all three and live-known; with --quick live,live-known)")
-    p.add_argument("--lists", default=",".join(cases.LISTS), help=f"which lists of real recordings, by comma (default: {','.join(cases.LISTS)})")
+    p.add_argument(
+        "--modes", help="which modes, by comma, of live, balanced, studio, and each with -known: the pitch moved by the distance of the medians "
+        "(default: all three and live-known; with --quick live,live-known)",
+    )  # fmt: skip
+    every = ",".join(cases.LISTS)
+    p.add_argument("--lists", default=every, help=f"which lists of real recordings, by comma (default: {every})")
     p.add_argument("--cache", type=pathlib.Path, help="also judge the held-out rendered voices of a cache made by corpus.py")
-    p.add_argument("--recordings", type=pathlib.Path, action="append", default=[], help="also judge own recordings, FOLDER/SPEAKER.wav or FOLDER/SPEAKER/**")
+    p.add_argument(
+        "--recordings", type=pathlib.Path, action="append", default=[], help="also judge own recordings, FOLDER/SPEAKER.wav or FOLDER/SPEAKER/**"
+    )
     p.add_argument("--cases", type=int, default=24, help="how many of each of these two")
     p.add_argument("--work", type=pathlib.Path, default=fetch.WORK, help=f"where fetched packages are kept (default {fetch.WORK})")
     p.add_argument("--sounds", type=pathlib.Path, help="also write the converted sounds here")
@@ -138,7 +151,8 @@ def main():
         one_case(case, products, modes, judge, run, o.sounds, o.pictures)
         run.save()
         mine = [r for r in run.rows if (r["kind"], r["case"]) == (case.kind, case.name) and "louder" in r]
-        print(f"{number}/{len(todo)} {case.kind} {case.name}", *(f"{r['system']} d-vector {r['dvector_target']:.2f}" for r in mine), flush=True)
+        near = (f"{r['system']} d-vector {r['dvector_target']:.2f}" for r in mine)
+        print(f"{number}/{len(todo)} {case.kind} {case.name}", *near, flush=True)
     page = tables.page(run.rows, list(products), modes)
     pathlib.Path(f"{out}.md").write_text(page, encoding="utf-8")
     print(page)

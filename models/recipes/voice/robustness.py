@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """robustness.py [--mynah PROGRAM] [--pack FOLDER] [--out STEM]: what the product does with everything but clean speech.
 
-Each condition of conditions.py goes through `mynah convert` and is judged: level against the input, peaks, numbers that are none, bursts (output more
-than 6 dB above the input), what is left in the pauses; phones, words, likeness and quality where somebody speaks. Written: STEM.md and STEM.json.
+Each condition of conditions.py goes through `mynah convert` and is judged: level against the input, peaks, numbers that are none, bursts (output
+more than 6 dB above the input), what is left in the pauses; phones, words, likeness and quality where somebody speaks. Written: STEM.md and
+STEM.json.
 Acted voices, song and other languages come from Debian's packages (apt-get).
 """
 
@@ -83,28 +84,38 @@ def judged(judge, c, made, reference, clean):
     return row
 
 
-HEADINGS = ("condition", "input", "output", "change", "peak in", "peak out", "not a number", "longest burst, ms", "loudest burst, dB", "in pauses", "PER (source's)", "WER (source's)", "GE2E to target", "d-vector to target", "DistillMOS (source's)")
-PARTS = ("*judge's part in the training*", *["–"] * 9, *(f"*{PARTS[j]}*" for j in ("hama", "base", "ge2e", "dvector", "distillmos")))
+HEADINGS = (
+    "condition", "input", "output", "change", "peak in", "peak out", "not a number", "longest burst, ms", "loudest burst, dB", "in pauses",
+    "PER (source's)", "WER (source's)", "GE2E to target", "d-vector to target", "DistillMOS (source's)",
+)  # fmt: skip
+PARTICIPANTS = ("*judge's part in the training*", *["–"] * 9, *(f"*{PARTS[j]}*" for j in ("hama", "base", "ge2e", "dvector", "distillmos")))
 
 
 def table(rows, modes):
-    out = [f"Levels in dBFS, RMS; bursts: output above the input's loudest frame within 30 ms (and above {FLOOR} dBFS) by more than {BURST} dB; pauses: output where the input is below {SILENT} dBFS. "
-           "Phones (hama) and words (Whisper base) against those of the clean recording, in brackets what the judge makes of the input itself.\n"]  # fmt: skip
+    out = [
+        f"Levels in dBFS, RMS; bursts: output above the input's loudest frame within 30 ms (and above {FLOOR} dBFS) by more than {BURST} dB; "
+        f"pauses: output where the input is below {SILENT} dBFS. Phones (hama) and words (Whisper base) against those of the clean recording, "
+        "in brackets what the judge makes of the input itself.\n"
+    ]
     for mode in modes:
         mine = [r for r in rows if r["mode"] == mode]
         below = [r for r in mine if r["peak_in"] <= 0]
-        above = [r for r in below if r["peak"] > 0]
-        out.append(f"### {mode}\n\n{len(above)} of {len(below)} conditions whose input stays below full scale come out above it" + (f": {', '.join(r['condition'] for r in above)}.\n" if above else ".\n"))
-        out += ["| " + " | ".join(HEADINGS) + " |\n" + "|---" * len(HEADINGS) + "|", "| " + " | ".join(PARTS) + " |"]
-        for r in mine:
-            tell = lambda key, f="{:.1f}": f.format(r[key]) if r.get(key) is not None else "–"
-            share = lambda what, of: f"{r[what] / r[of]:.2f} ({r['source_' + what] / r[of]:.2f})" if r.get(of) else "–"
-            cells = [tell("input"), tell("output"), f"{r['output'] - r['input']:+.1f}", tell("peak_in"), tell("peak"), str(r["broken"]), str(r["burst_ms"]), tell("loudest_burst"), tell("buzz")]
-            cells += [share("phone_errors", "phones"), share("errors", "words"), tell("ge2e_target", "{:.2f}"), tell("dvector_target", "{:.2f}")]
-            cells.append(f"{r['distillmos']:.2f} ({r['source_distillmos']:.2f})" if "distillmos" in r else "–")
-            out.append(f"| {r['group']}: {r['condition']} | " + " | ".join(cells) + " |")
-        out.append("")
+        above = [r["condition"] for r in below if r["peak"] > 0]
+        out.append(f"### {mode}\n\n{len(above)} of {len(below)} conditions whose input stays below full scale come out above it")
+        out[-1] += f": {'; '.join(above)}.\n" if above else ".\n"
+        out += ["| " + " | ".join(HEADINGS) + " |\n" + "|---" * len(HEADINGS) + "|", "| " + " | ".join(PARTICIPANTS) + " |"]
+        out += [line(r) for r in mine] + [""]
     return "\n".join(out)
+
+
+def line(r):
+    tell = lambda key, f="{:.1f}": f.format(r[key]) if r.get(key) is not None else "–"
+    share = lambda what, of: f"{r[what] / r[of]:.2f} ({r['source_' + what] / r[of]:.2f})" if r.get(of) else "–"
+    cells = [f"{r['group']}: {r['condition']}", tell("input"), tell("output"), f"{r['output'] - r['input']:+.1f}", tell("peak_in"), tell("peak")]
+    cells += [str(r["broken"]), str(r["burst_ms"]), tell("loudest_burst"), tell("buzz")]
+    cells += [share("phone_errors", "phones"), share("errors", "words"), tell("ge2e_target", "{:.2f}"), tell("dvector_target", "{:.2f}")]
+    cells.append(f"{r['distillmos']:.2f} ({r['source_distillmos']:.2f})" if "distillmos" in r else "–")
+    return "| " + " | ".join(cells) + " |"
 
 
 def main():
@@ -132,7 +143,8 @@ def main():
         for mode in modes:
             made = convert(c.sound, reference, mode, o.gate)
             safe = np.nan_to_num(made).astype(np.float32)
-            row = {"group": c.group, "condition": c.name, "mode": mode, "peak_in": float(db(np.square(np.abs(c.sound).max())))} | numbers(c.sound, made)
+            row = {"group": c.group, "condition": c.name, "mode": mode} | numbers(c.sound, made)
+            row["peak_in"] = float(db(np.square(np.abs(c.sound).max())))
             rows.append(row | judged(judge, c, np.clip(safe, -1, 1), reference, clean))
             if o.sounds:
                 o.sounds.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """Markdown of what was measured: one table a list and one of all, with each judge's part in the training and the natural bounds in it.
 
-A rate is pooled over cases and has the half width of its 90 % interval beside it (1,000 draws of cases with replacement); other numbers are medians
-with the 10th percentile in brackets. Knows rows, no sounds.
+A rate is pooled over cases and has the half width of its 90 % interval beside it (1,000 draws of cases with replacement); other numbers are
+medians with the 10th percentile in brackets. Knows rows, no sounds.
 """
 
 import numpy as np
@@ -9,11 +9,13 @@ import numpy as np
 from measure import NATURAL, NUDGED, SOURCE
 
 TITLES = {
-    "all": "All real recordings", "read": "Read English", "acted": "Acted English", "home": "Recorded at home, languages that no training heard",
-    "own": "Own recordings", "rendered": "Rendered recordings",
+    "all": "All real recordings", "read": "Read English", "acted": "Acted English",
+    "home": "Recorded at home, languages that no training heard", "own": "Own recordings", "rendered": "Rendered recordings",
 }  # fmt: skip
 # What part a judge had in the shipped voice's training; evaluate.py --part says it of another.
-PARTS = {"hama": "none", "base": "none", "tiny": "a loss", "ge2e": "conditions, loss", "dvector": "none", "dnsmos": "none", "distillmos": "none"}
+PARTS = {
+    "hama": "none", "base": "none", "tiny": "a loss", "ge2e": "conditions, loss", "dvector": "none", "dnsmos": "none", "distillmos": "none",
+}  # fmt: skip
 # Heading, judge, key with form and percentile beside the median, or (errors, of) for a rate.
 COLUMNS = (
     ("PER, hama ↓", "hama", ("phone_errors", "phones")),
@@ -32,6 +34,7 @@ COLUMNS = (
     ("loudness, LU", None, "louder", "{:+.1f}", None),
     ("above full scale", None, ("over", "of")),
 )
+BOUNDS = (NATURAL, SOURCE, NUDGED)
 DRAWS, INSIDE = 1000, (5, 95)
 
 
@@ -78,17 +81,22 @@ def told(rows):
     sources = {(r["kind"], r["speaker"], r["piece"]): r for r in rows if r["system"] == SOURCE}
     spoken = [r for r in rows if r["system"] == SOURCE]
     once, all_ = sum(r.get("words", 0) for r in sources.values()), sum(r.get("words", 0) for r in spoken)
-    line = f"{len(spoken)} cases; {len({r['speaker'] for r in spoken})} speakers in {len({r['target'] for r in spoken})} voices; "
-    line += f"{once:,} different words ({all_:,} with each target voice counted, {sum(r.get('phones', 0) for r in spoken):,} phones)"
+    speakers, voices = ({r[k] for r in spoken} for k in ("speaker", "target"))
+    line = f"{len(spoken)} cases; {len(speakers)} speakers in {len(voices)} voices; {once:,} different words "
+    line += f"({all_:,} with each target voice counted, {sum(r.get('phones', 0) for r in spoken):,} phones)"
     lost = sum(1 for r in spoken if r["heard"] and not r["text"])
-    return line + (f"; {lost} cases in whose source the two recognisers hear different words are judged by phones only." if lost else ".")
+    return line + (f"; {lost} cases whose source the two recognisers hear differently are judged by phones only." if lost else ".")
+
+
+def head(columns):
+    return "| system | " + " | ".join(c[0] for c in columns) + " |\n|" + "---|" * (len(columns) + 1)
 
 
 def one(rows, title):
     columns = [c for c in COLUMNS if known(rows, c)]
-    out = [f"### {title}\n", told(rows) + "\n", "| system | " + " | ".join(c[0] for c in columns) + " |\n|" + "---|" * (len(columns) + 1)]
+    out = [f"### {title}\n", told(rows) + "\n", head(columns)]
     out.append("| *judge's part in the training* | " + " | ".join(f"*{PARTS[c[1]]}*" if c[1] else "–" for c in columns) + " |")
-    for system in sorted({r["system"]: None for r in rows}, key=lambda s: (NATURAL, SOURCE, NUDGED).index(s) if s in (NATURAL, SOURCE, NUDGED) else 9):
+    for system in [s for s in BOUNDS if s in {r["system"] for r in rows}] + [s for s in dict.fromkeys(r["system"] for r in rows) if s not in BOUNDS]:
         mine = [r for r in rows if r["system"] == system]
         out.append(f"| {system} | " + " | ".join(cell(mine, c) for c in columns) + " |")
     return "\n".join(out) + "\n"
@@ -115,7 +123,7 @@ def difference(rows, first, second, column):
 def compared(rows, packs, modes):
     """Each further pack beside the first, mode by mode: mean differences case by case with 90 % intervals."""
     columns = [c for c in COLUMNS if known(rows, c) and c[2] != ("over", "of")]
-    out = [f"### Beside {packs[0]}: differences case by case (90 % intervals)\n", "| system | " + " | ".join(c[0] for c in columns) + " |\n|" + "---|" * (len(columns) + 1)]
+    out = [f"### Beside {packs[0]}: differences case by case (90 % intervals)\n", head(columns)]
     for other in packs[1:]:
         for mode in modes:
             first, second = (f"{p}, {mode}" for p in (packs[0], other))
