@@ -83,8 +83,7 @@ ACTORS = ("British", "Classic", "Default", "HillBilly", "Mobster", "Pirate", "Ru
 WORDLESS = re.compile(r"(Hmm|Jump|Laugh|Nooo|Ooff|Oops|Ouch|Ow|Uh-oh|Whatthe|Poison|Firepunch|Kamikaze|Byebye|Drat|Bugger)\d*")
 PIECES_OF_AN_ACTOR = 5
 
-# Recorded at home in languages that no training heard, and English: package, pattern. Words, letters, short descriptions; one speaker each, which both
-# verifiers confirm.
+# Recorded at home, in several languages: package, pattern. Words, letters, short descriptions; one speaker each, which both verifiers confirm.
 HOME = {
     "ca": ("tuxpaint-stamps-default", r"/(household|town|food)/.*_desc_ca\.ogg$"),
     "da": ("tuxpaint-stamps-default", r"_desc_da\.ogg$"),

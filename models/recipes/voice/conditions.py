@@ -144,7 +144,7 @@ def acted(work):
 
 
 def languages(work):
-    """Home recordings of languages that no training heard."""
+    """Home recordings in several languages, by speakers that no training heard."""
     for tongue, voice in cases.home_voices(work).items():
         yield Condition("language", tongue, voice.pieces[0])
 

@@ -10,7 +10,7 @@ from measure import NATURAL, NUDGED, SOURCE
 
 TITLES = {
     "all": "All real recordings", "read": "Read English", "acted": "Acted English",
-    "home": "Recorded at home, languages that no training heard", "own": "Own recordings", "rendered": "Rendered recordings",
+    "home": "Recorded at home", "own": "Own recordings", "rendered": "Rendered recordings",
 }  # fmt: skip
 # What part a judge had in the shipped voice's training; evaluate.py --part says it of another.
 PARTS = {
