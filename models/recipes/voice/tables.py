@@ -1,7 +1,7 @@
 """Markdown of what was measured: one table a list and one of all, with each judge's part in the training and the natural bounds in it.
 
 A rate is pooled over cases and has the half width of its 90 % interval beside it (1,000 draws of cases with replacement); other numbers are
-medians with the 10th percentile in brackets. Knows rows, no sounds.
+medians, in brackets where the worst tenth begins (10th percentile; 90th where less is better). Knows rows, no sounds.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ COLUMNS = (
     ("DistillMOS ↑", "distillmos", "distillmos", "{:.2f}", 10),
     ("F0 correlation ↑", None, "f0", "{:.3f}", 10),
     ("voicing error ↓", None, "voicing", "{:.3f}", None),
-    ("pitch from target's, semitones ↓", None, "off", "{:.1f}", None),
+    ("pitch from target's, semitones ↓", None, "off", "{:.1f}", 90),
     ("loudness, LU", None, "louder", "{:+.1f}", None),
     ("above full scale", None, ("over", "of")),
 )
