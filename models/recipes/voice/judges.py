@@ -1,11 +1,15 @@
-"""Everything that gives a number to a sound: three speaker verifiers, two recognisers, DNSMOS, pitch, loudness. Sounds are 24 kHz mono.
+"""Everything that gives a number to a sound: speaker verifiers, two recognisers of words, one of phones, two of quality, pitch, loudness. Sounds are 24 kHz mono.
 
 Verifiers: GE2E conditions the voice model and is among its losses, so it flatters. `dvector`, an LSTM that others trained, and `cepstra`
 (second_verifier.py) have no part in the model. Knows nothing of voice models, cases or tables.
 """
 
+import contextlib
+import hashlib
+import os
 import pathlib
 import re
+import zlib
 
 import librosa
 import numpy as np
@@ -15,10 +19,13 @@ import scipy.signal
 import fetch
 from corpus import measured_pitch
 from model import HOP, RATE
+from probe import Phones, edits
 
 CEPSTRA = pathlib.Path(__file__).with_name("second_verifier.npz")
 VERIFIERS = ("ge2e", "dvector", "cepstra")
 RECOGNISERS = ("tiny", "base")
+MOST_TOKENS = (16, 7)  # of what Whisper may hear: so many, and so many a second, which no one speaks; where it falls into a loop this ends it
+LOOP = 2.4  # a text that packs better than this repeats itself (Whisper's own bound)
 
 
 def low_rate(sound):
@@ -49,16 +56,41 @@ class DVector:
         return unit((made / np.linalg.norm(made, axis=1, keepdims=True)).mean(0))
 
 
+class Distilled:
+    """DistillMOS of a 16 kHz sound, 1 to 5."""
+
+    def __init__(self, work):
+        fetch.importable("xls-r-sqa", work)
+        fetch.importable("distillmos", work)
+        import torch
+        from distillmos import ConvTransformerSQAModel
+
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # it tells where its weights lie
+            self.model, self.torch = ConvTransformerSQAModel().eval(), torch
+
+    def __call__(self, sound):
+        with self.torch.inference_mode():
+            return float(self.model(self.torch.from_numpy(np.ascontiguousarray(sound, np.float32))[None])[0, 0])
+
+
 class Judges:
-    """Loads what is asked for on first use, from the work folder."""
+    """Loads what is asked for on first use, from the work folder; a voice or a pitch is found once for each sound."""
 
     def __init__(self, work=fetch.WORK, cepstra=CEPSTRA):
-        self.work, self.cepstra, self.held = work, cepstra, {}
+        self.work, self.cepstra, self.held, self.found = work, cepstra, {}, {}
 
     def _get(self, name, make):
         if name not in self.held:
             self.held[name] = make()
         return self.held[name]
+
+    def _once(self, what, sound, find):
+        key = what, hashlib.sha1(np.ascontiguousarray(sound).tobytes(), usedforsecurity=False).digest()
+        if key not in self.found:
+            if len(self.found) > 4000:
+                self.found.clear()
+            self.found[key] = find(sound)
+        return self.found[key]
 
     def _ge2e(self):
         fetch.importable("Resemblyzer", self.work)
@@ -80,10 +112,8 @@ class Judges:
 
     def voice(self, sound, verifier="ge2e"):
         """Unit vector of a voice."""
-        return self._get(verifier, {"ge2e": self._ge2e, "dvector": lambda: DVector(self.work), "cepstra": self._cepstra}[verifier])(sound)
-
-    def voices(self, sound):
-        return {v: self.voice(sound, v) for v in VERIFIERS}
+        judge = self._get(verifier, {"ge2e": self._ge2e, "dvector": lambda: DVector(self.work), "cepstra": self._cepstra}[verifier])
+        return self._once(verifier, sound, judge)
 
     def pitch(self, sound):
         """Hz of each hop, 0 unvoiced."""
@@ -93,19 +123,36 @@ class Judges:
 
             return SwiftF0(threads=1, spin=False)
 
-        return measured_pitch(sound, len(sound) // HOP, self._get("pitch", make))
+        judge = self._get("swift-f0", make)
+        return self._once("pitch", sound, lambda s: measured_pitch(s, len(s) // HOP, judge))
 
     def quality(self, sound):
-        """DNSMOS OVRL."""
+        """DNSMOS OVRL; a sound shorter than its window of 9.01 s is laid end to end until it fills one."""
 
         def make():
             fetch.importable("speechmos", self.work)
             from speechmos import dnsmos
 
-            return dnsmos
+            paths = [str(pathlib.Path(dnsmos.__file__).parent / "dnsmos_models" / n) for n in ("sig_bak_ovr.onnx", "model_v8.onnx")]
+            judge, options = dnsmos.DNSMOS(*paths), onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 1
+            judge.onnx_sess, judge.p808_onnx_sess = (onnxruntime.InferenceSession(p, options, providers=["CPUExecutionProvider"]) for p in paths)
+            return lambda x: float(judge(x, 16000, False)["ovrl_mos"])
 
-        x = low_rate(sound)
-        return float(self._get("dnsmos", make).run(x / max(1, np.abs(x).max()), 16000)["ovrl_mos"])
+        def judged(s):
+            x, window = low_rate(s), int(9.01 * 16000)
+            x = x if len(x) >= window else np.resize(x, window)
+            return self._get("dnsmos", make)(x / max(1, np.abs(x).max()))
+
+        return self._once("dnsmos", sound, judged)
+
+    def distilled(self, sound):
+        """DistillMOS."""
+        return self._once("distilled", sound, lambda s: self._get("distillmos", lambda: Distilled(self.work))(low_rate(s)))
+
+    def phones(self, sound):
+        """Phones as hama hears them."""
+        return self._once("phones", sound, lambda s: self._get("hama", lambda: Phones(self.work))(low_rate(s)))
 
     def words(self, sound, recogniser="tiny"):
         """What Whisper hears in English, greedily."""
@@ -116,8 +163,10 @@ class Judges:
             folder = {"tiny": fetch.whisper_tiny, "base": fetch.whisper_base}[recogniser](self.work)
             return WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True)
 
-        said, _ = self._get(recogniser, make).transcribe(low_rate(sound), language="en", beam_size=1, temperature=0.0, condition_on_previous_text=False)
-        return " ".join(s.text for s in said)
+        most = int(MOST_TOKENS[0] + MOST_TOKENS[1] * min(30, len(sound) / RATE))
+        settings = {"language": "en", "beam_size": 1, "temperature": 0.0, "condition_on_previous_text": False, "max_new_tokens": most}
+        listen = lambda s: " ".join(part.text for part in self._get(recogniser, make).transcribe(low_rate(s), **settings)[0])
+        return self._once(recogniser, sound, listen)
 
 
 NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
@@ -132,12 +181,13 @@ def plain(text):
 def word_errors(said, wanted):
     """Edits and number of wanted words."""
     said, wanted = plain(said), plain(wanted)
-    row = list(range(len(said) + 1))
-    for i, w in enumerate(wanted, 1):
-        previous, row[0] = row[0], i
-        for j, s in enumerate(said, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (s != w))
-    return row[-1], len(wanted)
+    return edits(said, wanted), len(wanted)
+
+
+def loops(text):
+    """Whether a recogniser has heard the same again and again, so that the text is none."""
+    held = text.encode()
+    return len(held) > LOOP * len(zlib.compress(held))
 
 
 def agreement(made, given):
