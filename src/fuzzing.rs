@@ -90,6 +90,7 @@ fn weights(data: &[u8]) {
     fuzz_ct2(data);
     fuzz_torch(data);
     crate::runtime::fuzz_weights(data);
+    crate::voice::mynah::fuzz_weights(data);
 }
 
 /// Words of a text with times of all sorts, in order: some have no length, some overlap.

@@ -42,7 +42,7 @@ struct Spoilable {
     home: tempfile::TempDir,
 }
 
-const FILES: [&str; 2] = ["voice.live.onnx", "voice.weights"];
+const FILES: [&str; 2] = ["voice.live.onnx", "voice.safetensors"];
 
 impl Spoilable {
     fn new() -> Self {

@@ -1,5 +1,5 @@
-//! How quick the engine is on this machine: a hop against its budget and against a bare loop over the same graph, the audio thread's own cost.
-//! Knows no files but the graph's; prints nothing.
+//! How quick the engine is on this machine: a hop against its budget and against a bare loop over the same network, the audio thread's own cost.
+//! Knows no files but the network's; prints nothing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use crate::bridge::{Block, Mix};
 use crate::clock::{ConverterTiming, Mode, Timing};
 use crate::dsp::denormals::FlushDenormals;
 use crate::runtime::{Placement, Provider, RuntimeError, Session, SessionOptions};
+use crate::voice::mynah::{self, Alone, Isa};
 use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
 
 /// Host rate of all measurements in Hz.
@@ -57,7 +58,7 @@ pub struct HopTimes {
     pub converter: Spread,
     /// All of a hop once silence has lasted for a while: the converter need not compute what it just has.
     pub silent: Spread,
-    /// A bare loop of ONNX Runtime over the same graph, between the same hops; none where no graph was given.
+    /// A bare loop over the same network, between the same hops: of what runs it, the code in Rust or ONNX Runtime. None where no network was given.
     pub bare: Option<Spread>,
     /// What the engine adds around the converter, against the bare loop: `1 + (hop − converter) / bare`, the median of all hops.
     pub engine_over_bare: Option<f64>,
@@ -124,10 +125,11 @@ pub fn some_speech(rate: u32, samples: usize) -> Vec<f32> {
     (0..samples).map(at).collect()
 }
 
-/// Measures so many hops of a mode at 48 kHz on the calling thread. With a graph, a bare loop on the same provider runs between the hops, one run a hop.
+/// Measures so many hops of a mode at 48 kHz on the calling thread. With a network, the file of weights or a graph, a bare loop on the same provider runs
+/// between the hops, one run a hop.
 ///
 /// Fails where the provider can't be used, instead of measuring another.
-pub fn hop_times(source: &dyn Source, mode: Mode, provider: Provider, hops: usize, graph: Option<&Path>) -> Result<HopTimes, OpenError> {
+pub fn hop_times(source: &dyn Source, mode: Mode, provider: Provider, hops: usize, network: Option<&Path>) -> Result<HopTimes, OpenError> {
     let _flush = FlushDenormals::new();
     let last = Arc::new(std::sync::atomic::AtomicU64::new(0));
     source.measure(mode, provider)?;
@@ -142,8 +144,7 @@ pub fn hop_times(source: &dyn Source, mode: Mode, provider: Provider, hops: usiz
     hop_loop.renders(true);
     let frames = frames(source, converter);
     let options = SessionOptions { provider, ..SessionOptions::default() };
-    let mut bare =
-        graph.map(|g| Session::load(g, &options).and_then(|s| Bare::new(s, frames))).transpose().map_err(|e| OpenError(e.to_string()))?;
+    let mut bare = network.map(|file| Bare::open(file, mode, frames, &options)).transpose()?;
     let hop_host = converter.hop * HOST_RATE as usize / converter.rate as usize;
     let sound = some_speech(HOST_RATE, hop_host * 100);
     let (mut whole, mut inner, mut plain) = (Vec::new(), Vec::new(), Vec::new());
@@ -184,11 +185,29 @@ fn frames(source: &dyn Source, timing: ConverterTiming) -> usize {
 pub fn placement(source: &dyn Source, mode: Mode, provider: Provider, graph: &Path) -> Result<Placement, OpenError> {
     let options = SessionOptions { provider, ..SessionOptions::default() };
     let session = Session::load_watched(graph, &options)?;
-    let mut bare = Bare::new(session, frames(source, source.timing(mode)?))?;
+    let mut bare = BareGraph::new(session, frames(source, source.timing(mode)?))?;
     for _ in 0..WARM {
         bare.run().map_err(|e| OpenError(e.to_string()))?;
     }
     Ok(bare.session.placement(WARM)?)
+}
+
+/// How long a run of a hop of the network in Rust takes with each of this processor's sets of instructions, by name.
+pub fn network_times(weights: &Path, mode: Mode, runs: usize) -> Result<Vec<(&'static str, Spread)>, OpenError> {
+    let _flush = FlushDenormals::new();
+    let time = |isa: Isa| {
+        let mut network = Alone::open(weights, mode, isa)?;
+        let mut times = Vec::with_capacity(runs);
+        for n in 0..WARM + runs {
+            let began = Instant::now();
+            network.run();
+            if n >= WARM {
+                times.push(began.elapsed().as_secs_f64());
+            }
+        }
+        Ok((isa.name(), Spread::of(&times)))
+    };
+    mynah::instructions().into_iter().map(time).collect()
 }
 
 /// Times hops of silence, `rate` of them a second.
@@ -205,13 +224,40 @@ fn silent_hops(hops: &mut HopLoop, hop_host: usize, rate: f64) -> Result<Spread,
     Ok(Spread::of(&times))
 }
 
-/// ONNX Runtime and nothing else: the graph with unchanging inputs, its states handed from output to input.
-struct Bare {
+/// What runs the network and nothing else, on inputs that do not change.
+enum Bare {
+    Network(Box<Alone>),
+    Graph(BareGraph),
+}
+
+impl Bare {
+    fn open(file: &Path, mode: Mode, frames: usize, options: &SessionOptions) -> Result<Self, OpenError> {
+        if file.extension().is_some_and(|e| e == "safetensors") {
+            return Ok(Bare::Network(Box::new(Alone::open(file, mode, Isa::best())?)));
+        }
+        Ok(Bare::Graph(BareGraph::new(Session::load(file, options)?, frames)?))
+    }
+
+    /// One run; gives the seconds.
+    fn run(&mut self) -> Result<f64, ConvertError> {
+        match self {
+            Bare::Network(network) => {
+                let began = Instant::now();
+                network.run();
+                Ok(began.elapsed().as_secs_f64())
+            }
+            Bare::Graph(graph) => graph.run(),
+        }
+    }
+}
+
+/// ONNX Runtime on a graph, its states handed from output to input.
+struct BareGraph {
     session: Session,
     inputs: Vec<(String, DynValue)>,
 }
 
-impl Bare {
+impl BareGraph {
     fn new(mut session: Session, frames: usize) -> Result<Self, RuntimeError> {
         let path = session.path().to_owned();
         let failed = |why: String| RuntimeError::Model { path: path.clone(), why };

@@ -40,6 +40,8 @@ const OWN_CAPTIONS: &str = "whisper-tiny-en";
 pub struct PackSource {
     store: Store,
     picks: Picks,
+    /// Whether ONNX Runtime runs the voice where Rust could.
+    graphs_alone: bool,
 }
 
 impl PackSource {
@@ -50,12 +52,17 @@ impl PackSource {
 
     /// From given places.
     pub fn at(store: Store) -> Self {
-        Self { store, picks: Picks::default() }
+        Self { store, picks: Picks::default(), graphs_alone: false }
     }
 
     /// With other packs picked.
     pub fn with(self, picks: &Picks) -> Self {
         Self { picks: picks.clone(), ..self }
+    }
+
+    /// With every voice run from its graphs by ONNX Runtime, also where its weights can be run without: for comparisons.
+    pub fn graphs_alone(self) -> Self {
+        Self { graphs_alone: true, ..self }
     }
 
     /// Opens ONNX Runtime, once a process.
@@ -95,6 +102,12 @@ impl PackSource {
     pub fn voice_graph(&self, mode: Mode) -> Result<Option<PathBuf>, OpenError> {
         let (pack, family) = self.voice()?;
         Ok(family.graph(&pack, mode)?)
+    }
+
+    /// The file that a provider runs a mode of the voice pack in use from, for measurements: weights or a graph; none where a pack has several.
+    pub fn voice_network(&self, mode: Mode, provider: Provider) -> Result<Option<PathBuf>, OpenError> {
+        let (pack, family) = self.voice()?;
+        Ok(Some(family.network(&pack, mode, provider, self.graphs_alone)).filter(|file| file.extension().is_some()))
     }
 
     /// The name that the timbres of the voice pack in use bear; none without such a pack, or where its voice is the model. A voice whose timbre bears
@@ -203,7 +216,10 @@ impl Source for PackSource {
     fn open(&self, mode: Mode, voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError> {
         self.open_runtime()?;
         let (pack, family) = self.voice()?;
-        let open = |provider| family.open(&pack, mode, voice, &SessionOptions { provider, threads: 1 });
+        let open = |provider| {
+            let network = family.network(&pack, mode, provider, self.graphs_alone);
+            family.open(&pack, &network, mode, voice, &SessionOptions { provider, threads: 1 })
+        };
         let ((converter, known), provider, note) = match open(provider) {
             Ok(voiced) => (voiced, provider, None),
             Err(e @ RuntimeError::Provider { .. }) => (open(Provider::Cpu)?, Provider::Cpu, Some(e.to_string())),
@@ -234,7 +250,7 @@ impl Source for PackSource {
     }
 
     fn picked(&self, picks: &Picks) -> Option<Arc<dyn Source>> {
-        Some(Arc::new(Self::at(self.store.clone()).with(picks)))
+        Some(Arc::new(Self { graphs_alone: self.graphs_alone, ..Self::at(self.store.clone()) }.with(picks)))
     }
 
     fn offers(&self, provider: Provider) -> Result<Vec<Offer>, OpenError> {

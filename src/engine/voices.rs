@@ -1,11 +1,11 @@
 //! The families of voice packs: the files of each, what is known of one before anything is loaded, and how it is opened. Knows no threads.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::source::OpenError;
 use crate::clock::{ConverterTiming, Mode};
 use crate::packs::{Pack, PackError};
-use crate::runtime::{RuntimeError, SessionOptions};
+use crate::runtime::{Provider, RuntimeError, SessionOptions};
 use crate::voice::meanvc::{self, MeanVc, Model, SpeakerEncoder};
 use crate::voice::mynah::{self, Mynah, TimbreEncoder};
 use crate::voice::openvoice::{self, OpenVoice, ToneEncoder};
@@ -23,7 +23,8 @@ pub(super) const MEMORY: &str = "memory.onnx";
 pub(super) const FLOW: &str = "flow.onnx";
 pub(super) const VOCODER: &str = "vocoder.onnx";
 pub(super) const SPEAKER: &str = "speaker.onnx";
-/// Mynah's own: the weights of all its graphs, and the graph that hears timbres.
+/// Mynah's own: the weights that its network in Rust and all its graphs read, those of packs that have graphs alone, and the graph that hears timbres.
+const NETWORK: &str = "voice.safetensors";
 const WEIGHTS: &str = "voice.weights";
 const REFERENCE: &str = "reference.onnx";
 /// How much of an RVC voice's features are mixed in, where there are any: RVC's own default.
@@ -90,8 +91,15 @@ impl Family {
         }
     }
 
-    /// Loads and warms up a converter. Takes up to seconds.
-    pub fn open(self, pack: &Pack, mode: Mode, voice: &TargetVoice, options: &SessionOptions) -> Result<Voiced, RuntimeError> {
+    /// Loads and warms up a converter from what `network` named. Takes up to seconds.
+    pub fn open(
+        self,
+        pack: &Pack,
+        network: &Path,
+        mode: Mode,
+        voice: &TargetVoice,
+        options: &SessionOptions,
+    ) -> Result<Voiced, RuntimeError> {
         let file = |name: &str| pack.folder().join(name);
         let name = self.timbre_name(pack).unwrap_or_default();
         let maybe = |name: &str| Some(file(name)).filter(|path| path.exists());
@@ -100,7 +108,7 @@ impl Family {
             (converter, (!deterministic).then(|| note.to_owned()))
         };
         Ok(match self {
-            Family::Mynah => (Box::new(Mynah::open(&file(&graph_name(mode)), &name, mode, voice, options)?), None),
+            Family::Mynah => (Box::new(Mynah::open(network, &name, mode, voice, options)?), None),
             Family::Rvc(_) => {
                 let retrieval = maybe(FEATURES).map(|features| rvc::Retrieval { features, share: DRAWN });
                 let files = rvc::Files { voice: file(VOICE), content: file(CONTENT), pitch: maybe(PITCH), speaker: 0, retrieval };
@@ -142,14 +150,28 @@ impl Family {
 
     /// What the timbres of the pack are known by: the hashes of the files that made them. None where its voice is the model.
     pub fn timbre_name(self, pack: &Pack) -> Option<String> {
+        if let Some(name) = &pack.manifest().timbres {
+            return Some(name.clone());
+        }
         let hash = |wanted: &str| pack.manifest().installed().find(|(name, _)| &***name == wanted).map_or("", |(_, hash)| &hash[..16]);
         let made_by = match self {
-            Family::Mynah => [REFERENCE, WEIGHTS],
+            Family::Mynah => [REFERENCE, if has(pack, NETWORK) { NETWORK } else { WEIGHTS }],
             Family::Rvc(_) => return None,
             Family::OpenVoice => [ENCODER, CONVERTER],
             Family::MeanVc(_) => [SPEAKER, FLOW],
         };
         Some(made_by.map(hash).join("-"))
+    }
+
+    /// The file that the processor runs a mode from: the weights, which the network in Rust reads, where a pack has them and this processor's instructions
+    /// are quick enough for it, else the mode's graph; which is also what other providers run. Where a family has several files, its folder.
+    pub fn network(self, pack: &Pack, mode: Mode, provider: Provider, graphs_alone: bool) -> PathBuf {
+        let native = provider == Provider::Cpu && !graphs_alone && has(pack, NETWORK) && mynah::runs_natively();
+        match self {
+            Family::Mynah if native => pack.folder().join(NETWORK),
+            Family::Mynah => pack.folder().join(graph_name(mode)),
+            _ => pack.folder().to_owned(),
+        }
     }
 
     /// The graph of a mode that alone makes the sound, for measurements of it.
@@ -159,6 +181,11 @@ impl Family {
             _ => Ok(None),
         }
     }
+}
+
+/// Whether a pack lists a file.
+fn has(pack: &Pack, name: &str) -> bool {
+    pack.manifest().installed().any(|(known, _)| &**known == name)
 }
 
 /// Seconds kept for computing a hop of Mynah's own family.
@@ -173,4 +200,38 @@ pub(super) fn own_slack(mode: Mode) -> f64 {
 /// The file of a mode's graph in a pack of Mynah's own family.
 fn graph_name(mode: Mode) -> String {
     format!("voice.{}.onnx", mode.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::engine::PackSource;
+    use crate::packs::Store;
+
+    /// The weights where they are quick, the graphs for all other providers, on demand, and where a pack has nothing else.
+    #[test]
+    fn what_runs_a_voice_is_told_by_pack_and_provider() {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let name = |source: &PackSource, provider| {
+            let file = source.voice_network(Mode::Studio, provider).expect("a pack").expect("one file");
+            file.file_name().expect("a name").to_string_lossy().into_owned()
+        };
+        let own = if mynah::runs_natively() { "voice.safetensors" } else { "voice.studio.onnx" };
+        let source = PackSource::at(Store::at([models.clone()]));
+        assert_eq!([Provider::Cpu, Provider::Cuda].map(|p| name(&source, p)), [own, "voice.studio.onnx"]);
+        assert_eq!(name(&source.graphs_alone(), Provider::Cpu), "voice.studio.onnx");
+
+        let home = tempfile::tempdir().expect("a folder");
+        let (from, to) = (models.join("mynah-voice"), home.path().join("mynah-voice"));
+        std::fs::create_dir(&to).expect("a folder");
+        let page = std::fs::read_to_string(from.join("pack.toml")).expect("a manifest");
+        let graphs: Vec<&str> = page.split("[[files]]").filter(|part| !part.contains("safetensors")).collect();
+        std::fs::write(to.join("pack.toml"), graphs.join("[[files]]")).expect("written");
+        for graph in ["voice.live.onnx", "voice.balanced.onnx", "voice.studio.onnx", "voice.modulation.onnx", "reference.onnx"] {
+            std::fs::copy(from.join(graph), to.join(graph)).expect("copied");
+        }
+        assert_eq!(name(&PackSource::at(Store::at([home.path().to_owned()])), Provider::Cpu), "voice.studio.onnx");
+    }
 }

@@ -266,6 +266,8 @@ pub struct Manifest {
     pub hop: Option<usize>,
     /// Samples at `rate` that the model looks ahead in each mode.
     pub look_ahead: Option<LookAhead>,
+    /// The name that the timbres of a voice's weights bear, where an earlier pack of the same weights gave it; without it that of the files' hashes.
+    pub timbres: Option<String>,
     /// In how many steps a voice paints its frames, 1 or 2, where its family can do both.
     #[serde(default, deserialize_with = "one_or_two")]
     pub painting_steps: Option<u8>,

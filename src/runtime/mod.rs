@@ -13,7 +13,7 @@ mod weights;
 pub use placement::{Part, Placement};
 pub use provider::Provider;
 pub use session::{Session, SessionOptions, TensorSpec};
-pub(crate) use weights::files_beside;
+pub(crate) use weights::{Cache, files_beside};
 
 pub(crate) use weights::fuzz as fuzz_weights;
 

@@ -75,22 +75,42 @@ pub(crate) fn files_beside(model: &[u8]) -> Result<BTreeSet<String>, String> {
 /// A file as it was: its place, when it was written and how long it is.
 type AsItWas = (PathBuf, SystemTime, u64);
 
+/// What was read from files and is in use now: read once however many use it at a time.
+pub(crate) struct Cache<T: ?Sized>(Mutex<Option<HashMap<AsItWas, Weak<T>>>>);
+
+impl<T: ?Sized> Cache<T> {
+    /// With nothing in it.
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// What was read from a file as it is now; `read` reads it where nobody has it. Nobody else can ask meanwhile.
+    pub(crate) fn get<E>(
+        &self,
+        file: &Path,
+        failed: impl Fn(std::io::Error) -> E,
+        read: impl FnOnce() -> Result<Arc<T>, E>,
+    ) -> Result<Arc<T>, E> {
+        let about = std::fs::metadata(file).map_err(&failed)?;
+        let key = (file.to_owned(), about.modified().map_err(&failed)?, about.len());
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = all.get_or_insert_with(HashMap::new);
+        if let Some(known) = all.get(&key).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        let fresh = read()?;
+        all.retain(|_, known| known.strong_count() > 0);
+        all.insert(key, Arc::downgrade(&fresh));
+        Ok(fresh)
+    }
+}
+
 /// Weights that sessions hold now.
-static HELD: Mutex<Option<HashMap<AsItWas, Weak<[u8]>>>> = Mutex::new(None);
+static HELD: Cache<[u8]> = Cache::new();
 
 /// The bytes of a file of weights, read once however many sessions hold them at a time: a project with a voice on many tracks has them once.
 pub(super) fn held(file: &Path) -> std::io::Result<Arc<[u8]>> {
-    let about = std::fs::metadata(file)?;
-    let key = (file.to_owned(), about.modified()?, about.len());
-    let mut all = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-    let all = all.get_or_insert_with(HashMap::new);
-    if let Some(bytes) = all.get(&key).and_then(Weak::upgrade) {
-        return Ok(bytes);
-    }
-    let bytes: Arc<[u8]> = std::fs::read(file)?.into();
-    all.retain(|_, known| known.strong_count() > 0);
-    all.insert(key, Arc::downgrade(&bytes));
-    Ok(bytes)
+    HELD.get(file, |e| e, || std::fs::read(file).map(Into::into))
 }
 
 /// For fuzzing: any bytes as a graph.
@@ -140,7 +160,7 @@ mod tests {
     fn the_voice_pack_keeps_its_weights_in_the_file_that_the_source_checks() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/mynah-voice/voice.live.onnx");
         let found = files_beside(&std::fs::read(path).expect("the repository's own pack")).expect("beside it");
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["voice.weights"]);
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["voice.safetensors"]);
     }
 
     #[test]

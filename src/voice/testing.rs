@@ -41,6 +41,11 @@ pub fn model_file(name: &str) -> PathBuf {
     root().join("models/mynah-voice").join(name)
 }
 
+/// What runs on this processor: its weights.
+pub fn voice_weights() -> PathBuf {
+    model_file("voice.safetensors")
+}
+
 /// Its graph for a mode.
 pub fn voice_model(mode: Mode) -> PathBuf {
     model_file(&format!("voice.{}.onnx", mode.name()))

@@ -85,13 +85,15 @@ energy = np.log(np.exp(mel).mean(1) + 1e-4).astype(np.float32)
 (timbre,) = ort.InferenceSession(str(PACK / "reference.onnx")).run(["timbre"], {"mel": mel[None]})
 write("timbre", timbre)
 
+(modulation,) = ort.InferenceSession(str(PACK / "voice.modulation.onnx")).run(None, {"speaker": np.concatenate([speaker, timbre[0]])[None]})
+
 for mode, look in LOOK.items():
     net = ort.InferenceSession(str(PACK / f"voice.{mode}.onnx"))
     assert int(net.get_modelmeta().custom_metadata_map["lookahead_frames"]) == look
     feed = {i.name: np.zeros(i.shape, np.float32) for i in net.get_inputs() if i.name.startswith("state_")}
     # Pitch and energy go in with the frame that comes out; before the first one there is silence.
     later = lambda values, silence: np.concatenate([np.full(look, silence, np.float32), values[:n - look]])[None]
-    feed |= {"mel": mel[None], "f0": later(f0, 0), "energy": later(energy, np.log(1.1e-4)), "speaker": np.concatenate([speaker, timbre[0]])[None]}
+    feed |= {"mel": mel[None], "f0": later(f0, 0), "energy": later(energy, np.log(1.1e-4)), "modulation": modulation}
     H, N = (a[0][look:].astype(np.float64) for a in net.run(["harmonic", "noise"], feed))
     write(f"harmonic_{mode}", H[::KEPT])
     write(f"noise_{mode}", N[::KEPT])

@@ -85,13 +85,23 @@ class Pack:
             raise FileNotFoundError(f"{folder} holds no voice.MODE.onnx")
         self.behind = {m: int(g.get_modelmeta().custom_metadata_map["lookahead_frames"]) for m, g in self.graphs.items()}
         self.reference = session(folder / "reference.onnx")
-        files = [folder / n for n in ("voice.weights", "reference.onnx", *(f"voice.{m}.onnx" for m in self.graphs))]
+        # Packs of before have graphs that take the speaker in each run.
+        modulation = folder / "voice.modulation.onnx"
+        self.modulation = session(modulation) if modulation.exists() else None
+        weights = next(n for n in ("voice.safetensors", "voice.weights") if (folder / n).exists())
+        files = [folder / n for n in (weights, "reference.onnx", *(f"voice.{m}.onnx" for m in self.graphs))]
         self.hash = hashlib.sha256(b"".join(hashlib.sha256(f.read_bytes()).digest() for f in files)).hexdigest()
 
     def speaker(self, vector, reference):
         """What the graph is told of a voice: the verifier's unit vector [256], then the timbre of the reference sound [128]."""
         (timbre,) = self.reference.run(None, {"mel": log_mel(reference[: SHOWN * RATE])[None]})
         return np.concatenate([vector, timbre[0]]).astype(np.float32)
+
+    def told(self, speaker):
+        """The voice as the graphs take it."""
+        if self.modulation is None:
+            return {"speaker": speaker[None]}
+        return {"modulation": self.modulation.run(None, {"speaker": speaker[None]})[0]}
 
     def filters(self, mode, mel, f0, speaker):
         """Magnitudes [frames, 513] twice for whole features; `f0` in Hz a frame as it shall be spoken."""
@@ -101,10 +111,10 @@ class Pack:
         ahead = np.concatenate([mel[:n], np.repeat(mel[n - 1 : n], behind, 0)])[None]
         f0, energy = late(f0, 0), late(energy_of(mel), energy_of(np.full((1, MELS), np.log(1e-5)))[0])
         state = {i.name: np.zeros(i.shape, np.float32) for i in graph.get_inputs() if i.name.startswith("state_")}
-        parts = []
+        parts, told = [], self.told(speaker)
         for t in range(0, n + behind, CALL):
             fed = {"mel": ahead[:, t : t + CALL], "f0": f0[:, t : t + CALL], "energy": energy[:, t : t + CALL]}
-            *made, = graph.run(None, {**fed, "speaker": speaker[None], **state})
+            *made, = graph.run(None, {**fed, **told, **state})
             parts.append(made[:2])
             state = dict(zip(state, made[2:]))
         return [np.concatenate([p[i] for p in parts], 1)[0, behind:] for i in range(2)]

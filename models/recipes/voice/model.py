@@ -102,14 +102,15 @@ class Block(nn.Module):
         """Frames of input that a call needs from before."""
         return (KERNEL - 1 + ahead) * self.dilation
 
-    def forward(self, x, cache, ahead=0, voice=None):
-        """x [batch, n, WIDTH]; cache [batch, WIDTH, history(ahead)]. The output is `ahead` taps behind the input."""
+    def forward(self, x, cache, ahead=0, told=None):
+        """x [batch, n, WIDTH]; cache [batch, WIDTH, history(ahead)]; told [batch, 2 * WIDTH], what `modulate` makes of the voice. The output is `ahead` taps behind
+        the input."""
         n = x.shape[1]
         joined = torch.cat([cache, x.transpose(1, 2)], -1)
         filtered = F.conv1d(joined, self.time.weight[:, :, : KERNEL + ahead], self.time.bias, dilation=self.dilation, groups=WIDTH)
         h = self.norm(filtered.transpose(1, 2))
-        if self.modulate is not None:
-            scale, shift = self.modulate(voice).unsqueeze(1).chunk(2, -1)
+        if told is not None:
+            scale, shift = told.unsqueeze(1).chunk(2, -1)
             h = h * (1 + scale) + shift
         start = (KERNEL - 1) * self.dilation
         skip = joined[:, :, start : start + n].transpose(1, 2) if ahead else x
@@ -196,30 +197,43 @@ class Voice(nn.Module):
         vector, timbre = speaker[:, :SPEAKER], speaker[:, SPEAKER:]
         return torch.cat([self.narrow_voice(vector), self.wide_voice(vector * 16), timbre], -1)
 
+    def modulation(self, speaker):
+        """All that the decoder is told of a voice, [batch, M]: scale and shift of each modulated block and of the last layer, then what is added to the logs. It
+        is the same in every frame, so it is computed once a voice."""
+        voice = self.voice(speaker)
+        layers = [b.modulate for b in self.decoder if b.modulate is not None] + [self.last_modulate, self.tint]
+        return torch.cat([layer(voice) for layer in layers], -1)
+
     def decode(self, content, f0, energy, speaker, state):
         """Filters [batch, n, 513] twice from content, pitch and energy of the same frames; `state` is the decoder's part."""
+        return self.decode_told(content, f0, energy, self.modulation(speaker), state)
+
+    def decode_told(self, content, f0, energy, modulation, state):
+        """The same with the voice's modulation."""
         *caches, join_cache, memory = state
+        *told, last, tint = modulation.split([2 * WIDTH] * (len(MODULATED) + 1) + [2 * BANDS], -1)
+        told = dict(zip(MODULATED, told))
         voiced = (f0 > 40).float()
         octaves = torch.log2(f0.clamp(min=40) / 180) * voiced
         h = torch.cat([content, torch.stack([octaves, voiced, energy / 4, octaves.square()], -1)], -1)
         joined = torch.cat([join_cache, h.transpose(1, 2)], -1)
-        h, voice, new = self.join(joined).transpose(1, 2), self.voice(speaker), []
+        h, new = self.join(joined).transpose(1, 2), []
         for i, (block, cache) in enumerate(zip(self.decoder, caches)):
             if i == RECURRENT_AT:
                 remembered, memory = self.recurrent(h, memory)
                 h = h + remembered
-            h, kept = block(h, cache, voice=voice)
+            h, kept = block(h, cache, told=told.get(i))
             new.append(kept)
-        scale, shift = self.last_modulate(voice).unsqueeze(1).chunk(2, -1)
-        logs = (self.head(h * (1 + scale) + shift) + self.tint(voice).unsqueeze(1)).float().clamp(-12, 6)
+        scale, shift = last.unsqueeze(1).chunk(2, -1)
+        logs = (self.head(h * (1 + scale) + shift) + tint.unsqueeze(1)).float().clamp(-12, 6)
         with torch.autocast(f0.device.type, enabled=False):  # magnitudes in full precision
             harmonic, noise = torch.exp(logs[..., :BANDS] - 1) @ self.bands, torch.exp(logs[..., BANDS:] - 3) @ self.bands
         return harmonic, noise, [*new, joined[:, :, -2:], memory]
 
-    def forward(self, mel, f0, energy, speaker, mode, state):
-        """One stretch of frames as the exported graph takes it: `f0` and `energy` are those of the frames that come out."""
+    def forward(self, mel, f0, energy, modulation, mode, state):
+        """One stretch of frames as the exported graph takes it: `f0` and `energy` are those of the frames that come out, `modulation` is the voice's."""
         content, seen = self.encode(mel, mode, state[: len(DILATIONS)])
-        harmonic, noise, made = self.decode(content, f0, energy, speaker, state[len(DILATIONS) :])
+        harmonic, noise, made = self.decode_told(content, f0, energy, modulation, state[len(DILATIONS) :])
         return harmonic, noise, [*seen, *made]
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""speed.py FOLDER ...: how long a call of each graph takes on one core, packs side by side in one run (say, of 16 and of 8 bits: export.py --bits).
+"""speed.py FOLDER ...: how long a call of each graph takes on one core, packs side by side in one run.
 
 Calls of the packs alternate, so that whatever else the machine does falls on all of them. Real-time factor: median call over the sound it makes. Knows no sound.
 """

@@ -1,4 +1,4 @@
-//! What runs a graph that carries states from call to call: a session here, or a server that is sent them with each hop. Knows no features.
+//! What runs a network that carries states from call to call: Rust on the processor, a session here, or a server that is sent the states with each hop.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor, TensorRef};
 
+use super::graph::Features;
+use super::heard::BINS;
+use super::native::Network;
+use super::told::Told;
 use crate::clock::Mode;
 use crate::runtime::remote::{Asked, Client, Given, Server, Shape};
 use crate::runtime::{RuntimeError, Session};
@@ -15,12 +19,101 @@ use crate::voice::ConvertError;
 /// The outputs that are no states.
 const FILTERS: [&str; 2] = ["harmonic", "noise"];
 
-/// Runs a graph.
+/// Runs a network for a voice.
 pub(super) enum Body {
+    /// In Rust, without a graph.
+    Native(Box<Native>),
+    /// As a graph that is told of the voice with each run.
+    Graph(Box<(Told, Place)>),
+}
+
+/// Where a graph is run.
+pub(super) enum Place {
     /// On a provider of this machine.
     Here(Here),
     /// On a server.
     There(There),
+}
+
+/// The network in Rust, and the filters that it makes.
+pub(super) struct Native {
+    network: Network,
+    harmonic: Vec<f32>,
+    noise: Vec<f32>,
+}
+
+impl Native {
+    pub fn new(network: Network) -> Self {
+        Self { network, harmonic: Vec::new(), noise: Vec::new() }
+    }
+
+    fn run(&mut self, features: &Features, take: impl FnOnce(&[f32], &[f32]) -> Result<(), ConvertError>) -> Result<(), ConvertError> {
+        let n = features.f0.len() * BINS;
+        self.harmonic.resize(n, 0.0);
+        self.noise.resize(n, 0.0);
+        self.network.run(&features.mel, &features.f0, &features.energy, &mut self.harmonic, &mut self.noise);
+        take(&self.harmonic, &self.noise)
+    }
+}
+
+impl Body {
+    /// A run: who takes the two filters. After an error the states are none to go on with.
+    pub fn run(&mut self, features: &Features, take: impl FnOnce(&[f32], &[f32]) -> Result<(), ConvertError>) -> Result<(), ConvertError> {
+        match self {
+            Body::Native(native) => native.run(features, take),
+            Body::Graph(graph) => {
+                let (told, place) = &mut **graph;
+                let told = told.given()?;
+                features.given(told, |given| match place {
+                    Place::Here(here) => here.run(given, take),
+                    Place::There(there) => there.run(given, take),
+                })
+            }
+        }
+    }
+
+    /// Takes another voice from the next run on: the embedding, then the timbre.
+    pub fn set_speaker(&mut self, speaker: &[f32]) {
+        match self {
+            Body::Native(native) => native.network.set_speaker(speaker),
+            Body::Graph(graph) => graph.0.set_speaker(speaker),
+        }
+    }
+
+    /// There is nothing to run at present.
+    pub fn rest(&mut self) {
+        if let Some(there) = self.there() {
+            there.client.rest();
+        }
+    }
+
+    /// Whether somebody renders, who may wait for a server.
+    pub fn renders(&mut self, renders: bool) {
+        if let Some(there) = self.there() {
+            there.client.renders(renders);
+        }
+    }
+
+    /// All states back to zero.
+    pub fn reset(&mut self) {
+        match self {
+            Body::Native(native) => native.network.reset(),
+            Body::Graph(graph) => match &mut graph.1 {
+                Place::Here(here) => here.reset(),
+                Place::There(there) => there.states.iter_mut().for_each(|s| s.numbers.fill(0.0)),
+            },
+        }
+    }
+
+    fn there(&mut self) -> Option<&mut There> {
+        match self {
+            Body::Graph(graph) => match &mut graph.1 {
+                Place::There(there) => Some(there),
+                Place::Here(_) => None,
+            },
+            Body::Native(_) => None,
+        }
+    }
 }
 
 /// The graph as this machine runs it.
@@ -33,38 +126,6 @@ struct State {
     input: String,
     output: String,
     value: DynValue,
-}
-
-impl Body {
-    /// A run: what is given beside the states, and who takes the two filters. The states are those of before where it fails or they aren't taken.
-    pub fn run(&mut self, given: &[Given], take: impl FnOnce(&[f32], &[f32]) -> Result<(), ConvertError>) -> Result<(), ConvertError> {
-        match self {
-            Body::Here(here) => here.run(given, take),
-            Body::There(there) => there.run(given, take),
-        }
-    }
-
-    /// There is nothing to run at present.
-    pub fn rest(&mut self) {
-        if let Body::There(there) = self {
-            there.client.rest();
-        }
-    }
-
-    /// Whether somebody renders, who may wait for a server.
-    pub fn renders(&mut self, renders: bool) {
-        if let Body::There(there) = self {
-            there.client.renders(renders);
-        }
-    }
-
-    /// All states back to zero.
-    pub fn reset(&mut self) {
-        match self {
-            Body::Here(here) => here.reset(),
-            Body::There(there) => there.states.iter_mut().for_each(|s| s.numbers.fill(0.0)),
-        }
-    }
 }
 
 impl Here {

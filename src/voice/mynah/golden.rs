@@ -1,11 +1,13 @@
 //! Equality with the reference: `models/recipes/golden/mynah.py` writes what is compared here.
 
+use std::path::Path;
+
 use super::graph::{Features, Graph};
 use super::heard::{BANDS, BINS, HOP, Hearing, RISE, WINDOW};
 use super::synth::Synth;
 use crate::clock::Mode;
 use crate::runtime::SessionOptions;
-use crate::voice::testing::{clip, golden, runtime, voice_model};
+use crate::voice::testing::{clip, golden, runtime, voice_model, voice_weights};
 
 /// The reference keeps one of so many frames' filters.
 const KEPT: usize = 24;
@@ -38,10 +40,10 @@ struct Streamed {
     sound: Vec<f32>,
 }
 
-/// In calls of so many hops.
-fn streamed(mode: Mode, hops: usize) -> Streamed {
+/// In calls of so many hops, by the network of that file.
+fn streamed(file: &Path, mode: Mode, hops: usize) -> Streamed {
     runtime();
-    let mut graph = Graph::open(&voice_model(mode), mode, &SessionOptions::default()).expect("the graph opens");
+    let mut graph = Graph::open(file, mode, &SessionOptions::default()).expect("the graph opens");
     graph.set_speaker(&golden("mynah_speaker"), Some(&golden("mynah_timbre")));
     let mut synth = Synth::new();
     synth.mute_noise();
@@ -78,8 +80,8 @@ fn worst(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn filters_equal_the_reference_in_every_mode() {
-    for mode in Mode::ALL {
-        let made = streamed(mode, 1);
+    for (mode, file) in Mode::ALL.into_iter().flat_map(|mode| [(mode, voice_weights()), (mode, voice_model(mode))]) {
+        let made = streamed(&file, mode, 1);
         for (name, ours) in [("harmonic", made.harmonic), ("noise", made.noise)] {
             let kept: Vec<f32> = ours.chunks_exact(BINS).step_by(KEPT).flatten().copied().collect();
             let theirs = golden(&format!("mynah_{name}_{}", mode.name()));
@@ -93,7 +95,7 @@ fn filters_equal_the_reference_in_every_mode() {
 
 #[test]
 fn sound_equals_the_reference() {
-    let (sound, theirs) = (streamed(Mode::Live, 1).sound, golden("mynah_sound"));
+    let (sound, theirs) = (streamed(&voice_weights(), Mode::Live, 1).sound, golden("mynah_sound"));
     assert!(sound.len() == theirs.len() && theirs.len() > 20_000, "{} of {}", sound.len(), theirs.len());
     let worst = worst(&sound, &theirs);
     println!("sound without noise: largest difference {worst:.2e}");
@@ -104,12 +106,15 @@ fn sound_equals_the_reference() {
 #[test]
 fn hops_of_any_length_give_the_same_sound() {
     for mode in Mode::ALL {
-        let one = streamed(mode, 1);
-        for hops in [2, 4, 7] {
-            let other = streamed(mode, hops);
-            for (a, b) in [(&one.harmonic, &other.harmonic), (&one.noise, &other.noise), (&one.sound, &other.sound)] {
-                assert_eq!(a.len(), b.len());
-                assert!(worst(a, b) < 1e-4, "{mode:?}, hops of {hops}: {}", worst(a, b));
+        // To the bit in Rust; a graph in ONNX Runtime adds up in another order where a call is longer.
+        for (file, most) in [(voice_weights(), 0.0), (voice_model(mode), 1e-4)] {
+            let one = streamed(&file, mode, 1);
+            for hops in [2, 4, 7] {
+                let other = streamed(&file, mode, hops);
+                for (a, b) in [(&one.harmonic, &other.harmonic), (&one.noise, &other.noise), (&one.sound, &other.sound)] {
+                    assert_eq!(a.len(), b.len());
+                    assert!(worst(a, b) <= most, "{mode:?}, hops of {hops}: {}", worst(a, b));
+                }
             }
         }
     }

@@ -1,11 +1,14 @@
-//! A graph of the family `mynah`: features in, the magnitudes of two filters out, states carried from call to call. Knows no sound.
+//! The network of the family `mynah`: features in, the magnitudes of two filters out, states carried from call to call. Knows no sound.
 //!
-//! A filter comes out `lookahead` frames after its frame's mel bands went in; its pitch and energy go in with the frame that comes out.
+//! It is computed in Rust from the file of weights, or by what runs the graphs that are made of the same weights (`body`). A filter comes out
+//! `lookahead` frames after its frame's mel bands went in; its pitch and energy go in with the frame that comes out.
 
 use std::path::Path;
 
-use super::body::{Body, Here, There};
+use super::body::{Body, Here, Native, Place, There};
 use super::heard::{BANDS, BINS, FALL, HOP, RATE, RISE, SIZE, log_mel};
+use super::native::Network;
+use super::told::Told;
 use crate::clock::Mode;
 use crate::runtime::remote::Given;
 use crate::runtime::{Provider, RuntimeError, Session, SessionOptions, TensorSpec};
@@ -16,15 +19,17 @@ pub const EMBEDDING: usize = 256;
 /// Numbers of a timbre.
 pub const TIMBRE: usize = 128;
 /// What the graph is told of a voice: the embedding, then the timbre.
-const SPEAKER: usize = EMBEDDING + TIMBRE;
+pub(super) const SPEAKER: usize = EMBEDDING + TIMBRE;
 /// Look-ahead that a converter can be made for: the pitch of a frame is known one frame after its mel bands.
-const LOOKAHEADS: std::ops::RangeInclusive<usize> = 1..=32;
+pub(super) const LOOKAHEADS: std::ops::RangeInclusive<usize> = 1..=32;
 
-const CONTRACT: [TensorSpec; 6] = [
+/// How the name of the file of weights ends, which the network in Rust reads.
+const NATIVE: &str = "safetensors";
+
+const CONTRACT: [TensorSpec; 5] = [
     TensorSpec::input("mel", &[1, -1, BANDS as i64]),
     TensorSpec::input("f0", &[1, -1]),
     TensorSpec::input("energy", &[1, -1]),
-    TensorSpec::input("speaker", &[1, SPEAKER as i64]),
     TensorSpec::output("harmonic", &[1, -1, BINS as i64]),
     TensorSpec::output("noise", &[1, -1, BINS as i64]),
 ];
@@ -80,19 +85,19 @@ impl Features {
     }
 
     /// Frames of no sound in particular, which move a graph all the same.
-    fn some(frames: usize) -> Self {
+    pub(super) fn some(frames: usize) -> Self {
         let mel = (0..frames * BANDS).map(|i| -5.0 + 4.0 * (i as f32 * 0.37).sin()).collect();
         Self { mel, f0: vec![170.0; frames], energy: vec![-3.0; frames] }
     }
 
     /// These as the graph's inputs, with what it is told of the voice.
-    fn given<T>(&self, speaker: &[f32], to: impl FnOnce(&[Given]) -> T) -> T {
+    pub(super) fn given<T>(&self, told: Given, to: impl FnOnce(&[Given]) -> T) -> T {
         let n = self.f0.len() as i64;
         to(&[
             Given { name: "mel", shape: &[1, n, BANDS as i64], numbers: &self.mel },
             Given { name: "f0", shape: &[1, n], numbers: &self.f0 },
             Given { name: "energy", shape: &[1, n], numbers: &self.energy },
-            Given { name: "speaker", shape: &[1, SPEAKER as i64], numbers: speaker },
+            told,
         ])
     }
 
@@ -152,8 +157,17 @@ pub(super) struct Reuse {
 }
 
 impl Graph {
-    /// Loads the graph of a mode and checks it against the contract. Its weights lie beside it, under the name that it bears in itself.
+    /// Loads a mode from the file of weights, `….safetensors`, for the processor; or from its graph, checked against the contract, whose weights lie
+    /// beside it under the name that it bears in itself.
     pub fn open(path: &Path, mode: Mode, options: &SessionOptions) -> Result<Self, RuntimeError> {
+        if path.extension().is_some_and(|e| e == NATIVE) {
+            if options.provider != Provider::Cpu {
+                let why = "it runs graphs, and a file of weights is none".to_owned();
+                return Err(RuntimeError::Provider { provider: options.provider, why });
+            }
+            let network = Network::open(path, mode)?;
+            return Ok(Self::of(network.lookahead(), Body::Native(Box::new(Native::new(network)))));
+        }
         let local = options.provider.server().map_or(options.provider, |_| Provider::Cpu);
         let session = load(path, &CONTRACT, &SessionOptions { provider: local, ..*options })?;
         let contract = |expected: String, found: String| RuntimeError::Contract { path: path.to_owned(), expected, found };
@@ -165,22 +179,30 @@ impl Graph {
         let lookahead = text.trim().parse().ok().filter(|n| LOOKAHEADS.contains(n)).ok_or_else(|| {
             contract(format!("the metadata `lookahead_frames` from {} to {}", LOOKAHEADS.start(), LOOKAHEADS.end()), format!("`{text}`"))
         })?;
+        let mut told = Told::open(&session, path)?;
         let here = Here::new(session, path)?;
-        let body = match options.provider.server() {
-            None => Body::Here(here),
+        let place = match options.provider.server() {
+            None => Place::Here(here),
             Some(server) => {
-                let (features, speaker) = (Features::some(super::hops(mode)), some_speaker());
-                features.given(&speaker, |given| There::open(here, server, mode, given)).map(Body::There)?
+                told.set_speaker(&some_speaker());
+                let about = told.given().map_err(|e| RuntimeError::Model { path: path.to_owned(), why: e.to_string() })?;
+                Features::some(super::hops(mode)).given(about, |given| There::open(here, server, mode, given)).map(Place::There)?
             }
         };
-        Ok(Self {
+        Ok(Self::of(lookahead, Body::Graph(Box::new((told, place)))))
+    }
+
+    fn of(lookahead: usize, body: Body) -> Self {
+        let mut graph = Self {
             body,
             lookahead,
-            speaker: vec![0.0; SPEAKER],
+            speaker: Vec::new(),
             last: None,
             #[cfg(test)]
             reuse: Reuse::default(),
-        })
+        };
+        graph.set_speaker(&[], None);
+        graph
     }
 
     /// Frames that outputs lag behind inputs.
@@ -191,10 +213,12 @@ impl Graph {
     /// Takes another voice from the next run on: `EMBEDDING` numbers and, where it is known, `TIMBRE` of its timbre.
     pub fn set_speaker(&mut self, embedding: &[f32], timbre: Option<&[f32]>) {
         self.last = None;
-        self.speaker.fill(0.0);
+        self.speaker.clear();
+        self.speaker.resize(SPEAKER, 0.0);
         let (known, rest) = self.speaker.split_at_mut(EMBEDDING);
         known.iter_mut().zip(embedding).for_each(|(s, e)| *s = *e);
         rest.iter_mut().zip(timbre.unwrap_or_default()).for_each(|(s, t)| *s = *t);
+        self.body.set_speaker(&self.speaker);
     }
 
     /// What the graph is told of the voice.
@@ -252,7 +276,7 @@ impl Graph {
             noise.clone_into(&mut last.noise);
             Ok(())
         };
-        features.given(&self.speaker, |given| self.body.run(given, take))?;
+        self.body.run(features, take)?;
         last.features.clone_from(features);
         self.last = Some(last);
         Ok(())

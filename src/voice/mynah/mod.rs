@@ -1,4 +1,4 @@
-//! The converter of the family `mynah`: analysis, a streaming graph, source-filter synthesis.
+//! The converter of the family `mynah`: analysis, a streaming network, source-filter synthesis.
 //!
 //! Knows no threads and no packs: it is opened with a path. Its timing is a matter of windows: frame `t` is heard `FALL` samples after its time;
 //! the graph then gives the filters of frame `t − lookahead`; and the sound is complete up to that frame's time. Its pitch is wanted only then, so
@@ -8,9 +8,11 @@ mod analysis;
 mod body;
 mod graph;
 mod heard;
+mod native;
 pub(super) mod noise;
 mod synth;
 mod timbre;
+mod told;
 
 #[cfg(test)]
 mod golden;
@@ -25,6 +27,8 @@ pub use self::graph::{EMBEDDING, TIMBRE};
 use self::graph::{Features, Graph};
 pub use self::heard::HOP;
 use self::heard::{FALL, WINDOW};
+pub use self::native::Isa;
+use self::native::Network;
 use self::synth::{PIECE, Synth};
 pub use self::timbre::{TIMBRE_RATE, TimbreEncoder};
 use super::pitch_shift::PitchShift;
@@ -56,6 +60,46 @@ pub fn measure(path: &Path, mode: Mode, options: &SessionOptions) -> Result<(), 
         Some(server) if server.measured(mode).is_none() => Graph::open(path, mode, options).map(drop),
         _ => Ok(()),
     }
+}
+
+/// Whether this processor has instructions with which the network in Rust is quick enough. Without them ONNX Runtime is quicker.
+pub fn runs_natively() -> bool {
+    Isa::best().fuses()
+}
+
+/// The network alone over frames that do not change, for measurements: what runs in Rust of a hop, and nothing else.
+pub struct Alone {
+    network: Network,
+    features: Features,
+    filters: [Vec<f32>; 2],
+}
+
+impl Alone {
+    /// A mode of a file of weights with some of the instructions that [`instructions`] names; its runs are as long as a hop.
+    pub fn open(path: &Path, mode: Mode, isa: Isa) -> Result<Self, RuntimeError> {
+        let n = hops(mode) * heard::BINS;
+        Ok(Self {
+            network: Network::open_with(path, mode, isa)?,
+            features: Features::some(hops(mode)),
+            filters: [vec![0.0; n], vec![0.0; n]],
+        })
+    }
+
+    /// One run.
+    pub fn run(&mut self) {
+        let [harmonic, noise] = &mut self.filters;
+        self.network.run(&self.features.mel, &self.features.f0, &self.features.energy, harmonic, noise);
+    }
+}
+
+/// For fuzzing: any bytes as a file of weights.
+pub(crate) fn fuzz_weights(data: &[u8]) {
+    native::fuzz(data);
+}
+
+/// The instructions of this processor that the network is quick with, the quickest last; none where ONNX Runtime is quicker.
+pub fn instructions() -> Vec<Isa> {
+    Isa::all().into_iter().filter(|isa| isa.fuses()).collect()
 }
 
 /// More look-ahead than this does nothing for the pitch.

@@ -3,12 +3,12 @@
 use super::*;
 use crate::dsp::dc::DcBlock;
 use crate::dsp::level::{rms, to_db};
-use crate::voice::testing::{WEIGHTS, clip, runtime, voice, voice_model};
+use crate::voice::testing::{WEIGHTS, clip, runtime, voice, voice_model, voice_weights};
 use crate::voice::{PitchMode, Timbre};
 
 fn open(mode: Mode) -> Mynah {
     runtime();
-    Mynah::open(&voice_model(mode), WEIGHTS, mode, &voice(), &SessionOptions::default()).expect("the model opens")
+    Mynah::open(&voice_weights(), WEIGHTS, mode, &voice(), &SessionOptions::default()).expect("the model opens")
 }
 
 /// All of the input and then silence for as long as the delay; the output from position 0 on, as long as the input.
@@ -103,7 +103,7 @@ fn a_low_voice_is_not_held_down_pulse_by_pulse() {
 
 /// The same conversion of the whole sound at once, on absolute positions: no buffers, no hops, no delay.
 fn whole(mode: Mode, x: &[f32]) -> Vec<f32> {
-    let mut graph = Graph::open(&voice_model(mode), mode, &SessionOptions::default()).expect("the graph opens");
+    let mut graph = Graph::open(&voice_weights(), mode, &SessionOptions::default()).expect("the network opens");
     let (lookahead, count) = (graph.lookahead(), x.len() / HOP);
     let frames = count + 1 + lookahead;
     let mut dc = DcBlock::new(heard::RATE as f64);
@@ -278,6 +278,25 @@ fn another_model_is_named_with_what_it_lacks() {
     let said = Mynah::open(&voice_model(Mode::Studio), WEIGHTS, Mode::Live, &voice(), &SessionOptions::default());
     let said = said.err().expect("another mode's").to_string();
     assert!(said.contains("`mode`") && said.contains("`studio`"), "{said}");
+}
+
+/// What runs the graphs elsewhere makes the same sound.
+#[test]
+fn the_graph_makes_the_sound_of_the_network() {
+    for mode in Mode::ALL {
+        let mut graph = Mynah::open(&voice_model(mode), WEIGHTS, mode, &voice(), &SessionOptions::default()).expect("the graph opens");
+        let (ours, theirs) = (convert(&mut open(mode), &clip(), &Controls::default()), convert(&mut graph, &clip(), &Controls::default()));
+        let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        println!("{mode:?}: largest difference {worst:.2e}");
+        assert!(graph.timing() == timing(mode) && worst < 1e-4, "{mode:?}: {worst}");
+    }
+}
+
+#[test]
+fn weights_are_for_the_processor_alone() {
+    let options = SessionOptions { provider: crate::runtime::Provider::Cuda, threads: 1 };
+    let said = Mynah::open(&voice_weights(), WEIGHTS, Mode::Live, &voice(), &options).err().expect("no graph").to_string();
+    assert!(said.contains("cuda") && said.contains("runs graphs"), "{said}");
 }
 
 /// Timbres of other weights mean nothing to these: such a voice is one without a timbre.
