@@ -14,29 +14,22 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from modes import AHEAD, FARTHEST, MELS, MODES, lookahead  # noqa: F401, for those who know the model alone
+
 RATE, HOP, FFT = 24000, 240, 1024
 RISE, FALL = 720, 240  # samples over which the analysis window goes up and down: its peak, the frame's time, is only 10 ms before its end
 WINDOW = RISE + FALL
-MELS, BINS = 80, FFT // 2 + 1
+BINS = FFT // 2 + 1
 BANDS = 114  # mel-spaced points at which the two filters are predicted
 WIDTH, CONTENT, PHONES, LISTENER, GLOBAL, SPEAKER, TIMBRE = 256, 48, 180, 384, 128, 256, 128
 KERNEL = 7
 DILATIONS = (1, 1, 2, 4, 1, 2, 4, 1, 2, 1)  # of the encoder's blocks
-AHEAD = {"live": (1, 0, 0, 0), "balanced": (2, 2, 0, 0), "studio": (2, 2, 2, 1)}  # taps of its first blocks that lie in the future
-MODES = tuple(AHEAD)
 DECODER = (1, 2, 4, 1, 2, 4, 1)
 MODULATED = (0, 3, 6)  # decoder blocks that the voice conditions: ablate.py says the others can do without
 RECURRENT_AT = 4  # decoder blocks before the recurrent layer
 
 MEL = torch.tensor(librosa.filters.mel(sr=RATE, n_fft=FFT, n_mels=MELS, fmin=40, fmax=11500)).float()
 
-
-def lookahead(mode):
-    """Frames that the content lags its input by."""
-    return sum(taps * dilation for taps, dilation in zip(AHEAD[mode], DILATIONS))
-
-
-FARTHEST = max(lookahead(m) for m in MODES)
 
 # ---- what is computed from sound -------------------------------------------------------------------------------------------------------------
 
