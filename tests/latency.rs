@@ -6,7 +6,7 @@ use mynah::engine::testing::{block, identity, run, setup};
 use proptest::prelude::*;
 
 const BLOCKS: [usize; 10] = [1, 7, 32, 64, 100, 128, 441, 512, 1024, 4096];
-const RATES: [u32; 10] = [8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 192_000];
+const RATES: [u32; 12] = [8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 192_000, 384_000, 768_000];
 
 /// Where the loudest sample is.
 fn peak(x: &[f32]) -> usize {

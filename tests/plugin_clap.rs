@@ -170,11 +170,11 @@ fn rates_and_blocks_change_in_mid_session() {
     let mut host = instance();
     host.load(&state(Mode::Live, true)).expect("a state");
     host.render_offline(true).expect("offline");
-    for (rate, block) in [(44100, 512), (48000, 128), (48000, 128), (96000, 2048), (384000, 512), (44100, 512)] {
+    for (rate, block) in [(44100, 512), (48000, 128), (48000, 128), (96000, 2048), (384000, 512), (768000, 4096), (44100, 512)] {
         let latency = host.activate(rate, block).expect("an activation");
         let [left, _] = impulse(&mut host, block, latency + 100);
         assert_eq!((peak_at(&left), left[latency]), (latency, 1.0), "{rate} Hz, blocks of {block}");
-        assert_eq!(latency == 0, rate > 192000, "above the highest rate it plays dry without delay");
+        assert!(latency > 0, "an oversampling host gets the voice too");
         host.deactivate();
     }
 }

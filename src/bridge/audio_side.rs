@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::dry::{DryLine, Placing};
+use super::mix::{LateSound, Mix, audible};
+use super::mix_line::MixLine;
 use super::pacing::{Pacing, RENDERS};
 use super::scope::Scope;
 use super::seam::{Seam, Voice};
@@ -21,43 +23,12 @@ const LOOK: Duration = Duration::from_micros(100);
 /// Louder than this is no sound: +24 dBFS.
 const LOUDEST: f32 = 16.0;
 
-/// What is heard instead of a hop that missed its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LateSound {
-    /// The speaker's own voice at the same latency.
-    #[default]
-    Dry,
-    /// Silence, for those who must not be recognised.
-    Silence,
-}
-
-/// How the output is put together. Changes glide over 10 ms.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Mix {
-    /// Whether the voice is converted.
-    pub voice: bool,
-    /// 0 dry, 1 wet.
-    pub wet: f32,
-    /// Linear gain of the output.
-    pub gain: f32,
-    /// The input unchanged, at the same latency.
-    pub bypass: bool,
-    /// What is heard instead of a late hop.
-    pub late: LateSound,
-}
-
-impl Default for Mix {
-    fn default() -> Self {
-        Self { voice: true, wet: 1.0, gain: 1.0, bypass: false, late: LateSound::Dry }
-    }
-}
-
 /// All that comes with a block of samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Block<C> {
     /// What the worker is told.
     pub controls: C,
-    /// How the output is put together.
+    /// How the output of this block's input is put together, a latency later.
     pub mix: Mix,
     /// Whether the host says that it renders offline: then the audio thread waits for the worker.
     pub offline: bool,
@@ -94,6 +65,7 @@ pub struct AudioSide<C> {
     have: Vec<bool>,
     mono: Vec<f32>,
     seam: Seam,
+    mixes: MixLine,
     level: Option<(f32, f32)>,
     last_late_hop: Option<u64>,
     gave_up: bool,
@@ -132,6 +104,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
             have: vec![false; block],
             mono: vec![0.0; block],
             seam: Seam::new(timing.host_rate),
+            mixes: MixLine::new(latency.total),
             level: None,
             last_late_hop: None,
             gave_up: false,
@@ -171,6 +144,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         self.tap.end();
         self.scope.rest();
         self.seam.reset();
+        self.mixes.reset();
         (self.level, self.last_late_hop, self.gave_up) = (None, None, false);
         self.shared.set_due(-(self.latency.total as i64));
         self.shared.set_owed_from(0);
@@ -201,6 +175,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         let patience = if block.offline { HUNG } else { ahead };
         self.shared.set_offline(!patience.is_zero(), block.offline);
         let first = self.position as i64 - self.latency.total as i64;
+        self.mixes.set(self.position as i64, block.mix);
         self.shared.set_due(first);
         let until = Instant::now() + patience;
         self.send(n, block, patience.is_zero(), until);
@@ -213,7 +188,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         self.gather(first, n);
         self.count_late(first, n);
         self.shared.set_due(first + n as i64);
-        let output_peak = self.mix(channels, start, n, &block.mix);
+        let output_peak = self.mix(channels, start, n, first);
         self.shared.raise_peaks(input_peak, output_peak);
         if self.shared.watched() {
             self.scope.send(self.position - n as u64, &self.mono[..n], channels, start);
@@ -386,40 +361,58 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         }
     }
 
-    /// Puts the output together; gives its peak.
-    fn mix(&mut self, channels: &mut [&mut [f32]], start: usize, n: usize, mix: &Mix) -> f32 {
-        let rate = self.timing.host_rate as f64;
-        let glide_step = (1.0 / (GLIDE * rate)) as f32;
-        let target = (
-            if mix.voice && !mix.bypass { mix.wet.clamp(0.0, 1.0) } else { 0.0 },
-            if mix.bypass || !mix.gain.is_finite() { 1.0 } else { mix.gain },
-        );
-        let (mut wet_share, mut gain) = self.level.unwrap_or(target);
-        let mut peak = 0.0f32;
-        for i in 0..n {
-            if self.seam.is_out() && self.have[i] {
-                self.leave_out_if_short(i, n);
+    /// Puts the output together that came in from `first` on; gives its peak.
+    fn mix(&mut self, channels: &mut [&mut [f32]], start: usize, n: usize, first: i64) -> f32 {
+        let glide_step = (1.0 / (GLIDE * self.timing.host_rate as f64)) as f32;
+        let (mut i, mut peak) = (0, 0.0f32);
+        while i < n {
+            let (mut mix, run) = self.mixes.at(first + i as i64, n - i);
+            // Who asks not to be recognised is obeyed at once, also for what came in before.
+            if self.mixes.newest().late == LateSound::Silence {
+                mix.late = LateSound::Silence;
             }
-            let Voice { sample: wet, share } = self.seam.next(self.have[i].then_some(self.wet[i]));
-            wet_share = glide(wet_share, target.0, glide_step);
-            gain = glide(gain, target.1, glide_step * gain.abs().max(1.0));
-            for (c, channel) in channels.iter_mut().enumerate() {
-                let x = &mut channel[start + i];
-                let dry = self.dry.swap(c, *x);
-                self.placing.hear(c, dry);
-                *x = dry;
+            let target = (mix.wet_share(), mix.output_gain());
+            let (mut wet_share, mut gain) = self.level.unwrap_or(target);
+            for i in i..i + run {
+                wet_share = glide(wet_share, target.0, glide_step);
+                gain = glide(gain, target.1, glide_step * gain.abs().max(1.0));
+                peak = peak.max(self.mix_sample(channels, (start, i, n), wet_share, gain, &mix));
             }
-            self.dry.step();
-            for (c, channel) in channels.iter_mut().enumerate() {
-                let x = &mut channel[start + i];
-                let dry = *x;
-                let instead = if mix.late == LateSound::Dry { dry } else { 0.0 };
-                let voice = self.placing.gain(c) * share * wet + (1.0 - share) * instead;
-                *x = ((1.0 - wet_share) * dry + wet_share * voice) * gain;
-                peak = peak.max(x.abs());
-            }
+            self.level = Some((wet_share, gain));
+            i += run;
         }
-        self.level = Some((wet_share, gain));
+        peak
+    }
+
+    /// Puts sample `i` of the `n` from `start` on together; gives its peak.
+    #[inline]
+    fn mix_sample(
+        &mut self,
+        channels: &mut [&mut [f32]],
+        (start, i, n): (usize, usize, usize),
+        wet_share: f32,
+        gain: f32,
+        mix: &Mix,
+    ) -> f32 {
+        if self.seam.is_out() && self.have[i] {
+            self.leave_out_if_short(i, n);
+        }
+        let Voice { sample: wet, share } = self.seam.next(self.have[i].then_some(self.wet[i]));
+        for (c, channel) in channels.iter_mut().enumerate() {
+            let x = &mut channel[start + i];
+            let dry = self.dry.swap(c, *x);
+            self.placing.hear(c, dry);
+            *x = dry;
+        }
+        self.dry.step();
+        let mut peak = 0.0f32;
+        for (c, channel) in channels.iter_mut().enumerate() {
+            let x = &mut channel[start + i];
+            let dry = *x;
+            let voice = self.placing.gain(c) * share * wet + (1.0 - share) * mix.instead(dry);
+            *x = audible(((1.0 - wet_share) * dry + wet_share * voice) * gain);
+            peak = peak.max(x.abs());
+        }
         peak
     }
 }

@@ -8,6 +8,8 @@
 
 mod audio_side;
 mod dry;
+mod mix;
+mod mix_line;
 #[cfg(all(test, loom))]
 mod models;
 mod pacing;
@@ -21,7 +23,8 @@ mod worker_side;
 
 use std::sync::Arc;
 
-pub use audio_side::{AudioSide, Block, LateSound, Mix};
+pub use audio_side::{AudioSide, Block};
+pub use mix::{LateSound, Mix, WithoutEngine};
 pub use scope::{ScopePull, ScopeSide};
 pub use shared::{Counters, Shared, WorkerState};
 pub use tap::{TapPull, TapSide};

@@ -23,6 +23,7 @@ mod tests;
 mod theme;
 mod voices;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Instant;
@@ -36,6 +37,7 @@ use nice_plug_egui::baseview::HandlerError;
 use nice_plug_egui::{EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, create_egui_editor};
 
 use crate::bridge::WorkerState;
+use crate::engine::panic_text;
 use crate::plugin::instance::{Instance, Readings};
 use crate::plugin::{audition, closeness};
 use captions::CaptionCard;
@@ -85,6 +87,8 @@ pub struct Window {
     notifier: RepaintNotifier,
     /// Ends the thread that asks for pictures.
     closed: Arc<AtomicBool>,
+    /// What the window broke down with: then it shows that and draws no more.
+    broken: Option<String>,
     /// The size is still to be set: a host that opens the window knows nothing of the scale.
     opening: bool,
 }
@@ -106,34 +110,23 @@ pub fn create(instance: Arc<Instance>) -> Option<MynahEditor> {
 }
 
 impl NiceEguiApp for Window {
+    // The windowing library keeps a panic and raises it again when the window is closed, inside a call of the host, which then ends. So none gets past here.
+
     fn build(&mut self, ctx: egui::Context, host: GuiContext, _frame: &mut Frame) -> Result<(), HandlerError> {
-        theme::apply(&ctx);
-        ctx.set_zoom_factor(self.settings.scale);
-        (self.context, self.opening) = (Some(host), self.settings.scale != 1.0);
-        self.voices.refresh();
-        self.first_run.look();
-        self.instance.look_at_sound(true);
-        self.ask_system();
-        self.keep_drawing();
-        closeness::opened(&self.instance);
+        self.guarded(|window| window.open(&ctx, host));
         Ok(())
     }
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut Frame) {
-        self.pace.begin(pace::thread_time());
-        let began = Instant::now();
-        let Some(context) = self.context.clone() else { return };
-        let moving = self.draw(ui, &context.param_setter());
-        self.pace.end(began);
-        ui.ctx().request_repaint_after(self.pace.next(moving));
+        if self.broken.is_none() {
+            self.guarded(|window| window.picture(ui));
+        } else if let Some(why) = &self.broken {
+            ui.centered_and_justified(|ui| ui.label(why));
+        }
     }
 
     fn editor_closed(&mut self) {
-        self.instance.look_at_sound(false);
-        self.closed.store(true, Ordering::Relaxed);
-        self.keep();
-        closeness::closed(&self.instance);
-        audition::stop(&self.instance);
+        self.guarded(Window::close);
         self.context = None;
     }
 
@@ -159,8 +152,47 @@ impl Window {
             system: Arc::default(),
             notifier,
             closed: Arc::default(),
+            broken: None,
             opening: false,
         }
+    }
+
+    /// Does what may break down; then the window says so.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) {
+            let why = panic_text(&*panic);
+            self.broken = Some(format!("This window broke down ({why}). The sound goes on; close the window and open it again."));
+        }
+    }
+
+    fn open(&mut self, ctx: &egui::Context, host: GuiContext) {
+        self.broken = None;
+        theme::apply(ctx);
+        ctx.set_zoom_factor(self.settings.scale);
+        (self.context, self.opening) = (Some(host), self.settings.scale != 1.0);
+        self.voices.refresh();
+        self.first_run.look();
+        self.instance.look_at_sound(true);
+        self.ask_system();
+        self.keep_drawing();
+        closeness::opened(&self.instance);
+    }
+
+    fn picture(&mut self, ui: &mut Ui) {
+        self.pace.begin(pace::thread_time());
+        let began = Instant::now();
+        let Some(context) = self.context.clone() else { return };
+        let moving = self.draw(ui, &context.param_setter());
+        self.pace.end(began);
+        ui.ctx().request_repaint_after(self.pace.next(moving));
+    }
+
+    fn close(&mut self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.instance.look_at_sound(false);
+        closeness::closed(&self.instance);
+        audition::stop(&self.instance);
+        self.keep();
     }
 
     /// Asks for a picture now and then from outside, until the window closes: each picture asks for the next one, and X11 may swallow a request while a

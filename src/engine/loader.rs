@@ -52,14 +52,14 @@ impl Loader {
             match self.wishes.recv_timeout(LOOK) {
                 Ok(wish) => {
                     let wish = self.wishes.try_iter().last().unwrap_or(wish);
-                    if let Some(side) = self.meet(&wish, &mut loaded) {
+                    if let Some(side) = self.try_to_meet(&wish, &mut loaded) {
                         waiting = Some(Box::new(side));
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some((_, wish)) = self.again.take_if(|(when, _)| Instant::now() >= *when) {
                         loaded = 0;
-                        if let Some(side) = self.meet(&wish, &mut loaded) {
+                        if let Some(side) = self.try_to_meet(&wish, &mut loaded) {
                             waiting = Some(Box::new(side));
                         }
                     }
@@ -84,6 +84,15 @@ impl Loader {
         self.stations.drain(..spent);
     }
 
+    /// The same; a panic in it is told, and the next wish is tried.
+    fn try_to_meet(&mut self, wish: &Wish, loaded: &mut u64) -> Option<AudioSide<Controls>> {
+        catch_unwind(AssertUnwindSafe(|| self.meet(wish, loaded))).unwrap_or_else(|panic| {
+            self.tell(Some(format!("the voice could not be loaded ({}); choose it again", panic_text(&*panic))));
+            self.view(|v| v.loading = false);
+            None
+        })
+    }
+
     /// Gives the new crossing where the latency changed: with the mode, with another pack, or with a server and its distance.
     fn meet(&mut self, wish: &Wish, loaded: &mut u64) -> Option<AudioSide<Controls>> {
         self.again = None;
@@ -97,7 +106,7 @@ impl Loader {
         let current = self.stations.last()?;
         let mut side = None;
         let moved = slack != current.slack || wish.source.timing(wish.mode).is_ok_and(|timing| timing != current.converter);
-        if wish.mode != current.mode || (known.is_ok() && moved) {
+        if wish.mode != current.mode || (known.is_ok() && moved) || current.is_over() {
             match Station::start(&self.setup, (wish.mode, slack), &*wish.source, &self.boards) {
                 Ok((station, audio)) => {
                     self.stations.push(station);

@@ -24,6 +24,7 @@ pub mod soak;
 mod source;
 mod station;
 pub mod testing;
+pub mod threads;
 pub mod usage;
 mod voice_worker;
 mod voices;
@@ -41,6 +42,8 @@ pub use pack_source::{PackSource, enrol_file, enrol_file_and_tell};
 pub use picks::{Offer, Picks};
 pub use port::AudioPort;
 pub use source::{Captioner, OpenError, Opened, Source};
+
+pub(crate) use voice_worker::panic_text;
 
 use caption_worker::CaptionShared;
 
@@ -69,6 +72,9 @@ pub struct Setup {
     /// Whether captions are wanted to begin with.
     pub captions: bool,
 }
+
+/// What the loader has beyond the workers that it waits for.
+const LOADER_MORE: Duration = Duration::from_millis(500);
 
 /// What the user is shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,6 +148,7 @@ impl Engine {
             wire,
             voice_problem: Arc::default(),
             caption_problem: Arc::default(),
+            ending: Arc::default(),
         };
         boards.captions.wanted.store(setup.captions, Ordering::Relaxed);
         let (station, side) = station::Station::start(&setup, (setup.mode, source.slack(setup.mode, setup.provider)), &*source, &boards)?;
@@ -327,11 +334,15 @@ impl Engine {
 }
 
 impl Drop for Engine {
+    /// Waits for the workers and then for the loader, which waits for them too: all have one deadline, the loader a little more.
     fn drop(&mut self) {
+        let until = Instant::now() + threads::PATIENCE;
+        // Nobody else sets it.
+        let _ = self.boards.ending.set(until);
         self.view().shared.stop();
         self.wishes = None;
         if let Some(loader) = self.loader.take() {
-            station::join_within(loader, Instant::now() + station::PATIENCE);
+            threads::join_within(loader, until + LOADER_MORE);
         }
     }
 }

@@ -1,12 +1,12 @@
 //! A crossing with its two workers: what runs for one mode, from its making to the joining of its threads.
 
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 
 use super::caption_worker::{CaptionShared, CaptionWorker};
 use super::source::Source;
+use super::threads::{PATIENCE, Threads};
 use super::voice_worker::{Order, Problem, VoiceWorker};
 use super::{OpenError, Setup};
 use crate::bridge::{AudioSide, ScopeSide, Shared, crossing};
@@ -15,8 +15,8 @@ use crate::captions::transcript::Transcript;
 use crate::clock::{ConverterTiming, Latency, Mode, Timing};
 use crate::voice::Controls;
 
-/// How long an ending waits for a worker that is inside a model's run.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// The voice worker's thread.
+const VOICE: &str = "mynah-voice";
 
 /// What a window draws of a mode's sound.
 pub(super) type Scope = Arc<Mutex<ScopeSide>>;
@@ -29,6 +29,8 @@ pub(super) struct Boards {
     pub wire: Wire,
     pub voice_problem: Problem,
     pub caption_problem: Problem,
+    /// When the engine's end waits no longer; empty while it runs.
+    pub ending: Arc<OnceLock<Instant>>,
 }
 
 /// The running workers of one mode.
@@ -42,7 +44,8 @@ pub(super) struct Station {
     pub shared: Arc<Shared>,
     pub scope: Scope,
     orders: Sender<Order>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Threads,
+    ending: Arc<OnceLock<Instant>>,
 }
 
 impl Station {
@@ -67,9 +70,7 @@ impl Station {
             problem: boards.caption_problem.clone(),
             now: None,
         };
-        let failed =
-            |e: std::io::Error| OpenError(format!("a worker thread could not be started: {e}; close other programs and try again"));
-        let mut station = Self {
+        let station = Self {
             mode,
             slack,
             converter,
@@ -77,15 +78,20 @@ impl Station {
             shared: c.shared,
             scope: Arc::new(Mutex::new(c.scope)),
             orders,
-            threads: Vec::with_capacity(2),
+            threads: Threads::default(),
+            ending: boards.ending.clone(),
         };
-        let spawn = |name: &str, f: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name.to_owned()).spawn(f);
-        station.threads.push(spawn("mynah-voice", Box::new(move || voice.run())).map_err(failed)?);
-        station.threads.push(spawn("mynah-captions", Box::new(move || captions.run())).map_err(failed)?);
+        station.threads.spawn(VOICE, move || voice.run())?;
+        station.threads.spawn("mynah-captions", move || captions.run())?;
         Ok((station, c.audio))
     }
 
-    /// Tells the voice worker what to do next. A worker that has ended hears nothing.
+    /// Whether the voice worker has ended although nobody asked it to.
+    pub fn is_over(&self) -> bool {
+        !self.threads.runs(VOICE)
+    }
+
+    /// Tells the voice worker what to do next. One that has ended hears nothing: the loader starts another station.
     pub fn order(&self, order: Order) {
         let _ = self.orders.send(order);
     }
@@ -95,18 +101,7 @@ impl Drop for Station {
     /// Ends the workers and waits for them, a bounded time: a thread that hangs inside a model is left behind rather than hanging the host.
     fn drop(&mut self) {
         self.shared.stop();
-        let until = Instant::now() + PATIENCE;
-        self.threads.drain(..).for_each(|thread| join_within(thread, until));
-    }
-}
-
-/// Joins a thread if it ends in time, and leaves it behind if not.
-pub(super) fn join_within(thread: JoinHandle<()>, until: Instant) {
-    while !thread.is_finished() && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    if thread.is_finished() {
-        // A worker catches its own panics; one that got past is told by its state.
-        let _ = thread.join();
+        let own = Instant::now() + PATIENCE;
+        self.threads.join(self.ending.get().map_or(own, |all| own.min(*all)));
     }
 }

@@ -18,8 +18,12 @@ use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
 pub struct Identity {
     timing: ConverterTiming,
     line: Vec<f32>,
+    sign: f32,
     faults: Arc<Faults>,
 }
+
+/// The name of a voice that gives everything back with its sign turned, so that a test can tell it from dry sound.
+pub const INVERTED: &str = "Inverted";
 
 /// What shall go wrong, switched from a test while sound runs.
 #[derive(Debug, Default)]
@@ -28,6 +32,10 @@ pub struct Faults {
     pub stall_ms: AtomicU32,
     /// The next so many hops panic.
     pub panics: AtomicU32,
+    /// The next so many resets panic.
+    pub reset_panics: AtomicU32,
+    /// The next so many drops of a converter panic.
+    pub drop_panics: AtomicU32,
     /// The next so many hops come to no end before `released`.
     pub hangs: AtomicU32,
     /// Ends the hops that hang.
@@ -51,7 +59,7 @@ impl Identity {
     }
 
     fn with_faults(timing: ConverterTiming, faults: Arc<Faults>) -> Self {
-        Self { timing, line: vec![0.0; timing.delay + timing.hop], faults }
+        Self { timing, line: vec![0.0; timing.delay + timing.hop], sign: 1.0, faults }
     }
 }
 
@@ -65,6 +73,7 @@ impl Converter for Identity {
     }
 
     fn reset(&mut self, _hop_index: u64) {
+        assert!(!take(&self.faults.reset_panics), "a panic of a reset was asked for");
         self.line.fill(0.0);
     }
 
@@ -85,13 +94,22 @@ impl Converter for Identity {
         let delay = self.timing.delay;
         self.line[delay..].copy_from_slice(input);
         output.copy_from_slice(&self.line[..self.timing.hop]);
+        output.iter_mut().for_each(|x| *x *= self.sign);
         if take(&self.faults.not_finite) {
             output.fill(f32::NAN);
         }
         Ok(())
     }
 
-    fn set_voice(&mut self, _voice: &TargetVoice) {}
+    fn set_voice(&mut self, voice: &TargetVoice) {
+        self.sign = if voice.name == INVERTED { -1.0 } else { 1.0 };
+    }
+}
+
+impl Drop for Identity {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking() || !take(&self.faults.drop_panics), "a panic of a drop was asked for");
+    }
 }
 
 /// A source of identities, with a different hop and delay for each mode.
@@ -115,14 +133,15 @@ impl Source for IdentitySource {
         0.008
     }
 
-    fn open(&self, mode: Mode, _voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError> {
+    fn open(&self, mode: Mode, voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError> {
         std::thread::sleep(Duration::from_millis(self.faults.load_ms.load(Ordering::Relaxed) as u64));
         assert!(!take(&self.faults.load_panics), "a panic of a load was asked for");
         if take(&self.faults.refusals) {
             return Err(OpenError("a refusal was asked for".to_owned()));
         }
-        let converter = Box::new(Identity::with_faults(self.timing(mode)?, self.faults.clone()));
-        Ok(Opened { converter, provider, note: None })
+        let mut converter = Identity::with_faults(self.timing(mode)?, self.faults.clone());
+        converter.set_voice(voice);
+        Ok(Opened { converter: Box::new(converter), provider, note: None })
     }
 
     fn captioner(&self, _: &Settings) -> Result<Box<dyn Captioner>, OpenError> {

@@ -1,7 +1,7 @@
 //! The voice worker: a thread that takes input from the crossing, runs the hop loop, and gives its output back in time.
 //!
-//! It survives what happens inside a converter: a panic or an error makes it `Dead` (the sound falls to dry at the same latency) until
-//! another converter is installed. It knows no plugin type.
+//! It survives what happens inside a converter, whichever of its calls fails, also its drop: a panic or an error makes it `Dead` (what the mix says is heard
+//! instead, at the same latency) until another converter is installed. It knows no plugin type.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Receiver;
@@ -95,7 +95,12 @@ impl VoiceWorker {
         let mut buffer = vec![0.0f32; PULL];
         let mut last_sound = Instant::now();
         loop {
-            match self.turn(&mut buffer) {
+            // A panic in here may have left a hop half done: the voice goes, the worker stays.
+            let turn = catch_unwind(AssertUnwindSafe(|| self.turn(&mut buffer))).unwrap_or_else(|panic| {
+                self.break_down(&*panic);
+                Turn::Told
+            });
+            match turn {
                 Turn::Heard => {
                     priority.suit(!self.side.shared().declared_offline());
                     last_sound = Instant::now();
@@ -167,8 +172,7 @@ impl VoiceWorker {
             Order::Loading | Order::HandedOver => {}
             Order::Install(converter) => self.install(converter),
             Order::Idle | Order::Failed => {
-                self.hops = None;
-                self.swap = None;
+                self.let_go();
                 self.side.set_state(if matches!(order, Order::Idle) { WorkerState::Idle } else { WorkerState::Dead });
             }
         }
@@ -223,35 +227,41 @@ impl VoiceWorker {
         self.hops.iter_mut().chain(self.swap.iter_mut().map(|s| &mut s.hops)).for_each(|h| h.renders(renders));
         while self.hops.as_ref().is_some_and(HopLoop::is_ready) && !self.side.must_end() {
             let began = Instant::now();
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.hop()));
-            match outcome {
-                Ok(Ok(())) => {
+            match self.hop() {
+                Ok(()) => {
                     self.side.count_hop((began.elapsed().as_secs_f64() / self.hop_seconds) as f32);
                     self.forget();
                 }
-                Ok(Err(ConvertError::NotFinite)) => {
+                Err(ConvertError::NotFinite) => {
                     // The next hop may well be right, so this one's sentence stays for as long as it takes to read.
                     self.lose(ConvertError::NotFinite, (READ_SECONDS / self.hop_seconds) as u32);
                     let position = self.side.position();
                     self.restart(position);
                 }
-                Ok(Err(e @ ConvertError::Away(_))) => {
+                Err(e @ ConvertError::Away(_)) => {
                     // The state of the model went with the hop. What has come meanwhile and can still be played is where it starts afresh.
                     self.lose(e, 1);
                     let position = self.side.skip_to(self.side.due().max(0) as u64);
                     self.restart(position);
                 }
-                Ok(Err(e)) => self.die(e.to_string()),
-                Err(panic) => {
-                    self.die(format!("the voice worker broke down ({}); choose the voice again to revive it", panic_text(&*panic)))
-                }
+                Err(e) => self.die(e.to_string()),
             }
         }
     }
 
+    fn break_down(&mut self, panic: &(dyn std::any::Any + Send)) {
+        self.die(format!("the voice broke down ({}); choose it again to revive it", panic_text(panic)));
+    }
+
+    /// Drops both voices. What panics in its drop is gone all the same.
+    fn let_go(&mut self) {
+        let (hops, swap) = (self.hops.take(), self.swap.take());
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(hops)));
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(swap)));
+    }
+
     fn die(&mut self, why: String) {
-        self.hops = None;
-        self.swap = None;
+        self.let_go();
         self.tell(Some(why));
         self.side.set_state(WorkerState::Dead);
     }
@@ -316,7 +326,7 @@ fn give(side: &mut WorkerSide<Controls>, mut start: u64, mut samples: &[f32]) {
 }
 
 /// What a panic said.
-pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(|s| (*s).to_owned())

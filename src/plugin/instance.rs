@@ -4,7 +4,6 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::audition::Audition;
@@ -22,6 +21,7 @@ use super::state::{Seen, checked};
 use crate::bridge::ScopeSide;
 use crate::captions::transcript::Transcript;
 use crate::engine::booth::Booth;
+use crate::engine::threads::{PATIENCE, Threads};
 use crate::engine::{AudioPort, Engine, OpenError, PackSource, Picks, Setup, Source};
 use crate::runtime::Provider;
 use crate::voice::TargetVoice;
@@ -70,10 +70,15 @@ pub struct Instance {
     copy: Mutex<Option<Result<PathBuf, String>>>,
     /// Writer: audio thread. Readers: windows, diagnostics. Samples of latency that the host was told.
     reported: AtomicU32,
+    /// Writer: audio thread. Reader: the watcher. The sound broke down and is not tried again before the host starts it anew.
+    sound_is_over: AtomicBool,
     /// Writer: whoever ends the instance. Reader: the watcher.
     stop: Arc<AtomicBool>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Threads,
 }
+
+/// What windows say once the sound broke down.
+const SOUND_IS_OVER: &str = "Mynah's sound broke down and converts no more; remove the plugin from the track and add it again";
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
@@ -107,8 +112,9 @@ impl Instance {
             track: Mutex::default(),
             copy: Mutex::default(),
             reported: AtomicU32::new(0),
+            sound_is_over: AtomicBool::new(false),
             stop: Arc::default(),
-            threads: Mutex::default(),
+            threads: Threads::default(),
         });
         // An offline host may render as soon as its state is loaded: the first block must find that a voice is expected.
         let weak = Arc::downgrade(&instance);
@@ -125,8 +131,11 @@ impl Instance {
 
     /// Replaces the engine by one for this frame and the parameters as they are. Takes up to the time of ending the old one.
     pub fn start(self: &Arc<Self>, frame: Frame, source: Arc<dyn Source>) -> Result<AudioPort, OpenError> {
+        // The old one ends without the lock, which windows wait for.
+        let ended = lock(&self.engine).take();
+        drop(ended);
         let mut engine = lock(&self.engine);
-        *engine = None;
+        self.sound_is_over.store(false, Ordering::Relaxed);
         let seen = Seen::now(&self.params);
         let voice = checked(self.params.target.get().0);
         let setup = Setup {
@@ -159,39 +168,31 @@ impl Instance {
         Ok(port)
     }
 
-    /// Ends the engine; the sound stays dry, and windows say why.
+    /// Ends the engine; what stands in for the voice is heard, and windows say why.
     pub fn halt(&self, problem: String) {
-        *lock(&self.engine) = None;
+        let ended = lock(&self.engine).take();
+        drop(ended);
         *lock(&self.readings) = Readings { problem: Some(problem), ..Readings::default() };
     }
 
-    /// Ends the engine and all threads: for the last moment of the plugin.
+    /// Ends the engine and all threads: for the last moment of the plugin. Takes at most about `PATIENCE`.
     pub fn end(&self) {
+        let until = Instant::now() + PATIENCE;
         self.stop.store(true, Ordering::Relaxed);
-        let threads = std::mem::take(&mut *lock(&self.threads));
-        threads.into_iter().for_each(|t| {
-            t.thread().unpark();
-            // A thread that panicked has nothing more to tell.
-            let _ = t.join();
-        });
-        *lock(&self.engine) = None;
+        self.threads.close();
+        let ended = lock(&self.engine).take();
+        drop(ended);
+        self.threads.join(until);
         self.outlets.end();
     }
 
     /// Runs something of this instance on a thread that ends before the plugin does.
     pub fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(work)
-            .map_err(|e| OpenError(format!("a thread could not be started: {e}; close other programs and try again")))?;
-        let mut threads = lock(&self.threads);
-        threads.retain(|t| !t.is_finished());
-        threads.push(thread);
-        Ok(())
+        self.threads.spawn(name, work)
     }
 
     fn watch(self: &Arc<Self>) {
-        if lock(&self.threads).iter().any(|t| t.thread().name() == Some("mynah-watcher") && !t.is_finished()) {
+        if self.threads.runs("mynah-watcher") {
             return;
         }
         let (weak, stop) = (Arc::downgrade(self), self.stop.clone());
@@ -238,6 +239,9 @@ impl Instance {
         }
         lock(&self.work).note(now, status.worst_load, status.counters.late_hops);
         readings.status = Some(status);
+        if self.sound_is_over.load(Ordering::Relaxed) {
+            readings.problem = Some(SOUND_IS_OVER.to_owned());
+        }
     }
 
     /// Tells a running engine what has changed.
@@ -343,6 +347,11 @@ impl Instance {
         self.reported.store(samples, Ordering::Relaxed);
     }
 
+    /// The sound broke down: windows say so from the next look on. For the audio thread.
+    pub(super) fn sound_broke_down(&self) {
+        self.sound_is_over.store(true, Ordering::Relaxed);
+    }
+
     /// Another target voice, or none.
     pub fn choose_voice(&self, voice: Option<TargetVoice>) {
         self.params.target.choose(voice);
@@ -422,7 +431,7 @@ mod tests {
         instance.choose_voice(Some(any_voice("Ada")));
         until(&instance, "the voice", |r| problem(r).is_none() && r.status.as_ref().is_some_and(|s| s.voice.as_deref() == Some("Ada")));
         instance.end();
-        assert!(lock(&instance.threads).is_empty());
+        assert!(instance.spawn("late", || ()).is_err(), "nothing begins behind the end");
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod timeline;
 pub mod values;
 pub mod words;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -28,7 +29,7 @@ use std::time::Instant;
 use assert_no_alloc::assert_no_alloc;
 use nice_plug::prelude::*;
 
-use crate::bridge::Block;
+use crate::bridge::{Block, WithoutEngine};
 use crate::dsp::denormals::FlushDenormals;
 use crate::editor::{self, MynahEditor};
 use crate::engine::booth::BoothSide;
@@ -39,7 +40,7 @@ use params::MynahParams;
 use timeline::{Timeline, Told};
 
 /// Rates that the engine takes, in Hz.
-const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
+const RATES: std::ops::RangeInclusive<u32> = 8_000..=768_000;
 /// The largest block that counts towards the latency.
 const LARGEST_BLOCK: usize = 16_384;
 
@@ -72,6 +73,8 @@ pub struct Mynah {
     params: Arc<MynahParams>,
     instance: Arc<Instance>,
     port: Option<AudioPort>,
+    /// What is heard where there is no port.
+    without: WithoutEngine,
     booth: Option<BoothSide>,
     frame: Option<Frame>,
     claim: Claim,
@@ -89,6 +92,7 @@ impl Default for Mynah {
             params,
             instance,
             port: None,
+            without: WithoutEngine::new(0, 0),
             booth,
             frame: None,
             claim: Claim::new(false, false),
@@ -114,72 +118,22 @@ impl Mynah {
         self.instance.report(self.reported);
         self.reported
     }
-}
 
-impl Drop for Mynah {
-    fn drop(&mut self) {
-        self.port = None;
-        self.instance.end();
-    }
-}
-
-impl Plugin for Mynah {
-    const NAME: &'static str = "Mynah";
-    const VENDOR: &'static str = "Mynah";
-    const URL: &'static str = "";
-    const EMAIL: &'static str = "";
-    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[layout(2, "Stereo"), layout(1, "Mono")];
-
-    type Editor = MynahEditor;
-    type SysExMessage = ();
-    type BackgroundTask = ();
-
-    fn params(&self) -> Arc<dyn Params> {
-        self.params.clone()
+    /// The sound broke down: from now on what the mix says stands in for the voice, at the latency that the host knows. Allocates once, as the panic did.
+    fn give_up(&mut self) {
+        if let Some(port) = self.port.take() {
+            // Its drop could break down as well, and frees memory.
+            std::mem::forget(port);
+        }
+        self.instance.sound_broke_down();
+        self.without = WithoutEngine::new(self.frame.map_or(0, |f| f.channels), self.reported as usize);
     }
 
-    fn filter_state(state: &mut PluginState) {
-        state::keep_own(state);
-    }
-
-    fn editor(&mut self, _async_executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
-        editor::create(self.instance.clone())
-    }
-
-    fn activate(&mut self, layout: &AudioIOLayout, config: &BufferConfig, context: &mut impl ActivateContext<Self>) -> bool {
-        let frame = Frame {
-            rate: config.sample_rate.round() as u32,
-            block: (config.max_buffer_size as usize).clamp(1, LARGEST_BLOCK),
-            channels: layout.main_output_channels.map_or(0, |n| n.get() as usize),
+    fn try_process(&mut self, buffer: &mut Buffer, context: &mut impl ProcessContext<Self>) -> ProcessStatus {
+        let Some(port) = &mut self.port else {
+            self.without.process(buffer.as_slice(), &self.params.mix());
+            return ProcessStatus::Normal;
         };
-        self.claim = Claim::new(config.process_mode == ProcessMode::Offline, context.plugin_api() == PluginApi::Vst3);
-        if !RATES.contains(&frame.rate) {
-            self.port = None;
-            self.instance.halt(format!("the host's rate is {} Hz; Mynah plays dry and needs 8,000 to 192,000 Hz", frame.rate));
-        } else if !self.keeps_engine(frame) {
-            self.port = None;
-            // Without an engine the sound stays dry, and the editor tells why.
-            self.port = self.instance.start(frame, source()).ok();
-        }
-        self.frame = Some(frame);
-        if let Some(booth) = &mut self.booth {
-            booth.prepare(frame.rate);
-        }
-        context.set_latency_samples(self.tell_latency());
-        true
-    }
-
-    fn reset(&mut self) {
-        self.timeline = Timeline::default();
-        if let Some(port) = &mut self.port {
-            port.reset();
-        }
-    }
-
-    fn process(&mut self, buffer: &mut Buffer, _aux: &mut AuxiliaryBuffers, context: &mut impl ProcessContext<Self>) -> ProcessStatus {
-        let _flush = FlushDenormals::new();
-        let Some(port) = &mut self.port else { return ProcessStatus::Normal };
         let transport = context.transport();
         let seconds = buffer.samples() as f64 / transport.sample_rate.max(1.0) as f64;
         let told = transport.pos_seconds().filter(|_| transport.playing);
@@ -208,6 +162,83 @@ impl Plugin for Mynah {
         }
         // What went in comes out a latency later, and rings on through the kernels; a host that stops at silence would cut off the end.
         ProcessStatus::Tail((l.total + l.hop + l.resample_in + l.resample_out) as u32)
+    }
+}
+
+impl Drop for Mynah {
+    fn drop(&mut self) {
+        self.port = None;
+        self.instance.end();
+    }
+}
+
+impl Plugin for Mynah {
+    const NAME: &'static str = "Mynah";
+    const VENDOR: &'static str = "Mynah";
+    const URL: &'static str = "";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[layout(2, "Stereo"), layout(1, "Mono")];
+
+    /// Automation acts at its place inside a block, so that a bounce is the same whatever blocks the host sends.
+    const SAMPLE_ACCURATE_AUTOMATION: bool = true;
+
+    type Editor = MynahEditor;
+    type SysExMessage = ();
+    type BackgroundTask = ();
+
+    fn params(&self) -> Arc<dyn Params> {
+        self.params.clone()
+    }
+
+    fn filter_state(state: &mut PluginState) {
+        state::keep_own(state);
+    }
+
+    fn editor(&mut self, _async_executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        editor::create(self.instance.clone())
+    }
+
+    fn activate(&mut self, layout: &AudioIOLayout, config: &BufferConfig, context: &mut impl ActivateContext<Self>) -> bool {
+        let frame = Frame {
+            rate: config.sample_rate.round() as u32,
+            block: (config.max_buffer_size as usize).clamp(1, LARGEST_BLOCK),
+            channels: layout.main_output_channels.map_or(0, |n| n.get() as usize),
+        };
+        self.claim = Claim::new(config.process_mode == ProcessMode::Offline, context.plugin_api() == PluginApi::Vst3);
+        if !RATES.contains(&frame.rate) {
+            self.port = None;
+            self.instance.halt(format!("the host's rate is {} Hz; Mynah needs 8,000 to 768,000 Hz and converts nothing", frame.rate));
+        } else if !self.keeps_engine(frame) {
+            self.port = None;
+            // Without an engine the sound stays dry, and the editor tells why.
+            self.port = self.instance.start(frame, source()).ok();
+        }
+        self.frame = Some(frame);
+        self.without = WithoutEngine::new(frame.channels, 0);
+        if let Some(booth) = &mut self.booth {
+            booth.prepare(frame.rate);
+        }
+        context.set_latency_samples(self.tell_latency());
+        true
+    }
+
+    fn reset(&mut self) {
+        self.timeline = Timeline::default();
+        self.without.reset();
+        if let Some(port) = &mut self.port {
+            port.reset();
+        }
+    }
+
+    fn process(&mut self, buffer: &mut Buffer, _aux: &mut AuxiliaryBuffers, context: &mut impl ProcessContext<Self>) -> ProcessStatus {
+        let _flush = FlushDenormals::new();
+        // A panic must not get past this call: it would end the host.
+        catch_unwind(AssertUnwindSafe(|| self.try_process(buffer, context))).unwrap_or_else(|_| {
+            self.give_up();
+            self.without.process(buffer.as_slice(), &self.params.mix());
+            ProcessStatus::Normal
+        })
     }
 
     fn stop_processing(&mut self) {

@@ -2,6 +2,7 @@
 //! as it concerns this plugin, and what a host does that is no gentleman. The voices are identities; the debug build aborts when the audio thread
 //! allocates. Knows nothing of models.
 
+mod automation;
 #[path = "../common/linked.rs"]
 mod linked;
 mod parameters;
@@ -34,7 +35,7 @@ use clap_sys::plugin::clap_plugin;
 use clap_sys::process::{CLAP_PROCESS_ERROR, clap_process};
 use clap_sys::version::CLAP_VERSION;
 use mynah::clock::Mode;
-use mynah::engine::testing::{Faults, IdentitySource, any_voice};
+use mynah::engine::testing::{Faults, INVERTED, IdentitySource, any_voice};
 use mynah::plugin::state::{Container, Settings, with_voice};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
