@@ -54,7 +54,7 @@ pub fn resampler_half(from: u32, to: u32) -> usize {
 /// All that the latency depends on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timing {
-    /// The host's rate in Hz, 8,000 to 192,000.
+    /// The host's rate in Hz, 8,000 to 768,000.
     pub host_rate: u32,
     /// The largest block that the host may send.
     pub max_block: usize,

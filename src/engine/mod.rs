@@ -57,7 +57,7 @@ use crate::voice::TargetVoice;
 /// What the host and the user have settled on. A change of rate, block or channels needs a new engine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setup {
-    /// The host's rate in Hz, 8,000 to 192,000.
+    /// The host's rate in Hz, 8,000 to 768,000.
     pub host_rate: u32,
     /// The largest block that the host may send, in samples.
     pub max_block: usize,
