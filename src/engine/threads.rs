@@ -63,8 +63,12 @@ impl Threads {
         self.close();
         let threads = std::mem::take(&mut self.held().threads);
         let mine = std::thread::current().id();
-        // Not `all`, which stops at the first that is left behind. The last reference to an owner may be dropped by one of its own threads.
-        threads.into_iter().filter(|t| t.thread().id() != mine).fold(true, |all, thread| join_within(thread, until) && all)
+        let mut all = true;
+        // The last reference to an owner may be dropped by one of its own threads.
+        for thread in threads.into_iter().filter(|t| t.thread().id() != mine) {
+            all &= join_within(thread, until);
+        }
+        all
     }
 }
 
