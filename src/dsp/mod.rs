@@ -5,6 +5,7 @@ pub mod dc;
 pub mod denormals;
 pub mod fbank;
 pub mod level;
+pub mod limiter;
 pub mod mel;
 pub mod minimum_phase;
 pub mod pitch;

@@ -1,6 +1,7 @@
-//! The hop loop: host samples in, resampled, cut on absolute positions, converted, gated, resampled back. Knows no threads and no rings.
+//! The hop loop: host samples in, resampled, cut on absolute positions, converted, gated, limited, resampled back. Knows no threads and no rings.
 
 use crate::clock::{ConverterTiming, Timing, resampler_half};
+use crate::dsp::limiter::Limiter;
 use crate::dsp::resample::Resampler;
 use crate::voice::gate::Gate;
 use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
@@ -12,6 +13,7 @@ pub struct HopLoop {
     to_model: Resampler,
     to_host: Resampler,
     gate: Gate,
+    limiter: Limiter,
     input: Vec<f32>,
     output: Vec<f32>,
     host_rate: u32,
@@ -33,6 +35,7 @@ impl HopLoop {
             to_model: Resampler::new(timing.host_rate, c.rate, hop_host.max(PULL) * 2),
             to_host: Resampler::new(c.rate, timing.host_rate, c.hop * 2 + c.delay),
             gate: Gate::new(c.rate, c.hop, c.delay),
+            limiter: Limiter::new(c.rate, c.hop, c.delay),
             input: vec![0.0; c.hop],
             output: vec![0.0; c.hop],
             host_rate: timing.host_rate,
@@ -59,6 +62,7 @@ impl HopLoop {
         };
         self.converter.reset(hop_index);
         self.gate.reset();
+        self.limiter.reset();
         self.to_model.reset(position as i64, first);
         self.to_host.reset(first as i64 - t.delay as i64, self.position);
     }
@@ -91,6 +95,7 @@ impl HopLoop {
             return Err(ConvertError::NotFinite);
         }
         self.gate.process(&self.input, &mut self.output, controls.gate_dbfs);
+        self.limiter.process(&self.input, &mut self.output);
         self.to_host.push(&self.output);
         let start = self.position;
         let n = self.to_host.ready();
