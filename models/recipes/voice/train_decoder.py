@@ -26,6 +26,7 @@ from precision import bfloat16_is_quick
 FRAMES, SKIP = 320, 60  # of an item, and of it not judged: the caches are filling
 SHARE = {"live": 0.4, "balanced": 0.35, "studio": 0.25}
 WINDOWS = (960, 400)  # samples
+STEP_MOST = 60  # seconds that a step counts for at most: a run that was stopped for a while has not trained
 FIELDS = ("step", "seconds", "rate", "mel", "short", "unvoiced")
 
 
@@ -145,7 +146,7 @@ def main():
     while run.spent < o.seconds and not asked:
         rate, figures = run.train_step()
         now = time.time()
-        run.spent, last = run.spent + now - last, now
+        run.spent, last = run.spent + min(now - last, STEP_MOST), now
         sums, summed = sums + figures, summed + 1
         if run.step % 25 == 0:
             log.write(",".join([str(run.step), str(round(run.spent)), f"{rate:.2e}", *(f"{x:.4f}" for x in sums / summed)]) + "\n")

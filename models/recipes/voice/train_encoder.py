@@ -32,6 +32,7 @@ FED = FRAMES + FARTHEST
 SHARE = {"live": 0.4, "balanced": 0.35, "studio": 0.25}
 WEIGHTS = {"phones": 1.0, "whisper": 1.0, "hama": 0.6, "ids": 0.25, "alike": 0.3}
 GAP = (5, 30)  # frames of silence between recordings that share a crop
+STEP_MOST = 60  # seconds that a step counts for at most: a run that was stopped for a while has not trained
 FIELDS = ("step", "seconds", "hours_heard", "rate", *WEIGHTS)
 
 
@@ -246,7 +247,7 @@ def main():
     while run.spent < o.seconds and not asked:
         rate, figures = run.train_step()
         now = time.time()
-        run.spent, last = run.spent + now - last, now
+        run.spent, last = run.spent + min(now - last, STEP_MOST), now
         sums, summed = sums + figures, summed + 1
         if run.step % 50 == 0:
             log.write(",".join([str(run.step), str(round(run.spent)), f"{run.heard:.2f}", f"{rate:.2e}", *(f"{x:.4f}" for x in sums / summed)]) + "\n")
