@@ -302,7 +302,8 @@ fn what_cant_be_written_is_told_before_the_work() {
 #[test]
 fn an_interrupt_leaves_nothing_behind() {
     let home = folder();
-    let (input, out) = (clip(home.path(), 30.0), in_folder(home.path(), "out.wav"));
+    // Long enough to be at work still when the interrupt comes.
+    let (input, out) = (clip(home.path(), 1500.0), in_folder(home.path(), "out.wav"));
     let child = Command::new(env!("CARGO_BIN_EXE_mynah"))
         .args(["convert", &input, "--voice", &reference(), "-o", &out, "--mode", "live"])
         .stdout(std::process::Stdio::null())

@@ -1,7 +1,7 @@
 //! Keeps converted sound below full scale, without delay: a hop is known whole before its first sample is heard. Knows no model.
 //!
-//! A voice made of pulses has higher peaks than the speech it was made from, so a source below full scale could come out above it and be clipped behind us. Where the input itself lies above
-//! full scale, as sound in floats may, the output may rise as far.
+//! A voice made of pulses has higher peaks than the speech it was made from, so a source below full scale could come out above it and be clipped behind us. Where the input itself
+//! lies above full scale, as sound in floats may, nothing is limited.
 
 /// Highest sample, as a share of full scale: 1 dB below, since a resampler's output may rise between samples.
 const CEILING: f32 = 0.891;
@@ -35,12 +35,18 @@ impl Limiter {
     pub fn process(&mut self, input: &[f32], output: &mut [f32]) {
         self.inputs[self.at] = peak(input);
         self.at = (self.at + 1) % self.inputs.len();
-        let ceiling = CEILING * self.inputs.iter().fold(1.0f32, |a, x| a.max(*x));
-        let needed = (ceiling / peak(output)).min(1.0);
         let from = self.gain;
+        if self.inputs.iter().any(|x| *x > 1.0) {
+            self.gain = 1.0;
+            if from < 1.0 {
+                ramp(output, from, 1.0);
+            }
+            return;
+        }
+        let needed = (CEILING / peak(output)).min(1.0);
         if needed < from {
             // Down before the first sample that would rise too high.
-            let over = output.iter().position(|x| x.abs() * from > ceiling).unwrap_or(0);
+            let over = output.iter().position(|x| x.abs() * from > CEILING).unwrap_or(0);
             self.gain = needed;
             ramp(&mut output[..over], from, needed);
             output[over..].iter_mut().for_each(|x| *x *= needed);
@@ -73,10 +79,10 @@ mod tests {
     const HOP: usize = 240;
 
     proptest! {
-        /// Whatever comes: nothing rises above the ceiling, or above the input's own peak where that is higher; and what is below it all the time is not touched.
+        /// Whatever comes: where the input was below full scale for as long as the output lies behind it, nothing rises above the ceiling; and what is below it all the time is not touched.
         #[test]
-        fn nothing_rises_above_what_came_in(levels in prop::collection::vec((0.0f32..2.0, 0.0f32..4.0), 1..30), seed in 0u32..1000) {
-            let (mut limiter, mut x) = (Limiter::new(24000, HOP, 720), seed);
+        fn nothing_rises_above_full_scale(levels in prop::collection::vec((prop_oneof![4 => 0.0f32..1.0, 1 => 1.0f32..2.0], 0.0f32..4.0), 1..40), seed in 0u32..1000) {
+            let (mut limiter, mut x) = (Limiter::new(24000, HOP, 3 * HOP), seed);
             let mut noise = |level: f32| -> Vec<f32> {
                 (0..HOP).map(|_| {
                     x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -84,13 +90,14 @@ mod tests {
                 }).collect()
             };
             let calm = levels.iter().all(|(_, out)| *out < CEILING);
-            let mut highest = 1.0f32;
+            let mut peaks = Vec::new();
             for (level_in, level_out) in levels {
                 let (input, mut output) = (noise(level_in), noise(level_out));
-                highest = highest.max(peak(&input));
+                peaks.push(peak(&input));
                 let before = output.clone();
                 limiter.process(&input, &mut output);
-                prop_assert!(peak(&output) <= CEILING * highest * 1.0001, "{} of {}", peak(&output), highest);
+                let below = peaks.iter().rev().take(5).all(|p| *p <= 1.0);
+                prop_assert!(!below || peak(&output) <= CEILING * 1.0001, "{}", peak(&output));
                 prop_assert!(!calm || before == output);
             }
         }
