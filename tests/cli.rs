@@ -49,8 +49,7 @@ fn recording(name: &str) -> PathBuf {
     pack.and_then(|p| p.file(name)).unwrap_or_else(|e| panic!("{e}; `cargo xtask setup` fetches it"))
 }
 
-/// The first seconds of a recording in `folder`.
-/// A recording of so many seconds, over and over where it is shorter.
+/// The first seconds of a recording in `folder`; the recording over and over where it is shorter.
 fn clip(folder: &Path, seconds: f64) -> String {
     let mut sound = read(&recording("two_cities.wav")).expect("a recording");
     let frames = (seconds * sound.rate as f64) as usize;
