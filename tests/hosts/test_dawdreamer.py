@@ -8,10 +8,13 @@ import pytest
 from mynah_host import RATE, VST3, diagnostics, enrolled, preset, recording, state
 
 
-def render(component, path, sound, block, ready=False):
+def render(component, path, sound, block, ready=False, automation=None):
     engine = dawdreamer.RenderEngine(RATE, block)
     plugin = engine.make_plugin_processor("mynah", str(VST3))
     plugin.load_vst3_preset(preset(path / "test.vstpreset", component))
+    for name, values in (automation or {}).items():
+        (index,) = [d["index"] for d in plugin.get_parameters_description() if d["name"] == name]
+        plugin.set_automation(index, values)
     source = engine.make_playback_processor("source", sound)
     engine.load_graph([(source, []), (plugin, ["source"])])
     if ready:
@@ -32,6 +35,18 @@ def test_the_raw_delay_is_the_reported_one(tmp_path, block, mode):
     heard, latency, instances = render(state(bypass=True, mode=mode), tmp_path, sound, block)
     assert instances[-1]["latency"] == latency
     assert np.flatnonzero(np.abs(heard[0]) > 0.4).tolist() == [1000 + latency]
+
+
+@pytest.mark.parametrize("block", [64, 1024])
+@pytest.mark.parametrize("mode", ["live", "balanced", "studio"])
+def test_automation_acts_on_the_sample_it_stands_beside(tmp_path, block, mode):
+    """This host sends a parameter with the first sample of a block; the step stands where blocks of both sizes begin."""
+    step = 24 * 1024
+    sound = np.full((2, RATE), 0.25, np.float32)
+    gain = np.where(np.arange(RATE) < step, 0.5, 0.625).astype(np.float32)
+    heard, latency, _ = render(state(mode=mode), tmp_path, sound, block, automation={"Gain": gain})
+    assert np.flatnonzero(heard[0] > 0.2501)[0] == step + latency
+    assert np.all(heard[0][latency + 480 : step + latency] == 0.25), "the same gain before"  # without a voice the dry sound fades in first
 
 
 @pytest.mark.parametrize("mode, hops, late", [("live", 500, 1), ("balanced", 250, 0), ("studio", 125, 0)])
