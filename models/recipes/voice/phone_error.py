@@ -1,16 +1,25 @@
-"""How an encoder's phoneme layer is judged: frames right and phone error rate on recordings with exact labels. Knows no training.
+#!/usr/bin/env python3
+"""phone_error.py CACHE WEIGHTS.npz ...: how an encoder's phoneme layer is judged, on the English held-out recordings of a cache (features.py). Knows no training.
+
+WEIGHTS.npz is an encoder.npz of train_encoder.py or the weights of an earlier generation (rounds/weights.npz).
 
 The phone error rate is that of greedy decoding: the mean of 5 frames' posteriors, runs of at least RUN frames, silence dropped, against the labels' own runs.
 """
+
+import argparse
+import pathlib
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from encoder import QUIET
-from modes import lookahead
+import cache
+from encoder import QUIET, Encoder, Heads
+from modes import MODES, lookahead
 
 SMOOTHED, RUN = 5, 4
+MARKS = [*range(1, 17), 156, 157, 158]  # symbols of the renderer without a sound of their own
 
 
 def runs(symbols, least=1):
@@ -60,3 +69,56 @@ def judge(encoder, heads, recordings, mode):
         said = runs(symbols)
         errors, phones = errors + edits(greedy(logits), said), phones + len(said)
     return {"frames": right / n, "inner": inner_right / inner, "entropy": entropy / n, "phones": errors / phones}
+
+
+def opened(path):
+    """(encoder, heads) of a file of weights of either generation."""
+    with np.load(path) as held:
+        named = {k: torch.tensor(held[k].astype(np.float32)) for k in held.files}
+    part = lambda prefix: {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
+    if "encoder.content.weight" in named:
+        content, width = named["encoder.content.weight"].shape
+        teachers = {k.split(".")[1]: len(v) for k, v in part("heads.").items() if k.startswith("teachers.") and k.endswith("bias")}
+        encoder, heads = Encoder(width, content), Heads(content, teachers)
+        encoder.load_state_dict(part("encoder."))
+        heads.load_state_dict(part("heads."))
+        return encoder.eval(), heads.eval()
+    from model import Voice, start_from
+
+    voice = start_from(Voice(), path).eval()
+
+    def encode(mel, mode, state):
+        return voice.encode(mel, mode, state)
+
+    def phones(content):
+        """Without the marks of stress, length, space and punctuation, which these weights were taught to tell and the labels have no more."""
+        logits = voice.phones(content)
+        logits[..., MARKS] = -1e9
+        return logits
+
+    encode.state, encode.shape = lambda mode: voice.state(mode)[: len(voice.encoder)], {"both": False}
+    return encode, SimpleNamespace(phones=phones)
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("cache", type=pathlib.Path)
+    a.add_argument("weights", type=pathlib.Path, nargs="+")
+    o = a.parse_args()
+    recordings = []
+    for shard in cache.shards(o.cache):
+        arrays = cache.arrays(shard)
+        for r in cache.index(shard):
+            if r["test"] and r["lang"].startswith("en"):
+                cut = slice(r["at"], r["at"] + r["frames"])
+                recordings.append((np.array(arrays["mel"][cut], np.float32), np.array(arrays["phones"][cut])))
+    print(len(recordings), "recordings,", sum(len(runs(p)) for _, p in recordings), "phones")
+    for path in o.weights:
+        encoder, heads = opened(path)
+        for mode in MODES:
+            j = judge(encoder, heads, recordings, mode)
+            print(f"{path.name} {mode}: phone error rate {j['phones']:.4f}, frames right {j['frames']:.4f}, of inner ones {j['inner']:.4f}, cross-entropy {j['entropy']:.3f}")
+
+
+if __name__ == "__main__":
+    main()
