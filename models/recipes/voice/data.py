@@ -137,7 +137,8 @@ class Data:
         if draw.random() < 0.15:  # a small room
             tail = noise.standard_normal(1920) * np.exp(-np.arange(1920) / draw.uniform(200, 600)) * draw.uniform(0.01, 0.08)
             tail[0] = 1
-            a = np.fft.irfft(np.fft.rfft(a, 65536) * np.fft.rfft(tail, 65536), 65536)[: len(a)]
+            size = 1 << (len(a) + len(tail)).bit_length()
+            a = np.fft.irfft(np.fft.rfft(a, size) * np.fft.rfft(tail, size), size)[: len(a)]
         a = a + noise.standard_normal(len(a)) * 10 ** draw.uniform(-4.5, -2.5)
         if draw.random() < 0.2:
             a = a + self.background(len(a), noise) * np.sqrt(np.mean(a**2)) * 10 ** (-draw.uniform(8, 30) / 20)
