@@ -83,6 +83,16 @@ def diagnostics(bundle=VST3):
     return [i for i in json.loads(buffer.raw[:length])["instances"] if i["active"]]
 
 
+def settled():
+    """The diagnostics once they stand still: the plugin gathers them fifty times a second, and a render of seconds may be over in less."""
+    now = diagnostics()
+    while True:
+        time.sleep(0.1)
+        before, now = now, diagnostics()
+        if [i.get("engine", {}).get("hops") for i in before] == [i.get("engine", {}).get("hops") for i in now]:
+            return now
+
+
 def level(sound):
     """RMS in dBFS."""
     return 20 * np.log10(np.sqrt(np.mean(np.square(sound))) + 1e-9)

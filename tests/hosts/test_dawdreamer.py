@@ -5,7 +5,7 @@ import time
 import dawdreamer
 import numpy as np
 import pytest
-from mynah_host import RATE, VST3, diagnostics, enrolled, preset, recording, state
+from mynah_host import RATE, VST3, diagnostics, enrolled, preset, recording, settled, state
 
 
 def render(component, path, sound, block, ready=False, automation=None):
@@ -24,7 +24,7 @@ def render(component, path, sound, block, ready=False, automation=None):
             assert time.monotonic() < until, diagnostics()[-1]
             time.sleep(0.01)
     engine.render(sound.shape[1] / RATE)
-    return engine.get_audio(), plugin.get_latency_samples(), diagnostics()
+    return engine.get_audio(), plugin.get_latency_samples(), settled()
 
 
 @pytest.mark.parametrize("block", [128, 512])

@@ -3,7 +3,7 @@
 import numpy as np
 import pedalboard
 import pytest
-from mynah_host import RATE, VST3, diagnostics, enrolled, level, preset, recording, state
+from mynah_host import RATE, VST3, enrolled, level, preset, recording, settled, state
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_a_voice_is_converted_offline_in_time(tmp_path, voice):
     plugin = load(tmp_path, state(voice, mode="balanced"))
     source = recording("two_cities.wav")[: 8 * RATE]
     heard = plugin.process(np.stack([source, source]), RATE, buffer_size=512)
-    instance = [i for i in diagnostics() if i["voice"] == voice["name"]][-1]
+    instance = [i for i in settled() if i["voice"] == voice["name"]][-1]
     assert instance["engine"]["hops"] > 300 and instance["engine"]["late_hops"] == 0, instance
     assert np.isfinite(heard).all() and heard.shape == (2, len(source))
     assert np.array_equal(heard[0], heard[1]), "a voice in the middle stays in the middle"
