@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """train_decoder.py CACHE RUN --encoder encoder.npz --verifier pretrained.pt [--seconds 7200]: stage 2, the decoder on the frozen content of stage 1, or on from where RUN stopped.
 
-CACHE is what corpus.py wrote. Items have an answer: pairs (timbre A in, timbre B out), selves (one recording, its source bent) and, with a corpus of copies (copies.py), *reversed* pairs: a converted
-copy in, the real recording out. Most steps make no sound: what is compared is the mel power that the two filters give their excitations in the mean, |P|²|H|² + |Z|²|N|², with the
+CACHE is what corpus.py wrote. Items have an answer: pairs (timbre A in, timbre B out) and selves (one recording, its source bent). No step makes sound: what is compared is the mel power that the two filters give their excitations in the mean, |P|²|H|² + |Z|²|N|², with the
 spectra of the real pulse train and of noise, and the answer's, in two resolutions. State: RUN/checkpoint.pt, RUN/log.csv, RUN/decoder.npz (the average, half precision).
 """
 
