@@ -25,10 +25,9 @@ import soundfile
 import torch
 
 from model import HOP, RATE, Verifier
+from render import HELD
 
 STEP = 77  # frames from one verifier window to the next: 1.3 windows a second
-# Speakers that no training ever sees: voices, mixtures and drawn ones. Every sentence that one of them speaks in the corpus's second half is held out too.
-HELD = {6, 20, 33, 48, 60, 90, 120, 150, 175, 230, 290, 350, 410, 470, 530, 580}
 SOUNDS = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 
 

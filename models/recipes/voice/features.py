@@ -22,15 +22,15 @@ import torch.nn.functional as F
 
 import cache
 from cache import CLUSTERS, TEACHERS
-from corpus import HELD, joined, parallel
+from corpus import joined, parallel
 from listener import Listener
 from model import HOP, RATE, heard, log_mel, power
+from render import HELD, held_out
 
 NOMINAL_DB = -19.0  # of loud frames, as src/voice/mynah/analysis.rs levels
 STRESS, LENGTH, SPACE, PUNCTUATION = {156, 157}, {158}, {16}, set(range(1, 16))
 FITTED = 3600  # seconds of sound that statistics are fitted on
 HAMA_FEATURES = "/acoustic_model/export_attn_layers.1/Add_4_output_0"
-HELD_OUT = pathlib.Path(__file__).with_name("held_out.jsonl")
 
 
 def sounding(tokens, durations):
@@ -129,7 +129,7 @@ def nearest(x, centres):
 
 def rendered(folder, done):
     """(sound, phones, about) of each recording of a corpus that is not `done` and that either is held out or has nothing of what is."""
-    held = [json.loads(line) for line in HELD_OUT.read_text(encoding="utf-8").splitlines()]
+    held = held_out()
     texts, tests = {r["text"] for r in held}, {(r["text"], r["speaker"], r["prosody"]) for r in held}
     for path, meta in parallel(folder):
         file = f"{pathlib.Path(folder).name}/{pathlib.Path(meta['file']).stem}"

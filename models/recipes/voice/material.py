@@ -113,7 +113,6 @@ def lay(path, folder, root):
 def phones(to):
     with tempfile.TemporaryDirectory() as t:
         member(wheel("hama==1.3.13", pathlib.Path(t)), "asr_waveform_fp16.onnx", to / "asr_waveform_fp16.onnx")
-        member(wheel("hama==1.3.13", pathlib.Path(t)), "g2p_vocab.json", to / "g2p_vocab.json")
 
 
 def judges(to):

@@ -8,8 +8,6 @@ spectra of the real pulse train and of noise, and the answer's, in two resolutio
 import argparse
 import copy
 import pathlib
-import signal
-import time
 
 import numpy as np
 import torch
@@ -21,11 +19,11 @@ from encoder import Encoder
 from model import FFT, HOP, MEL, energy_of, excitation, heard, log_mel, power, spectrum
 from modes import MODES, lookahead
 from precision import bfloat16_is_quick
+from running import falling, train
 
 FRAMES, SKIP = 320, 60  # of an item, and of it not judged: the caches are filling
 SHARE = {"live": 0.4, "balanced": 0.35, "studio": 0.25}
 WINDOWS = (960, 400)  # samples
-STEP_MOST = 60  # seconds that a step counts for at most: a run that was stopped for a while has not trained
 FIELDS = ("step", "seconds", "rate", "mel", "short", "unvoiced")
 
 
@@ -95,8 +93,7 @@ class Run:
 
     def train_step(self):
         o = self.o
-        fall = max(0.0, min(1, self.spent / o.seconds) - o.level) / (1 - o.level)
-        rate = o.rate * min(1, (self.step + 1) / 200) * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * fall)))
+        rate = falling(o, self.step, self.spent)
         mode = self.data.draw.choices(MODES, [SHARE[m] for m in MODES])[0]
         mel, short, quiet = self.losses(self.data.batch(["pair"] * o.pairs + ["self"] * o.selves, o.device), mode)
         for group in self.optimiser.param_groups:
@@ -135,25 +132,8 @@ def main():
     o = arguments()
     torch.set_num_threads(o.threads)
     o.run.mkdir(parents=True, exist_ok=True)
-    run, log = Run(o), open(o.run / "log.csv", "a", buffering=1)
-    if log.tell() == 0:
-        log.write(",".join(FIELDS) + "\n")
-    asked = []
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: asked.append(True))
-    sums, summed, last, saved = np.zeros(3), 0, time.time(), time.time()
-    while run.spent < o.seconds and not asked:
-        rate, figures = run.train_step()
-        now = time.time()
-        run.spent, last = run.spent + min(now - last, STEP_MOST), now
-        sums, summed = sums + figures, summed + 1
-        if run.step % 25 == 0:
-            log.write(",".join([str(run.step), str(round(run.spent)), f"{rate:.2e}", *(f"{x:.4f}" for x in sums / summed)]) + "\n")
-            sums, summed = np.zeros(3), 0
-        if now - saved > 180:
-            run.save()
-            saved = now
-    run.save()
+    run = Run(o)
+    train(run, o, FIELDS, 25)
     print(f"{run.step} steps, {run.spent:.0f} s", flush=True)
 
 

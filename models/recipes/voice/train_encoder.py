@@ -12,8 +12,6 @@ import argparse
 import copy
 import pathlib
 import random
-import signal
-import time
 
 import numpy as np
 import torch
@@ -26,13 +24,13 @@ from encoder import QUIET, Encoder, Heads
 from modes import FARTHEST, MELS, MODES, lookahead
 from phone_error import judge
 from precision import bfloat16_is_quick
+from running import falling, train
 
 FRAMES, SKIP = 400, 80  # of a crop, and of it only heard
 FED = FRAMES + FARTHEST
 SHARE = {"live": 0.4, "balanced": 0.35, "studio": 0.25}
 WEIGHTS = {"phones": 1.0, "whisper": 1.0, "hama": 0.6, "ids": 0.25, "alike": 0.3}
 GAP = (5, 30)  # frames of silence between recordings that share a crop
-STEP_MOST = 60  # seconds that a step counts for at most: a run that was stopped for a while has not trained
 FIELDS = ("step", "seconds", "hours_heard", "rate", *WEIGHTS)
 
 
@@ -174,16 +172,10 @@ class Run:
             "alike": F.mse_loss(again, content[-twice:, SKIP:]),
         }
 
-    def rate(self):
-        """Up over 200 steps, level, then down along a half cosine over the last part of the time."""
-        o = self.o
-        fall = max(0.0, min(1, self.spent / o.seconds) - o.level) / (1 - o.level)
-        return o.rate * min(1, (self.step + 1) / 200) * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * fall)))
-
     def train_step(self):
         mode = self.data.draw.choices(MODES, [SHARE[m] for m in MODES])[0]
         losses = self.losses(*self.data.batch(self.o.batch), mode)
-        rate = self.rate()
+        rate = falling(self.o, self.step, self.spent)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad()
@@ -236,31 +228,21 @@ def main():
     o = arguments()
     torch.set_num_threads(o.threads)
     o.run.mkdir(parents=True, exist_ok=True)
-    run, log = Run(o), open(o.run / "log.csv", "a", buffering=1)
-    if log.tell() == 0:
-        log.write(",".join(FIELDS) + "\n")
+    run = Run(o)
     print(sum(w.numel() for w in run.encoder.parameters()), "weights; bfloat16" if o.bf16 else "weights; float32", flush=True)
-    asked = []
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: asked.append(True))
-    sums, summed, last, saved, judged = np.zeros(len(WEIGHTS)), 0, time.time(), time.time(), run.spent
-    while run.spent < o.seconds and not asked:
-        rate, figures = run.train_step()
-        now = time.time()
-        run.spent, last = run.spent + min(now - last, STEP_MOST), now
-        sums, summed = sums + figures, summed + 1
-        if run.step % 50 == 0:
-            log.write(",".join([str(run.step), str(round(run.spent)), f"{run.heard:.2f}", f"{rate:.2e}", *(f"{x:.4f}" for x in sums / summed)]) + "\n")
-            sums, summed = np.zeros(len(WEIGHTS)), 0
-        if now - saved > 180:
-            run.save()
-            saved = now
-        if run.spent - judged > o.judge_every:
-            print(f"step {run.step}, {run.spent:.0f} s, {run.heard:.1f} h heard: {run.judge(110)}", flush=True)
+    judged = [run.spent]
+
+    def told():
+        print(f"step {run.step}, {run.spent:.0f} s, {run.heard:.1f} h heard: {run.judge(110)}", flush=True)
+
+    def between(run):
+        if run.spent - judged[0] > o.judge_every:
+            told()
             run.data.refresh()
-            judged, last = run.spent, time.time()  # judging is no training
-    run.save()
-    print(f"step {run.step}, {run.spent:.0f} s, {run.heard:.1f} h heard: {run.judge(110)}", flush=True)
+            judged[0] = run.spent
+
+    train(run, o, FIELDS, 50, lambda run: [f"{run.heard:.2f}"], between)
+    told()
 
 
 if __name__ == "__main__":
