@@ -11,6 +11,7 @@ pub mod clock;
 pub mod dsp;
 pub mod editor;
 pub mod engine;
+mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod names;

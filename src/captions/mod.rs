@@ -113,6 +113,11 @@ pub trait Recognizer: Send {
         refused(language)
     }
 
+    /// Runs what silence and noise may not: what stands behind a token. For a trial of files that nobody has tried.
+    fn rehearse(&mut self) -> Result<(), RecognizeError> {
+        Ok(())
+    }
+
     /// The words of a whole buffer; times in seconds from its first sample. `prompt` is the text before it.
     fn transcribe(&mut self, samples: &[f32], prompt: &str) -> Result<Vec<Word>, RecognizeError> {
         let heard = self.hear(&Hearing { samples, prompt, settled: &[], ended: true })?;

@@ -28,7 +28,7 @@ const NETWORK: &str = "voice.safetensors";
 const WEIGHTS: &str = "voice.weights";
 const REFERENCE: &str = "reference.onnx";
 /// How much of an RVC voice's features are mixed in, where there are any: RVC's own default.
-const DRAWN: f32 = 0.75;
+pub(super) const DRAWN: f32 = 0.75;
 /// Share of a hop that is kept for computing it, for families that have no measured slack of their own.
 const COMPUTING: f64 = 0.5;
 

@@ -10,6 +10,7 @@ use super::hub::Hub;
 use super::listed::{Listing, Trust};
 use super::manifest::MANIFEST;
 use super::{Builder, FileEntry, Manifest, Pack, PackError, Sha256, Source, Wheel, hash, pip};
+use crate::files;
 
 /// What can go wrong while a pack is fetched. Nothing is installed then, and what was there before stays.
 #[derive(Debug, thiserror::Error)]
@@ -271,7 +272,7 @@ fn copy_local(manifest: &Manifest, entry: &FileEntry, new: &Path) -> Result<(), 
             None => return Err(wrong("its folder isn't known here".to_owned())),
         },
     };
-    let mut reader = File::open(&path).map_err(|e| wrong(format!("`{}`: {e}", path.display())))?;
+    let (mut reader, _) = files::open(&path, files::WEIGHTS).map_err(|why| wrong(format!("`{}`: {why}", path.display())))?;
     put(entry, &mut reader, new).map_err(|e| e.unwrap_or_else(|e| wrong(e.to_string())))
 }
 

@@ -8,6 +8,8 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+use crate::files;
+
 /// What a file looked like when it was hashed: a later look with the same length and time needs no second reading.
 #[derive(Clone, PartialEq, Eq)]
 struct Stamp {
@@ -29,7 +31,7 @@ pub(super) fn of_file(path: &Path) -> io::Result<String> {
             return Ok(hash.clone());
         }
     }
-    let hash = of_reader(std::fs::File::open(path)?)?;
+    let hash = of_reader(files::open(path, files::WEIGHTS).map_err(io::Error::other)?.0)?;
     let mut seen = SEEN.lock().unwrap_or_else(|e| e.into_inner());
     seen.get_or_insert_default().insert(path.to_owned(), (stamp, hash.clone()));
     Ok(hash)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FileName, PackError, PackId, Sha256};
 use crate::clock::Mode;
+use crate::files;
 
 /// What a pack is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -302,6 +303,10 @@ fn one_or_two<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u8>, D
     }
 }
 
+/// The highest rate of a model's sound in Hz, and the most samples of its hop and of its look-ahead.
+const MOST_RATE: usize = 384_000;
+const MOST_SAMPLES: usize = 1 << 18;
+
 /// The name of the file that makes a folder a pack.
 pub(super) const MANIFEST: &str = "pack.toml";
 
@@ -309,10 +314,11 @@ impl Manifest {
     /// Reads the `pack.toml` of a folder.
     pub fn load(folder: &Path) -> Result<Manifest, PackError> {
         let path = folder.join(MANIFEST);
-        let text = std::fs::read_to_string(&path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => PackError::NoManifest(folder.to_owned()),
-            _ => PackError::Read { path: path.clone(), why: e.to_string() },
-        })?;
+        let read = |why: String| PackError::Read { path: path.clone(), why };
+        if !path.try_exists().map_err(|e| read(e.to_string()))? {
+            return Err(PackError::NoManifest(folder.to_owned()));
+        }
+        let text = files::text(&path, files::SETTINGS).map_err(read)?;
         Manifest::meant_for(&text, folder)
     }
 
@@ -368,6 +374,16 @@ impl Manifest {
     fn check(&self) -> Result<(), (String, String)> {
         if let Some(tail) = self.tail_seconds.filter(|t| !(0.0..=30.0).contains(t)) {
             return Err((self.id.to_string(), format!("`tail_seconds` is {tail} where 0 to 30 is expected")));
+        }
+        // Delays and buffers are made of these before any model is loaded.
+        let ahead = self.look_ahead.map_or(0, |l| l.live.max(l.balanced).max(l.studio));
+        let (rate, hop) = (self.rate.unwrap_or(1) as usize, self.hop.unwrap_or(1));
+        for (key, found, least, most) in
+            [("rate", rate, 1, MOST_RATE), ("hop", hop, 1, MOST_SAMPLES), ("look_ahead", ahead, 0, MOST_SAMPLES)]
+        {
+            if !(least..=most).contains(&found) {
+                return Err((self.id.to_string(), format!("`{key}` is {found} where {least} to {most} is expected")));
+            }
         }
         let mut seen = HashSet::new();
         for file in &self.files {

@@ -45,7 +45,7 @@ pub enum PackError {
     #[error("`{0}` is no pack, because it holds no pack.toml; choose a folder that does")]
     NoManifest(PathBuf),
     /// A file is there and can't be read.
-    #[error("`{path}` can't be read: {why}; check its permissions")]
+    #[error("`{path}` can't be read: {why}")]
     Read {
         /// The file.
         path: PathBuf,

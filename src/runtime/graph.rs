@@ -3,9 +3,25 @@
 use std::path::Path;
 
 use ort::session::SessionInputValue;
-use ort::value::{DynValue, Outlet};
+use ort::value::{DynValue, Outlet, Tensor};
 
+pub(crate) use super::told::one_line;
 use super::{RuntimeError, Session, SessionOptions};
+
+/// The most numbers that all caches of a graph hold at the beginning: 256 MiB. Those of the largest recogniser that is published are 37 million.
+pub(crate) const ROOM: usize = 1 << 26;
+
+/// How many numbers a tensor of these sizes holds; an error where they are more than [`ROOM`].
+pub(crate) fn count(sizes: &[usize]) -> Result<usize, String> {
+    let count = sizes.iter().try_fold(1usize, |all, &n| all.checked_mul(n)).filter(|&all| all <= ROOM);
+    count.ok_or_else(|| format!("a tensor of the sizes {sizes:?} has more than {ROOM} numbers, which no model needs"))
+}
+
+/// A tensor of zeros, for sizes that a file tells.
+pub(crate) fn zeros(sizes: &[usize]) -> Result<DynValue, String> {
+    let count = count(sizes)?;
+    Tensor::from_array((sizes.to_vec(), vec![0.0f32; count])).map(Tensor::into_dyn).map_err(one_line)
+}
 
 /// An opened graph with the names of its tensors in its own order: exporters name some as it comes.
 pub(crate) struct Graph {
@@ -66,7 +82,17 @@ impl Graph {
     }
 }
 
-/// The runtime's messages run over several lines; a person reads one.
-pub(crate) fn one_line(e: ort::Error) -> String {
-    e.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_no_machine_has_are_told() {
+        assert_eq!(count(&[2, 1, 448, 1280]), Ok(1_146_880));
+        assert_eq!(count(&[]), Ok(1));
+        assert_eq!(count(&[1, 0, 4]), Ok(0));
+        for sizes in [&[1 << 40][..], &[1_000_000; 4], &[usize::MAX, 2], &[1 << 26, 2]] {
+            assert!(count(sizes).is_err_and(|why| why.contains("no model needs")), "{sizes:?}");
+        }
+    }
 }

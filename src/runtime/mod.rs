@@ -3,11 +3,13 @@
 //! Knows nothing of voices or captions. Nothing here may run on the audio thread: the runtime allocates on every call.
 
 pub(crate) mod graph;
+pub(crate) mod pairs;
 mod placement;
 pub(crate) mod precision;
 mod provider;
 pub mod remote;
 mod session;
+pub(crate) mod told;
 mod weights;
 
 pub use placement::{Part, Placement};
@@ -64,11 +66,19 @@ pub enum RuntimeError {
         why: String,
     },
     /// A model file could not be loaded.
-    #[error("the model `{path}` could not be loaded: {why}; get its pack again with `mynah models fetch` or `mynah models add`")]
+    #[error("the model `{path}` could not be loaded: {why}; download the file again, or choose another model")]
     Model {
         /// The file.
         path: PathBuf,
         /// What the runtime said.
+        why: String,
+    },
+    /// A file of a model can't be read, or is something else than it should be.
+    #[error("`{path}` can't be used: {why}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do where that is known.
         why: String,
     },
     /// A model's tensors are not those of its family.

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::told::short;
 use super::{Placement, Provider, RuntimeError, weights, with_environment};
+use crate::files;
 
 /// How a session is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,10 +73,7 @@ impl Session {
     }
 
     fn open(path: &Path, options: &SessionOptions, profile: Option<tempfile::TempDir>) -> Result<Self, RuntimeError> {
-        let model = |e: &dyn std::fmt::Display| RuntimeError::Model { path: path.to_owned(), why: one_line(e) };
-        if !path.is_file() {
-            return Err(model(&"there is no such file"));
-        }
+        let model = |e: &dyn std::fmt::Display| RuntimeError::Model { path: path.to_owned(), why: short(&e.to_string()) };
         if options.provider.server().is_some() {
             let why = "a server computes the voice alone".to_owned();
             return Err(RuntimeError::Provider { provider: options.provider, why });
@@ -97,17 +96,17 @@ impl Session {
         if let Some(dispatch) = options.provider.dispatch() {
             builder = builder
                 .with_execution_providers([dispatch])
-                .map_err(|e| RuntimeError::Provider { provider: options.provider, why: one_line(&e) })?;
+                .map_err(|e| RuntimeError::Provider { provider: options.provider, why: short(&e.to_string()) })?;
         }
         if let Some(folder) = &profile {
             builder = builder.with_profiling(folder.path().join("runs")).map_err(|e| model(&e))?;
         }
-        let graph = std::fs::read(path).map_err(|e| model(&e))?;
+        let graph = graph_of(path)?;
         let mut held = Vec::new();
         // The runtime would map these files: what is overwritten on disk would be heard, and what is cut off would end the host by a signal.
         for name in weights::files_beside(&graph).map_err(|e| model(&e))? {
             let file = path.with_file_name(&name);
-            let bytes = weights::held(&file).map_err(|e| model(&format!("its weights `{}`: {e}", file.display())))?;
+            let bytes = weights::held(&file).map_err(|why| RuntimeError::File { path: file.clone(), why })?;
             builder = builder.with_external_initializer_file_in_memory(name, bytes.clone()).map_err(|e| model(&e))?;
             held.push(bytes);
         }
@@ -146,7 +145,7 @@ impl Session {
         if self.profile.is_none() {
             return Err(failed("its runs were not watched".to_owned()));
         }
-        let written = self.inner.end_profiling().map_err(|e| failed(one_line(&e)))?;
+        let written = self.inner.end_profiling().map_err(|e| failed(short(&e.to_string())))?;
         let placed = Placement::read(Path::new(&written), runs, self.provider).map_err(failed);
         self.profile = None;
         placed
@@ -180,7 +179,12 @@ impl Session {
     }
 }
 
-/// The runtime's messages run over several lines; a person reads one.
-fn one_line(e: &dyn std::fmt::Display) -> String {
-    e.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+/// The bytes of a file that is a graph, as far as its beginning tells.
+fn graph_of(path: &Path) -> Result<Vec<u8>, RuntimeError> {
+    let file = |why: String| RuntimeError::File { path: path.to_owned(), why };
+    let bytes = files::read(path, files::GRAPH).map_err(file)?;
+    match files::other_than_a_model(&bytes) {
+        Some(what) => Err(file(what.to_owned())),
+        None => Ok(bytes),
+    }
 }

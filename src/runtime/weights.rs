@@ -8,6 +8,8 @@ use std::time::SystemTime;
 
 use prost::Message;
 
+use crate::files;
+
 #[derive(Clone, PartialEq, Message)]
 struct Model {
     #[prost(message, optional, tag = "7")]
@@ -105,12 +107,22 @@ impl<T: ?Sized> Cache<T> {
     }
 }
 
+/// A page or a pointer that was fetched in the place of weights is shorter, in bytes; weights may begin with anything.
+const SHORT: usize = 1 << 20;
+
 /// Weights that sessions hold now.
 static HELD: Cache<[u8]> = Cache::new();
 
 /// The bytes of a file of weights, read once however many sessions hold them at a time: a project with a voice on many tracks has them once.
-pub(super) fn held(file: &Path) -> std::io::Result<Arc<[u8]>> {
-    HELD.get(file, |e| e, || std::fs::read(file).map(Into::into))
+pub(super) fn held(file: &Path) -> Result<Arc<[u8]>, String> {
+    let read = || match files::read(file, files::WEIGHTS)? {
+        // Whatever begins so was fetched in the place of the weights.
+        bytes if files::other_than_a_model(&bytes).is_some_and(|_| bytes.len() < SHORT) => {
+            Err(files::other_than_a_model(&bytes).unwrap_or_default().to_owned())
+        }
+        bytes => Ok(bytes.into()),
+    };
+    HELD.get(file, |e| e.to_string(), read)
 }
 
 /// For fuzzing: any bytes as a graph.

@@ -77,7 +77,7 @@ impl Vad {
             *to = if x.is_finite() { x } else { 0.0 };
         }
         let (probability, state) = {
-            let ort_failed = |e: ort::Error| failed(e.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
+            let ort_failed = |e: ort::Error| failed(crate::runtime::told::one_line(e));
             let input = ort::value::TensorRef::from_array_view(([1, CONTEXT + FRAME], &self.input[..])).map_err(ort_failed)?;
             let state = ort::value::TensorRef::from_array_view(([2, 1, 128], &self.state[..])).map_err(ort_failed)?;
             let rate = ort::value::Tensor::from_array(([0usize; 0], vec![RATE as i64])).map_err(ort_failed)?;

@@ -42,7 +42,7 @@ impl Ge2e {
 
     /// The embedding of sound at 16 kHz: the mean over windows, unit length; of silence and of nothing, whatever the encoder makes of it.
     pub fn embed(&mut self, samples_16k: &[f32]) -> Result<Vec<f32>, ConvertError> {
-        let failed = |e: ort::Error| ConvertError::Run(e.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
+        let failed = |e: ort::Error| ConvertError::Run(crate::runtime::told::one_line(e));
         let gain = PEAK / peak(samples_16k).max(1e-3);
         let windows = windows(samples_16k.len());
         let covered = ((windows - 1) * STEP + WINDOW) * GE2E_HOP;

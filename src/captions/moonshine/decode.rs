@@ -80,10 +80,7 @@ struct Speaking<'a> {
 impl Speaker for Speaking<'_> {
     fn choose(&self, said: &[usize], mut logits: Vec<f32>) -> Result<Choice, String> {
         self.bias.apply(said, &mut logits);
-        let (token, probability) = best(&logits);
-        if !logits.get(token).is_some_and(|x| x.is_finite()) {
-            return Err("the decoder gave no finite number".to_owned());
-        }
+        let (token, probability) = best(&logits)?;
         Ok(Choice { token: (token != END).then_some(token), probability, log: probability.ln() })
     }
 

@@ -77,6 +77,23 @@ impl Moonshine {
         &self.said
     }
 
+    /// Has the decoder read tokens behind others, and others where it forgot: silence and noise may end with the first.
+    fn say_nothing(&mut self) -> Result<(), String> {
+        if self.model.listen(&[0.0; 16_000])? == 0 {
+            return Err("it hears nothing in a second".to_owned());
+        }
+        self.model.read(&[decode::BEGIN as i64], 1)?;
+        let first = self.model.read(&[decode::END as i64], 1)?;
+        if self.model.forgets() {
+            self.model.forget(1)?;
+        }
+        let words = first.logits.first().map_or(0, Vec::len);
+        if words > self.vocabulary.len() {
+            return Err(format!("it scores {words} tokens where its vocabulary has {}", self.vocabulary.len()));
+        }
+        self.model.read(&[decode::END as i64], 1).map(drop)
+    }
+
     fn listen(&mut self, hearing: &Hearing) -> Result<Heard, String> {
         let samples = &hearing.samples[..hearing.samples.len().min(LONGEST)];
         self.said.clear();
@@ -103,6 +120,10 @@ impl Moonshine {
 impl Recognizer for Moonshine {
     fn hear(&mut self, hearing: &Hearing) -> Result<Heard, RecognizeError> {
         self.listen(hearing).map_err(RecognizeError::Run)
+    }
+
+    fn rehearse(&mut self) -> Result<(), RecognizeError> {
+        self.say_nothing().map_err(RecognizeError::Run)
     }
 
     fn expect(&mut self, phrases: &[String]) -> Result<(), RecognizeError> {

@@ -11,6 +11,7 @@ use super::decode::{Language, Step};
 use super::ear::{Ear, Sound};
 use super::{Measure, Model};
 use crate::captions::online::graph::one_line;
+use crate::files;
 use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 
 /// What `streaming_config.json` says.
@@ -40,13 +41,14 @@ fn most_tokens() -> usize {
 
 impl Config {
     fn open(path: PathBuf) -> Result<Self, RuntimeError> {
-        let wrong = |why: String| RuntimeError::Model { path: path.clone(), why };
-        let text = std::fs::read(&path).map_err(|e| wrong(e.to_string()))?;
-        let config: Self = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
+        let wrong = |why: String| RuntimeError::File { path: path.clone(), why };
+        let text = files::text(&path, files::SETTINGS).map_err(wrong)?;
+        let config: Self = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
         let Self { encoder_dim, depth, nheads, head_dim, vocab_size, frame_len, d_model_frontend, c1, max_seq_len, total_lookahead } =
             config;
         let sizes = [encoder_dim, depth, nheads, head_dim, vocab_size, frame_len.saturating_sub(1), d_model_frontend, c1, max_seq_len];
-        match sizes.iter().all(|&n| n > 0 && n < 1 << 20) && total_lookahead < 1 << 12 {
+        let caches = depth < 1 << 10 && nheads < 1 << 10;
+        match sizes.iter().all(|&n| n > 0 && n < 1 << 20) && caches && total_lookahead < 1 << 12 {
             true => Ok(config),
             false => Err(wrong("one of its sizes is 0 or beyond all measure".to_owned())),
         }

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokenizers::Tokenizer;
 
 use crate::captions::online::symbols::Symbols;
+use crate::files;
 use crate::runtime::RuntimeError;
 
 /// The file's names, the likeliest first.
@@ -24,13 +25,16 @@ pub(super) struct Vocabulary {
 impl Vocabulary {
     /// Reads one of the three files, for a model with `size` tokens where that is known.
     pub(super) fn open(path: &Path, size: Option<usize>) -> Result<Self, RuntimeError> {
-        let wrong = |why: String| RuntimeError::Model { path: path.to_owned(), why };
+        let wrong = |why: String| RuntimeError::File { path: path.to_owned(), why };
         let symbols = match path.extension().and_then(|e| e.to_str()) {
-            Some("bin") => Symbols::of_pieces(pieces(&std::fs::read(path).map_err(|e| wrong(e.to_string()))?).map_err(wrong)?),
+            Some("bin") => Symbols::of_pieces(pieces(&files::read(path, files::VOCABULARY).map_err(wrong)?).map_err(wrong)?),
             Some("json") => {
-                let tokenizer = Tokenizer::from_file(path).map_err(|e| wrong(e.to_string()))?;
+                let text = files::text(path, files::VOCABULARY).map_err(wrong)?;
+                let tokenizer = Tokenizer::from_bytes(text).map_err(|e| wrong(e.to_string()))?;
                 let count = tokenizer.get_vocab_size(true) as u32;
-                Symbols::of_pieces((0..count).map(|id| tokenizer.id_to_token(id).unwrap_or_default().into_bytes()))
+                let piece = |id| tokenizer.id_to_token(id).map(String::into_bytes);
+                let piece = |id| piece(id).ok_or_else(|| wrong(format!("no token of its {count} has the number {id}")));
+                Symbols::of_pieces((0..count).map(piece).collect::<Result<Vec<_>, _>>()?)
             }
             _ => {
                 let symbols = Symbols::read(path)?;
@@ -47,6 +51,11 @@ impl Vocabulary {
             }),
             _ => Ok(Self { symbols }),
         }
+    }
+
+    /// How many tokens it has.
+    pub(super) fn len(&self) -> usize {
+        self.symbols.len()
     }
 
     /// Whether a word starts with this token.

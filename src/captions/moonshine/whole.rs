@@ -152,7 +152,7 @@ impl Merged {
         }
         let cache = decoder.inputs.iter().position(|n| *n == caches[0].0).map(|n| decoder.sizes(n)).unwrap_or_default();
         let empty = match cache[..] {
-            [_, heads, _, size] if heads > 0 && size > 0 => [1, heads, 0, size],
+            [_, heads, _, size] if (1..1 << 16).contains(&heads) && (1..1 << 16).contains(&size) => [1, heads, 0, size],
             _ => return Err(decoder.wrong(&format!("`{}` with heads and their size", caches[0].0), format!("{cache:?}"))),
         };
         let attention = (0..).map(|n| format!("cross_attentions.{n}")).take_while(|n| decoder.outputs.contains(n)).collect();

@@ -1,14 +1,16 @@
 //! An encoder whose caches go in and out with each chunk: the layouts that icefall exports. Which cache is what only the graph knows: they begin with
-//! zeros, and come out in the order in which they go in.
+//! zeros, and come out under their names, or else in the order in which they go in.
 
 use std::path::Path;
 
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Outlet, Tensor, TensorElementType, TensorRef};
 
-use super::chunks::{ChunkSize, Chunks};
-use super::graph::{Graph, one_line};
+use super::chunks::{ChunkSize, Chunks, bands_of};
+use super::graph::{Graph, numbers, one_line};
 use crate::dsp::fbank::{Fbank, Recipe};
+use crate::runtime::graph::{ROOM, count};
+use crate::runtime::pairs::paired;
 use crate::runtime::{RuntimeError, SessionOptions};
 
 /// An input that is no cache: how many frames went before, which the conformer is told.
@@ -18,6 +20,8 @@ const PROCESSED: &str = "processed_lens";
 pub(super) struct Cached {
     graph: Graph,
     caches: Vec<DynValue>,
+    /// For each cache the place of what it becomes, among the outputs behind the first.
+    returned: Vec<usize>,
     /// Whether the graph is told how many frames went before, without telling it back.
     told: bool,
     size: ChunkSize,
@@ -32,10 +36,9 @@ impl Cached {
     /// Opens the graph.
     pub(super) fn open(path: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let graph = Graph::open(path, options)?;
-        let size = ChunkSize { frames: graph.number("T")?, step: graph.number("decode_chunk_len")?, behind: 0 };
-        if size.step > size.frames {
-            return Err(graph.wrong("a `decode_chunk_len` of at most `T` frames", format!("{} of {}", size.step, size.frames)));
-        }
+        let (frames, step) = (graph.number("T")?, graph.number("decode_chunk_len")?);
+        let size = ChunkSize::new(frames, step, 0);
+        let size = size.map_err(|found| graph.wrong("a `decode_chunk_len` of at most `T` frames", found))?;
         let features = match graph.text("feature").as_str() {
             "" | "fbank" => Recipe::Icefall,
             "whisper" => Recipe::Whisper,
@@ -46,14 +49,16 @@ impl Cached {
         if x.len() != 3 || !fits(x[1], size.frames) || x[2] == 0 {
             return Err(graph.wrong(&format!("a first input `x` [1, {}, bands]", size.frames), format!("{x:?}")));
         }
-        let bands = if x[2] > 0 { x[2] as usize } else { 80 };
+        let bands = if x[2] > 0 { bands_of(x[2]).map_err(|found| graph.wrong("bands of a filterbank in `x`", found))? } else { 80 };
         let returned = graph.outputs.len().saturating_sub(1);
         let told = graph.inputs.len() == returned + 2 && graph.inputs.last().is_some_and(|n| n == PROCESSED);
         if graph.inputs.len() != returned + 1 + usize::from(told) {
             let found = format!("{} and {}", returned, graph.inputs.len() - 1);
             return Err(graph.wrong("a cache among the outputs for each among the inputs", found));
         }
-        let mut cached = Self { graph, caches: Vec::new(), told, size, bands, features, levelled: Vec::new() };
+        let names = [&graph.inputs, &graph.outputs].map(|all| all.iter().skip(1).take(returned).map(String::as_str).collect::<Vec<_>>());
+        let returned = paired(&names[0], &names[1]).unwrap_or_else(|| (0..returned).collect());
+        let mut cached = Self { graph, caches: Vec::new(), returned, told, size, bands, features, levelled: Vec::new() };
         cached.reset().map_err(|why| cached.graph.wrong("caches of a fixed size", why))?;
         Ok(cached)
     }
@@ -71,7 +76,8 @@ impl Cached {
     /// Empties the caches.
     pub(super) fn reset(&mut self) -> Result<(), String> {
         let count = self.graph.inputs.len() - 1 - usize::from(self.told);
-        self.caches = self.graph.session.inputs()[1..=count].iter().map(empty).collect::<Result<_, _>>()?;
+        let mut room = ROOM;
+        self.caches = self.graph.session.inputs()[1..=count].iter().map(|outlet| empty(outlet, &mut room)).collect::<Result<_, _>>()?;
         Ok(())
     }
 
@@ -85,10 +91,11 @@ impl Cached {
             inputs.push(Tensor::from_array(([1], vec![first as i64])).map_err(one_line)?.into());
         }
         let mut outputs = self.graph.run(inputs)?;
-        self.caches = outputs.split_off(1);
-        let (shape, numbers) = outputs[0].try_extract_tensor::<f32>().map_err(one_line)?;
+        let mut becomes: Vec<Option<DynValue>> = outputs.split_off(1).into_iter().map(Some).collect();
+        self.caches = self.returned.iter().filter_map(|&place| becomes.get_mut(place)?.take()).collect();
+        let (shape, given) = outputs[0].try_extract_tensor::<f32>().map_err(one_line)?;
         let [1, _, width] = shape[..] else { return Err(format!("the encoder gave {:?} where [1, frames, width] belongs", &shape[..])) };
-        Ok((width.max(1) as usize, numbers.to_vec()))
+        Ok((width.max(1) as usize, numbers(given)?.to_vec()))
     }
 }
 
@@ -101,10 +108,12 @@ fn level<'l>(chunk: &[f32], levelled: &'l mut Vec<f32>) -> &'l [f32] {
     levelled
 }
 
-/// A cache of zeros for an input; sizes that are open are those of the batch, which is 1.
-fn empty(outlet: &Outlet) -> Result<DynValue, String> {
-    let shape: Vec<i64> = outlet.dtype().tensor_shape().ok_or("one is no tensor")?.iter().map(|&n| if n < 0 { 1 } else { n }).collect();
-    let count = shape.iter().product::<i64>() as usize;
+/// A cache of zeros for an input; sizes that are open are those of the batch, which is 1. Takes its numbers from the `room` that is left.
+fn empty(outlet: &Outlet, room: &mut usize) -> Result<DynValue, String> {
+    let open = |&n: &i64| usize::try_from(n).unwrap_or(1);
+    let shape: Vec<usize> = outlet.dtype().tensor_shape().ok_or("one is no tensor")?.iter().map(open).collect();
+    let count = count(&shape)?;
+    *room = room.checked_sub(count).ok_or_else(|| format!("all together have more than {ROOM} numbers, which no model needs"))?;
     match outlet.dtype().tensor_type() {
         Some(TensorElementType::Float32) => Tensor::from_array((shape, vec![0.0f32; count])).map(Tensor::into_dyn),
         Some(TensorElementType::Int64) => Tensor::from_array((shape, vec![0i64; count])).map(Tensor::into_dyn),

@@ -11,6 +11,26 @@ pub(super) struct ChunkSize {
     pub(super) behind: usize,
 }
 
+/// The longest chunk: a minute. One that nobody would wait for is a mistake in a file.
+const MOST_FRAMES: usize = 6_000;
+/// Bands that a filterbank may have.
+const BANDS: std::ops::RangeInclusive<i64> = 1..=512;
+
+/// The bands that a file tells, or what is wrong with them.
+pub(super) fn bands_of(told: i64) -> Result<usize, String> {
+    if BANDS.contains(&told) { Ok(told as usize) } else { Err(format!("{told}, where {} to {} are possible", BANDS.start(), BANDS.end())) }
+}
+
+impl ChunkSize {
+    /// Of sizes that a file tells; else what is wrong with them.
+    pub(super) fn new(frames: usize, step: usize, behind: usize) -> Result<Self, String> {
+        if (1..=frames).contains(&step) && frames <= MOST_FRAMES && behind <= frames {
+            return Ok(Self { frames, step, behind });
+        }
+        Err(format!("chunks of {frames} frames that begin {step} apart, where 1 to {MOST_FRAMES} are possible"))
+    }
+}
+
 /// Sound in, chunks out.
 pub(super) struct Chunks {
     size: ChunkSize,

@@ -42,8 +42,11 @@ impl Ctc {
     fn hear(&mut self, tokens: &mut Vec<Token>) -> Result<(), String> {
         while let Some(first) = self.chunks.next(&mut self.chunk) {
             let (width, scores) = self.encoder.run(&self.chunk, first)?;
+            if width > self.symbols.len() {
+                return Err(format!("there are scores of {width} tokens where tokens.txt has {}", self.symbols.len()));
+            }
             for frame in scores.chunks_exact(width) {
-                let (id, probability) = best(frame);
+                let (id, probability) = best(frame)?;
                 if id != self.blank && id != self.last {
                     tokens.push(Token { id, time: self.frames as f64 * FRAME, probability });
                 }

@@ -69,6 +69,11 @@ pub trait OnlineRecognizer: Send {
     /// Seconds of sound since the last reset that were heard: later tokens are later.
     fn heard(&self) -> f64;
 
+    /// Runs what silence and noise may not: what stands behind a token, each language. For a trial of files that nobody has tried; `reset` must follow.
+    fn rehearse(&mut self) -> Result<(), RecognizeError> {
+        Ok(())
+    }
+
     /// What a token adds to the text behind another one, if any went before; none where it is no text.
     fn piece(&self, token: usize, before: Option<usize>) -> Option<Piece<'_>>;
 }

@@ -9,14 +9,16 @@ use std::path::PathBuf;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor, TensorRef};
 
-use super::chunks::{ChunkSize, Chunks};
+use super::chunks::{ChunkSize, Chunks, bands_of};
 use super::cif::Cif;
-use super::graph::{Graph, best, one_line};
+use super::graph::{Graph, best, numbers, one_line, zeros};
 use super::low_rate::LowRate;
 use super::symbols::Symbols;
 use super::transducer::check_vocabulary;
 use super::{Token, hears_a_stream};
+use crate::captions::RecognizeError;
 use crate::dsp::fbank::{Fbank, HOP, Recipe};
+use crate::runtime::graph::count;
 use crate::runtime::{RuntimeError, SessionOptions};
 
 /// The first input of the encoder: what these graphs are told by.
@@ -53,6 +55,8 @@ pub struct Paraformer {
     caches: Vec<DynValue>,
     /// Sizes of a cache: numbers, and tokens that it reaches back.
     cache: [usize; 2],
+    /// Tokens that the decoder scores.
+    words: usize,
 }
 
 impl Paraformer {
@@ -64,7 +68,7 @@ impl Paraformer {
         let (width, blocks) = (encoder.number("encoder_output_size")?, encoder.number("decoder_num_blocks")?);
         let reach = encoder.number("decoder_kernel_size")? - 1;
         decoder.expect(4 + blocks, 2 + blocks, "what was heard, vectors of tokens, their lengths and a cache a block")?;
-        let (add, mut times) = (numbers(&encoder, "neg_mean")?, numbers(&encoder, "inv_stddev")?);
+        let (add, mut times) = (listed(&encoder, "neg_mean")?, listed(&encoder, "inv_stddev")?);
         let wide = times.len();
         let speech = encoder.sizes(0);
         if wide == 0
@@ -79,9 +83,12 @@ impl Paraformer {
         times.iter_mut().for_each(|x| *x *= (width as f32).sqrt());
         let low = LowRate::new(window, shift, add, times);
         let symbols = Symbols::read_joined(&files.tokens)?;
-        check_vocabulary(&symbols, encoder.number("vocab_size")?, &files.tokens)?;
-        let size = ChunkSize { frames: STACKS * shift + window - shift, step: STACKS * shift, behind: RIGHT * shift };
-        let chunks = Chunks::new(size, Fbank::new(Recipe::FunAsr, wide / window));
+        let words = encoder.number("vocab_size")?;
+        check_vocabulary(&symbols, words, &files.tokens)?;
+        let size = ChunkSize::new(STACKS * shift + window - shift, STACKS * shift, RIGHT * shift);
+        let size = size.map_err(|found| encoder.wrong("stacks of some frames in `lfr_window_size` and `lfr_window_shift`", found))?;
+        let bands = bands_of((wide / window) as i64).map_err(|found| encoder.wrong("bands of a filterbank in `neg_mean`", found))?;
+        let chunks = Chunks::new(size, Fbank::new(Recipe::FunAsr, bands));
         let mut paraformer = Self {
             encoder,
             decoder,
@@ -93,6 +100,7 @@ impl Paraformer {
             cif: Cif::new(width),
             caches: Vec::new(),
             cache: [width, reach],
+            words,
         };
         paraformer.begin(blocks).map_err(|why| RuntimeError::Model { path: files.decoder.clone(), why })?;
         Ok(paraformer)
@@ -104,8 +112,8 @@ impl Paraformer {
         self.stacks.clear();
         self.stacks.resize((LEFT + RIGHT) * self.low.wide(), 0.0);
         let [width, reach] = self.cache;
-        let empty = || Tensor::from_array(([1, width, reach], vec![0.0f32; width * reach])).map(Tensor::into_dyn).map_err(one_line);
-        self.caches = (0..blocks).map(|_| empty()).collect::<Result<_, _>>()?;
+        count(&[blocks, width, reach])?;
+        self.caches = (0..blocks).map(|_| zeros(&[1, width, reach])).collect::<Result<_, _>>()?;
         Ok(())
     }
 
@@ -130,6 +138,11 @@ impl Paraformer {
     fn fire(&mut self, heard: &DynValue, weights: &DynValue) -> Result<(Vec<f32>, Vec<usize>), String> {
         let (_, frames) = heard.try_extract_tensor::<f32>().map_err(one_line)?;
         let (_, weights) = weights.try_extract_tensor::<f32>().map_err(one_line)?;
+        let (frames, weights) = (numbers(frames)?, numbers(weights)?);
+        if frames.len() != weights.len() * self.cache[0] {
+            let found = format!("{} numbers and {} weights", frames.len(), weights.len());
+            return Err(format!("the encoder gave {found} where a frame has {} numbers and a weight", self.cache[0]));
+        }
         let ends = weights.len().saturating_sub(RIGHT);
         let (mut vectors, mut places) = (Vec::new(), Vec::new());
         for (i, (frame, weight)) in frames.chunks_exact(self.cache[0]).zip(weights).enumerate() {
@@ -139,6 +152,19 @@ impl Paraformer {
             }
         }
         Ok((vectors, places))
+    }
+
+    /// Has the decoder say two tokens of nothing, one after the other: silence and noise may fire none.
+    fn say_nothing(&mut self) -> Result<(), String> {
+        let (count, wide, width) = (LEFT + STACKS + RIGHT, self.low.wide(), self.cache[0]);
+        let stacks = vec![0.0f32; count * wide];
+        let speech = TensorRef::from_array_view(([1, count, wide], &stacks[..])).map_err(one_line)?;
+        let length = Tensor::from_array(([1], vec![count as i32])).map_err(one_line)?;
+        let heard = self.encoder.run([speech.into(), length.into()])?;
+        for _ in 0..2 {
+            self.say(&heard, &vec![0.0; width], std::iter::once(0), &mut Vec::new())?;
+        }
+        Ok(())
     }
 
     /// Has the decoder say the tokens of some vectors that stand at these stacks of the stream.
@@ -158,10 +184,12 @@ impl Paraformer {
         let mut said = self.decoder.run(inputs)?;
         self.caches = said.split_off(2).into_iter().map(|cache| last_columns(cache, reach)).collect::<Result<_, _>>()?;
         let (shape, scores) = said[0].try_extract_tensor::<f32>().map_err(one_line)?;
-        let words = shape.last().map_or(1, |&n| n.max(1) as usize);
+        if shape.last().is_none_or(|&n| n != self.words as i64) {
+            return Err(format!("the decoder gave scores {:?} where `vocab_size` is {}", &shape[..], self.words));
+        }
         let seconds = (self.low.shift() * HOP) as f64 / 16_000.0;
-        for (scores, place) in scores.chunks_exact(words).zip(places) {
-            let (id, probability) = best(scores);
+        for (scores, place) in scores.chunks_exact(self.words).zip(places) {
+            let (id, probability) = best(scores)?;
             if !NO_TOKENS.contains(&id) {
                 tokens.push(Token { id, time: place as f64 * seconds, probability });
             }
@@ -185,11 +213,15 @@ fn last_columns(cache: DynValue, reach: usize) -> Result<DynValue, String> {
 }
 
 /// Numbers with commas between them in the metadata.
-fn numbers(graph: &Graph, key: &str) -> Result<Vec<f32>, RuntimeError> {
+fn listed(graph: &Graph, key: &str) -> Result<Vec<f32>, RuntimeError> {
     let told = graph.text(key);
     let numbers: Option<Vec<f32>> = told.split(',').map(|n| n.trim().parse().ok().filter(|x: &f32| x.is_finite())).collect();
     numbers
         .ok_or_else(|| graph.wrong(&format!("numbers `{key}` in the metadata"), format!("`{}`", told.chars().take(60).collect::<String>())))
 }
 
-hears_a_stream!(Paraformer, [], |paraformer| paraformer.begin(paraformer.caches.len()));
+hears_a_stream!(Paraformer, [], |paraformer| paraformer.begin(paraformer.caches.len()), {
+    fn rehearse(&mut self) -> Result<(), RecognizeError> {
+        self.say_nothing().map_err(RecognizeError::Run)
+    }
+});

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::Piece;
+use crate::files;
 use crate::runtime::RuntimeError;
 
 /// SentencePiece's mark of a word's beginning.
@@ -59,23 +60,25 @@ impl Symbols {
     }
 
     fn open(path: &Path, style: fn(&[(usize, &str)]) -> Style) -> Result<Self, RuntimeError> {
-        let wrong = |why: String| RuntimeError::Model { path: path.to_owned(), why };
-        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+        let wrong = |why: String| RuntimeError::File { path: path.to_owned(), why };
+        let text = files::text(path, files::VOCABULARY).map_err(wrong)?;
         Self::parse(&text, style).map_err(wrong)
     }
 
     fn parse(text: &str, style: fn(&[(usize, &str)]) -> Style) -> Result<Self, String> {
-        let mut names = Vec::new();
+        let (mut names, mut lines) = (Vec::new(), Vec::new());
         for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let wrong = || format!("line {} is `{line}`, where a symbol and its number belong", n + 1);
             let mut fields = line.split_whitespace().rev();
             let id: usize = fields.next().and_then(|f| f.parse().ok()).filter(|&id| id < 1 << 20).ok_or_else(wrong)?;
             // The symbol of a space leaves one field.
             names.push((id, fields.next().unwrap_or(" ")));
+            lines.push((id, n + 1));
             if fields.next().is_some() {
                 return Err(wrong());
             }
         }
+        without_gaps(lines)?;
         let style = style(&names);
         let mut symbols = Self { by_id: Vec::new(), by_name: HashMap::new(), style };
         for (id, name) in names {
@@ -144,6 +147,20 @@ impl Symbols {
         };
         Some(Piece { bytes: &this.bytes, begins })
     }
+}
+
+/// An error where numbers are missing among those that stand in some lines: the tokens that have them would be said without a word. By the line behind.
+pub(in crate::captions) fn without_gaps(mut lines: Vec<(usize, usize)>) -> Result<(), String> {
+    lines.sort_unstable();
+    let mut next = 0;
+    for (id, line) in lines {
+        if id > next {
+            let missing = if id == next + 1 { format!("{next}") } else { format!("{next} to {}", id - 1) };
+            return Err(format!("line {line} has the number {id}, but no line has {missing}; download the file again"));
+        }
+        next = id + 1;
+    }
+    Ok(())
 }
 
 /// Whether a character is of a script without spaces between its words, or a mark of one: Chinese characters, kana, their punctuation.
@@ -280,9 +297,16 @@ mod tests {
 
     #[test]
     fn what_is_no_vocabulary_is_told_by_its_line() {
-        for (text, told) in
-            [("a 0\nb", "line 2"), ("a 0\nb 0", "line of `b`"), ("a b 1", "line 1"), ("a 99999999999", "line 1"), ("", "no symbol")]
-        {
+        for (text, told) in [
+            ("a 0\nb", "line 2"),
+            ("a 0\nb 0", "line of `b`"),
+            ("a b 1", "line 1"),
+            ("a 99999999999", "line 1"),
+            ("", "no symbol"),
+            ("a 0\nb 1\n\nd 3\n", "line 4 has the number 3, but no line has 2;"),
+            ("c 5\na 0", "line 1 has the number 5, but no line has 1 to 4;"),
+            ("a 1048575", "no line has 0 to 1048574"),
+        ] {
             let why = Symbols::parse(text, marked_or_bytes).err().unwrap_or_default();
             assert!(why.contains(told), "{text:?}: {why}");
         }

@@ -7,15 +7,18 @@ use ort::value::TensorRef;
 
 use super::cached::Cached;
 use super::chunks::Chunks;
-use super::graph::{Graph, best, one_line};
+use super::graph::{Graph, best, numbers, one_line};
 use super::symbols::Symbols;
 use super::{Token, hears_a_stream};
+use crate::captions::RecognizeError;
 use crate::runtime::{RuntimeError, SessionOptions, TensorSpec};
 
 /// The token that is none.
 const BLANK: usize = 0;
 /// Seconds of an encoder's frame: four of 10 ms.
 pub(super) const FRAME: f64 = 0.04;
+/// Tokens that a stateless decoder may hear; published ones hear two.
+const MOST_CONTEXT: usize = 64;
 
 /// The files of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub struct Transducer {
     /// What the decoder made of them.
     decoded: Vec<f32>,
     unknown: Option<usize>,
+    /// Tokens that the joiner scores.
+    size: usize,
     /// Frames of the encoder since the last reset.
     frames: usize,
 }
@@ -54,11 +59,15 @@ impl Transducer {
         let encoder = Cached::open(&files.encoder, options)?;
         let (decoder, joiner) = (Graph::open(&files.decoder, options)?, Graph::open(&files.joiner, options)?);
         let context_size = decoder.number("context_size")?;
+        if context_size > MOST_CONTEXT {
+            return Err(decoder.wrong(&format!("a `context_size` of at most {MOST_CONTEXT} tokens"), context_size.to_string()));
+        }
         decoder.session.expect(&[TensorSpec::input("y", &[-1, -1]), TensorSpec::output("decoder_out", &[-1, -1])])?;
         let inputs = [TensorSpec::input("encoder_out", &[-1, -1]), TensorSpec::input("decoder_out", &[-1, -1])];
         joiner.session.expect(&[inputs[0], inputs[1], TensorSpec::output("logit", &[-1, -1])])?;
         let symbols = Symbols::read(&files.tokens)?;
-        check_vocabulary(&symbols, decoder.number("vocab_size")?, &files.tokens)?;
+        let size = decoder.number("vocab_size")?;
+        check_vocabulary(&symbols, size, &files.tokens)?;
         let chunks = encoder.chunks();
         let unknown = symbols.id("<unk>");
         let mut transducer = Self {
@@ -72,6 +81,7 @@ impl Transducer {
             context_size,
             decoded: Vec::new(),
             unknown,
+            size,
             frames: 0,
         };
         transducer.begin().map_err(|why| RuntimeError::Model { path: files.decoder.clone(), why })?;
@@ -95,7 +105,7 @@ impl Transducer {
         let outputs = self.decoder.run([y.into()])?;
         let (_, decoded) = outputs[0].try_extract_tensor::<f32>().map_err(one_line)?;
         self.decoded.clear();
-        self.decoded.extend_from_slice(decoded);
+        self.decoded.extend_from_slice(numbers(decoded)?);
         Ok(())
     }
 
@@ -103,7 +113,11 @@ impl Transducer {
         let encoded = TensorRef::from_array_view(([1, frame.len()], frame)).map_err(one_line)?;
         let decoded = TensorRef::from_array_view(([1, self.decoded.len()], &self.decoded[..])).map_err(one_line)?;
         let outputs = self.joiner.run([encoded.into(), decoded.into()])?;
-        Ok(best(outputs[0].try_extract_tensor::<f32>().map_err(one_line)?.1))
+        let (_, scores) = outputs[0].try_extract_tensor::<f32>().map_err(one_line)?;
+        if scores.len() != self.size {
+            return Err(format!("the joiner scores {} tokens where the decoder's `vocab_size` is {}", scores.len(), self.size));
+        }
+        best(scores)
     }
 
     fn hear(&mut self, tokens: &mut Vec<Token>) -> Result<(), String> {
@@ -136,4 +150,10 @@ pub(super) fn check_vocabulary(symbols: &Symbols, size: usize, path: &Path) -> R
     }
 }
 
-hears_a_stream!(Transducer, [], Transducer::begin);
+hears_a_stream!(Transducer, [], Transducer::begin, {
+    fn rehearse(&mut self) -> Result<(), RecognizeError> {
+        // The highest number that may be said is one that the decoder has heard of.
+        self.context.fill(self.size as i64 - 1);
+        self.decode().map_err(RecognizeError::Run)
+    }
+});

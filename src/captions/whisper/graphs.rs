@@ -9,6 +9,8 @@ use super::own::Own;
 use super::ranks;
 use super::sherpa::Sherpa;
 use super::vocabulary::Vocabulary;
+use crate::files;
+pub(super) use crate::runtime::told::one_line;
 use crate::runtime::{RuntimeError, Session, SessionOptions};
 
 /// The sizes of a model.
@@ -25,6 +27,29 @@ pub(super) struct Sizes {
     pub(super) heads: usize,
     /// Whether the encoder hears its whole context only, never a part of it.
     pub(super) whole: bool,
+}
+
+/// The most that a file may say of the bands, positions, tokens and layers: far above those of any model, far below what fills a machine.
+const MOST: Sizes = Sizes { mels: 512, audio_context: 1 << 13, text_context: 1 << 13, words: 1 << 20, heads: 1 << 12, whole: false };
+pub(super) const MOST_LAYERS: usize = 1 << 10;
+
+impl Sizes {
+    /// Those that a file tells, where there can be such a model.
+    pub(super) fn checked(self, path: &Path) -> Result<Self, RuntimeError> {
+        let pairs = [
+            ("bands", self.mels, MOST.mels),
+            ("positions of the encoder", self.audio_context, MOST.audio_context),
+            ("positions of the decoder", self.text_context, MOST.text_context),
+            ("tokens", self.words, MOST.words),
+            ("heads", self.heads, MOST.heads),
+        ];
+        match pairs.into_iter().find(|(what, found, most)| found > most || (*found == 0 && *what != "heads")) {
+            Some((what, found, most)) => {
+                Err(RuntimeError::Contract { path: path.to_owned(), expected: format!("1 to {most} {what}"), found: found.to_string() })
+            }
+            None => Ok(self),
+        }
+    }
 }
 
 /// An encoder and a decoder.
@@ -101,7 +126,7 @@ impl Layout {
 
 /// A whole number above 0 of a graph's metadata.
 pub(super) fn number(session: &Session, key: &str) -> Result<usize, RuntimeError> {
-    let value = session.metadata(key).and_then(|v| v.trim().parse::<usize>().ok()).filter(|&v| v > 0);
+    let value = session.metadata(key).and_then(|v| v.trim().parse::<usize>().ok()).filter(|&v| v > 0 && v < 1 << 20);
     value.ok_or_else(|| RuntimeError::Contract {
         path: session.path().to_owned(),
         expected: format!("a whole number `{key}` in the metadata"),
@@ -117,11 +142,7 @@ pub(super) fn rows_of(weights: &[f32], read: usize, positions: usize, first: usi
 
 /// A file of JSON.
 pub(super) fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, RuntimeError> {
-    let failed = |why: String| RuntimeError::Model { path: path.to_owned(), why };
-    let text = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
-    serde_json::from_slice(&text).map_err(|e| failed(e.to_string()))
-}
-
-pub(super) fn one_line(e: ort::Error) -> String {
-    e.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    let failed = |why: String| RuntimeError::File { path: path.to_owned(), why };
+    let text = files::text(path, files::SETTINGS).map_err(failed)?;
+    serde_json::from_str(&text).map_err(|e| failed(e.to_string()))
 }

@@ -4,6 +4,7 @@
 use super::bias::Bias;
 use super::vocabulary::Vocabulary;
 use crate::captions::greedy::{Choice, Row, Speaker, go_on};
+use crate::captions::online::graph::numbers;
 
 pub(super) use crate::captions::greedy::Said;
 
@@ -113,6 +114,7 @@ impl Speaker for Speaking<'_> {
 
 /// The likeliest token that may be said, and the logarithm of its probability among those.
 fn choose(logits: &[f32], vocabulary: &Vocabulary, first: bool) -> Result<(usize, f32), String> {
+    numbers(logits)?;
     let barred = |t: &usize| vocabulary.never[*t] || (first && vocabulary.not_first.contains(t));
     let best = (0..logits.len().min(vocabulary.never.len())).filter(|t| !barred(t)).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
     let best = best.filter(|&t| logits[t].is_finite()).ok_or("it gave no finite number")?;

@@ -129,6 +129,18 @@ impl Whisper {
         Ok((decode(&mut *decoding, vocabulary, told, seconds, text_context)?, positions))
     }
 
+    /// Has the decoder read tokens behind others, and others where it forgot: silence and noise may end with the first.
+    fn say_nothing(&mut self) -> Result<(), String> {
+        let &Sizes { audio_context, whole, .. } = self.graphs.sizes();
+        let positions = if whole { audio_context } else { audio_context.min(RATE / POSITION) };
+        let mel = self.features.log_mel(&[0.0; RATE], 2 * positions);
+        let (vocabulary, mut decoding) = (&self.vocabulary, self.graphs.hear(&mel, positions)?);
+        decoding.step(&[vocabulary.transcript, vocabulary.no_timestamps], &[0, 1])?;
+        decoding.step(&[0], &[0])?;
+        decoding.forget(1)?;
+        decoding.step(&[vocabulary.end as i64], &[0]).map(drop)
+    }
+
     fn listen(&mut self, hearing: &Hearing) -> Result<Heard, String> {
         let samples = &hearing.samples[..hearing.samples.len().min(LONGEST * RATE)];
         if samples.is_empty() {
@@ -247,6 +259,10 @@ impl Recognizer for Whisper {
         });
         self.spoken = Spoken::told(told.transpose()?.flatten());
         Ok(())
+    }
+
+    fn rehearse(&mut self) -> Result<(), RecognizeError> {
+        self.say_nothing().map_err(RecognizeError::Run)
     }
 
     fn expect(&mut self, phrases: &[String]) -> Result<(), RecognizeError> {

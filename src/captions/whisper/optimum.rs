@@ -8,7 +8,7 @@ use std::path::Path;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor, TensorRef};
 
-use super::graphs::{Graphs, Sizes, json, one_line, rows_of};
+use super::graphs::{Graphs, MOST_LAYERS, Sizes, json, one_line, rows_of};
 use super::greedy::{Decoding, Step};
 use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 
@@ -67,7 +67,7 @@ impl Optimum {
         let config: Config = json(config_path)?;
         let (heads, layers) = (config.decoder_attention_heads, config.decoder_layers);
         let all = [config.num_mel_bins, config.max_source_positions, config.max_target_positions, config.vocab_size, layers, heads];
-        if all.contains(&0) || !config.d_model.is_multiple_of(heads) {
+        if all.contains(&0) || layers > MOST_LAYERS || config.d_model > 1 << 20 || !config.d_model.is_multiple_of(heads) {
             let why = format!("its sizes {all:?} are no model's, or its {heads} heads do not share {} channels", config.d_model);
             return Err(RuntimeError::Model { path: config_path.to_owned(), why });
         }
@@ -99,6 +99,7 @@ impl Optimum {
             heads: alignment.len(),
             whole: true,
         };
+        let sizes = sizes.checked(config_path)?;
         Ok(Self { encoder, decoder, sizes, heads, head_size: config.d_model / heads, alignment, names })
     }
 }

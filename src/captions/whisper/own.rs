@@ -7,7 +7,7 @@ use std::path::Path;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor, TensorRef};
 
-use super::graphs::{Graphs, Sizes, number, one_line, rows_of};
+use super::graphs::{Graphs, MOST_LAYERS, Sizes, number, one_line, rows_of};
 use super::greedy::{Decoding, Step};
 use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 
@@ -45,6 +45,12 @@ impl Own {
             heads,
             whole: false,
         };
+        let sizes = sizes.checked(decoder.path())?;
+        if layers > MOST_LAYERS || state % text_heads != 0 {
+            let found = format!("{layers} layers, {state} channels in {text_heads} heads");
+            let expected = format!("up to {MOST_LAYERS} layers whose heads share their channels");
+            return Err(RuntimeError::Contract { path: decoder.path().to_owned(), expected, found });
+        }
         let mut names = Names::default();
         for (layer, part) in (0..layers).flat_map(|l| [(l, "k"), (l, "v")]) {
             names.cross.push(format!("cross_{part}_{layer}"));

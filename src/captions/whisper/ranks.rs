@@ -10,21 +10,24 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokenizers::Tokenizer;
 
+use crate::captions::online::symbols::without_gaps;
+use crate::files;
 use crate::runtime::RuntimeError;
 
 /// Reads the file.
 pub(super) fn tokenizer(path: &Path) -> Result<Tokenizer, RuntimeError> {
-    let wrong = |why: String| RuntimeError::Model { path: path.to_owned(), why };
-    let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+    let wrong = |why: String| RuntimeError::File { path: path.to_owned(), why };
+    let text = files::text(path, files::VOCABULARY).map_err(wrong)?;
     build(&parse(&text).map_err(wrong)?).map_err(wrong)
 }
 
 fn parse(text: &str) -> Result<HashMap<Vec<u8>, u32>, String> {
-    let mut ranks = HashMap::new();
+    let (mut ranks, mut lines) = (HashMap::new(), Vec::new());
     for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let wrong = || format!("line {} is `{line}`, where a token in base64 and its number belong", n + 1);
         let (token, id) = line.trim().rsplit_once(char::is_whitespace).ok_or_else(wrong)?;
         let id: u32 = id.parse().ok().filter(|&id| id < 1 << 20).ok_or_else(wrong)?;
+        lines.push((id as usize, n + 1));
         // OpenAI's multilingual file has one token of no bytes, `=`.
         let token = token.trim_end_matches('=');
         let padded = format!("{token}{}", &"==="[..(4 - token.len() % 4) % 4]);
@@ -33,6 +36,7 @@ fn parse(text: &str) -> Result<HashMap<Vec<u8>, u32>, String> {
             return Err(format!("line {} gives a token once more", n + 1));
         }
     }
+    without_gaps(lines)?;
     if ranks.is_empty() { Err("there is no token in it".to_owned()) } else { Ok(ranks) }
 }
 

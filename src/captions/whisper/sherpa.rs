@@ -4,11 +4,12 @@
 
 use std::path::Path;
 
-use ort::value::{DynValue, Tensor, TensorRef};
+use ort::value::{DynValue, TensorRef};
 
 use super::graphs::{Graphs, Sizes, number, one_line, rows_of};
 use super::greedy::{Decoding, Step};
 use super::vocabulary::Special;
+use crate::runtime::graph::zeros;
 use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 
 /// The decoder's outputs that are its caches, keys and values.
@@ -69,6 +70,7 @@ impl Sherpa {
             heads,
             whole: frames.is_some(),
         };
+        let sizes = sizes.checked(encoder.path())?;
         let (layers, state) = (number("n_text_layer")?, number("n_text_state")?);
         Ok(Self { encoder, decoder, sizes, layers, state })
     }
@@ -125,8 +127,7 @@ impl Graphs for Sherpa {
         let cross = [take("n_layer_cross_k")?, take("n_layer_cross_v")?];
         drop(outputs);
         let shape = [self.layers, 1, self.sizes.text_context, self.state];
-        let empty = || Tensor::from_array((shape, vec![0.0f32; shape.iter().product()])).map(Tensor::into_dyn).map_err(one_line);
-        let caches = [empty()?, empty()?];
+        let caches = [zeros(&shape)?, zeros(&shape)?];
         Ok(Box::new(Pass { graphs: self, positions, cross, caches, read: 0 }))
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use tokenizers::Tokenizer;
 
 use super::graphs::json;
+use crate::files;
 use crate::runtime::RuntimeError;
 
 /// What the byte-level tokenizer writes for a space.
@@ -97,8 +98,9 @@ impl Vocabulary {
 
     /// The tokenizer and the special tokens in it, all languages that it has among them: those of models that know only English have them too.
     fn read(path: &Path, size: usize) -> Result<(Tokenizer, Special), RuntimeError> {
-        let failed = |why: String| RuntimeError::Model { path: path.to_owned(), why };
-        let tokenizer = Tokenizer::from_file(path).map_err(|e| failed(e.to_string()))?;
+        let failed = |why: String| RuntimeError::File { path: path.to_owned(), why };
+        let text = files::text(path, files::VOCABULARY).map_err(failed)?;
+        let tokenizer = Tokenizer::from_bytes(text).map_err(|e| failed(e.to_string()))?;
         let known = |name: &str| tokenizer.token_to_id(name).filter(|&t| (t as usize) < size).map(i64::from);
         let token = |names: &[&str]| names.iter().find_map(|n| known(n)).ok_or_else(|| failed(format!("it has no token `{}`", names[0])));
         let transcript = token(&["<|startoftranscript|>"])?;

@@ -1,6 +1,7 @@
 //! What a folder of somebody's model files is: which family, which file plays which part, what is missing. Opens the graphs, so that what is wrong
 //! with them is told at once. Not for the audio thread; knows no plugin and prints nothing.
 
+mod trial;
 mod variant;
 mod voice;
 mod whisper;
@@ -117,7 +118,9 @@ fn moonshine(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Op
     let lacks = |what| OpenError(format!("`{}` holds {}, but {what}; put it there and try again", folder.display(), names.join(", ")));
     let files: Vec<(&'static str, PathBuf)> = parts.map_err(lacks)?.into_iter().map(|(part, name)| (part, folder.join(name))).collect();
     let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
-    open_whole(layout.family(), file).transpose()?;
+    if let Some(mut recognizer) = open_whole(layout.family(), file).transpose()? {
+        trial::buffer(&mut *recognizer)?;
+    }
     let model = if layout == Layout::Streaming { "Moonshine v2, streaming" } else { "Moonshine" };
     Identified::plain(Kind::Captions, layout.family(), model.to_owned(), files).map(Some)
 }
@@ -204,7 +207,9 @@ fn streaming(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Id
     };
     let model = first.metadata("model_type").filter(|m| !m.is_empty()).unwrap_or_else(|| family.to_owned());
     let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
-    open_online(family, file).transpose()?;
+    if let Some(mut recognizer) = open_online(family, file).transpose()? {
+        trial::stream(&mut *recognizer)?;
+    }
     Identified::plain(Kind::Captions, family, model, files)
 }
 

@@ -2,14 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Identified;
+use super::{Identified, trial};
+use crate::clock::Mode;
 use crate::engine::source::OpenError;
-use crate::engine::voices::{CONTENT, CONVERTER, ENCODER, FEATURES, FLOW, MEMORY, PITCH, SPEAKER, VOCODER, VOICE};
+use crate::engine::voices::{CONTENT, CONVERTER, DRAWN, ENCODER, FEATURES, FLOW, MEMORY, PITCH, SPEAKER, VOCODER, VOICE};
 use crate::packs::Kind;
 use crate::runtime::{Session, SessionOptions, precision};
-use crate::voice::meanvc::{self, Files, Model, Steps};
-use crate::voice::{openvoice, rvc};
+use crate::voice::meanvc::{self, Files, MeanVc, Model, SpeakerEncoder, Steps};
+use crate::voice::openvoice::{self, OpenVoice, ToneEncoder};
+use crate::voice::rvc::{self, Rvc};
 
+/// What a trial calls weights that have no name yet.
+const TRIAL: &str = "trial";
 /// Words in the names of MeanVC's graphs, and the part that each plays.
 const MEAN: [(&[&str], &str); 5] = [
     (&["asr", "encoder"], ENCODER),
@@ -49,14 +53,21 @@ pub(super) fn voice(folder: &Path, names: &[String]) -> Result<Option<Identified
         |what: &str| OpenError(format!("`{}` holds {}, but no {what}; put it there and try again", folder.display(), names.join(", ")));
     match (tones, parts, looks) {
         ((Some(encoder), Some(converter)), _, _) => {
+            let voice = trial::anybody(Some(Box::new(ToneEncoder::open(&encoder, TRIAL, &options)?)))?;
+            let tried = openvoice::Files { encoder: encoder.clone(), converter: converter.clone(), model: TRIAL.to_owned() };
+            trial::converter(&mut OpenVoice::open(&tried, Mode::Live, &voice, &options)?)?;
             let files = vec![(ENCODER, encoder), (CONVERTER, converter)];
             Identified::plain(Kind::Voice, "openvoice", "OpenVoice v2".to_owned(), files).map(Some)
         }
         ((None, Some(_)), _, _) => Err(lacks("reference encoder, which an OpenVoice converter needs")),
         (_, (Some(voice), Some(content), pitch), Some(look)) => {
+            let features = names.iter().find(|n| n.ends_with(".npy")).map(|n| folder.join(n));
+            let retrieval = features.clone().map(|features| rvc::Retrieval { features, share: DRAWN });
+            let tried = rvc::Files { voice: voice.clone(), content: content.clone(), pitch: pitch.clone(), speaker: 0, retrieval };
+            trial::converter(&mut Rvc::open(&tried, Mode::Live, &trial::anybody(None)?, &options)?)?;
             let mut files = vec![(VOICE, voice), (CONTENT, content)];
             files.extend(pitch.map(|graph| (PITCH, graph)));
-            files.extend(names.iter().find(|n| n.ends_with(".npy")).map(|n| (FEATURES, folder.join(n))));
+            files.extend(features.map(|features| (FEATURES, features)));
             let model = format!("RVC of {} Hz, exported by {}", look.rate, look.layout.name());
             Ok(Some(Identified { rate: Some(look.rate), ..Identified::plain(Kind::Voice, "rvc", model, files)? }))
         }
@@ -121,9 +132,10 @@ fn mean(folder: &Path, graphs: &[String]) -> Result<Option<Identified>, OpenErro
         Model::One200 => ("meanvc", "MeanVC, chunks of 200 ms".to_owned(), None),
         _ => ("meanvc2", format!("MeanVC 2, chunks of {} ms", model.chunk() * 10), Some(needed(MEMORY)?)),
     };
-    let opened =
-        Files { model, weights: String::new(), encoder, memory, flow: needed(FLOW)?, vocoder: needed(VOCODER)?, steps: Steps::default() };
-    meanvc::look(&opened, &speaker, &SessionOptions::default())?;
+    let (weights, flow, vocoder) = (TRIAL.to_owned(), needed(FLOW)?, needed(VOCODER)?);
+    let opened = Files { model, weights, encoder, memory, flow, vocoder, steps: Steps::default() };
+    let voice = trial::anybody(Some(Box::new(SpeakerEncoder::open(&speaker, model, TRIAL)?)))?;
+    trial::converter(&mut MeanVc::open(&opened, &voice, &SessionOptions::default())?)?;
     let eight: Vec<&str> =
         found.iter().filter_map(|(_, file)| file.map(String::as_str)).filter(|n| precision::smaller(n).is_some()).collect();
     let (timing, milliseconds) = (meanvc::timing(model), meanvc::RATE as usize / 1000);

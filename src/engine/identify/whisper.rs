@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Identified, Making};
+use super::{Identified, Making, trial};
 use crate::captions::Recognizer;
 use crate::captions::whisper::{Layout, Whisper, is_sherpa_encoder};
 use crate::engine::source::OpenError;
@@ -83,7 +83,8 @@ fn ctranslate2(folder: &Path, names: &[String]) -> Result<Identified, OpenError>
 fn opened(layout: Layout, model: String, paths: Vec<PathBuf>) -> Result<Identified, OpenError> {
     let files: Vec<(&'static str, PathBuf)> = layout.files().iter().copied().zip(paths).collect();
     let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
-    let whisper = Whisper::open_as(layout, &file, &SessionOptions::default())?;
+    let mut whisper = Whisper::open_as(layout, &file, &SessionOptions::default())?;
+    trial::buffer(&mut whisper)?;
     let languages = whisper.languages();
     let knows = if languages.len() > 1 { format!("it knows {} languages", languages.len()) } else { "it knows English only".to_owned() };
     let times = if whisper.has_attention() {

@@ -22,6 +22,8 @@ pub use whisper::{Weights, whisper};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::files;
+
 /// What can go wrong while a graph is built from fetched weights.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -65,11 +67,11 @@ const LARGEST: u64 = 4 << 30;
 /// A whole file of weights.
 fn read(path: &Path) -> Result<Vec<u8>, BuildError> {
     let failed = |source| BuildError::Read { path: path.to_owned(), source };
-    let bytes = std::fs::metadata(path).map_err(failed)?.len();
-    if bytes > LARGEST {
-        return Err(BuildError::Malformed { path: path.to_owned(), why: format!("it has {bytes} bytes, more than any that is known") });
+    let bytes = files::read(path, LARGEST).map_err(|why| failed(std::io::Error::other(why)))?;
+    match files::other_than_a_model(&bytes) {
+        Some(what) => Err(BuildError::Malformed { path: path.to_owned(), why: what.to_owned() }),
+        None => Ok(bytes),
     }
-    std::fs::read(path).map_err(failed)
 }
 
 /// Writes beside the target and renames, so that no half-written graph is ever seen.

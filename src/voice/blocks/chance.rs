@@ -5,6 +5,8 @@ use std::path::Path;
 
 use prost::Message;
 
+use crate::files;
+
 #[derive(Clone, PartialEq, Message)]
 struct Model {
     #[prost(message, optional, tag = "7")]
@@ -52,7 +54,7 @@ fn draws(nodes: &[Node]) -> bool {
 
 /// Whether the graph in this file draws random numbers. What can't be read or is no graph draws none: the runtime says what is wrong with it.
 pub fn graph_draws(path: &Path) -> bool {
-    std::fs::read(path).is_ok_and(|bytes| bytes_draw(&bytes))
+    files::read(path, files::GRAPH).is_ok_and(|bytes| bytes_draw(&bytes))
 }
 
 fn bytes_draw(bytes: &[u8]) -> bool {

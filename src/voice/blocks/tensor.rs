@@ -6,6 +6,7 @@ use half::f16;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Outlet, Tensor, TensorElementType, TensorRef};
 
+use crate::runtime::told::one_line;
 use crate::runtime::{RuntimeError, Session};
 use crate::voice::ConvertError;
 
@@ -46,7 +47,7 @@ pub fn wrong(session: &Session, expected: &str, found: String) -> RuntimeError {
 
 /// What the runtime said, in one line.
 pub fn failed(e: ort::Error) -> ConvertError {
-    ConvertError::Run(e.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+    ConvertError::Run(one_line(e))
 }
 
 /// Numbers as the graph wants them; `shape` must fit their count.

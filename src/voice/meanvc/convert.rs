@@ -1,13 +1,10 @@
 //! The converter: sound in, content, mel frames, sound out, each made no earlier than its hop needs it.
 
-use std::path::Path;
-
 use super::content::Content;
 use super::flow::{Flow, Flow2};
 use super::flow1::Flow1;
 use super::fused::Fused;
 use super::hush::{CELL, Hush};
-use super::speaker::SpeakerEncoder;
 use super::vocoder::Vocoder;
 use super::{BANDS, Files, HOP, HOP_FRAMES, LEAD, Model, WIDTH, timing};
 use crate::clock::ConverterTiming;
@@ -51,15 +48,6 @@ pub(super) struct Bare {
     pub(super) hush: bool,
     /// There is no noise to paint from.
     pub(super) noise: bool,
-}
-
-/// Opens all graphs of a model, the encoder of speakers among them, and looks at their tensors; runs none. Takes up to seconds, and the memory of one graph
-/// at a time.
-pub fn look(files: &Files, speaker: &Path, options: &SessionOptions) -> Result<(), RuntimeError> {
-    drop(Content::open(&files.encoder, files.model, options)?);
-    drop(flow(files, options)?);
-    drop(Vocoder::open(&files.vocoder, files.model.overlap(), options)?);
-    SpeakerEncoder::open(speaker, files.model, &files.weights).map(drop)
 }
 
 /// The transformer in the layout that its graph has.

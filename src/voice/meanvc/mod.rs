@@ -16,7 +16,6 @@ mod fused;
 mod hush;
 mod kaldi;
 mod mel;
-mod pairs;
 mod ports;
 mod speaker;
 mod spectrum;
@@ -29,7 +28,7 @@ mod seams;
 #[cfg(test)]
 mod tests;
 
-pub use self::convert::{MeanVc, look};
+pub use self::convert::MeanVc;
 pub use self::speaker::{SPEAKER_RATE, SpeakerEncoder};
 use crate::clock::ConverterTiming;
 use std::path::PathBuf;

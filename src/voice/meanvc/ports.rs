@@ -6,8 +6,8 @@ use std::path::Path;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Outlet, Tensor, TensorElementType, TensorRef};
 
-use super::pairs::paired;
-use crate::runtime::graph::{Graph, one_line};
+use crate::runtime::graph::{Graph, count, one_line};
+use crate::runtime::pairs::paired;
 use crate::runtime::{RuntimeError, SessionOptions};
 use crate::voice::ConvertError;
 
@@ -159,7 +159,7 @@ pub(super) fn floats<'v, const N: usize>(sizes: [usize; N], numbers: &'v [f32]) 
 
 /// A tensor of zeros, which may have none.
 pub(super) fn zeros(sizes: &[usize]) -> Result<DynValue, ConvertError> {
-    let count = sizes.iter().product();
+    let count = count(sizes).map_err(ConvertError::Run)?;
     Ok(Tensor::from_array((sizes.to_vec(), vec![0.0f32; count])).map_err(failed)?.into_dyn())
 }
 

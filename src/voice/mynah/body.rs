@@ -162,7 +162,7 @@ impl Here {
 
     /// The states move from output to input without a copy.
     fn run(&mut self, given: &[Given], take: impl FnOnce(&[f32], &[f32]) -> Result<(), ConvertError>) -> Result<(), ConvertError> {
-        let failed = |e: ort::Error| ConvertError::Run(e.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
+        let failed = |e: ort::Error| ConvertError::Run(crate::runtime::told::one_line(e));
         let mut inputs: Vec<(Cow<str>, SessionInputValue)> = Vec::with_capacity(given.len() + self.states.len());
         for g in given {
             inputs.push((g.name.into(), TensorRef::from_array_view((g.shape.to_vec(), g.numbers)).map_err(failed)?.into()));

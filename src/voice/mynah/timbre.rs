@@ -43,7 +43,7 @@ impl HearsTimbre for TimbreEncoder {
         if mel.is_empty() {
             return Ok(None);
         }
-        let failed = |e: ort::Error| ConvertError::Run(e.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
+        let failed = |e: ort::Error| ConvertError::Run(crate::runtime::told::one_line(e));
         let input = TensorRef::from_array_view(([1, mel.len() / BANDS, BANDS], &mel[..])).map_err(failed)?;
         let outputs = self.session.ort().run(ort::inputs!["mel" => input]).map_err(failed)?;
         let missing = || ConvertError::Run("the output `timbre` is missing".to_owned());

@@ -71,7 +71,7 @@ impl Told {
 }
 
 fn modulation(maker: &mut Session, speaker: &[f32], count: usize) -> Result<Vec<f32>, String> {
-    let told = |e: ort::Error| e.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = crate::runtime::told::one_line;
     let input = TensorRef::from_array_view(([1, speaker.len()], speaker)).map_err(told)?;
     let outputs = maker.ort().run(ort::inputs!["speaker" => input]).map_err(told)?;
     let (_, numbers) = outputs.get("modulation").ok_or("its modulation is missing")?.try_extract_tensor::<f32>().map_err(told)?;

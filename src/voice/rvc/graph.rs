@@ -227,9 +227,9 @@ fn width(session: &Session, layout: Layout) -> Result<usize, RuntimeError> {
 fn noise(session: &Session) -> Result<Option<usize>, RuntimeError> {
     let Some(outlet) = input(session, "rnd") else { return Ok(None) };
     match sizes(outlet)[..] {
-        [_, channels, _] if channels > 0 => Ok(Some(channels as usize)),
+        [_, channels @ 1..=4096, _] => Ok(Some(channels as usize)),
         // What all published configurations have where the export left it open.
-        [_, _, _] => Ok(Some(192)),
+        [_, channels, _] if channels < 0 => Ok(Some(192)),
         ref other => Err(wrong(session, "the input `rnd` [1, 192, frames]", format!("{other:?}"))),
     }
 }

@@ -4,11 +4,11 @@
 //! The rows come as a NumPy file `[rows, width]`, which RVC writes beside its index (`total_fea.npy`). All are looked at, one after the other: a voice
 //! with many should be thinned out first. Knows no stream.
 
-use std::io::Read;
 use std::path::Path;
 
 use half::f16;
 
+use crate::files;
 use crate::runtime::RuntimeError;
 
 /// Rows that are mixed.
@@ -28,13 +28,8 @@ pub struct Index {
 impl Index {
     /// Reads a NumPy file of 32- or 16-bit numbers. `share` is how much of the result comes from it: 0 to 1.
     pub fn open(path: &Path, width: usize, share: f32) -> Result<Self, RuntimeError> {
-        let model = |why: String| RuntimeError::Model { path: path.to_owned(), why };
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(|e| model(e.to_string()))?;
-        file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|e| model(e.to_string()))?;
-        if bytes.len() as u64 > MOST_BYTES {
-            return Err(model("it is larger than 1 GiB; take fewer rows".to_owned()));
-        }
+        let model = |why: String| RuntimeError::File { path: path.to_owned(), why };
+        let bytes = files::read(path, MOST_BYTES).map_err(model)?;
         let expected = format!("a NumPy array of 32- or 16-bit numbers [{NEAREST} or more, {width}]");
         let contract = |found: String| RuntimeError::Contract { path: path.to_owned(), expected: expected.clone(), found };
         let (header, data) = parts(&bytes).ok_or_else(|| contract("no NumPy file".to_owned()))?;

@@ -7,8 +7,8 @@ use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::prompts::Prompts;
-use crate::captions::online::chunks::{ChunkSize, Chunks};
-use crate::captions::online::graph::{Graph, one_line};
+use crate::captions::online::chunks::{ChunkSize, Chunks, bands_of};
+use crate::captions::online::graph::{Graph, numbers, one_line, zeros};
 use crate::dsp::fbank::{Fbank, Recipe};
 use crate::runtime::{RuntimeError, SessionOptions};
 
@@ -55,6 +55,7 @@ impl Encoder {
             (Some(told), Some(bands)) if told == bands => bands,
             (told, _) => return Err(graph.wrong("a fixed number of bands", format!("{signal:?} and `feat_dim` {}", told.unwrap_or(0)))),
         };
+        let bands = bands_of(bands as i64).map_err(|found| graph.wrong("bands of a filterbank", found))?;
         let normalize = graph.text("normalize_type");
         if !normalize.is_empty() && normalize != "NA" {
             return Err(graph.wrong("features that are not normalised, as streaming models have them", format!("`{normalize}`")));
@@ -76,11 +77,15 @@ impl Encoder {
         Chunks::new(self.size, Fbank::new(Recipe::Nemo, self.bands))
     }
 
+    /// A chunk of nothing.
+    pub(super) fn nothing(&self) -> Vec<f32> {
+        vec![0.0; self.size.frames * self.bands]
+    }
+
     pub(super) fn reset(&mut self) -> Result<(), String> {
         self.caches.clear();
         for shape in self.sizes {
-            let cache = Tensor::from_array((shape, vec![0.0f32; shape.iter().product()])).map_err(one_line)?;
-            self.caches.push(cache.into_dyn());
+            self.caches.push(zeros(&shape)?);
         }
         self.caches.push(Tensor::from_array(([1], vec![0i64])).map_err(one_line)?.into_dyn());
         Ok(())
@@ -100,9 +105,9 @@ impl Encoder {
         }
         let mut outputs = self.graph.run(inputs)?;
         self.caches = outputs.split_off(2);
-        let (shape, numbers) = outputs[0].try_extract_tensor::<f32>().map_err(one_line)?;
+        let (shape, given) = outputs[0].try_extract_tensor::<f32>().map_err(one_line)?;
         let [1, a, b] = shape[..] else { return Err(format!("the encoder gave {:?} where three sizes belong", &shape[..])) };
-        Ok(([a.max(1) as usize, b.max(1) as usize], numbers.to_vec()))
+        Ok(([a.max(0) as usize, b.max(0) as usize], numbers(given)?.to_vec()))
     }
 }
 
@@ -116,10 +121,7 @@ fn chunk(graph: &Graph, frames: i64) -> Result<ChunkSize, RuntimeError> {
         _ if graph.inputs.first().is_some_and(|name| name == SIGNALS[1]) => (NEMO_CHUNK + BEFORE, NEMO_CHUNK),
         _ => (graph.number("window_size")?, graph.number("chunk_shift")?),
     };
-    if step == 0 || step > frames {
-        return Err(graph.wrong("a `chunk_shift` of at most `window_size` frames", format!("{step} of {frames}")));
-    }
-    Ok(ChunkSize { frames, step, behind: 0 })
+    ChunkSize::new(frames, step, 0).map_err(|found| graph.wrong("a `chunk_shift` of at most `window_size` frames", found))
 }
 
 /// The shape of a cache: with the layers in front where the graph says so, else with the batch; sizes that it leaves open are in the metadata.

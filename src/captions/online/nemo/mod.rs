@@ -69,7 +69,23 @@ impl Hearing {
         Ok([self.encoder.graph.maybe("pred_rnn_layers")?, self.encoder.graph.maybe("pred_hidden")?])
     }
 
-    /// Sets the language that is spoken.
+    /// Runs the encoder over nothing in each language; what it gave last.
+    fn try_languages(&mut self) -> Result<([usize; 2], Vec<f32>), String> {
+        let nothing = self.encoder.nothing();
+        for number in self.encoder.prompts.as_ref().map_or_else(Vec::new, Prompts::all) {
+            if let Some(prompts) = &mut self.encoder.prompts {
+                prompts.tell(number);
+            }
+            self.encoder.run(&nothing).map_err(|why| format!("with the language number {number}: {why}"))?;
+        }
+        // As to begin with.
+        if let Some(prompts) = &mut self.encoder.prompts {
+            prompts.hear();
+        }
+        self.encoder.run(&nothing)
+    }
+
+    /// The languages that can be told.
     fn languages(&self) -> Vec<&str> {
         self.encoder.prompts.as_ref().map_or_else(Vec::new, Prompts::languages)
     }
@@ -105,8 +121,11 @@ impl NemoCtc {
         let h = &mut self.hearing;
         while h.chunks.next(&mut h.chunk).is_some() {
             let ([_, width], scores) = h.encoder.run(&h.chunk)?;
+            if width != h.blank + 1 {
+                return Err(format!("there are scores of {width} tokens where {} and a blank belong", h.blank));
+            }
             for frame in scores.chunks_exact(width) {
-                let (id, probability) = best(frame);
+                let (id, probability) = best(frame)?;
                 if id != h.blank && id != self.last {
                     tokens.push(Token { id, time: h.time(), probability });
                 }
@@ -163,6 +182,17 @@ impl NemoTransducer {
         self.predictor.begin()
     }
 
+    /// Says the first token and the last one at a frame of nothing, in each language.
+    fn say_nothing(&mut self) -> Result<(), String> {
+        let ([width, _], _) = self.hearing.try_languages()?;
+        let (nothing, last) = (vec![0.0; width], self.hearing.blank.saturating_sub(1));
+        for token in [0, last] {
+            self.predictor.join(&nothing)?;
+            self.predictor.say(token)?;
+        }
+        self.predictor.join(&nothing).map(drop)
+    }
+
     fn hear(&mut self, tokens: &mut Vec<Token>) -> Result<(), String> {
         let h = &mut self.hearing;
         while h.chunks.next(&mut h.chunk).is_some() {
@@ -204,6 +234,10 @@ hears_a_stream!(
         fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {
             self.hearing.speak(language)
         }
+
+        fn rehearse(&mut self) -> Result<(), RecognizeError> {
+            self.hearing.try_languages().map(drop).map_err(RecognizeError::Run)
+        }
     }
 );
 hears_a_stream!(NemoTransducer, [hearing], NemoTransducer::begin, {
@@ -217,5 +251,9 @@ hears_a_stream!(NemoTransducer, [hearing], NemoTransducer::begin, {
 
     fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {
         self.hearing.speak(language)
+    }
+
+    fn rehearse(&mut self) -> Result<(), RecognizeError> {
+        self.say_nothing().map_err(RecognizeError::Run)
     }
 });

@@ -6,7 +6,7 @@ use std::path::Path;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor, TensorRef};
 
-use crate::captions::online::graph::{Graph, best, one_line};
+use crate::captions::online::graph::{Graph, best, one_line, zeros};
 use crate::runtime::{RuntimeError, SessionOptions};
 
 enum Graphs {
@@ -53,7 +53,7 @@ impl Predictor {
     /// Nothing was said yet.
     pub(super) fn begin(&mut self) -> Result<(), String> {
         let [layers, width] = self.size;
-        let empty = || Tensor::from_array(([layers, 1, width], vec![0.0f32; layers * width])).map(Tensor::into_dyn).map_err(one_line);
+        let empty = || zeros(&[layers, 1, width]);
         self.states = vec![empty()?, empty()?];
         if let Graphs::Joint { next, .. } = &mut self.graphs {
             *next = vec![empty()?, empty()?];
@@ -99,7 +99,7 @@ impl Predictor {
         if scores.len() != self.blank + 1 {
             return Err(format!("there are scores of {} tokens where {} and a blank belong", scores.len(), self.blank));
         }
-        Ok(best(scores))
+        best(scores)
     }
 }
 

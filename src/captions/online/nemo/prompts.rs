@@ -30,7 +30,26 @@ impl Prompts {
             "" => Ok(numbers.get(HEARD).copied().unwrap_or(AUTO)),
             told => told.parse().map_err(|_| graph.wrong("a number `auto_prompt_id`", format!("`{told}`"))),
         }?;
+        if let Some(number) = numbers.values().chain([&auto]).find(|number| !(0..1 << 20).contains(*number)) {
+            return Err(graph.wrong("numbers of languages from 0 on", number.to_string()));
+        }
         Ok(Self { numbers, auto, spoken: auto })
+    }
+
+    /// The least and the highest number, and that which has the model hear the language: where a model knows these it knows all.
+    pub(super) fn all(&self) -> Vec<i64> {
+        let of = |number: Option<&i64>| number.copied().unwrap_or(self.auto);
+        vec![of(self.numbers.values().min()), of(self.numbers.values().max()), self.auto]
+    }
+
+    /// Sets the number itself.
+    pub(super) fn tell(&mut self, number: i64) {
+        self.spoken = number;
+    }
+
+    /// Has the model hear the language.
+    pub(super) fn hear(&mut self) {
+        self.spoken = self.auto;
     }
 
     /// The codes of the languages.

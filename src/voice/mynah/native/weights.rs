@@ -11,6 +11,7 @@ use super::file::File;
 use super::gru::GruWeights;
 use super::matrix::{Matrix, stride};
 use crate::clock::Mode;
+use crate::files;
 use crate::runtime::{Cache, RuntimeError};
 
 /// No file of weights is larger, in bytes: that of the repository's pack has 7.5 million.
@@ -70,11 +71,8 @@ impl Weights {
     pub fn of(path: &Path) -> Result<Arc<Self>, RuntimeError> {
         let failed = |why: String| RuntimeError::Model { path: path.to_owned(), why };
         let read = || {
-            let length = std::fs::metadata(path).map_err(|e| failed(e.to_string()))?.len();
-            if length > MOST_BYTES {
-                return Err(failed(format!("it has {length} bytes, more than a voice's weights may have ({MOST_BYTES})")));
-            }
-            Self::read(path, &std::fs::read(path).map_err(|e| failed(e.to_string()))?).map(Arc::new)
+            let bytes = files::read(path, MOST_BYTES).map_err(|why| RuntimeError::File { path: path.to_owned(), why })?;
+            Self::read(path, &bytes).map(Arc::new)
         };
         HELD.get(path, |e| failed(e.to_string()), read)
     }

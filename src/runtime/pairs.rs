@@ -5,7 +5,7 @@
 const SIDES: [&str; 12] = ["past", "prev", "old", "in", "input", "present", "next", "new", "out", "output", "updated", "r"];
 
 /// For each state the place of what it becomes; none where the names don't pair all of them up, each with another.
-pub(super) fn paired(states: &[&str], becomes: &[&str]) -> Option<Vec<usize>> {
+pub(crate) fn paired(states: &[&str], becomes: &[&str]) -> Option<Vec<usize>> {
     let bare = |name: &str| {
         let words = name.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_ascii_lowercase);
         words.filter(|word| !word.is_empty() && !SIDES.contains(&word.as_str())).collect::<Vec<_>>()
