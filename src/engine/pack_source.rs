@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::identify::{Identified, identify, open_online, open_whole};
+use super::identify::{Identified, identify, open_online, open_whole, tried};
 use super::measure;
 use super::picks::{Offer, Picks};
 use super::source::{Captioner, OpenError, Opened, Source};
@@ -128,6 +128,12 @@ impl PackSource {
     pub fn identify(&self, folder: &Path) -> Result<Identified, OpenError> {
         self.open_runtime()?;
         identify(folder)
+    }
+
+    /// Tries a pack that somebody else made: what can't run is an error. Takes some seconds.
+    pub fn try_out(&self, pack: &Pack) -> Result<(), OpenError> {
+        self.open_runtime()?;
+        tried::pack(pack)
     }
 
     fn vad(&self) -> Result<Vad, OpenError> {

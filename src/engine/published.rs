@@ -2,14 +2,14 @@
 //! knows no window and prints nothing.
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::identify::{Identified, Origin};
+use super::identify::{Identified, Origin, from_hub};
 use super::pack_source::PackSource;
 use super::source::OpenError;
 use crate::packs::fetch::{FetchError, Progress, done_with, fetch_while, gather};
 use crate::packs::listed::{Listing, Trust};
-use crate::packs::{Kind, Manifest, Pack, PackError};
+use crate::packs::{Kind, Pack, PackError, claims};
 
 /// A published model that is here now.
 #[derive(Debug)]
@@ -34,6 +34,16 @@ pub enum PublishedError {
     /// Its manifest can't be made or read.
     #[error(transparent)]
     Pack(#[from] PackError),
+    /// Another pack of that name is there.
+    #[error("a pack `{id}` is there already ({what}, in `{folder}`); remove that folder, or give the model another id in catalogue.toml")]
+    Taken {
+        /// The name.
+        id: String,
+        /// What is there.
+        what: String,
+        /// Where it lies.
+        folder: PathBuf,
+    },
     /// It is something else than the list says.
     #[error("`{id}` is listed as a {listed} pack, but its files are one of {found}")]
     Kind {
@@ -53,13 +63,22 @@ pub fn fetch_published(
     offline: bool,
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Had, PublishedError> {
+    claims::free(&listing.id)?;
+    let home = into.join(&*listing.id);
+    // One from the same repository is gone on with; another is somebody's own.
+    if let Ok(there) = Pack::load(&home)
+        && !there.manifest().origin.starts_with(&format!("{} at ", from_hub(listing)))
+    {
+        let what = there.manifest().title.clone();
+        return Err(PublishedError::Taken { id: listing.id.to_string(), what, folder: home });
+    }
     let (folder, trust) = gather(listing, into, offline, progress)?;
     let found = PackSource::standard().identify(&folder)?;
     if found.kind != listing.kind {
         return Err(PublishedError::Kind { id: listing.id.to_string(), listed: listing.kind, found: found.kind });
     }
-    let text = found.manifest(&listing.id, &listing.licence, &folder, &Origin::Hub(listing, trust))?;
-    let pack = fetch_while(&Manifest::meant_for(&text, &folder)?, into, true, progress)?;
+    let manifest = found.meant(&listing.id, &listing.licence, &folder, &Origin::Hub(listing, trust))?;
+    let pack = fetch_while(&manifest, into, true, progress)?;
     done_with(&folder)?;
     Ok(Had { pack, found, trust })
 }

@@ -9,6 +9,7 @@ use super::build::{self, BuildError};
 use super::hub::Hub;
 use super::listed::{Listing, Trust};
 use super::manifest::MANIFEST;
+use super::workshop::Workshop;
 use super::{Builder, FileEntry, Manifest, Pack, PackError, Sha256, Source, Wheel, hash, pip};
 use crate::files;
 
@@ -171,7 +172,7 @@ pub fn fetch_while(
         return Err(FetchError::Offline { id: id.to_owned(), missing: names.join(" and ") });
     }
     fs::create_dir_all(&into).map_err(write_error(&into))?;
-    let work = tempfile::Builder::new().prefix(&format!(".{id}-")).tempdir_in(&into).map_err(write_error(&into))?;
+    let work = Workshop::open(id, &into).map_err(write_error(&into))?;
     let new = work.path().join("pack");
     fs::create_dir(&new).map_err(write_error(&new))?;
     for (n, wheel) in wheels.iter().enumerate() {
@@ -195,8 +196,30 @@ pub fn fetch_while(
     }
     write_whole(&new.join(MANIFEST), &manifest.text)?;
     Pack::with_manifest(&new, manifest).verify()?;
-    put_in_place(&new, &home, work.path())?;
+    work.put_in_place(&new, &home).map_err(write_error(&home))?;
     let _ = report(Stage::Done, id, 0, 0);
+    Ok(Pack::load(&home)?)
+}
+
+/// Copies a whole pack into a folder of packs, as a whole or not at all; one that is there stays until then.
+pub fn copy(pack: &Pack, into: &Path) -> Result<Pack, FetchError> {
+    let into = std::path::absolute(into).map_err(write_error(into))?;
+    let home = into.join(pack.id());
+    let same = |a: &Path, b: &Path| a.canonicalize().ok().is_some_and(|a| b.canonicalize().ok() == Some(a));
+    if same(pack.folder(), &home) {
+        return Ok(Pack::load(&home)?);
+    }
+    fs::create_dir_all(&into).map_err(write_error(&into))?;
+    let work = Workshop::open(pack.id(), &into).map_err(write_error(&into))?;
+    let new = work.path().join("pack");
+    for (name, _) in pack.manifest().installed() {
+        let (from, to) = (pack.file(name)?, new.join(&**name));
+        to.parent().map_or(Ok(()), fs::create_dir_all).map_err(write_error(&to))?;
+        fs::copy(from, &to).map_err(write_error(&to))?;
+    }
+    write_whole(&new.join(MANIFEST), &pack.manifest().text)?;
+    Pack::with_manifest(&new, pack.manifest()).verify()?;
+    work.put_in_place(&new, &home).map_err(write_error(&home))?;
     Ok(Pack::load(&home)?)
 }
 
@@ -319,23 +342,6 @@ fn put(entry: &FileEntry, reader: &mut dyn io::Read, new: &Path) -> Result<(), R
 
 fn same(what: &str, expected: &Sha256, found: String) -> Result<(), FetchError> {
     if **expected == *found { Ok(()) } else { Err(FetchError::Hash { what: what.to_owned(), expected: expected.to_string(), found }) }
-}
-
-/// Renames the finished folder into its place. A pack that is there goes aside first and comes back if the rename fails.
-fn put_in_place(new: &Path, home: &Path, work: &Path) -> Result<(), FetchError> {
-    let aside = work.join("old");
-    let had_one = match fs::rename(home, &aside) {
-        Ok(()) => true,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => false,
-        Err(e) => return Err(write_error(home)(e)),
-    };
-    fs::rename(new, home).map_err(|e| {
-        if had_one {
-            // Nothing more can be done if this fails too; the error that is told is the first.
-            let _ = fs::rename(&aside, home);
-        }
-        write_error(home)(e)
-    })
 }
 
 /// Writes a text file beside its place and renames it.

@@ -5,6 +5,7 @@
 pub mod build;
 mod catalogue;
 mod chosen;
+pub mod claims;
 pub mod fetch;
 mod hash;
 mod hub;
@@ -17,6 +18,7 @@ mod place;
 mod store;
 #[cfg(test)]
 mod testing;
+mod workshop;
 
 pub use catalogue::{catalogue, runtimes};
 pub use chosen::{choose, chosen};
@@ -117,6 +119,24 @@ pub enum PackError {
         asked: String,
         /// The pack's family.
         found: String,
+    },
+    /// The name is that of a pack of Mynah's own.
+    #[error("`{id}` is the name of one of Mynah's own packs, whose place nothing else takes; give this one another id")]
+    Reserved {
+        /// The name.
+        id: String,
+    },
+    /// Another pack of that name is there.
+    #[error(
+        "a pack `{id}` is there already ({what}, in `{folder}`); give this one another id, or say --replace where it takes that one's place"
+    )]
+    Taken {
+        /// The name.
+        id: String,
+        /// What is there, in a few words.
+        what: String,
+        /// Where it lies.
+        folder: PathBuf,
     },
     /// No such pack anywhere.
     #[error("no pack {what} was found in {searched}; run `mynah models fetch --all`")]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Kind, Pack, PackError, chosen, place, user_folder};
+use super::{Kind, Pack, PackError, chosen, claims, place, user_folder};
 
 /// An ordered list of folders, each holding packs. Cheap to make; every question reads the disk again.
 #[derive(Debug, Clone)]
@@ -41,10 +41,17 @@ impl Store {
         self.pack_folders().map(|folder| Pack::load(&folder)).collect()
     }
 
-    /// The first whole pack of this kind, and of this id where one is given: all of its files are there with the right hashes.
+    /// The first whole pack of this kind, and of this id where one is given: all of its files are there with the right hashes. Where none is given,
+    /// Mynah's own go before those of others, which could else take a part's place by their names.
     ///
     /// An earlier pack that is damaged doesn't hide a later whole one. Where none is whole, the error is that of the first damaged one.
     pub fn find(&self, kind: Kind, id: Option<&str>) -> Result<Pack, PackError> {
+        if id.is_none() {
+            let own = self.list().into_iter().flatten().filter(|pack| pack.kind() == kind && claims::is_own(pack.id()));
+            if let Some(own) = own.into_iter().find(|pack| pack.verify().is_ok()) {
+                return Ok(own);
+            }
+        }
         let mut first_error = None;
         for folder in self.pack_folders() {
             let found = match Pack::load(&folder) {
@@ -119,6 +126,16 @@ mod tests {
     fn a_folder_that_is_given_twice_counts_once() {
         let [a, b] = ["a", "b"].map(PathBuf::from);
         assert_eq!(Store::at([a.clone(), b.clone(), a.clone()]).folders(), [a, b]);
+    }
+
+    #[test]
+    fn mynahs_own_goes_before_what_others_put_before_it() {
+        let (a, b, store) = two();
+        a_pack(a.path(), "a-vad", Kind::Vad, "theirs");
+        assert_eq!(store.find(Kind::Vad, None).expect("any").id(), "a-vad");
+        a_pack(b.path(), "silero-vad", Kind::Vad, "ours");
+        assert_eq!(store.find(Kind::Vad, None).expect("ours").id(), "silero-vad");
+        assert_eq!(store.find(Kind::Vad, Some("a-vad")).expect("by its name").id(), "a-vad");
     }
 
     #[test]

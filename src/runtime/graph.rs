@@ -14,7 +14,7 @@ pub(crate) const ROOM: usize = 1 << 26;
 /// How many numbers a tensor of these sizes holds; an error where they are more than [`ROOM`].
 pub(crate) fn count(sizes: &[usize]) -> Result<usize, String> {
     let count = sizes.iter().try_fold(1usize, |all, &n| all.checked_mul(n)).filter(|&all| all <= ROOM);
-    count.ok_or_else(|| format!("a tensor of the sizes {sizes:?} has more than {ROOM} numbers, which no model needs"))
+    count.ok_or_else(|| format!("sizes {sizes:?} that come to more than {ROOM} numbers, which no model needs"))
 }
 
 /// A tensor of zeros, for sizes that a file tells.
@@ -28,19 +28,23 @@ pub(crate) struct Graph {
     pub(crate) session: Session,
     pub(crate) inputs: Vec<String>,
     pub(crate) outputs: Vec<String>,
+    /// Its file's name, for a person.
+    file: String,
 }
 
 impl Graph {
     pub(crate) fn open(path: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let session = Session::load(path, options)?;
         let names = |outlets: &[Outlet]| outlets.iter().map(|o| o.name().to_owned()).collect();
-        Ok(Self { inputs: names(session.inputs()), outputs: names(session.outputs()), session })
+        let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Self { inputs: names(session.inputs()), outputs: names(session.outputs()), session, file })
     }
 
     /// Runs it over all inputs; gives all outputs.
     pub(crate) fn run<'v>(&mut self, inputs: impl IntoIterator<Item = SessionInputValue<'v>>) -> Result<Vec<DynValue>, String> {
         let inputs: Vec<(&str, SessionInputValue)> = self.inputs.iter().map(String::as_str).zip(inputs).collect();
-        let mut outputs = self.session.ort().run(inputs).map_err(one_line)?;
+        let file = &self.file;
+        let mut outputs = self.session.ort().run(inputs).map_err(|e| format!("`{file}`: {}", one_line(e)))?;
         let all: Option<Vec<DynValue>> = self.outputs.iter().map(|name| outputs.remove(name)).collect();
         all.ok_or_else(|| "a graph gave less than it has".to_owned())
     }

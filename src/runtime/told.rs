@@ -19,12 +19,25 @@ pub(crate) fn short(text: &str) -> String {
     let end = BEHIND.iter().filter_map(|mark| text[cause..].find(mark)).min().map_or(text.len(), |at| at + cause);
     let bare = without_places(text[cause..end].trim());
     // Nothing but places: better those than nothing.
-    let bare = if bare.is_empty() { text } else { bare };
+    let bare = if bare.is_empty() { text } else { other_sizes(&bare).unwrap_or(bare) };
     if bare.chars().count() <= MOST {
         return bare;
     }
     let kept: String = bare.chars().take(MOST).collect();
     format!("{}…", kept.rsplit_once(' ').map_or(&*kept, |(whole, _)| whole).trim_end_matches([',', ';', ':', ' ']))
+}
+
+/// What the runtime says of an input of other sizes, "Got invalid dimensions for input: x for the following indices index: 1 Got: 24 Expected: 32 …", in
+/// a sentence; none where it says something else.
+fn other_sizes(text: &str) -> Option<String> {
+    let (input, rest) = text.strip_prefix("Got invalid dimensions for input: ")?.split_once(" for the following indices ")?;
+    let mut places = Vec::new();
+    for place in rest.split("index: ").skip(1) {
+        let mut words = place.split_whitespace();
+        let (index, got, expected) = (words.next()?, words.nth(1)?, words.nth(1)?);
+        places.push(format!("{got} where {expected} is expected, in place {index}"));
+    }
+    (!places.is_empty()).then(|| format!("its input `{input}` gets another size: {}", places.join(", and ")))
 }
 
 /// Without words such as `/onnxruntime_src/core/a.cc:540` and the name of the function behind each.
@@ -109,6 +122,11 @@ mod tests {
                 "Failed to allocate memory for requested buffer of size 17",
             ),
             ("Protobuf parsing failed.", "Protobuf parsing failed."),
+            (
+                "Got invalid dimensions for input: x for the following indices\n index: 1 Got: 24 Expected: 32\n index: 2 Got: 8 Expected: 12\n \
+                 Please fix either the inputs/outputs or the model.",
+                "its input `x` gets another size: 24 where 32 is expected, in place 1, and 8 where 12 is expected, in place 2",
+            ),
             ("Got: 64 Expected: 65 (a::b is fine)", "Got: 64 Expected: 65 (a::b is fine)"),
         ] {
             let short = short(said);

@@ -137,6 +137,16 @@ pub enum ConvertError {
     Away(#[from] crate::runtime::remote::Away),
 }
 
+impl ConvertError {
+    /// The cause alone, for a sentence that says by itself what to do.
+    pub(crate) fn why(&self) -> String {
+        match self {
+            ConvertError::Run(why) => why.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// A streaming voice converter. Mono, f32, samples in ±1 at `timing().rate`.
 ///
 /// The output of call `k` covers positions `[k·hop − delay, (k+1)·hop − delay)` of the input's timeline. A converter is a pure function

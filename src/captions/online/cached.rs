@@ -113,7 +113,7 @@ fn empty(outlet: &Outlet, room: &mut usize) -> Result<DynValue, String> {
     let open = |&n: &i64| usize::try_from(n).unwrap_or(1);
     let shape: Vec<usize> = outlet.dtype().tensor_shape().ok_or("one is no tensor")?.iter().map(open).collect();
     let count = count(&shape)?;
-    *room = room.checked_sub(count).ok_or_else(|| format!("all together have more than {ROOM} numbers, which no model needs"))?;
+    *room = room.checked_sub(count).ok_or_else(|| format!("caches that come to more than {ROOM} numbers, which no model needs"))?;
     match outlet.dtype().tensor_type() {
         Some(TensorElementType::Float32) => Tensor::from_array((shape, vec![0.0f32; count])).map(Tensor::into_dyn),
         Some(TensorElementType::Int64) => Tensor::from_array((shape, vec![0i64; count])).map(Tensor::into_dyn),

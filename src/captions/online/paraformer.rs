@@ -102,7 +102,7 @@ impl Paraformer {
             cache: [width, reach],
             words,
         };
-        paraformer.begin(blocks).map_err(|why| RuntimeError::Model { path: files.decoder.clone(), why })?;
+        paraformer.begin(blocks).map_err(|why| RuntimeError::Run { path: files.decoder.clone(), why })?;
         Ok(paraformer)
     }
 

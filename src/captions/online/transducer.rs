@@ -84,7 +84,7 @@ impl Transducer {
             size,
             frames: 0,
         };
-        transducer.begin().map_err(|why| RuntimeError::Model { path: files.decoder.clone(), why })?;
+        transducer.begin().map_err(|why| RuntimeError::Run { path: files.decoder.clone(), why })?;
         Ok(transducer)
     }
 

@@ -88,7 +88,7 @@ impl Whisper {
             careful: LONGEST * RATE,
         };
         let warmed = whisper.read(&[0.0; RATE / 10], Told::default(), RATE);
-        warmed.map_err(|why| RuntimeError::Model { path: file("decoder.onnx"), why })?;
+        warmed.map_err(|why| RuntimeError::Run { path: file("decoder.onnx"), why })?;
         // What silence sounds like is no language.
         whisper.spoken = Spoken::default();
         Ok(whisper)

@@ -1,7 +1,9 @@
 //! What a folder of somebody's model files is: which family, which file plays which part, what is missing. Opens the graphs, so that what is wrong
 //! with them is told at once. Not for the audio thread; knows no plugin and prints nothing.
 
+mod rival;
 mod trial;
+pub(super) mod tried;
 mod variant;
 mod voice;
 mod whisper;
@@ -18,7 +20,7 @@ use crate::captions::online::nemo::{JointFiles, NemoCtc, NemoTransducer, is_sign
 use crate::captions::online::paraformer::{self, Paraformer};
 use crate::captions::online::transducer::{Files, Transducer};
 use crate::packs::listed::{Listing, Trust};
-use crate::packs::{Builder, Kind, sha256_of};
+use crate::packs::{Builder, Kind, Manifest, PackError, sha256_of};
 use crate::runtime::{RuntimeError, Session, SessionOptions, files_beside, precision};
 
 /// A model that was recognised.
@@ -115,7 +117,7 @@ fn moonshine(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Op
         // Whisper's files have the same names.
         return Ok(None);
     }
-    let lacks = |what| OpenError(format!("`{}` holds {}, but {what}; put it there and try again", folder.display(), names.join(", ")));
+    let lacks = |what| OpenError(format!("`{}` holds {}, but {what}; put it there and try again", folder.display(), some_of(names)));
     let files: Vec<(&'static str, PathBuf)> = parts.map_err(lacks)?.into_iter().map(|(part, name)| (part, folder.join(name))).collect();
     let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
     if let Some(mut recognizer) = open_whole(layout.family(), file).transpose()? {
@@ -125,13 +127,21 @@ fn moonshine(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Op
     Identified::plain(Kind::Captions, layout.family(), model.to_owned(), files).map(Some)
 }
 
+/// Names in a sentence, of which a person reads some.
+fn some_of(names: &[String]) -> String {
+    const READ: usize = 6;
+    let told = names.iter().take(READ).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > READ { format!("{told} and {} more", names.len() - READ) } else { told }
+}
+
 /// Looks at the files of a folder. ONNX Runtime must be open. Takes some seconds: the graphs are opened.
 pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
     let wrong = |why: String| OpenError(format!("`{}` {why}", folder.display()));
     let inside = std::fs::read_dir(folder).map_err(|e| wrong(format!("can't be read: {e}; give a folder with a model's files")))?;
     let mut names: Vec<String> = inside.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
     names.sort();
-    let full = look(folder, &names, None)?;
+    let full = look(folder, &names, None).map_err(|OpenError(why)| OpenError(why + &rival::mixed(&names)))?;
+    rival::refuse(folder, &names, &full)?;
     if full.kind != Kind::Captions || full.built.is_some() {
         return Ok(full);
     }
@@ -167,7 +177,7 @@ fn streaming(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Id
     let part = |word: &str| graphs.iter().filter(|n| n.contains(word)).min_by_key(|n| precision::rank(n, wanted));
     let parts = TRANSDUCER.map(part);
     let tokens = names.iter().find(|n| *n == TOKENS);
-    let lacks = |what: &str| wrong(format!("holds {}, but no {what}; put it there and try again", names.join(", ")));
+    let lacks = |what: &str| wrong(format!("holds {}, but no {what}; put it there and try again", some_of(names)));
     let tokens = |kind: &str| tokens.ok_or_else(|| lacks(&format!("`{TOKENS}`, which {kind} needs")));
     let (family, files): (_, Vec<(&'static str, PathBuf)>) = match parts {
         [None, None, None] => {
@@ -213,6 +223,11 @@ fn streaming(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Id
     Identified::plain(Kind::Captions, family, model, files)
 }
 
+/// What the origin of a pack begins with that was made of a published model.
+pub(super) fn from_hub(listing: &Listing) -> String {
+    format!("model hub, {}", listing.hub)
+}
+
 /// Where somebody's model files come from.
 pub enum Origin<'a> {
     /// A folder of this machine.
@@ -251,12 +266,22 @@ impl Identified {
         Ok(Self { kind, family, model, files, rate: None, hop: None, beside, built: None, note: None })
     }
 
+    /// The pack that is made of these files where they lie in `folder`.
+    pub fn meant(&self, id: &str, licence: &str, folder: &Path, origin: &Origin) -> Result<Manifest, OpenError> {
+        let text = self.manifest(id, licence, folder, origin)?;
+        Manifest::meant_for(&text, folder).map_err(|e| match e {
+            // Nobody can look at a line of a file that is nowhere.
+            PackError::Manifest { why, .. } => OpenError(format!("no pack can be made of `{}`: {why}", folder.display())),
+            other => other.into(),
+        })
+    }
+
     /// The `pack.toml` of a pack made of these files where they lie in `folder`.
     pub fn manifest(&self, id: &str, licence: &str, folder: &Path, origin: &Origin) -> Result<String, OpenError> {
         let title = folder.file_name().map_or_else(|| id.into(), |n| n.to_string_lossy());
         let (title, told) = match origin {
             Origin::Folder => (format!("{title} ({})", self.model), format!("files of {}", folder.display())),
-            Origin::Hub(l, trust) => (l.title.clone(), format!("model hub, {} at {}; {}", l.hub, l.revision, trust.words())),
+            Origin::Hub(l, trust) => (l.title.clone(), format!("{} at {}; {}", from_hub(l), l.revision, trust.words())),
         };
         let mut text = String::new();
         let mut line = |key: &str, value: &str| text.push_str(&format!("{key} = {}\n", toml::Value::String(value.to_owned())));

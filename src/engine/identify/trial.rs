@@ -32,7 +32,7 @@ fn sound(rate: usize) -> Vec<f32> {
 }
 
 fn failed(why: &str) -> OpenError {
-    OpenError(format!("the files don't make a model that runs: {why}; nothing was added"))
+    OpenError(format!("the files don't make a model that runs: {why}"))
 }
 
 fn unheard(e: RecognizeError) -> OpenError {
@@ -95,7 +95,7 @@ pub(super) fn anybody(hears: Option<Box<dyn HearsTimbre>>) -> Result<TargetVoice
     let mut timbres = Vec::new();
     if let Some(mut hears) = hears {
         let samples: Vec<f32> = noise().take(2 * hears.rate() as usize).collect();
-        let heard = hears.timbre(&samples, &[0..samples.len()]).map_err(unsaid)?;
+        let heard = hears.timbre(&samples, std::slice::from_ref(&(0..samples.len()))).map_err(unsaid)?;
         timbres.extend(heard);
         if !timbres.iter().all(|t| t.numbers.iter().all(|x| x.is_finite())) {
             return Err(unsaid(ConvertError::NotFinite));

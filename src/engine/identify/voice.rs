@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Identified, trial};
+use super::{Identified, some_of, trial};
 use crate::clock::Mode;
 use crate::engine::source::OpenError;
 use crate::engine::voices::{CONTENT, CONVERTER, DRAWN, ENCODER, FEATURES, FLOW, MEMORY, PITCH, SPEAKER, VOCODER, VOICE};
@@ -50,7 +50,7 @@ pub(super) fn voice(folder: &Path, names: &[String]) -> Result<Option<Identified
         }
     }
     let lacks =
-        |what: &str| OpenError(format!("`{}` holds {}, but no {what}; put it there and try again", folder.display(), names.join(", ")));
+        |what: &str| OpenError(format!("`{}` holds {}, but no {what}; put it there and try again", folder.display(), some_of(names)));
     match (tones, parts, looks) {
         ((Some(encoder), Some(converter)), _, _) => {
             let voice = trial::anybody(Some(Box::new(ToneEncoder::open(&encoder, TRIAL, &options)?)))?;
@@ -112,7 +112,7 @@ fn mean(folder: &Path, graphs: &[String]) -> Result<Option<Identified>, OpenErro
     }
     let needed = |part: &str| {
         let lacks = || {
-            let (all, part) = (graphs.join(", "), part.trim_end_matches(".onnx"));
+            let (all, part) = (some_of(graphs), part.trim_end_matches(".onnx"));
             OpenError(format!("`{}` holds {all}, but no {part} graph, which MeanVC needs; put it there and try again", folder.display()))
         };
         there(part).map(|name| folder.join(name)).ok_or_else(lacks)

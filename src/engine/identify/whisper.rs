@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Identified, Making, trial};
+use super::{Identified, Making, some_of, trial};
 use crate::captions::Recognizer;
 use crate::captions::whisper::{Layout, Whisper, is_sherpa_encoder};
 use crate::engine::source::OpenError;
@@ -42,11 +42,7 @@ pub(super) fn whisper(folder: &Path, names: &[String], wanted: Option<&str>) -> 
 }
 
 fn lacks(folder: &Path, names: &[String], what: &str) -> OpenError {
-    OpenError(format!(
-        "`{}` holds {}, but no {what}, which a Whisper needs; put it there and try again",
-        folder.display(),
-        names.join(", ")
-    ))
+    OpenError(format!("`{}` holds {}, but no {what}, which a Whisper needs; put it there and try again", folder.display(), some_of(names)))
 }
 
 /// The files with these names, all of which must be there.

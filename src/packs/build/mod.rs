@@ -28,12 +28,12 @@ use crate::files;
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The weights could not be read.
-    #[error("the weights `{path}` could not be read: {source}; fetch the pack again")]
+    #[error("the weights `{path}` can't be read: {why}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// What is wrong with it, and what to do where that is known.
+        why: String,
     },
     /// The weights are not in the format that the builder reads.
     #[error("the weights `{path}` are damaged or of another format: {why}; fetch the pack again")]
@@ -66,12 +66,10 @@ const LARGEST: u64 = 4 << 30;
 
 /// A whole file of weights.
 fn read(path: &Path) -> Result<Vec<u8>, BuildError> {
-    let failed = |source| BuildError::Read { path: path.to_owned(), source };
-    let bytes = files::read(path, LARGEST).map_err(|why| failed(std::io::Error::other(why)))?;
-    match files::other_than_a_model(&bytes) {
-        Some(what) => Err(BuildError::Malformed { path: path.to_owned(), why: what.to_owned() }),
-        None => Ok(bytes),
-    }
+    let failed = |why| BuildError::Read { path: path.to_owned(), why };
+    let bytes = files::read(path, LARGEST).map_err(failed)?;
+    files::other_than_a_model(&bytes).map_or(Ok(()), |what| Err(failed(what.to_owned())))?;
+    Ok(bytes)
 }
 
 /// Writes beside the target and renames, so that no half-written graph is ever seen.

@@ -78,7 +78,7 @@ impl Content {
         let (bank, features, caches) = (Features::new(), Vec::new(), Vec::new());
         let returned = ports.returned(ATTENTION_CACHE..CONVOLUTION_CACHE + 1);
         let mut content = Self { ports, bank, features, stride, kept, empty, position: 0, caches, returned, last: None };
-        content.reset().map_err(|e| RuntimeError::Run { path: path.to_owned(), why: e.to_string() })?;
+        content.reset().map_err(|e| RuntimeError::Run { path: path.to_owned(), why: e.why() })?;
         Ok(content)
     }
 

@@ -85,7 +85,7 @@ impl MeanVc {
             #[cfg(test)]
             bare: Bare::default(),
         };
-        let ran = |e: ConvertError| RuntimeError::Run { path: files.flow.clone(), why: e.to_string() };
+        let ran = |e: ConvertError| RuntimeError::Run { path: files.flow.clone(), why: e.why() };
         converter.take_voice(voice).map_err(ran)?;
         converter.begin(0).map_err(ran)?;
         let (input, mut output) = (vec![0.0; HOP], vec![0.0; HOP]);

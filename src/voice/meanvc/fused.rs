@@ -57,7 +57,7 @@ impl Fused {
             return Err(ports.graph().wrong("keys and values of a fixed size", format!("{sizes:?}")));
         }
         let empty: Vec<usize> = sizes.iter().map(|&n| n as usize).collect();
-        let run = |e: ConvertError| RuntimeError::Run { path: files.flow.clone(), why: e.to_string() };
+        let run = |e: ConvertError| RuntimeError::Run { path: files.flow.clone(), why: e.why() };
         Ok(Self { cache: zeros(&empty).map_err(run)?, memory: Memory::open(files, options)?, ports, chunk, frames, empty, filled: 0 })
     }
 }

@@ -70,7 +70,6 @@ fn the_published_set_of_files_equals_the_reference_in_both_precisions() {
             vocoder: file("vocos"),
             steps: Steps::Two,
         };
-        look(&files, &file("speaker/speaker"), &options).expect("all of them open");
         let mut encoder = SpeakerEncoder::open(&file("speaker/speaker"), Model::Two120, "random").expect("it opens");
         let timbre = encoder.timbre(&speech(), std::slice::from_ref(&(0..48_000))).expect("it runs");
         let voice = TargetVoice { timbres: timbre.into_iter().collect(), ..voice(Model::Two120) };

@@ -143,7 +143,7 @@ impl OpenVoice {
         for _ in 0..2 {
             openvoice
                 .process(&hop, &Controls::default(), &mut output)
-                .map_err(|e| RuntimeError::Model { path: files.converter.clone(), why: e.to_string() })?;
+                .map_err(|e| RuntimeError::Run { path: files.converter.clone(), why: e.why() })?;
         }
         openvoice.reset(0);
         Ok(openvoice)

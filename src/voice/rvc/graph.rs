@@ -145,7 +145,7 @@ impl Generator {
             };
             let mut sound = Vec::new();
             let run = self.raw(&told, &mut sound);
-            run.map_err(|e| RuntimeError::Model { path: self.path().to_owned(), why: e.to_string() })?;
+            run.map_err(|e| RuntimeError::Run { path: self.path().to_owned(), why: e.why() })?;
             self.look.rate = (sound.len() * FRAMES_A_SECOND / PROBE) as u32;
         }
         let rate = self.look.rate as usize;

@@ -186,7 +186,7 @@ impl Rvc {
         let (hop, mut output) = (vec![0.1; timing.hop], vec![0.0; timing.hop]);
         for _ in 0..2 {
             rvc.process(&hop, &Controls::default(), &mut output)
-                .map_err(|e| RuntimeError::Model { path: files.voice.clone(), why: e.to_string() })?;
+                .map_err(|e| RuntimeError::Run { path: files.voice.clone(), why: e.why() })?;
         }
         rvc.reset(0);
         Ok(rvc)

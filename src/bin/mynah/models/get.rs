@@ -8,9 +8,10 @@ use clap::Args;
 
 use mynah::engine::published::{Had, fetch_published};
 use mynah::engine::{Identified, Origin, PackSource};
-use mynah::packs::fetch::{Progress, Stage, fetch};
+use mynah::packs::claims::{self, may_be_put};
+use mynah::packs::fetch::{Progress, Stage, copy, fetch};
 use mynah::packs::listed::{Listing, licence_in_words, listings};
-use mynah::packs::{Manifest, Pack, PackError, Store, Target, catalogue, runtimes, user_folder};
+use mynah::packs::{Manifest, Pack, PackError, PackId, Store, Target, catalogue, runtimes, user_folder};
 
 use super::{made_with, may_be_used, unknown};
 use crate::terminal::{Failure, Outcome, bar, say, stop_gently, writing};
@@ -148,28 +149,76 @@ fn fetch_one(manifest: &Manifest, into: &Path, offline: bool) -> Result<Pack, Fa
     Ok(pack)
 }
 
-pub fn add(folder: &Path, id: Option<&str>, licence: &str, offline: bool) -> Outcome {
+/// What `add` takes.
+#[derive(Debug, Args)]
+pub struct AddArguments {
+    /// The folder
+    folder: PathBuf,
+    /// The id that the pack gets, where the folder has no pack.toml; without it the folder's name
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// The licence of the weights, where the folder has no pack.toml
+    #[arg(long, default_value = "unknown", value_name = "SPDX")]
+    licence: String,
+    /// Touch no network: only say whether what is here suffices
+    #[arg(long)]
+    offline: bool,
+    /// Also where another pack of that id is there: this one takes its place
+    #[arg(long)]
+    replace: bool,
+}
+
+pub fn add(a: &AddArguments) -> Outcome {
     let into = packs_folder()?;
-    let manifest = match Manifest::load(folder) {
-        Err(PackError::NoManifest(_)) => return add_files(folder, id, licence, &into),
+    let manifest = match Manifest::load(&a.folder) {
+        Err(PackError::NoManifest(_)) => return add_files(a, &into),
         other => other?,
     };
-    let pack = match Pack::load(folder)?.verify() {
-        Ok(()) => copy(folder, &manifest, &into)?,
+    let replaced = may_be_put(&manifest, &into, a.replace)?;
+    let there = Pack::load(&a.folder)?;
+    // Mynah's own has passed all tests, and may be here before the runtime that a trial needs.
+    let own = claims::free(&manifest.id).is_err();
+    let pack = match there.verify() {
+        Ok(()) => tried(&there, &into, own)?,
         // Files that are missing may be fetched or built; what can't be is told.
-        Err(PackError::Missing { .. }) => fetch_one(&manifest, &into, offline)?,
+        Err(PackError::Missing { .. }) if own => fetch_one(&manifest, &into, a.offline)?,
+        Err(PackError::Missing { .. }) => {
+            let cant = |e| Failure::Other(format!("there is no room to try the pack: {e}; free some space"));
+            let work = tempfile::tempdir().map_err(cant)?;
+            tried(&fetch_one(&manifest, work.path(), a.offline)?, &into, own)?
+        }
         Err(e) => return Err(e.into()),
     };
+    tell_replaced(replaced)?;
     say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()))
 }
 
+/// Copies a whole pack to its place, after a trial where it isn't Mynah's own.
+fn tried(pack: &Pack, into: &Path, own: bool) -> Result<Pack, Failure> {
+    if !own {
+        PackSource::standard().try_out(pack)?;
+    }
+    let _whole = writing();
+    Ok(copy(pack, into)?)
+}
+
 /// Makes a pack of somebody's model files, whose family their names and tensors tell.
-fn add_files(folder: &Path, id: Option<&str>, licence: &str, into: &Path) -> Outcome {
-    let found = PackSource::standard().identify(folder)?;
-    let id = id.map_or_else(|| id_of(folder), str::to_owned);
-    let text = found.manifest(&id, licence, folder, &Origin::Folder)?;
-    let pack = fetch_one(&Manifest::meant_for(&text, folder)?, into, true)?;
-    had(&pack, &found, &licence_in_words(licence))
+fn add_files(a: &AddArguments, into: &Path) -> Outcome {
+    let id = a.id.clone().unwrap_or_else(|| id_of(&a.folder));
+    // Told before the files are looked at, which takes its time.
+    PackId::try_from(id.clone()).map_err(|why| Failure::Other(format!("{why}; give one with --id")))?;
+    claims::free(&id)?;
+    let found = PackSource::standard().identify(&a.folder)?;
+    let manifest = found.meant(&id, &a.licence, &a.folder, &Origin::Folder)?;
+    let replaced = may_be_put(&manifest, into, a.replace)?;
+    let pack = fetch_one(&manifest, into, true)?;
+    tell_replaced(replaced)?;
+    had(&pack, &found, &licence_in_words(&a.licence))
+}
+
+/// Says what a pack took the place of.
+fn tell_replaced(what: Option<String>) -> Outcome {
+    what.map_or(Ok(()), |what| say(&format!("it takes the place of {what}")))
 }
 
 /// The folder's name as the id of a pack.
@@ -177,31 +226,4 @@ fn id_of(folder: &Path) -> String {
     let name = folder.canonicalize().ok().and_then(|f| f.file_name().map(|n| n.to_string_lossy().to_lowercase())).unwrap_or_default();
     let fits = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c) { c } else { '-' };
     name.chars().map(fits).take(64).collect()
-}
-
-/// Copies a whole pack into the folder of packs: as a whole or not at all.
-fn copy(folder: &Path, manifest: &Manifest, into: &Path) -> Result<Pack, Failure> {
-    let _whole = writing();
-    let home = into.join(&*manifest.id);
-    let cant = |e: std::io::Error| {
-        Failure::Other(format!("`{}` can't be written: {e}; check its folder and the room on its disk", home.display()))
-    };
-    let same = |a: &Path, b: &Path| a.canonicalize().ok().is_some_and(|a| b.canonicalize().ok() == Some(a));
-    if same(folder, &home) {
-        return Ok(Pack::load(&home)?);
-    }
-    std::fs::create_dir_all(into).map_err(cant)?;
-    let work = tempfile::Builder::new().prefix(&format!(".{}-", &*manifest.id)).tempdir_in(into).map_err(cant)?;
-    let new = work.path().join("new");
-    for name in manifest.installed().map(|(name, _)| &**name).chain(["pack.toml"]) {
-        let target = new.join(name);
-        target.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(cant)?;
-        std::fs::copy(folder.join(name), target).map_err(cant)?;
-    }
-    Pack::load(&new)?.verify()?;
-    if home.exists() {
-        std::fs::rename(&home, work.path().join("old")).map_err(cant)?;
-    }
-    std::fs::rename(&new, &home).map_err(cant)?;
-    Ok(Pack::load(&home)?)
 }

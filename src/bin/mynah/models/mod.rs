@@ -38,19 +38,7 @@ pub enum Command {
     /// Fetch packs that Mynah knows by name: its own parts, or published models from the model hub
     Fetch(get::FetchArguments),
     /// Take a model of one's own: from a folder with a pack.toml, or from any folder with the files of a family that Mynah knows
-    Add {
-        /// The folder
-        folder: PathBuf,
-        /// The id that the pack gets, where the folder has no pack.toml; without it the folder's name
-        #[arg(long, value_name = "ID")]
-        id: Option<String>,
-        /// The licence of the weights, where the folder has no pack.toml
-        #[arg(long, default_value = "unknown", value_name = "SPDX")]
-        licence: String,
-        /// Touch no network: only say whether what is here suffices
-        #[arg(long)]
-        offline: bool,
-    },
+    Add(get::AddArguments),
     /// Choose the pack that captions are made with, that voices are made with, or that computes, from now on
     Use {
         /// Its id; without it Mynah's own of all kinds
@@ -160,7 +148,7 @@ pub fn run(command: &Command) -> Outcome {
         Command::Info { pack, json } => info(&store, pack, *json),
         Command::Verify { pack } => verify(&store, pack.as_deref()),
         Command::Fetch(a) => get::fetch_wanted(a),
-        Command::Add { folder, id, licence, offline } => get::add(folder, id.as_deref(), licence, *offline),
+        Command::Add(a) => get::add(a),
         Command::Use { pack, non_commercial } => choose(&store, pack.as_deref(), *non_commercial),
     }
 }

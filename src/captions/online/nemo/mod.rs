@@ -173,7 +173,7 @@ impl NemoTransducer {
 
     fn begun(hearing: Hearing, predictor: Predictor, decoder: &Path) -> Result<Self, RuntimeError> {
         let mut transducer = Self { hearing, predictor, column: Vec::new() };
-        transducer.begin().map_err(|why| RuntimeError::Model { path: decoder.to_owned(), why })?;
+        transducer.begin().map_err(|why| RuntimeError::Run { path: decoder.to_owned(), why })?;
         Ok(transducer)
     }
 

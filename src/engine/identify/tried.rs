@@ -1,0 +1,44 @@
+//! A trial of a pack that somebody else made, before it is taken. Knows how each kind of pack is opened; tries nothing itself.
+
+use super::{open_online, open_whole, trial};
+use crate::captions::whisper::{Layout, Whisper};
+use crate::clock::Mode;
+use crate::engine::source::OpenError;
+use crate::engine::voices::Family;
+use crate::packs::{Kind, Pack};
+use crate::runtime::{Provider, Session, SessionOptions};
+
+/// Opens a pack and runs it. ONNX Runtime must be open. Takes some seconds.
+pub(crate) fn pack(pack: &Pack) -> Result<(), OpenError> {
+    let options = SessionOptions::default();
+    let file = |name: &str| pack.folder().join(name);
+    match pack.kind() {
+        Kind::Captions => {
+            if let Some(recognizer) = open_online(pack.family(), file) {
+                return trial::stream(&mut *recognizer?);
+            }
+            if let Some(recognizer) = open_whole(pack.family(), file) {
+                return trial::buffer(&mut *recognizer?);
+            }
+            let layout = Layout::of_family(pack.family()).unwrap_or(Layout::Mynah);
+            pack.expect_family(layout.family())?;
+            trial::buffer(&mut Whisper::open_as(layout, &file, &options)?)
+        }
+        Kind::Voice => {
+            let family = Family::of(pack)?;
+            let voice = trial::anybody(family.hears(pack)?)?;
+            let network = family.network(pack, Mode::Live, Provider::Cpu, false);
+            let (mut converter, _) = family.open(pack, &network, Mode::Live, &voice, &options)?;
+            trial::converter(&mut *converter)
+        }
+        // What only Mynah's own parts run: that these can be opened is all that is known of others.
+        Kind::Vad | Kind::Speaker | Kind::Pitch => opened(pack, &options),
+        Kind::Runtime | Kind::Recordings => Ok(()),
+    }
+}
+
+fn opened(pack: &Pack, options: &SessionOptions) -> Result<(), OpenError> {
+    let mut graphs = pack.manifest().installed().filter(|(name, _)| name.ends_with(".onnx"));
+    let open = |name: &str| Session::load(&pack.folder().join(name), options).map(drop);
+    Ok(graphs.try_for_each(|(name, _)| open(name))?)
+}
