@@ -213,6 +213,27 @@ fn wrong_bytes_are_never_installed() {
 }
 
 #[test]
+fn a_listed_model_takes_neither_mynahs_own_names_nor_the_place_of_another_pack() {
+    let (home, hub) = (home("MIT", &[]), Hub::open(shelf()));
+    let list = home.path().join("catalogue.toml");
+    let named = |id: &str| std::fs::read_to_string(&list).expect("a list").replace("id = \"mine\"", &format!("id = \"{id}\""));
+    std::fs::write(&list, named("onnxruntime-openvino")).expect("written");
+    let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "onnxruntime-openvino"]);
+    assert!(status == Some(1) && told.contains("Mynah's own") && hub.asked().is_empty(), "{told}");
+    assert!(!home.path().join("packs").exists());
+
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/contracts/zipformer2-2");
+    let (status, told) = mynah(home.path(), &hub, &["models", "add", from.to_str().expect("UTF-8"), "--id", "theirs"]);
+    assert_eq!(status, Some(0), "{told}");
+    std::fs::write(&list, named("theirs").replace("onnxruntime-openvino", "theirs")).expect("written");
+    // Damaged, it isn't used, and is somebody's all the same.
+    std::fs::write(home.path().join("packs/theirs/tokens.txt"), "").expect("damaged");
+    let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "theirs"]);
+    assert!(status == Some(1) && told.contains("a pack `theirs` is there already (zipformer2-2 (zipformer2), in"), "{told}");
+    assert!(hub.asked().is_empty(), "nothing was fetched for it");
+}
+
+#[test]
 fn a_voice_whose_paths_nobody_published_is_found_in_the_hubs_own_list() {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/contracts-meanvc/meanvc2-files");
     let read = |name: &str| std::fs::read(from.join(name)).expect("a contract");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::identify::{Identified, identify, open_online, open_whole, tried};
+use super::identify::{open_online, open_whole};
 use super::measure;
 use super::picks::{Offer, Picks};
 use super::source::{Captioner, OpenError, Opened, Source};
@@ -66,7 +66,7 @@ impl PackSource {
     }
 
     /// Opens ONNX Runtime, once a process.
-    fn open_runtime(&self) -> Result<(), OpenError> {
+    pub(super) fn open_runtime(&self) -> Result<(), OpenError> {
         if runtime::library().is_none() {
             runtime::init(&self.store.runtime_library()?)?;
         }
@@ -122,18 +122,6 @@ impl PackSource {
     pub fn language(&self) -> Option<String> {
         let own = || self.captions_pack().ok().filter(|pack| pack.id() == OWN_CAPTIONS).map(|_| ENGLISH.to_owned());
         self.picks.language.clone().or_else(own)
-    }
-
-    /// What a folder of model files is. Takes some seconds.
-    pub fn identify(&self, folder: &Path) -> Result<Identified, OpenError> {
-        self.open_runtime()?;
-        identify(folder)
-    }
-
-    /// Tries a pack that somebody else made: what can't run is an error. Takes some seconds.
-    pub fn try_out(&self, pack: &Pack) -> Result<(), OpenError> {
-        self.open_runtime()?;
-        tried::pack(pack)
     }
 
     fn vad(&self) -> Result<Vad, OpenError> {

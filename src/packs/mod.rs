@@ -16,17 +16,19 @@ mod pack;
 mod pip;
 mod place;
 mod store;
+mod target;
 #[cfg(test)]
 mod testing;
 mod workshop;
 
 pub use catalogue::{catalogue, runtimes};
 pub use chosen::{choose, chosen};
-pub use manifest::{Builder, Built, FileEntry, Kind, LookAhead, Manifest, Source, Target, Wheel};
+pub use manifest::{Builder, Built, FileEntry, Kind, LookAhead, Manifest, Source, Wheel};
 pub use names::{FileName, PackId, Sha256};
 pub use pack::Pack;
 pub use place::module_path;
 pub use store::Store;
+pub use target::Target;
 
 use std::path::{Path, PathBuf};
 

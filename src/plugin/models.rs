@@ -1,12 +1,14 @@
 //! The packs that an instance can be made with: looked for, and fetched where they are published, on threads of their own. Not for the audio thread.
 
+use std::any::Any;
 use std::ops::ControlFlow;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::instance::Instance;
 use crate::engine::published::fetch_published;
-use crate::engine::{Offer, Source};
+use crate::engine::{Offer, Source, panic_text};
 use crate::packs::fetch::{Progress, Stage};
 use crate::packs::listed::{Listing, listings};
 use crate::packs::user_folder;
@@ -121,7 +123,9 @@ pub fn fetch(instance: &Arc<Instance>, listing: &Listing) {
             }
             _ => ControlFlow::Break(()),
         };
-        let outcome = had(&listing, &mut { go_on });
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| had(&listing, &mut { go_on })));
+        let broke = |panic: Box<dyn Any + Send>| Err(format!("the model could not be looked at ({}); choose another", panic_text(&*panic)));
+        let outcome = outcome.unwrap_or_else(broke);
         let Some(instance) = weak.upgrade() else { return };
         *lock(&instance.models.shelf) = Arc::new(found(&instance));
         *lock(&instance.models.fetching) = Fetching { coming: None, told: Some(outcome) };

@@ -3,7 +3,7 @@
 
 mod rival;
 mod trial;
-pub(super) mod tried;
+mod tried;
 mod variant;
 mod voice;
 mod whisper;

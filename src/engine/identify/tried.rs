@@ -1,15 +1,32 @@
-//! A trial of a pack that somebody else made, before it is taken. Knows how each kind of pack is opened; tries nothing itself.
+//! What a source of packs is asked before it gets another one: what a folder is, and whether a pack that somebody else made can run. Knows how each kind
+//! of pack is opened; tries nothing itself.
 
-use super::{open_online, open_whole, trial};
+use std::path::Path;
+
+use super::{Identified, identify, open_online, open_whole, trial};
 use crate::captions::whisper::{Layout, Whisper};
 use crate::clock::Mode;
+use crate::engine::pack_source::PackSource;
 use crate::engine::source::OpenError;
 use crate::engine::voices::Family;
 use crate::packs::{Kind, Pack};
 use crate::runtime::{Provider, Session, SessionOptions};
 
-/// Opens a pack and runs it. ONNX Runtime must be open. Takes some seconds.
-pub(crate) fn pack(pack: &Pack) -> Result<(), OpenError> {
+impl PackSource {
+    /// What a folder of model files is. Takes some seconds.
+    pub fn identify(&self, folder: &Path) -> Result<Identified, OpenError> {
+        self.open_runtime()?;
+        identify(folder)
+    }
+
+    /// Tries a pack that somebody else made: what can't run is an error. Takes some seconds.
+    pub fn try_out(&self, pack: &Pack) -> Result<(), OpenError> {
+        self.open_runtime()?;
+        try_out(pack)
+    }
+}
+
+fn try_out(pack: &Pack) -> Result<(), OpenError> {
     let options = SessionOptions::default();
     let file = |name: &str| pack.folder().join(name);
     match pack.kind() {

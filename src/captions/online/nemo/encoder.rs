@@ -70,7 +70,10 @@ impl Encoder {
 
     /// Seconds of one of its frames.
     pub(super) fn frame(&self) -> Result<f64, RuntimeError> {
-        Ok(self.graph.maybe("subsampling_factor")?.unwrap_or(SUBSAMPLING) as f64 / 100.0)
+        match self.graph.maybe("subsampling_factor")?.unwrap_or(SUBSAMPLING) {
+            frames @ 1..=64 => Ok(frames as f64 / 100.0),
+            frames => Err(self.graph.wrong("a `subsampling_factor` of at most 64 frames", frames.to_string())),
+        }
     }
 
     pub(super) fn chunks(&self) -> Chunks {
