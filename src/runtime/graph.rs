@@ -23,6 +23,13 @@ pub(crate) fn zeros(sizes: &[usize]) -> Result<DynValue, String> {
     Tensor::from_array((sizes.to_vec(), vec![0.0f32; count])).map(Tensor::into_dyn).map_err(one_line)
 }
 
+/// Names of tensors in a sentence, of which a person reads some.
+pub(crate) fn some_of(names: &[String]) -> String {
+    const READ: usize = 8;
+    let told = names.iter().take(READ).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > READ { format!("{told} and {} more", names.len() - READ) } else { told }
+}
+
 /// An opened graph with the names of its tensors in its own order: exporters name some as it comes.
 pub(crate) struct Graph {
     pub(crate) session: Session,
@@ -54,7 +61,7 @@ impl Graph {
         if (self.inputs.len(), self.outputs.len()) == (inputs, outputs) {
             return Ok(());
         }
-        let found = format!("{} and {} ({})", self.inputs.len(), self.outputs.len(), self.inputs.join(", "));
+        let found = format!("{} and {} ({})", self.inputs.len(), self.outputs.len(), some_of(&self.inputs));
         Err(self.wrong(&format!("{inputs} inputs and {outputs} outputs: {what}"), found))
     }
 
@@ -77,7 +84,8 @@ impl Graph {
     pub(crate) fn number(&self, key: &str) -> Result<usize, RuntimeError> {
         let found = self.text(key);
         let number = found.trim().parse::<usize>().ok().filter(|&v| v > 0 && v < 1 << 20);
-        number.ok_or_else(|| self.wrong(&format!("a whole number `{key}` in the metadata"), format!("`{found}`")))
+        let told = if found.is_empty() { "none".to_owned() } else { format!("`{}`", found.chars().take(40).collect::<String>()) };
+        number.ok_or_else(|| self.wrong(&format!("a whole number `{key}` in the metadata"), told))
     }
 
     /// The sizes of an input; −1 for an open one, empty where it is no tensor.

@@ -17,7 +17,8 @@ pub(crate) fn short(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let cause = BEFORE.iter().filter_map(|mark| text.rfind(mark).map(|at| at + mark.len())).max().unwrap_or(0);
     let end = BEHIND.iter().filter_map(|mark| text[cause..].find(mark)).min().map_or(text.len(), |at| at + cause);
-    let bare = without_places(text[cause..end].trim());
+    // The sentence that it becomes a part of goes on.
+    let bare = without_places(text[cause..end].trim().trim_end_matches('.'));
     // Nothing but places: better those than nothing.
     let bare = if bare.is_empty() { text } else { other_sizes(&bare).unwrap_or(bare) };
     if bare.chars().count() <= MOST {
@@ -121,7 +122,7 @@ mod tests {
                  [with T = float] Failed to allocate memory for requested buffer of size 17\n\nStacktrace:\na.so(+0x1)",
                 "Failed to allocate memory for requested buffer of size 17",
             ),
-            ("Protobuf parsing failed.", "Protobuf parsing failed."),
+            ("Protobuf parsing failed.", "Protobuf parsing failed"),
             (
                 "Got invalid dimensions for input: x for the following indices\n index: 1 Got: 24 Expected: 32\n index: 2 Got: 8 Expected: 12\n \
                  Please fix either the inputs/outputs or the model.",

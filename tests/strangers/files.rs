@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::tiny_onnx::Graph;
 use super::{add, change, copy, refused};
 
 #[cfg(unix)]
@@ -63,9 +64,21 @@ fn what_was_fetched_in_a_models_place_is_called_by_its_name() {
         let why = refused(&folder);
         assert!(why.contains(part) && why.contains(says) && !why.contains("mynah models fetch"), "{why}");
     }
+    // A name that no pack can have is not blamed on a pack.toml that nobody wrote.
+    let (folder, mut g) = (home.path().join("colon"), Graph::default());
+    std::fs::create_dir(&folder).expect("a folder");
+    g.input("x", &[Some(1), Some(9), Some(80)]);
+    g.weights_beside("times", 1, "a:b.data");
+    g.node("Mul", &["x", "times"], "log_probs", &[]);
+    g.output("log_probs", &[Some(1), Some(9), Some(80)]);
+    std::fs::write(folder.join("model.onnx"), g.model(&[("T", "9"), ("decode_chunk_len", "8")])).expect("written");
+    std::fs::write(folder.join("a:b.data"), 1.0f32.to_le_bytes()).expect("written");
+    std::fs::write(folder.join("tokens.txt"), (0..80).map(|n| format!("t{n} {n}\n")).collect::<String>()).expect("written");
+    let (ok, told) = add(home.path(), &folder, &[]);
+    assert!(!ok && told.contains("no pack can be made of") && told.contains("a:b.data") && !told.contains("line"), "{told}");
     // Many files are no long sentence.
     let folder = home.path().join("many");
     std::fs::create_dir(&folder).expect("a folder");
     (0..500).for_each(|n| std::fs::write(folder.join(format!("part-{n:03}-encoder.onnx")), "").expect("written"));
-    assert!(refused(&folder).contains("and 494 more"));
+    assert!(refused(&folder).contains("and 492 more"));
 }

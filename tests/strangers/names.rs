@@ -7,6 +7,7 @@ use mynah::engine::PackSource;
 
 use super::{TRANSDUCER, add, contract, copy, packs, program, refused};
 
+#[cfg(unix)]
 #[test]
 fn mynahs_own_names_are_refused_and_others_are_replaced_only_where_that_is_said() {
     let home = tempfile::tempdir().expect("a folder");
@@ -28,6 +29,19 @@ fn mynahs_own_names_are_refused_and_others_are_replaced_only_where_that_is_said(
         assert!(done == ok && told.contains(says), "{told}");
         assert!(ok || told.contains("--replace"), "{told}");
     }
+    // One that lies where it is looked for first goes on being used, which is told.
+    let earlier = home.path().join("earlier");
+    std::fs::create_dir_all(earlier.join("mine")).expect("a folder");
+    let runtime = mynah::packs::Store::standard().find(mynah::packs::Kind::Runtime, None).expect("run `cargo xtask packs`");
+    std::os::unix::fs::symlink(runtime.folder(), earlier.join(runtime.id())).expect("linked");
+    for file in std::fs::read_dir(home.path().join("packs/mine")).expect("a pack").flatten() {
+        std::fs::copy(file.path(), earlier.join("mine").join(file.file_name())).expect("copied");
+    }
+    let mut command = program::program(home.path());
+    command.env("MYNAH_PACKS", &earlier).args(["models", "add", "--id", "mine", "--replace"]).arg(&one);
+    let done = command.output().expect("it runs");
+    let told = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success() && told.contains("another pack of that id goes before it: of zipformer2-2"), "{told}");
     // The same for a folder with a pack.toml: its own id counts.
     let made = home.path().join("packs/mine");
     let toml = std::fs::read_to_string(made.join("pack.toml")).expect("a manifest");

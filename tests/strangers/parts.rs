@@ -12,6 +12,11 @@ use super::spoilt::{saying, swapped};
 use super::tiny_onnx::Graph;
 use super::{TRANSDUCER, add, change, contract, copy, packs, refused, runtime};
 
+/// Models that read whole buffers.
+const FOUR: &str = "../contracts-moonshine/four-1";
+const SHERPA: &str = "../whisper/1/sherpa";
+const OPTIMUM: &str = "../whisper/1/optimum";
+
 /// What spoils the files in a folder.
 type Spoils = Box<dyn Fn(&Path)>;
 
@@ -25,6 +30,10 @@ fn what_cannot_run_is_found_before_it_is_taken() {
     let says = |part: &'static str, key: &'static str, value: &'static str| {
         move |folder: &Path| change(&folder.join(part), |graph| saying(graph, key, value))
     };
+    let from = |of: &'static str, part: &'static str| {
+        move |folder: &Path| _ = std::fs::copy(contract(of).join(part), folder.join(part)).expect("copied")
+    };
+    let first_lines = |text: &[u8]| String::from_utf8_lossy(text).lines().take(20).collect::<Vec<_>>().join("\n").into_bytes();
     let dictionary = r#"{"auto": 5, "de-DE": 99, "en": 0}"#;
     let cases: Vec<(&str, &str, Spoils)> = vec![
         ("a joiner of another width", "zipformer2-1", Box::new(other("joiner.onnx"))),
@@ -55,6 +64,17 @@ fn what_cannot_run_is_found_before_it_is_taken() {
         ("what was heard of another width", "paraformer-1", Box::new(says("encoder.onnx", "encoder_output_size", "15"))),
         ("a token too few", "paraformer-1", Box::new(says("encoder.onnx", "vocab_size", "59"))),
         ("a reach of another length", "paraformer-1", Box::new(says("encoder.onnx", "decoder_kernel_size", "40"))),
+        ("a reader of another model", FOUR, Box::new(from("../contracts-moonshine/four-2", "cached_decode.onnx"))),
+        (
+            "an encoder of another model",
+            "../contracts-moonshine/merged-1",
+            Box::new(from("../contracts-moonshine/merged-2", "encoder_model.onnx")),
+        ),
+        ("a vocabulary of another model", FOUR, Box::new(move |folder| change(&folder.join("tokens.txt"), first_lines))),
+        ("a token too few", SHERPA, Box::new(says("random-encoder.onnx", "n_vocab", "332"))),
+        ("a layer too many", SHERPA, Box::new(says("random-encoder.onnx", "n_text_layer", "3"))),
+        ("other states", SHERPA, Box::new(says("random-encoder.onnx", "n_text_state", "33"))),
+        ("a decoder of another model", OPTIMUM, Box::new(from("../whisper/2/optimum", "decoder_model_merged.onnx"))),
     ];
     for (n, (what, of, spoil)) in cases.into_iter().enumerate() {
         let folder = copy(home.path(), &format!("{n}"), of);

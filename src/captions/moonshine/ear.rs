@@ -14,6 +14,7 @@ use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::streaming::Config;
 use crate::captions::online::graph::one_line;
+use crate::runtime::graph::some_of;
 use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 
 /// Frames of the frontend that make one feature.
@@ -67,7 +68,7 @@ impl Weights {
             None => Err(RuntimeError::Contract {
                 path: path.to_owned(),
                 expected: format!("the weights `{name}` of the frontend"),
-                found: given.join(", "),
+                found: some_of(&given),
             }),
         };
         let values = wanted.into_iter().map(value).collect::<Result<_, _>>()?;

@@ -10,6 +10,7 @@ use super::decode::{Language, Step};
 use super::streaming::looked;
 use super::{Measure, Model};
 use crate::captions::online::graph::{Graph, one_line};
+use crate::runtime::graph::some_of;
 use crate::runtime::{RuntimeError, SessionOptions};
 
 /// Samples of a position: three convolutions take 64, 3 and 2.
@@ -148,7 +149,7 @@ impl Merged {
         let lacks = needed.iter().find(|n| !decoder.inputs.iter().any(|i| i == *n));
         let lacks = lacks.map(|n| (*n).to_owned()).or_else(|| caches.iter().map(|c| &c.1).find(|n| !decoder.outputs.contains(n)).cloned());
         if let Some(name) = lacks.or_else(|| caches.is_empty().then(|| "past_key_values".to_owned())) {
-            return Err(decoder.wrong(&format!("a tensor `{name}`"), decoder.inputs.join(", ")));
+            return Err(decoder.wrong(&format!("a tensor `{name}`"), some_of(&decoder.inputs)));
         }
         let cache = decoder.inputs.iter().position(|n| *n == caches[0].0).map(|n| decoder.sizes(n)).unwrap_or_default();
         let empty = match cache[..] {

@@ -21,6 +21,7 @@ use crate::captions::online::paraformer::{self, Paraformer};
 use crate::captions::online::transducer::{Files, Transducer};
 use crate::packs::listed::{Listing, Trust};
 use crate::packs::{Builder, Kind, Manifest, PackError, sha256_of};
+use crate::runtime::graph::some_of;
 use crate::runtime::{RuntimeError, Session, SessionOptions, files_beside, precision};
 
 /// A model that was recognised.
@@ -125,13 +126,6 @@ fn moonshine(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Op
     }
     let model = if layout == Layout::Streaming { "Moonshine v2, streaming" } else { "Moonshine" };
     Identified::plain(Kind::Captions, layout.family(), model.to_owned(), files).map(Some)
-}
-
-/// Names in a sentence, of which a person reads some.
-fn some_of(names: &[String]) -> String {
-    const READ: usize = 6;
-    let told = names.iter().take(READ).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if names.len() > READ { format!("{told} and {} more", names.len() - READ) } else { told }
 }
 
 /// Looks at the files of a folder. ONNX Runtime must be open. Takes some seconds: the graphs are opened.

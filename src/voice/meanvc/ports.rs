@@ -6,7 +6,7 @@ use std::path::Path;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Outlet, Tensor, TensorElementType, TensorRef};
 
-use crate::runtime::graph::{Graph, count, one_line};
+use crate::runtime::graph::{Graph, count, one_line, some_of};
 use crate::runtime::pairs::paired;
 use crate::runtime::{RuntimeError, SessionOptions};
 use crate::voice::ConvertError;
@@ -95,10 +95,10 @@ impl Ports {
             order.push(place);
         }
         if let Some((missing, _)) = wants.iter().zip(&sizes).find(|(w, s)| s.is_none() && !w.optional) {
-            return Err(graph.wrong(&format!("the input {}", missing.text()), format!("only {}", graph.inputs.join(", "))));
+            return Err(graph.wrong(&format!("the input {}", missing.text()), format!("only {}", some_of(&graph.inputs))));
         }
         if graph.outputs.len() != outputs && outputs > 0 {
-            return Err(graph.wrong(&format!("{outputs} outputs"), format!("{} ({})", graph.outputs.len(), graph.outputs.join(", "))));
+            return Err(graph.wrong(&format!("{outputs} outputs"), format!("{} ({})", graph.outputs.len(), some_of(&graph.outputs))));
         }
         Ok(Self { graph, order, sizes })
     }

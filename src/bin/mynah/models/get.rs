@@ -189,7 +189,7 @@ pub fn add(a: &AddArguments) -> Outcome {
         }
         Err(e) => return Err(e.into()),
     };
-    tell_replaced(replaced)?;
+    tell_places(&pack, replaced)?;
     say(&format!("{}: whole, in {}", pack.id(), pack.folder().display()))
 }
 
@@ -212,13 +212,20 @@ fn add_files(a: &AddArguments, into: &Path) -> Outcome {
     let manifest = found.meant(&id, &a.licence, &a.folder, &Origin::Folder)?;
     let replaced = may_be_put(&manifest, into, a.replace)?;
     let pack = fetch_one(&manifest, into, true)?;
-    tell_replaced(replaced)?;
+    tell_places(&pack, replaced)?;
     had(&pack, &found, &licence_in_words(&a.licence))
 }
 
-/// Says what a pack took the place of.
-fn tell_replaced(what: Option<String>) -> Outcome {
-    what.map_or(Ok(()), |what| say(&format!("it takes the place of {what}")))
+/// Says what a pack took the place of, and what of the same id goes before it.
+fn tell_places(pack: &Pack, replaced: Option<String>) -> Outcome {
+    replaced.map_or(Ok(()), |what| say(&format!("it takes the place of {what}")))?;
+    match Store::standard().find(pack.kind(), Some(pack.id())) {
+        Ok(first) if first.folder() != pack.folder() => {
+            let (title, folder) = (&first.manifest().title, first.folder().display());
+            say(&format!("another pack of that id goes before it: {title}, in {folder}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The folder's name as the id of a pack.
