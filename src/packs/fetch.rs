@@ -212,6 +212,7 @@ pub fn copy(pack: &Pack, into: &Path) -> Result<Pack, FetchError> {
     fs::create_dir_all(&into).map_err(write_error(&into))?;
     let work = Workshop::open(pack.id(), &into).map_err(write_error(&into))?;
     let new = work.path().join("pack");
+    fs::create_dir(&new).map_err(write_error(&new))?;
     for (name, _) in pack.manifest().installed() {
         let (from, to) = (pack.file(name)?, new.join(&**name));
         to.parent().map_or(Ok(()), fs::create_dir_all).map_err(write_error(&to))?;

@@ -21,6 +21,8 @@ const ASIDE: &str = "old";
 const MARK: usize = 6;
 /// Where there is no lock, as versions of before left it, or on a disk that knows none: this old is abandoned.
 const OLD: Duration = Duration::from_secs(3600);
+/// A folder is made and locked within milliseconds: without a lock after this long its process was killed in between.
+const BEGINNING: Duration = Duration::from_secs(60);
 
 /// Such a folder. It is gone when this is dropped.
 pub(super) struct Workshop {
@@ -97,11 +99,13 @@ fn abandoned(folder: &Path) -> bool {
     if let Ok(lock) = OpenOptions::new().read(true).write(true).open(folder.join(LOCK)) {
         return lock.try_lock().is_ok();
     }
+    let inside: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.file_name()).collect();
     let ours = |name: &str| ["new", "pack", ASIDE, UNLOCKED].contains(&name) || name.starts_with("wheel-");
-    let inside = fs::read_dir(folder).into_iter().flatten().flatten();
-    let all_ours = inside.map(|e| e.file_name()).all(|name| name.to_str().is_some_and(ours));
+    let all_ours = inside.iter().all(|name| name.to_str().is_some_and(ours));
+    // Nothing was begun in one that holds no more than a lock to be.
+    let patience = if inside.iter().all(|name| name == UNLOCKED) { BEGINNING } else { OLD };
     let age = folder.metadata().and_then(|about| about.modified()).ok().and_then(|time| time.elapsed().ok());
-    all_ours && age.is_some_and(|age| age > OLD)
+    all_ours && age.is_some_and(|age| age > patience)
 }
 
 #[cfg(test)]
@@ -143,15 +147,20 @@ mod tests {
     #[test]
     fn a_folder_without_a_lock_is_known_by_its_age() {
         let into = tempfile::tempdir().expect("a folder");
-        for (name, inside) in [(".a-abcdef", "pack"), (".b-abcdef", "pack"), (".c-abcdef", "letters")] {
+        let minutes = Duration::from_secs(60);
+        for (name, inside, age) in [
+            (".a-abcdef", "pack", 2 * OLD),
+            (".b-abcdef", "pack", 2 * minutes),
+            (".c-abcdef", "letters", 2 * OLD),
+            (".d-abcdef", UNLOCKED, 2 * minutes),
+            (".e-abcdef", UNLOCKED, Duration::ZERO),
+        ] {
             fs::create_dir_all(into.path().join(name).join(inside)).expect("a folder");
-        }
-        let long_ago = std::time::SystemTime::now() - 2 * OLD;
-        for name in [".a-abcdef", ".c-abcdef"] {
-            File::open(into.path().join(name)).and_then(|f| f.set_modified(long_ago)).expect("older");
+            let then = std::time::SystemTime::now() - age;
+            File::open(into.path().join(name)).and_then(|f| f.set_modified(then)).expect("older");
         }
         clean(into.path());
-        assert_eq!(names(into.path()), [".b-abcdef", ".c-abcdef"], "one is too young, one is somebody else's");
+        assert_eq!(names(into.path()), [".b-abcdef", ".c-abcdef", ".e-abcdef"], "two are too young, one is somebody else's");
     }
 
     #[test]

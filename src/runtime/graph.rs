@@ -25,7 +25,7 @@ pub(crate) fn zeros(sizes: &[usize]) -> Result<DynValue, String> {
 
 /// Names of tensors in a sentence, of which a person reads some.
 pub(crate) fn some_of(names: &[String]) -> String {
-    const READ: usize = 8;
+    const READ: usize = 6;
     let told = names.iter().take(READ).map(String::as_str).collect::<Vec<_>>().join(", ");
     if names.len() > READ { format!("{told} and {} more", names.len() - READ) } else { told }
 }

@@ -111,15 +111,15 @@ fn what_a_killed_process_left_is_cleaned_away() {
     );
     std::fs::write(folder.join("pack.toml"), text).expect("written");
     let start = || program::program(home.path()).args(["models", "add"]).arg(&folder).spawn().expect("it runs");
-    let working = |count: usize, child: &mut std::process::Child| {
-        let began = Instant::now();
-        while packs(home.path()).iter().filter(|name| name.starts_with(".big-")).count() < count {
+    let working = |child: &mut std::process::Child| {
+        let (began, at) = (Instant::now(), home.path().join("packs"));
+        while !packs(home.path()).iter().any(|name| name.starts_with(".big-") && at.join(name).join("lock").exists()) {
             assert!(child.try_wait().expect("a child").is_none() && began.elapsed() < Duration::from_secs(120), "it never began to copy");
             std::thread::sleep(Duration::from_millis(2));
         }
     };
     let mut killed = start();
-    working(1, &mut killed);
+    working(&mut killed);
     killed.kill().and_then(|()| killed.wait()).expect("killed");
     let left = packs(home.path());
     assert!(left.len() == 1 && left[0].starts_with(".big-"), "{left:?}");
@@ -128,7 +128,7 @@ fn what_a_killed_process_left_is_cleaned_away() {
     assert!(ok, "{told}");
     assert_eq!(packs(home.path()), ["small"], "what was left is gone");
     let mut lives = start();
-    working(1, &mut lives);
+    working(&mut lives);
     let (ok, told) = add(home.path(), &small, &["--id", "other"]);
     assert!(ok, "{told}");
     assert!(lives.wait().expect("it ends").success(), "what it worked in was left to it");
