@@ -26,9 +26,17 @@ local session = create_session (folder, name, 48000)
 local track = last (session:new_audio_track (2, 2, nil, 1, "voice", ARDOUR.PresentationInfo.max_order, ARDOUR.TrackMode.Normal, true))
 track:to_track ():monitoring_control ():set_value (1, PBD.GroupControlDisposition.NoGroup)
 local function level () return track:peak_meter ():meter_level (0, ARDOUR.MeterType.MeterPeak) end
-local function is (db) return function () return math.abs (level () - db) < 0.2 end end
-wait (10, is (-18))
-tell ("before", level ())
+-- The level once it has stood near `db` for half a second: a meter still falls from what it showed a moment ago.
+local function settled (db)
+	local stood, last = 0, level ()
+	wait (20, function ()
+		last = level ()
+		stood = math.abs (last - db) < 0.2 and stood + 1 or 0
+		return stood == 10
+	end)
+	return last
+end
+tell ("before", settled (-18))
 
 local mynah = ARDOUR.LuaAPI.new_plugin (session, "Mynah", ARDOUR.PluginType.VST3, "")
 assert (not mynah:isnil (), "Ardour does not know Mynah")
@@ -36,12 +44,10 @@ assert (track:add_processor_by_index (mynah, 0, nil, true) == 0)
 local insert = mynah:to_plugininsert ()
 local live = insert:signal_latency ()
 tell ("live", live)
-wait (10, is (-18))
-tell ("through", level ())
+tell ("through", settled (-18))
 -- The order of the parameters is that of the plugin: 2 is the mode, 7 the gain in dB.
 ARDOUR.LuaAPI.set_processor_param (mynah, 7, 6)
-wait (10, is (-12))
-tell ("louder", level ())
+tell ("louder", settled (-12))
 ARDOUR.LuaAPI.set_processor_param (mynah, 2, 2)
 wait (20, function () return insert:signal_latency () ~= live end)
 tell ("studio", insert:signal_latency ())
