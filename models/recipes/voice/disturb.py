@@ -41,6 +41,16 @@ def room(power, share):
     return power + late * some(batch, share)
 
 
+def banded(logs, most=12, share=0.5):
+    """For a share of the items a stretch of up to `most` bands as soft as the softest of each frame (Park et al. 2019, SpecAugment). No stretch of time is taken out: what is said in a
+    frame is to be heard in it."""
+    batch, _, bands = logs.shape
+    width, first = torch.randint(1, most + 1, (batch, 1, 1)), torch.randint(0, bands, (batch, 1, 1))
+    band = torch.arange(bands)[None, None]
+    out = (band >= first) & (band < first + width) & (some(batch, share) > 0)
+    return torch.where(out, logs.amin(2, keepdim=True), logs)
+
+
 def disturbed(mel, bend=0.13):
     """Log-mels as another speaker's tract, microphone, distance, room and neighbours would give them."""
     batch, n, bands = mel.shape
@@ -56,4 +66,4 @@ def disturbed(mel, bend=0.13):
     # A telephone, a dull microphone: nothing above some band.
     cut = torch.where(some(batch, 0.12) > 0, torch.rand(batch, 1, 1) * 35 + 40, torch.full((batch, 1, 1), 1e3))
     power = (power + stationary + behind + loud) * (torch.arange(bands)[None, None] < cut)
-    return torch.log(power + FLOOR)
+    return banded(torch.log(power + FLOOR))

@@ -46,12 +46,12 @@ class Block(nn.Module):
     """A depthwise convolution over time, a norm, a two-layer mix; residual. `farthest` taps may lie in the future, of which a mode uses the first few.
 
     With `both` the taps lie half to each side: for the encoder that tells what the labels allow at all. With `voice` numbers of a voice, these scale and shift what is normalised
-    (Perez et al. 2018).
+    (Perez et al. 2018). In training a share `drop` of the mixed channels is left out, for a whole item each: numbers drawn anew for each frame would cost a third of a step.
     """
 
-    def __init__(self, width, dilation, farthest=0, both=False, voice=0):
+    def __init__(self, width, dilation, farthest=0, both=False, voice=0, drop=0.0):
         super().__init__()
-        self.dilation, self.both = dilation, both
+        self.dilation, self.both, self.drop = dilation, both, drop
         self.modulate = nn.Linear(voice, 2 * width) if voice else None
         self.time = nn.Conv1d(width, width, KERNEL + farthest, dilation=dilation, groups=width)
         self.norm = nn.LayerNorm(width)
@@ -77,20 +77,23 @@ class Block(nn.Module):
         if self.modulate is not None:
             scale, shift = self.modulate(voice).unsqueeze(1).chunk(2, -1)
             h = h * (1 + scale) + shift
-        return skip + self.narrow(F.gelu(self.widen(h))), None if self.both else joined[:, joined.shape[1] - cache.shape[1] :]
+        h = F.gelu(self.widen(h))
+        if self.training and self.drop:
+            h = h * ((torch.rand(h.shape[0], 1, h.shape[2], device=h.device) >= self.drop) / (1 - self.drop)).to(h.dtype)
+        return skip + self.narrow(h), None if self.both else joined[:, joined.shape[1] - cache.shape[1] :]
 
 
 class Encoder(nn.Module):
     """[batch, n, 80] log-mels → content [batch, n, CONTENT], `lookahead(mode)` frames late, of mean 0 and variance 1 over its channels."""
 
-    def __init__(self, width=320, content=64, dilations=DILATIONS, both=False):
+    def __init__(self, width=320, content=64, dilations=DILATIONS, both=False, drop=0.0):
         super().__init__()
         self.shape = {"width": width, "content": content, "dilations": list(dilations), "both": both}
         self.enter = nn.Linear(MELS, width)
         self.mode = nn.Embedding(len(MODES), width)
         nn.init.zeros_(self.mode.weight)
         farthest = [max(AHEAD[m][i] for m in MODES) if i < len(AHEAD["live"]) and not both else 0 for i in range(len(dilations))]
-        self.blocks = nn.ModuleList(Block(width, d, far, both) for d, far in zip(dilations, farthest))
+        self.blocks = nn.ModuleList(Block(width, d, far, both, drop=drop) for d, far in zip(dilations, farthest))
         self.norm = nn.LayerNorm(width)
         self.content = nn.Linear(width, content)
 

@@ -3,7 +3,8 @@
 
 CACHE is what features.py wrote; shards that were added since are heard too. Labels: phones of rendered speech, exact but softened over a frame to each side, since a
 boundary is no instant; features of two frozen recognisers and their clusters, for all speech; agreement of the content of one recording under two disturbances.
-A batch runs in one mode, drawn by SHARE. The first SKIP frames of a crop are heard but not judged, so that the encoder is trained with its context.
+A batch runs in one mode, drawn by SHARE. Different sentences are scarce, so crops are made unlike what was rendered: faster or slower, half of them patched of pieces shorter than a
+second, from any recordings, so that what was said before helps little. The first SKIP frames of a crop are heard but not judged, so that the encoder is trained with its context.
 State: RUN/checkpoint.pt (weights, their average, optimiser, random states, seconds spent), RUN/log.csv (losses; at each judging the phone error rates of held-out
 and of training recordings, whose gap tells whether sentences are learnt by heart), RUN/encoder.npz (the average in half precision, to commit).
 """
@@ -31,6 +32,8 @@ FED = FRAMES + FARTHEST
 SHARE = {"live": 0.4, "balanced": 0.35, "studio": 0.25}
 WEIGHTS = {"phones": 1.0, "whisper": 1.0, "hama": 0.6, "ids": 0.25, "alike": 0.3}
 GAP = (5, 30)  # frames of silence between recordings that share a crop
+PIECE, PATCHED = (30, 100), 0.5  # frames of a piece, share of crops that are patched of them
+SPEED, SPED = (0.82, 1.22), 0.7  # how fast a recording is heard, share of those that are not heard as they are
 FIELDS = ("step", "seconds", "hours_heard", "rate", *WEIGHTS)
 
 
@@ -67,23 +70,30 @@ class Data:
         kind = "real" if self.kinds["real"] and self.draw.random() < self.real_share else "rendered"
         if kind == "real":
             phones[:] = -1
-        at = 0
+        at, patched = 0, self.draw.random() < PATCHED
         while at < FED:
             r = self.recording(kind)
             shard = self.shards[r["shard"]]
-            start = self.draw.randrange(0, max(1, r["frames"] - 100), 2) if at == 0 else 0
-            n = min(FED - at, r["frames"] - start)
+            start = self.draw.randrange(0, max(1, r["frames"] - 100), 2) if at == 0 or patched else 0
+            speed = self.draw.uniform(*SPEED) if self.draw.random() < SPED else 1.0
+            n = min(FED - at, int((r["frames"] - start - 2) / speed), self.draw.randrange(*PIECE) if patched else FED)
             n -= n % 2
             if n < 2:
                 break
-            a = r["at"] + start
-            mel[at : at + n] = shard["mel"][a : a + n]
-            phones[at : at + n] = shard["phones"][a : a + n]
-            ids[at // 2 : (at + n) // 2] = shard["ids"][a // 2 : (a + n) // 2]
+            times = start + np.arange(n) * speed
+            frames, share = times.astype(np.int64), (times % 1).astype(np.float32)[:, None]
+            a, span = r["at"], slice(at // 2, (at + n) // 2)
+            of = lambda name: shard[name][a + start : a + start + int(n * speed) + 3].astype(np.float32)
+            sound = of("mel")
+            frames -= start
+            mel[at : at + n] = sound[frames] * (1 - share) + sound[np.minimum(frames + 1, len(sound) - 1)] * share
+            phones[at : at + n] = shard["phones"][a + start + frames]
+            pairs = (a + start + frames[::2]) // 2
+            ids[span] = shard["ids"][pairs]
             for name in self.taught:
-                known[name][at // 2 : (at + n) // 2] = shard[name][a // 2 : (a + n) // 2]
-            heard[at // 2 : (at + n) // 2] = 1
-            at += n + self.draw.randrange(*GAP) // 2 * 2
+                known[name][span] = shard[name][pairs]
+            heard[span] = 1
+            at += n + (0 if patched else self.draw.randrange(*GAP) // 2 * 2)
         return mel, phones, ids, heard, known
 
     def batch(self, size):
@@ -116,9 +126,9 @@ class Run:
         torch.manual_seed(o.seed)
         self.o, self.step, self.spent, self.heard = o, 0, 0.0, 0.0
         self.data = Data(o.cache, o.seed, o.real)
-        self.encoder = Encoder(o.width, o.content, both=o.both).to(o.device)
+        self.encoder = Encoder(o.width, o.content, both=o.both, drop=o.drop).to(o.device)
         self.heads = Heads(o.content, TEACHERS | {"ids": CLUSTERS}).to(o.device)
-        self.average = copy.deepcopy((self.encoder, self.heads))
+        self.average = tuple(m.eval() for m in copy.deepcopy((self.encoder, self.heads)))
         self.weights = [*self.encoder.parameters(), *self.heads.parameters()]
         decayed = [w for w in self.weights if w.ndim > 1]
         groups = [{"params": decayed, "weight_decay": o.decay}, {"params": [w for w in self.weights if w.ndim <= 1], "weight_decay": 0.0}]
@@ -137,7 +147,7 @@ class Run:
             for prefix, module in (("encoder.", self.encoder), ("heads.", self.heads)):
                 part = {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
                 module.load_state_dict(part, strict=prefix == "encoder.")
-            self.average = copy.deepcopy((self.encoder, self.heads))
+            self.average = tuple(m.eval() for m in copy.deepcopy((self.encoder, self.heads)))
 
     def save(self):
         states = [m.state_dict() for m in (self.encoder, self.heads, *self.average, self.optimiser)]
@@ -215,6 +225,7 @@ def arguments():
     p.add_argument("--both", action="store_true", help="full context to both sides: the bound of what these labels allow")
     p.add_argument("--real", type=float, default=0.3, help="share of crops of real speech")
     p.add_argument("--blur", type=float, default=0.1, help="spread of the noise on the content under the heads")
+    p.add_argument("--drop", type=float, default=0.1, help="share of mixed channels left out")
     p.add_argument("--judge-every", type=float, default=600, help="seconds between judgings")
     p.add_argument("--device", default="cpu")
     p.add_argument("--threads", type=int, default=1)
