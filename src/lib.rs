@@ -14,6 +14,7 @@ pub mod engine;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod journal;
 pub mod names;
 pub mod packs;
 pub mod plugin;
@@ -21,8 +22,7 @@ pub mod runtime;
 pub mod vad;
 pub mod voice;
 
-nice_plug::nice_export_clap!(plugin::Mynah);
-nice_plug::nice_export_vst3!(plugin::Mynah);
+pub use plugin::clap_entry;
 
 /// In debug builds an allocation on the audio thread ends the process: the tests would see it. Release builds have the ordinary allocator.
 #[cfg(debug_assertions)]

@@ -5,6 +5,7 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mynah::bridge::{Block, Rendering};
 use mynah::clock::Mode;
 use mynah::engine::testing::{block, run, setup};
 use mynah::engine::{AudioPort, Engine, PackSource};
@@ -40,13 +41,13 @@ fn compensated(port: &AudioPort, mut output: Vec<f32>) -> Vec<f32> {
     output
 }
 
-/// As fast as the host asks: it says that it renders, or says that it plays and is told by its pace. Gives also how many samples late hops may
-/// have changed, which are none where it says so.
-fn rendered(mode: Mode, speech: &[f32], sizes: &[usize], says_so: bool) -> (Vec<f32>, usize) {
+/// As fast as the host asks: it says that it renders, or its user does and it is told by its pace. Gives also how many samples late hops may
+/// have changed, which are none where it says so itself.
+fn rendered(mode: Mode, speech: &[f32], sizes: &[usize], rendering: Rendering) -> (Vec<f32>, usize) {
     let (_engine, mut port) = started(mode, *sizes.iter().max().expect("a size"));
-    let output = run(&mut port, speech, sizes, &block(says_so));
+    let output = run(&mut port, speech, sizes, &Block { rendering, ..block(true) });
     let changed = changed_by_late_hops(&port);
-    assert!(changed == 0 || !says_so, "{mode:?} in blocks of {sizes:?}");
+    assert!(changed == 0 || rendering != Rendering::Declared, "{mode:?} in blocks of {sizes:?}");
     (compensated(&port, output), changed)
 }
 
@@ -77,14 +78,16 @@ fn a_render_is_the_same_whatever_the_blocks_the_run_and_what_the_host_says() {
     let speech = speech();
     for mode in Mode::ALL {
         let began = Instant::now();
-        let (first, _) = rendered(mode, &speech, &[512], true);
+        let (first, _) = rendered(mode, &speech, &[512], Rendering::Declared);
         println!("{mode:?}: {:.1} × real time, loading included", SECONDS as f64 / began.elapsed().as_secs_f64());
         assert!(first.iter().map(|x| x * x).sum::<f32>() > 1.0, "{mode:?}: there is sound");
         assert!(differing(&first, &speech) > speech.len() / 2, "{mode:?}: it is converted");
-        for (sizes, says_so) in [(&[512][..], true), (&[1, 7, 64, 1024, 333], true), (&[128], false)] {
-            let (again, may_differ) = rendered(mode, &speech, sizes, says_so);
+        for (sizes, rendering) in
+            [(&[512][..], Rendering::Declared), (&[1, 7, 64, 1024, 333], Rendering::Declared), (&[128], Rendering::Unsaid)]
+        {
+            let (again, may_differ) = rendered(mode, &speech, sizes, rendering);
             let differ = differing(&first, &again);
-            println!("{mode:?}, blocks of {sizes:?}, says so: {says_so}: {differ} samples differ; late hops explain up to {may_differ}");
+            println!("{mode:?}, blocks of {sizes:?}, {rendering:?}: {differ} samples differ; late hops explain up to {may_differ}");
             assert!(
                 differ <= may_differ && may_differ < speech.len() / 20,
                 "{mode:?}, blocks of {sizes:?}: {differ} differ, not {may_differ}"
@@ -98,7 +101,7 @@ fn a_render_is_the_same_whatever_the_blocks_the_run_and_what_the_host_says() {
 fn what_is_heard_live_is_what_is_rendered() {
     let speech = speech();
     for mode in Mode::ALL {
-        let (bounced, _) = rendered(mode, &speech, &[1024], true);
+        let (bounced, _) = rendered(mode, &speech, &[1024], Rendering::Declared);
         let (heard, may_differ) = live(mode, &speech, 128);
         let differ = differing(&bounced, &heard);
         println!("{mode:?}: {differ} of {} samples differ; late hops explain up to {may_differ}", speech.len());

@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mynah::bridge::{Block, Mix};
+use mynah::bridge::{Block, Mix, Rendering};
 use mynah::captions::Word;
 use mynah::captions::transcript::Transcript;
 use mynah::clock::Mode;
@@ -46,7 +46,8 @@ impl Host {
                 std::thread::sleep((start + Duration::from_secs_f64(at)).saturating_duration_since(Instant::now()));
             }
             let mut part = part.to_vec();
-            let about = Block { controls: Controls::default(), mix: Mix::default(), offline, song: Some(from + at), captions: true };
+            let rendering = if offline { Rendering::Declared } else { Rendering::Live };
+            let about = Block { controls: Controls::default(), mix: Mix::default(), rendering, song: Some(from + at), captions: true };
             self.port.process(&mut [&mut part], &about);
         }
         self.port.pause();

@@ -138,3 +138,38 @@ fn a_rack_of_instances_sounds_as_one_and_loses_some_on_the_way() {
     assert!(heard > 0.01 && rack.len() == RACK - blocks / 15);
     assert!(further < FURTHER_MB, "a further instance costs {further:.1} MB");
 }
+
+/// How often the threads of this process were woken so far.
+fn wakes() -> u64 {
+    let tasks = std::fs::read_dir("/proc/self/task")
+        .expect("Linux")
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("status")).ok());
+    let switches = |status: String| status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:")?.trim().parse::<u64>().ok());
+    tasks.filter_map(switches).sum()
+}
+
+/// An instance that nobody plays lets the processor sleep.
+#[test]
+fn an_idle_instance_wakes_up_less_than_twenty_times_a_second() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let mut host = instance(false);
+    assert!(host.silence_until(Duration::from_secs(60), |host| ready(host, 0)).expect("silence"));
+    std::thread::sleep(Duration::from_millis(2500));
+    let (before, began) = (wakes(), Instant::now());
+    std::thread::sleep(Duration::from_secs(3));
+    let rate = (wakes() - before) as f64 / began.elapsed().as_secs_f64();
+    println!("{rate:.1} wake-ups a second in silence");
+    assert!(rate < 20.0, "{rate:.1} wake-ups a second");
+    // Woken by the first block: no hop is late, though the worker slept.
+    let late = |host: &mut ClapHost| host.diagnostics().expect("a report")["instances"][0]["engine"]["late_hops"].as_u64();
+    let (before, mut at) = (late(&mut host), Instant::now());
+    for block in 0..60 {
+        host.process(&mut noise(block * BLOCK)).expect("a block");
+        at += Duration::from_secs_f64(BLOCK as f64 / f64::from(RATE));
+        std::thread::sleep(at.saturating_duration_since(Instant::now()));
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    let more = late(&mut host).unwrap_or(u64::MAX) - before.unwrap_or(0);
+    println!("{more} of 32 hops late in the first 0.3 s of sound");
+    assert!(more < 16, "{more} of the first 32 hops were late: the worker slept on");
+}

@@ -15,6 +15,7 @@ use clack_extensions::params::{ParamInfoBuffer, ParamInfoFlags, PluginParams};
 use clap_host::{ClapHost, ID, id};
 use mynah::clock::Mode;
 use mynah::engine::testing::{IdentitySource, any_voice};
+use mynah::plugin::faults::{Call, panic_in};
 use mynah::plugin::state::{Container, Settings, transcript, voice, with_voice};
 
 /// How long what a thread does may take on a busy machine.
@@ -234,4 +235,129 @@ fn what_is_no_sound_stays_out_and_many_instances_live() {
     }
     hosts.drain(1..).for_each(drop);
     hosts[0].process(&mut [vec![0.0; 256], vec![0.0; 256]]).expect("a block");
+}
+
+/// Asks for four seconds of sound as fast as they come.
+fn rush(host: &mut ClapHost) {
+    for _ in 0..400 {
+        host.process(&mut [vec![0.1; 512], vec![0.1; 512]]).expect("a block");
+    }
+}
+
+/// A host that says nothing of rendering is never kept waiting, however fast it comes; one of which its user has said that it renders loses nothing.
+#[test]
+fn who_renders_without_saying_so_is_told_by_its_user() {
+    let home = tempfile::tempdir().expect("a folder");
+    // SAFETY: the tests of this program that read it ask for nothing that lies there.
+    unsafe { std::env::set_var("MYNAH_HOME", home.path()) };
+    let mut host = instance();
+    host.load(&state(Mode::Live, false)).expect("a state");
+    host.activate(48_000, 512).expect("an activation");
+    let engine = |host: &mut ClapHost, name: &str| {
+        host.diagnostics().expect("a report")["instances"].as_array().expect("instances").last().expect("this one")["engine"][name].clone()
+    };
+    until(&mut host, "the voice", |host| engine(host, "state") == "ready");
+    rush(&mut host);
+    until(&mut host, "the suspicion", |host| engine(host, "hurry") == true);
+    assert_eq!(engine(&mut host, "offline"), false);
+    mynah::plugin::host::set_renders_unsaid(true).expect("kept");
+    assert!(std::fs::read_to_string(home.path().join("hosts.toml")).expect("kept").contains(&mynah::plugin::host::name()));
+    host.processor().expect("a processor").reset();
+    rush(&mut host);
+    let before = engine(&mut host, "late_hops");
+    rush(&mut host);
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(engine(&mut host, "late_hops"), before, "it waits");
+    mynah::plugin::host::set_renders_unsaid(false).expect("taken back");
+}
+
+/// A deep tone with two loud stretches, which the identity's recogniser takes for words.
+fn tone(rate: u32) -> [Vec<f32>; 2] {
+    let at = |i: usize| {
+        let second = i as f32 / rate as f32;
+        let loud = (0.4..0.5).contains(&second) || (0.9..1.0).contains(&second);
+        (if loud { 0.9 } else { 0.1 }) * (second * 250.0 * std::f32::consts::TAU).sin()
+    };
+    [(); 2].map(|()| (0..rate as usize * 3 / 2).map(at).collect())
+}
+
+/// A project is played, bounced at another rate, and played again: by one instance.
+#[test]
+fn playing_rendering_at_another_rate_and_playing_again_are_the_same() {
+    let mut host = instance();
+    let settings = Settings { captions: true, ..Settings::default() };
+    host.load(&with_voice(Some(&any_voice("Ada")), &settings, Container::Clap)).expect("a state");
+    let ready = |host: &mut ClapHost| {
+        let report = host.diagnostics().expect("a report");
+        let engine = report["instances"].as_array().expect("instances").last().expect("this one")["engine"].clone();
+        engine["state"] == "ready" && engine["captions_ready"] == true
+    };
+    let late = |host: &mut ClapHost| {
+        std::thread::sleep(Duration::from_millis(100));
+        host.diagnostics().expect("a report")["instances"].as_array().expect("instances").last().expect("this one")["engine"]["late_hops"]
+            .as_u64()
+            .expect("a number")
+    };
+    let words = |host: &mut ClapHost| {
+        let mut found = Vec::new();
+        until(host, "two words", |host| {
+            found = transcript(&host.save().expect("saved")).expect("words").words().to_vec();
+            found.iter().filter(|w| w.start < 2.0).count() >= 2
+        });
+        found.into_iter().map(|w| (w.text, (w.start * 100.0).round())).collect::<Vec<_>>()
+    };
+    let pass = |host: &mut ClapHost, rate: u32, renders: bool| {
+        host.deactivate();
+        host.render_offline(renders).expect("a way to render");
+        let latency = host.activate(rate, 512).expect("an activation");
+        until(host, "voice and recogniser", ready);
+        host.processor().expect("a processor").reset();
+        let before = late(host);
+        let heard = host.play(&tone(rate), !renders, |_, _| ()).expect("played").channels;
+        (latency, heard, late(host) - before, words(host))
+    };
+    let first = pass(&mut host, 48_000, false);
+    let bounce = pass(&mut host, 96_000, true);
+    let second = pass(&mut host, 48_000, false);
+    assert_eq!((bounce.2, &bounce.3), (0, &first.3), "the bounce loses nothing and says no word twice");
+    assert_eq!((first.0, &first.3), (second.0, &second.3), "the same latency and the same words");
+    let differ = first.1[0].iter().zip(&second.1[0]).filter(|(a, b)| (*a - *b).abs() > 1e-4).count() as u64;
+    let may = (first.2 + second.2) * 1000;
+    println!("{differ} samples differ; late hops: {} and {}", first.2, second.2);
+    assert!(differ <= may, "{differ} samples differ where late hops explain {may}");
+}
+
+/// Whichever call of the host breaks down inside, the host goes on: the sound is dry at the latency that it was told, windows say why, and another activation
+/// converts again.
+#[test]
+fn a_panic_in_any_call_of_the_host_costs_the_voice_alone() {
+    for call in [Call::Process, Call::Reset, Call::Stop, Call::Activate] {
+        let (mut host, latency) = offline(&state(Mode::Live, true), 48_000, 256);
+        panic_in(call);
+        match call {
+            Call::Process => drop(host.process(&mut [vec![0.0; 64], vec![0.0; 64]]).expect("a block")),
+            Call::Reset => host.processor().expect("a processor").reset(),
+            Call::Stop | Call::Activate => {
+                host.process(&mut [vec![0.0; 64], vec![0.0; 64]]).expect("a block");
+                host.deactivate();
+                host.activate(48_000, 256).expect("an activation");
+            }
+        }
+        if call != Call::Stop {
+            // Stopped, the plugin was activated anew, which revives it.
+            let problems = |host: &mut ClapHost| {
+                let report = host.diagnostics().expect("a report");
+                report["instances"].as_array().expect("instances").last().expect("this one")["problems"].to_string()
+            };
+            until(&mut host, "the sentence", |host| problems(host).contains("broke down"));
+        }
+        let [left, _] = impulse(&mut host, 256, latency + 1000);
+        let peak = peak_at(&left);
+        assert!(left.iter().all(|x| x.is_finite()) && left[peak] > 0.9, "{call:?}: dry sound");
+        assert!(call == Call::Activate || peak == latency, "{call:?}: at {peak} for {latency}");
+        host.deactivate();
+        assert_eq!(host.activate(48_000, 256).expect("an activation"), latency, "{call:?}");
+        let [left, _] = impulse(&mut host, 256, latency + 1000);
+        assert_eq!(peak_at(&left), latency, "{call:?}: revived");
+    }
 }

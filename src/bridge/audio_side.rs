@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::dry::{DryLine, Placing};
 use super::mix::{LateSound, Mix, audible};
 use super::mix_line::MixLine;
-use super::pacing::{Pacing, RENDERS};
+use super::pacing::{Pacing, RENDERS, Watch};
 use super::scope::Scope;
 use super::seam::{Seam, Voice};
 use super::stream::{Receiver, Sender};
@@ -23,6 +23,18 @@ const LOOK: Duration = Duration::from_micros(100);
 /// Louder than this is no sound: +24 dBFS.
 const LOUDEST: f32 = 16.0;
 
+/// Who says that a host renders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rendering {
+    /// Nobody: the sound is played, and nothing may wait.
+    #[default]
+    Live,
+    /// The user, of a host that doesn't say so: it is kept waiting as far as it runs ahead of real time.
+    Unsaid,
+    /// The host: it is kept waiting until the sound is there.
+    Declared,
+}
+
 /// All that comes with a block of samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Block<C> {
@@ -30,8 +42,8 @@ pub struct Block<C> {
     pub controls: C,
     /// How the output of this block's input is put together, a latency later.
     pub mix: Mix,
-    /// Whether the host says that it renders offline: then the audio thread waits for the worker.
-    pub offline: bool,
+    /// Whether somebody says that the host renders: only then does the audio thread wait for the worker.
+    pub rendering: Rendering,
     /// The host's time of the first sample in seconds, while its transport rolls.
     pub song: Option<f64>,
     /// Whether the sound is captioned.
@@ -48,8 +60,9 @@ pub struct AudioSide<C> {
     tap: Tap,
     tapping: bool,
     scope: Scope,
-    /// Tells whether a host renders; none where it is known that nobody does.
-    pacing: Option<Pacing>,
+    /// How far a host that renders without saying so may be kept waiting, and whether another one looks like that.
+    pacing: Pacing,
+    watch: Watch,
     dry: DryLine,
     placing: Placing,
     /// Input samples since the reset.
@@ -91,7 +104,8 @@ impl<C: Copy + PartialEq> AudioSide<C> {
             tap,
             tapping: false,
             scope,
-            pacing: Some(Pacing::new(latency.total as f64 / timing.host_rate as f64)),
+            pacing: Pacing::new(latency.total as f64 / timing.host_rate as f64),
+            watch: Watch::default(),
             dry: DryLine::new(channels, latency.total),
             placing: Placing::new(channels, timing.host_rate),
             position: 0,
@@ -109,12 +123,6 @@ impl<C: Copy + PartialEq> AudioSide<C> {
             last_late_hop: None,
             gave_up: false,
         }
-    }
-
-    /// Takes every block for one of a host in real time, however fast they come: for tests that keep a clock of their own.
-    #[cfg(test)]
-    pub(crate) fn believe_in_real_time(&mut self) {
-        self.pacing = None;
     }
 
     /// What the last block took for converted sound: the samples, and whether there was one.
@@ -140,19 +148,19 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         self.restart = true;
         self.dry.reset();
         self.placing.reset();
-        self.pacing.iter_mut().for_each(Pacing::reset);
+        self.pacing.reset();
         self.tap.end();
         self.scope.rest();
         self.seam.reset();
         self.mixes.reset();
         (self.level, self.last_late_hop, self.gave_up) = (None, None, false);
         self.shared.set_due(-(self.latency.total as i64));
-        self.shared.set_owed_from(0);
     }
 
     /// The sound stops for now: what was said is final.
     pub fn pause(&mut self) {
         self.tap.end();
+        self.shared.ring();
     }
 
     /// Converts a block in place: each sample is replaced by the output that belongs to the input of `latency` samples ago.
@@ -171,17 +179,17 @@ impl<C: Copy + PartialEq> AudioSide<C> {
 
     fn chunk(&mut self, channels: &mut [&mut [f32]], start: usize, n: usize, block: &Block<C>, song: Option<f64>) {
         let input_peak = self.mix_down(channels, start, n);
-        let ahead = self.pacing.as_mut().map_or(Duration::ZERO, |p| p.block(n, self.timing.host_rate));
-        let patience = if block.offline { HUNG } else { ahead };
-        self.shared.set_offline(!patience.is_zero(), block.offline);
+        let patience = self.patience(n, block.rendering);
+        self.shared.set_offline(!patience.is_zero(), block.rendering == Rendering::Declared);
         let first = self.position as i64 - self.latency.total as i64;
         self.mixes.set(self.position as i64, block.mix);
         self.shared.set_due(first);
-        let until = Instant::now() + patience;
-        self.send(n, block, patience.is_zero(), until);
-        self.send_tap(n, block, song, patience.is_zero(), until);
+        let until = (!patience.is_zero()).then(|| Instant::now() + patience);
+        self.send(n, block, until);
+        self.send_tap(n, block, song, until);
+        self.shared.ring();
         self.position += n as u64;
-        if !patience.is_zero() {
+        if let Some(until) = until {
             self.wait(first, first + n as i64, until);
             self.gave_up |= patience >= RENDERS && Instant::now() >= until;
         }
@@ -195,7 +203,23 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         } else {
             self.scope.rest();
         }
-        self.pacing.iter_mut().for_each(Pacing::leave);
+        if block.rendering == Rendering::Unsaid {
+            self.pacing.leave();
+        }
+    }
+
+    /// How long this block may wait for the worker: not at all where the sound is played.
+    fn patience(&mut self, n: usize, rendering: Rendering) -> Duration {
+        match rendering {
+            Rendering::Declared => HUNG,
+            Rendering::Unsaid => self.pacing.block(n, self.timing.host_rate),
+            Rendering::Live => {
+                if self.watch.block(n, self.timing.host_rate) == Some(true) {
+                    self.shared.note_hurry();
+                }
+                Duration::ZERO
+            }
+        }
     }
 
     /// Writes the channels' mean to `mono`, cleaned of what is no sound, in the channels too; gives the peak.
@@ -219,7 +243,8 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         !self.shared.stopped() && !self.input.is_abandoned()
     }
 
-    fn send(&mut self, n: usize, block: &Block<C>, realtime: bool, until: Instant) {
+    /// `until`: how long it may wait for room; not at all in real time.
+    fn send(&mut self, n: usize, block: &Block<C>, until: Option<Instant>) {
         let mut sent = 0;
         if self.restart {
             self.restart = self.input.mark(InputMark::Restart { epoch: self.epoch, position: self.position }).is_err();
@@ -229,7 +254,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         }
         while !self.restart {
             sent += self.input.send(&self.mono[sent..n]);
-            if sent == n || realtime || !self.alive() || Instant::now() >= until {
+            if sent == n || !self.alive() || is_over(until) {
                 break;
             }
             std::thread::sleep(LOOK);
@@ -244,7 +269,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         }
     }
 
-    fn send_tap(&mut self, n: usize, block: &Block<C>, song: Option<f64>, realtime: bool, until: Instant) {
+    fn send_tap(&mut self, n: usize, block: &Block<C>, song: Option<f64>, until: Option<Instant>) {
         if !block.captions {
             if std::mem::replace(&mut self.tapping, false) {
                 self.tap.end();
@@ -256,7 +281,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         loop {
             let song = song.map(|s| s + sent as f64 / self.timing.host_rate as f64);
             sent = n - self.tap.send(&self.mono[sent..n], self.position + sent as u64, song);
-            if sent == n || realtime || self.tap.is_abandoned() || Instant::now() >= until {
+            if sent == n || self.tap.is_abandoned() || is_over(until) {
                 break;
             }
             std::thread::sleep(LOOK);
@@ -335,7 +360,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         if self.shared.state() != WorkerState::Ready {
             return;
         }
-        let owed_from = self.shared.owed_from();
+        let owed_from = self.shared.owed().in_epoch(self.epoch);
         let hop = self.latency.hop.max(1) as i64;
         let mut late = 0;
         for i in (0..n).filter(|&i| !self.have[i]) {
@@ -415,6 +440,11 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         }
         peak
     }
+}
+
+/// Whether nobody waits any longer.
+fn is_over(until: Option<Instant>) -> bool {
+    until.is_none_or(|until| Instant::now() >= until)
 }
 
 /// One step of at most `step` toward `target`.

@@ -7,6 +7,7 @@
 //! within 2 ms; the miss is counted, the late result is thrown away, and the timeline stands. Delay never grows.
 
 mod audio_side;
+mod doorbell;
 mod dry;
 mod mix;
 mod mix_line;
@@ -23,7 +24,8 @@ mod worker_side;
 
 use std::sync::Arc;
 
-pub use audio_side::{AudioSide, Block};
+pub use audio_side::{AudioSide, Block, Rendering};
+pub use doorbell::Doorbell;
 pub use mix::{LateSound, Mix, WithoutEngine};
 pub use scope::{ScopePull, ScopeSide};
 pub use shared::{Counters, Shared, WorkerState};

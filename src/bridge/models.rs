@@ -7,7 +7,7 @@ use loom::model::Builder;
 use loom::thread;
 
 use super::stream::stream;
-use super::{AudioSide, Block, Crossing, Mix, Pull, WorkerSide, crossing};
+use super::{AudioSide, Block, Crossing, Mix, Pull, Rendering, WorkerSide, crossing};
 use crate::clock::{ConverterTiming, Timing};
 
 /// A hop is a sample, and so is a block's half: the smallest crossing in which all that is told crosses.
@@ -16,12 +16,11 @@ const BLOCK: usize = 4;
 fn small() -> Crossing<()> {
     let converter = ConverterTiming { rate: 8000, hop: 1, delay: 0 };
     let mut crossing = crossing(&Timing { host_rate: 8000, max_block: BLOCK, converter, slack: 0.0 }, 1);
-    crossing.audio.believe_in_real_time();
     crossing
 }
 
 fn block() -> Block<()> {
-    Block { controls: (), mix: Mix::default(), offline: false, song: None, captions: false }
+    Block { controls: (), mix: Mix::default(), rendering: Rendering::Live, song: None, captions: false }
 }
 
 /// Plays every interleaving in which a thread is put aside at most so often against its will: what goes wrong at all goes wrong with few.

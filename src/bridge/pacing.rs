@@ -1,4 +1,5 @@
-//! Tells from the clock how far a host runs ahead of real time: some hosts render offline and say that they don't.
+//! Tells from the clock how far a host runs ahead of real time: some hosts render offline and say that they don't. What follows from it is the user's to say:
+//! [`Watch`] only notices, for a window that asks; [`Pacing`] lets the audio thread wait, where the user has said that this host renders.
 
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,37 @@ const SHOWN: f64 = 0.25;
 const FORGOTTEN: f64 = 1.0;
 /// How long a host that surely renders is kept waiting for a block.
 pub const RENDERS: Duration = Duration::from_secs(1);
+
+/// Seconds of sound between two looks of [`Watch`] at the clock, and how far ahead of real time a host must be to look like a render. Hosts that process
+/// ahead of what is played stay within a second.
+const LOOKED: f64 = 0.25;
+const FAR_AHEAD: f64 = 2.0;
+
+/// Notices a host that runs ahead as only a render does. Wait-free; reads the clock four times a second of sound.
+#[derive(Debug, Default)]
+pub struct Watch {
+    last: Option<Instant>,
+    /// Seconds of sound asked for since the last look, and beyond the time that had passed at it.
+    sound: f64,
+    ahead: f64,
+}
+
+impl Watch {
+    /// Takes note of a block. Tells whether the host looks like a render, where it was time to look.
+    pub fn block(&mut self, samples: usize, rate: u32) -> Option<bool> {
+        self.sound += samples as f64 / rate as f64;
+        (self.sound >= LOOKED).then(|| self.look(Instant::now()))
+    }
+
+    fn look(&mut self, now: Instant) -> bool {
+        let passed = self.last.map_or(self.sound, |last| now.saturating_duration_since(last).as_secs_f64());
+        self.last = Some(now);
+        // A pause earns nothing.
+        self.ahead = (self.ahead + self.sound - passed).max(0.0);
+        self.sound = 0.0;
+        self.ahead > FAR_AHEAD
+    }
+}
 
 /// Measures audio asked for against time passed.
 #[derive(Debug)]
@@ -76,6 +108,27 @@ impl Pacing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_render_looks_like_one() {
+        let start = Instant::now();
+        // Seconds of real time from one look to the next: a device of large buffers, a host that renders a second ahead of what is played, a render.
+        let looks = |seconds: &dyn Fn(usize) -> f64| {
+            let (mut watch, mut now) = (Watch::default(), start);
+            (0..400).any(|k| {
+                now += Duration::from_secs_f64(seconds(k));
+                watch.sound = LOOKED;
+                watch.look(now)
+            })
+        };
+        assert!(!looks(&|k| if k % 2 == 0 { 0.0 } else { 2.0 * LOOKED }));
+        assert!(!looks(&|k| if k < 4 { 0.001 } else { LOOKED }));
+        assert!(!looks(&|k| if k % 40 == 0 { 30.0 } else { LOOKED }), "pauses");
+        assert!(looks(&|_| 0.8 * LOOKED));
+        let mut watch = Watch::default();
+        assert_eq!(watch.block(512, 48_000), None);
+        assert_eq!((0..30).filter_map(|_| watch.block(512, 48_000)).count(), 1);
+    }
 
     #[test]
     fn realtime_never_waits() {

@@ -1,5 +1,6 @@
 //! What both threads of the crossing tell each other outside the rings: plain atomics, each with one writer.
 
+use super::doorbell::Doorbell;
 use super::sync::{AtomicBool, AtomicF32, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 /// What the worker can do at the moment.
@@ -16,7 +17,8 @@ pub enum WorkerState {
     Dead = 3,
 }
 
-/// Counters and switches of one crossing. `Relaxed` suffices for all: each value stands for itself, the rings carry the order.
+/// Counters and switches of one crossing. `Relaxed` suffices for all but the state: each value stands for itself, the rings carry the order. Whoever reads
+/// `Ready` also sees what the worker owed when it wrote that.
 #[derive(Debug, Default)]
 pub struct Shared {
     /// Writers: worker; engine, from `Idle` or `Dead` to `Loading` when a voice is asked for. Readers: audio thread, engine. A `WorkerState`.
@@ -25,9 +27,8 @@ pub struct Shared {
     stop: AtomicBool,
     /// Writer: audio thread. Reader: worker. Host samples since the reset: the first output position that can still be played.
     due: AtomicI64,
-    /// Writers: worker when it becomes ready, audio thread at a reset (to 0). Reader: audio thread. Host samples since the reset: from here on
-    /// the worker owes its output; earlier misses don't count.
-    owed_from: AtomicI64,
+    /// Writer: worker, before it becomes ready. Reader: audio thread. An [`Owed`].
+    owed: AtomicU64,
     /// Writer: audio thread. Readers: engine, editor. Hops that missed their time since the crossing was made.
     late_hops: AtomicU64,
     /// Writer: audio thread. Readers: engine, editor. Input samples lost because the worker stood still until the ring was full.
@@ -48,6 +49,41 @@ pub struct Shared {
     offline: AtomicBool,
     /// Writer: audio thread. Reader: worker. Whether the host itself said so.
     declared: AtomicBool,
+    /// Writer: audio thread. Reader: engine, window. Whether blocks came as fast as only a render asks for them, though nobody said so.
+    hurry: AtomicBool,
+    /// Writer: audio thread. Reader: worker. The audio thread's priority among those that run in real time; 0 where it is an ordinary one.
+    audio_priority: AtomicU8,
+    /// What the voice worker sleeps on while no sound runs.
+    pub(crate) voice_bell: Doorbell,
+    /// What the caption worker sleeps on while no sound runs.
+    pub(crate) caption_bell: Doorbell,
+}
+
+/// From where on the worker owes its output: host samples since the reset of an epoch. Earlier misses don't count; those of another epoch all do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owed {
+    /// Whose reset.
+    pub epoch: u64,
+    /// Host samples since it: room for 40 years at 192 kHz.
+    pub from: u64,
+}
+
+impl Owed {
+    const BITS: u32 = 48;
+
+    fn packed(self) -> u64 {
+        self.epoch << Self::BITS | self.from.min((1 << Self::BITS) - 1)
+    }
+
+    fn unpacked(bits: u64) -> Self {
+        Self { epoch: bits >> Self::BITS, from: bits & ((1 << Self::BITS) - 1) }
+    }
+
+    /// The first position that is owed in this epoch.
+    pub fn in_epoch(self, epoch: u64) -> i64 {
+        // As much of the number as is kept.
+        if self.epoch == (epoch << Self::BITS) >> Self::BITS { self.from as i64 } else { 0 }
+    }
 }
 
 /// A reading of the counters.
@@ -61,16 +97,20 @@ pub struct Counters {
     pub lost_samples: u64,
     /// Hops converted.
     pub hops: u64,
+    /// The position of the next sample to be played, in host samples since the reset: it moves while sound runs.
+    pub played: i64,
     /// Share of a hop's duration that computing it takes, smoothed.
     pub load: f32,
     /// Whether the last block was rendered faster than real time.
     pub offline: bool,
+    /// Whether blocks came as fast as only a render asks for them, though nobody said so.
+    pub hurry: bool,
 }
 
 impl Shared {
     /// What the worker can do.
     pub fn state(&self) -> WorkerState {
-        match self.state.load(Ordering::Relaxed) {
+        match self.state.load(Ordering::Acquire) {
             0 => WorkerState::Idle,
             1 => WorkerState::Loading,
             2 => WorkerState::Ready,
@@ -79,7 +119,7 @@ impl Shared {
     }
 
     pub(super) fn set_state(&self, state: WorkerState) {
-        self.state.store(state as u8, Ordering::Relaxed);
+        self.state.store(state as u8, Ordering::Release);
     }
 
     /// A voice has been asked for: offline renders wait for it from now on. The engine's one way to write the state, where no voice runs.
@@ -92,6 +132,7 @@ impl Shared {
     /// Tells the worker to end. The audio side then plays dry.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.ring();
     }
 
     /// Whether the worker must end.
@@ -107,12 +148,18 @@ impl Shared {
         self.due.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_owed_from(&self, position: i64) {
-        self.owed_from.store(position, Ordering::Relaxed);
+    pub(super) fn set_owed(&self, owed: Owed) {
+        self.owed.store(owed.packed(), Ordering::Relaxed);
     }
 
-    pub(super) fn owed_from(&self) -> i64 {
-        self.owed_from.load(Ordering::Relaxed)
+    pub(super) fn owed(&self) -> Owed {
+        Owed::unpacked(self.owed.load(Ordering::Relaxed))
+    }
+
+    /// Wakes the workers where they sleep because no sound runs. Wait-free while they are awake; for any thread, after what they are to see was sent.
+    pub fn ring(&self) {
+        self.voice_bell.ring();
+        self.caption_bell.ring();
     }
 
     pub(super) fn count_late_hops(&self, n: u64) {
@@ -126,6 +173,20 @@ impl Shared {
     pub(super) fn set_offline(&self, offline: bool, declared: bool) {
         self.offline.store(offline, Ordering::Relaxed);
         self.declared.store(declared, Ordering::Relaxed);
+    }
+
+    /// Tells the worker at which priority the audio thread runs, as `engine::priority` counts.
+    pub fn set_audio_priority(&self, priority: u8) {
+        self.audio_priority.store(priority, Ordering::Relaxed);
+    }
+
+    /// The audio thread's priority; 0 where it is an ordinary one.
+    pub fn audio_priority(&self) -> u8 {
+        self.audio_priority.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_hurry(&self) {
+        self.hurry.store(true, Ordering::Relaxed);
     }
 
     /// Whether the host says that it renders, so that nothing is ever late.
@@ -168,8 +229,10 @@ impl Shared {
             late_hops: self.late_hops.load(Ordering::Relaxed),
             lost_samples: self.lost_samples.load(Ordering::Relaxed),
             hops: self.hops.load(Ordering::Relaxed),
+            played: self.due(),
             load: self.load.load(Ordering::Relaxed),
             offline: self.offline(),
+            hurry: self.hurry.load(Ordering::Relaxed),
         }
     }
 

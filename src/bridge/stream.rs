@@ -73,6 +73,11 @@ impl<M> Receiver<M> {
         self.samples.slots()
     }
 
+    /// Whether neither a sample nor a mark waits.
+    pub fn is_empty(&self) -> bool {
+        self.samples.slots() == 0 && self.marks.peek().is_err()
+    }
+
     /// The next mark, once all samples before it have been taken.
     pub fn mark(&mut self) -> Option<M> {
         match self.marks.peek() {

@@ -98,6 +98,11 @@ impl TapSide {
         self.rate
     }
 
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.stream.is_empty()
+    }
+
     /// Seconds of sound that wait.
     pub fn behind(&self) -> f64 {
         self.stream.waiting() as f64 / self.rate as f64

@@ -1,7 +1,9 @@
 //! The voice worker's end of the crossing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::shared::Owed;
 use super::stream::{Receiver, Sender};
 use super::{InputMark, OutputMark, Shared, WorkerState};
 
@@ -68,6 +70,11 @@ impl<C> WorkerSide<C> {
         self.position
     }
 
+    /// Sleeps until the audio side sends something or somebody rings, at most so long; not at all where something is there, here or for `nothing_else`.
+    pub fn sleep(&self, at_most: Duration, nothing_else: impl FnOnce() -> bool) {
+        self.shared.voice_bell.sleep(at_most, || self.input.is_empty() && !self.must_end() && nothing_else());
+    }
+
     /// Input samples that wait.
     pub fn waiting(&self) -> usize {
         self.input.waiting()
@@ -99,8 +106,8 @@ impl<C> WorkerSide<C> {
     }
 
     /// The worker can convert from now on and owes its output from `position` on.
-    pub fn ready_from(&self, position: i64) {
-        self.shared.set_owed_from(position);
+    pub fn ready_from(&self, position: u64) {
+        self.shared.set_owed(Owed { epoch: self.epoch, from: position });
         self.shared.set_state(WorkerState::Ready);
     }
 

@@ -13,6 +13,7 @@ use crate::clock::Mode;
 use crate::engine::preflight::{Preflight, Trial};
 use crate::engine::usage::steal_clause;
 use crate::plugin::check::{self, Stage};
+use crate::plugin::host;
 use crate::plugin::instance::{Instance, Readings};
 use crate::plugin::params::ModeChoice;
 use crate::runtime::Provider;
@@ -71,6 +72,7 @@ pub fn machine(ui: &mut Ui, setter: &ParamSetter, instance: &Arc<Instance>, read
         }
         models.button(ui);
     });
+    host_that_renders(ui, readings);
     if let Stage::Failed(why) = &stage {
         ui.label(RichText::new(why).small().color(p.bad));
     }
@@ -79,6 +81,32 @@ pub fn machine(ui: &mut Ui, setter: &ParamSetter, instance: &Arc<Instance>, read
         let verdict = ui.label(RichText::new(verdict(found)).small().color(colour));
         verdict.on_hover_ui(|ui| table(ui, found));
     }
+}
+
+/// What to do about a host that renders without saying so: asked where it looks like one, and to be taken back.
+fn host_that_renders(ui: &mut Ui, readings: &Readings) {
+    let (told, looks) = (host::renders_unsaid(), readings.status.as_ref().is_some_and(|s| s.counters.hurry));
+    if !told && !looks {
+        return;
+    }
+    let p = palette(ui);
+    ui.horizontal_wrapped(|ui| {
+        let (text, button) = if told {
+            ("Renders in this host wait for the voice.", "Don't wait")
+        } else {
+            ("This host seems to render without saying so, which loses words.", "It renders: wait")
+        };
+        ui.label(RichText::new(text).small().color(if told { p.muted } else { p.accent }));
+        let hint = format!("Kept for {} on this machine. Waiting stalls a session that is only played.", host::name());
+        if ui.small_button(button).on_hover_text(hint).clicked()
+            && let Err(why) = host::set_renders_unsaid(!told)
+        {
+            ui.data_mut(|data| data.insert_temp(ui.scope_id().with("host"), why.to_string()));
+        }
+        if let Some(why) = ui.data(|data| data.get_temp::<String>(ui.scope_id().with("host"))) {
+            ui.label(RichText::new(why).small().color(p.bad));
+        }
+    });
 }
 
 fn buttons(ui: &mut Ui, setter: &ParamSetter, instance: &Arc<Instance>, found: Option<&Preflight>) {

@@ -38,6 +38,7 @@ use nice_plug_egui::{EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceE
 
 use crate::bridge::WorkerState;
 use crate::engine::panic_text;
+use crate::journal;
 use crate::plugin::instance::{Instance, Readings};
 use crate::plugin::{audition, closeness};
 use captions::CaptionCard;
@@ -382,6 +383,14 @@ fn menu(ui: &mut Ui, settings: &mut WindowSettings) {
                 settings.scale = scale;
                 ui.close();
             }
+        }
+        ui.separator();
+        ui.label(concat!("Mynah ", env!("CARGO_PKG_VERSION")));
+        if let Some(log) = journal::file().map(|path| path.display().to_string())
+            && ui.button("Copy the log's path").on_hover_text(&log).clicked()
+        {
+            ui.ctx().copy_text(log);
+            ui.close();
         }
     });
     button.response.on_hover_text("The window's look and scale");

@@ -337,3 +337,19 @@ fn a_model_is_picked_and_one_that_forbids_commerce_asks_first() {
     assert!(begun == ended && begun >= 3, "the host hears that the project changed: {begun}, {ended}");
     instance.end();
 }
+
+/// A window that breaks down says so and draws no more; opened again it is whole.
+#[test]
+fn a_panic_in_the_window_is_its_own() {
+    let mut window = Window::new(Instance::new(Arc::default()), WindowSettings::default(), RepaintNotifier::default());
+    window.guarded(|_| panic!("a panic was asked for"));
+    assert!(
+        window.broken.as_ref().is_some_and(|why| why.contains("a panic was asked for") && why.contains("sound goes on")),
+        "{:?}",
+        window.broken
+    );
+    window.open(&Context::default(), GuiContext::new(Arc::new(Obeys::default())));
+    assert_eq!(window.broken, None);
+    window.guarded(Window::close);
+    assert_eq!(window.broken, None);
+}

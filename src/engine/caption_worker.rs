@@ -3,11 +3,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, TryLockError};
 use std::time::Duration;
 
 use atomic_float::AtomicF32;
 
+use super::exit::{self, Inside};
 use super::source::{Captioner, Source};
 use super::voice_worker::{Problem, panic_text};
 use crate::bridge::{Shared, TapPull, TapSide};
@@ -23,6 +24,9 @@ const RATE: u32 = 16000;
 /// Host samples taken at a time.
 const PULL: usize = 4096;
 const NAP: Duration = Duration::from_millis(10);
+/// After so many naps without sound it sleeps until it is woken, and looks around all the same after so long.
+const QUIET: u32 = 100;
+const SLEEP: Duration = Duration::from_secs(1);
 /// Silence pushed through the resampler at the end of a stretch, in host samples: its kernel's reach.
 const FLUSH: usize = 512;
 
@@ -40,9 +44,11 @@ pub struct CaptionShared {
     /// Writer: caption worker. Reader: engine. The language that was told it or heard last.
     spoken: Mutex<Option<String>>,
     /// Writer: engine. Reader: caption worker. Whether captions are wanted; the first time loads the model.
-    pub(super) wanted: AtomicBool,
+    wanted: AtomicBool,
     /// Writers: engine (raises), caption worker (takes). Whether one that could not be loaded is tried again.
-    pub(super) retry: AtomicBool,
+    retry: AtomicBool,
+    /// Writer: engine. Reader: caption worker. How often the engine has asked for something: a worker that has seen less doesn't go to sleep.
+    asked: AtomicU64,
     /// Writer: caption worker. Reader: engine. Whether a recogniser is loaded.
     pub(super) ready: AtomicBool,
     /// Writer: caption worker. Reader: engine. Seconds of sound that wait.
@@ -63,6 +69,7 @@ impl CaptionShared {
             spoken: Mutex::default(),
             wanted: AtomicBool::default(),
             retry: AtomicBool::default(),
+            asked: AtomicU64::default(),
             ready: AtomicBool::default(),
             behind: AtomicF32::default(),
             ended: AtomicU64::default(),
@@ -74,6 +81,24 @@ impl CaptionShared {
     pub(super) fn take_from(&self, source: Arc<dyn Source>) {
         *held(&self.source) = source;
         self.renew.store(true, Ordering::Release);
+        self.ask();
+    }
+
+    /// Whether captions are wanted.
+    pub(super) fn want(&self, wanted: bool) {
+        self.wanted.store(wanted, Ordering::Relaxed);
+        self.ask();
+    }
+
+    /// One that could not be loaded is tried again.
+    pub(super) fn try_again(&self) {
+        self.retry.store(true, Ordering::Relaxed);
+        self.ask();
+    }
+
+    /// What was asked for before is to be seen by whoever reads `asked`.
+    fn ask(&self) {
+        self.asked.fetch_add(1, Ordering::Release);
     }
 
     /// The languages that the loaded recogniser can be told.
@@ -107,6 +132,10 @@ pub(super) struct CaptionWorker {
     pub wire: Wire,
     pub problem: Problem,
     pub now: Option<Now>,
+    /// Naps since sound came last.
+    pub empty: u32,
+    /// What the engine had asked for at the last look.
+    pub asked: u64,
 }
 
 /// Where on the timeline the next sample stands. Counted in samples, so that portions of any size come to the same second.
@@ -122,7 +151,7 @@ pub(super) struct Now {
 impl CaptionWorker {
     /// The thread: ends when the engine says so or the audio side is gone and all its sound is heard.
     pub fn run(mut self) {
-        let _flush = FlushDenormals::new();
+        let (_flush, _inside) = (FlushDenormals::new(), Inside::enter());
         let captions = self.captions.clone();
         let Some(_turn) = self.turn(&captions.turn) else { return };
         let mut captioner: Option<Box<dyn Captioner>> = None;
@@ -131,6 +160,7 @@ impl CaptionWorker {
         let mut heard = vec![0.0f32; PULL * RATE as usize / self.tap.rate().min(RATE) as usize + 64];
         let mut resampler = Resampler::new(self.tap.rate(), RATE, PULL + FLUSH);
         while !self.shared.stopped() {
+            self.asked = self.captions.asked.load(Ordering::Acquire);
             let wanted = self.captions.wanted.load(Ordering::Relaxed);
             if self.captions.retry.swap(false, Ordering::Relaxed) || !wanted {
                 gave_up = false;
@@ -185,6 +215,8 @@ impl CaptionWorker {
         *held(&self.captions.languages) = languages;
         self.captions.note_spoken(captioner.as_ref().and_then(|c| c.spoken()));
         self.captions.ready.store(captioner.is_some(), Ordering::Relaxed);
+        static ONCE: Once = Once::new();
+        exit::register(&ONCE);
         captioner
     }
 
@@ -228,7 +260,7 @@ impl CaptionWorker {
     ) -> Result<bool, RecognizeError> {
         let mut events = Vec::new();
         let Some(c) = captioner else {
-            let pulled = self.tap.pull(input);
+            let pulled = self.pull(input);
             self.move_on(pulled, resampler);
             resampler.reset(0, 0);
             return Ok(pulled != TapPull::Closed);
@@ -236,7 +268,7 @@ impl CaptionWorker {
         if self.now.is_some_and(|now| !now.told) {
             self.begin(c, &mut events)?;
         }
-        let pulled = self.tap.pull(input);
+        let pulled = self.pull(input);
         match pulled {
             TapPull::At { .. } => {
                 let outcome = self.finish(c, resampler, heard);
@@ -271,6 +303,14 @@ impl CaptionWorker {
         Ok(pulled != TapPull::Closed)
     }
 
+    fn pull(&mut self, input: &mut [f32]) -> TapPull {
+        let pulled = self.tap.pull(input);
+        if pulled != TapPull::Empty {
+            self.empty = 0;
+        }
+        pulled
+    }
+
     /// Keeps the count of where the sound stands, and of stretches that ended.
     fn move_on(&mut self, pulled: TapPull, resampler: &mut Resampler) {
         match pulled {
@@ -288,10 +328,21 @@ impl CaptionWorker {
             }
             TapPull::Empty => {
                 self.captions.behind.store(0.0, Ordering::Relaxed);
-                std::thread::sleep(NAP);
+                self.rest();
             }
             TapPull::Closed => {}
         }
+    }
+
+    /// Nothing came: waits a little, or until somebody rings where nothing has come for a while.
+    fn rest(&mut self) {
+        self.empty = self.empty.saturating_add(1);
+        if self.empty < QUIET {
+            return std::thread::sleep(NAP);
+        }
+        self.shared
+            .caption_bell
+            .sleep(SLEEP, || self.tap.is_empty() && !self.shared.stopped() && self.captions.asked.load(Ordering::Acquire) == self.asked);
     }
 
     /// A pass begins where the sound stands.

@@ -76,6 +76,16 @@ impl HopLoop {
         self.to_model.push(samples);
     }
 
+    /// The converter's timing.
+    pub fn timing(&self) -> ConverterTiming {
+        self.timing
+    }
+
+    /// Seconds of sound that the next hop still needs; 0 where it is full.
+    pub fn missing(&self) -> f64 {
+        self.timing.hop.saturating_sub(self.to_model.ready()) as f64 / f64::from(self.timing.rate)
+    }
+
     /// Whether a hop is full.
     pub fn is_ready(&self) -> bool {
         self.to_model.ready() >= self.timing.hop

@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 
 use proptest::prelude::*;
 
-use super::hops::PULL;
+use super::hops::{HopLoop, PULL};
 use super::testing::{block, click_dbfs};
 use super::voice_worker::{Order, Turn, VoiceWorker};
 use crate::bridge::{Crossing, LateSound, Pull, WorkerState, crossing};
@@ -62,10 +62,10 @@ fn tone(at: usize) -> f32 {
 fn play(stretches: &[(bool, usize)], late: LateSound) -> Outcome {
     let timing = Timing { host_rate: RATE as u32, max_block: BLOCK, converter: CONVERTER, slack: 0.005 };
     let Crossing { latency, mut audio, worker, tap, shared, .. } = crossing::<Controls>(&timing, 1);
-    audio.believe_in_real_time();
     let (orders, inbox) = channel();
-    let mut worker = VoiceWorker::new(worker, inbox, Default::default(), timing, latency);
-    orders.send(Order::Install(Box::new(Upside { line: vec![0.0; CONVERTER.delay] }))).expect("the worker listens");
+    let mut worker = VoiceWorker::new(worker, (inbox, channel().0), Default::default(), timing, latency);
+    let upside = HopLoop::new(Box::new(Upside { line: vec![0.0; CONVERTER.delay] }), &timing);
+    orders.send(Order::Install(Box::new(upside))).expect("the worker listens");
     let (mut buffer, mut input, mut output) = (vec![0.0; PULL], Vec::new(), Vec::new());
     audio.reset();
     let mut about = block(false);
@@ -155,7 +155,6 @@ proptest! {
 fn a_few_samples_that_come_late_are_not_let_in() {
     let timing = Timing { host_rate: RATE as u32, max_block: BLOCK, converter: CONVERTER, slack: 0.005 };
     let Crossing { latency, mut audio, mut worker, tap, .. } = crossing::<Controls>(&timing, 1);
-    audio.believe_in_real_time();
     worker.set_state(WorkerState::Ready);
     audio.reset();
     let (mut buffer, mut at) = (vec![0.0; PULL], 0);

@@ -3,9 +3,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
+use super::exit::{self, Inside};
 use super::port::PortEntry;
 use super::source::{OpenError, Opened, Source};
 use super::station::{Boards, Station};
@@ -26,8 +27,9 @@ pub(super) struct Wish {
     pub load: u64,
 }
 
-/// How often it looks for crossings that the audio thread has given back.
+/// How often it looks for crossings that the audio thread has given back, while it waits for one, and for voices that a worker has.
 const LOOK: Duration = Duration::from_millis(20);
+const SELDOM: Duration = Duration::from_secs(1);
 /// How long after a failed load a server is asked again: it may have been started since, and nobody has to choose it again.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -49,7 +51,8 @@ impl Loader {
         let mut loaded = 0;
         let mut waiting: Option<Box<AudioSide<Controls>>> = None;
         loop {
-            match self.wishes.recv_timeout(LOOK) {
+            let look = if waiting.is_some() || self.stations.len() > 1 || self.again.is_some() { LOOK } else { SELDOM };
+            match self.wishes.recv_timeout(look) {
                 Ok(wish) => {
                     let wish = self.wishes.try_iter().last().unwrap_or(wish);
                     if let Some(side) = self.try_to_meet(&wish, &mut loaded) {
@@ -73,6 +76,7 @@ impl Loader {
                 }
             }
             self.retire(waiting.is_some());
+            self.stations.iter().for_each(Station::tidy);
         }
     }
 
@@ -86,6 +90,7 @@ impl Loader {
 
     /// The same; a panic in it is told, and the next wish is tried.
     fn try_to_meet(&mut self, wish: &Wish, loaded: &mut u64) -> Option<AudioSide<Controls>> {
+        let _inside = Inside::enter();
         catch_unwind(AssertUnwindSafe(|| self.meet(wish, loaded))).unwrap_or_else(|panic| {
             self.tell(Some(format!("the voice could not be loaded ({}); choose it again", panic_text(&*panic))));
             self.view(|v| v.loading = false);
@@ -144,10 +149,17 @@ impl Loader {
             return;
         };
         station.order(Order::Loading);
-        let opened = known.and_then(|()| guarded(|| wish.source.open(station.mode, voice, wish.provider)));
+        let opened = known.and_then(|()| {
+            guarded(|| {
+                let Opened { converter, provider, note } = wish.source.open(station.mode, voice, wish.provider)?;
+                Ok((station.around(converter), provider, note))
+            })
+        });
+        static ONCE: Once = Once::new();
+        exit::register(&ONCE);
         match opened {
-            Ok(Opened { converter, provider, note }) => {
-                station.order(Order::Install(converter));
+            Ok((hops, provider, note)) => {
+                station.order(Order::Install(hops));
                 self.tell(None);
                 self.view(|v| (v.voice, v.provider, v.note, v.loading) = (Some(voice.name.clone()), provider, note, false));
             }

@@ -10,7 +10,7 @@ use ort::value::{DynValue, Tensor};
 use serde::Serialize;
 
 use super::{Engine, HopLoop, OpenError, Setup, Source};
-use crate::bridge::{Block, Mix};
+use crate::bridge::{Block, Mix, Rendering};
 use crate::clock::{ConverterTiming, Mode, Timing};
 use crate::dsp::denormals::FlushDenormals;
 use crate::runtime::{Placement, Provider, RuntimeError, Session, SessionOptions};
@@ -111,7 +111,7 @@ pub(super) fn some_setup(mode: Mode, max_block: usize) -> Setup {
 
 /// What a live host says of a block.
 pub(super) fn live_block() -> Block<Controls> {
-    Block { controls: Controls::default(), mix: Mix::default(), offline: false, song: None, captions: false }
+    Block { controls: Controls::default(), mix: Mix::default(), rendering: Rendering::Live, song: None, captions: false }
 }
 
 /// A buzz of 120 Hz that swells four times a second: voiced and not silent, as speech is.

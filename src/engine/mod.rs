@@ -5,6 +5,7 @@
 pub mod audition;
 pub mod booth;
 mod caption_worker;
+mod exit;
 mod find;
 mod hops;
 mod identify;
@@ -150,7 +151,7 @@ impl Engine {
             caption_problem: Arc::default(),
             ending: Arc::default(),
         };
-        boards.captions.wanted.store(setup.captions, Ordering::Relaxed);
+        boards.captions.want(setup.captions);
         let (station, side) = station::Station::start(&setup, (setup.mode, source.slack(setup.mode, setup.provider)), &*source, &boards)?;
         let (port, entry) = port::port(side, setup.host_rate);
         let view = View {
@@ -254,16 +255,19 @@ impl Engine {
     /// Takes recognisers from another source: what was said so far becomes final, and the next word is heard by the new one.
     pub fn set_caption_source(&self, source: Arc<dyn Source>) {
         self.boards.captions.take_from(source);
+        self.view().shared.ring();
     }
 
     /// Whether captions are wanted; the first time loads the recogniser.
     pub fn set_captions(&self, wanted: bool) {
-        self.boards.captions.wanted.store(wanted, Ordering::Relaxed);
+        self.boards.captions.want(wanted);
+        self.view().shared.ring();
     }
 
     /// Tries again to load a recogniser that could not be loaded.
     pub fn retry_captions(&self) {
-        self.boards.captions.retry.store(true, Ordering::Relaxed);
+        self.boards.captions.try_again();
+        self.view().shared.ring();
     }
 
     /// The words so far. Not for the audio thread.

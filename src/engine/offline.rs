@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::{AudioPort, Engine, OpenError, Setup, Source};
 use crate::audio::Sound;
-use crate::bridge::{Block, Mix, WorkerState};
+use crate::bridge::{Block, Mix, Rendering, WorkerState};
 use crate::captions::stream::{Event, Settings};
 use crate::captions::transcript::Transcript;
 use crate::captions::{RecognizeError, Word};
 use crate::clock::{Latency, Mode};
+use crate::dsp::pitch;
 use crate::dsp::resample::resample_all;
 use crate::runtime::Provider;
 use crate::voice::{Controls, TargetVoice};
@@ -23,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Rate of all recognisers in Hz, and how much they are given at a time: a frame of the voice activity model.
 const CAPTION_RATE: u32 = 16000;
 const CAPTION_CHUNK: usize = 512;
+/// Frames of 10 ms that the pitch of a whole recording may look ahead.
+const PITCH_LAG: usize = 8;
 /// Rates that the engine takes, in Hz, and the blocks, in samples.
 const RATES: std::ops::RangeInclusive<u32> = 8000..=192_000;
 const BLOCKS: std::ops::RangeInclusive<usize> = 1..=16384;
@@ -142,6 +145,15 @@ pub fn convert(
     })
 }
 
+/// The median pitch of the speaker in Hz; `None` where no voice is found. For a recording that is there as a whole: a live one is found while it is heard.
+pub fn median_pitch(sound: &Sound) -> Option<f32> {
+    if sound.frames() == 0 || sound.rate == 0 {
+        return None;
+    }
+    let samples = resample_all(&sound.mono(), sound.rate, pitch::RATE);
+    Some(pitch::median(&pitch::track(&samples, PITCH_LAG))).filter(|median| *median > 0.0)
+}
+
 fn check(sound: &Sound) -> Result<(), OfflineError> {
     if !RATES.contains(&sound.rate) {
         return Err(OfflineError::Rate(sound.rate));
@@ -182,7 +194,7 @@ fn render(sound: &Sound, job: &Job, engine: &Engine, port: &mut AudioPort, progr
         let about = Block {
             controls: job.controls,
             mix: Mix::default(),
-            offline: true,
+            rendering: Rendering::Declared,
             song: Some(at as f64 / rate),
             captions: job.captions && at < frames,
         };

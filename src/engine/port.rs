@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::priority;
 use crate::bridge::sync::{Consumer, Producer, PushError, RingBuffer};
 use crate::bridge::{AudioSide, Block, Shared};
 use crate::clock::Latency;
@@ -22,6 +23,8 @@ pub struct AudioPort {
     rate: f64,
     /// Samples until the fade-in begins, then how far it is; `None` while the sound is whole.
     entry: Option<(u64, u64)>,
+    /// The crossing's worker was told at which priority this thread runs.
+    introduced: bool,
 }
 
 /// The engine's end of the same.
@@ -34,7 +37,7 @@ pub(super) struct PortEntry {
 pub(super) fn port(side: AudioSide<Controls>, rate: u32) -> (AudioPort, PortEntry) {
     let (incoming_in, incoming) = RingBuffer::new(1);
     let (retired, retired_out) = RingBuffer::new(4);
-    let port = AudioPort { side, incoming, retired, next: None, rate: rate as f64, entry: None };
+    let port = AudioPort { side, incoming, retired, next: None, rate: rate as f64, entry: None, introduced: false };
     (port, PortEntry { incoming: incoming_in, retired: retired_out })
 }
 
@@ -66,6 +69,7 @@ impl AudioPort {
         self.fetch();
         self.exchange();
         self.entry = None;
+        self.introduced = false;
         self.side.reset();
     }
 
@@ -77,6 +81,9 @@ impl AudioPort {
     /// Converts a block in place; see `AudioSide::process`.
     pub fn process(&mut self, channels: &mut [&mut [f32]], block: &Block<Controls>) {
         self.exchange();
+        if !std::mem::replace(&mut self.introduced, true) {
+            self.side.shared().set_audio_priority(priority::of_this_thread());
+        }
         self.side.process(channels, block);
         self.fade_in(channels);
         self.fetch();
@@ -95,6 +102,7 @@ impl AudioPort {
     fn exchange(&mut self) {
         if let Some(next) = self.next.take() {
             self.entry = Some((next.latency().total as u64, 0));
+            self.introduced = false;
             let old = std::mem::replace(&mut self.side, next);
             if let Err(PushError::Full(old)) = self.retired.push(old) {
                 // Can't be: `fetch` saw room and nobody else fills it. Leaking is better than freeing on this thread.

@@ -147,7 +147,7 @@ fn wake_ups() -> Result<Spread, OpenError> {
 /// Does something at the priority that the voice worker has, on a thread of its own, whose priority ends with it.
 fn raised<T: Send>(what: impl FnOnce() -> Result<T, OpenError> + Send) -> Result<T, OpenError> {
     let run = || {
-        priority::raise();
+        priority::raise(priority::WORKER);
         what()
     };
     let failed = |why: String| OpenError(format!("the measurement could not run: {why}; close other programs and try again"));

@@ -59,7 +59,7 @@ pub fn load(source: &Arc<dyn Source>, playing: &Playing) -> Result<Load, OpenErr
     let about = Block { captions, ..live_block() };
     let play = |all: &mut Vec<(Engine, AudioPort)>| {
         let _flush = FlushDenormals::new();
-        let _ = priority::raise();
+        let _ = priority::raise(priority::AUDIO);
         let (began, before) = (Instant::now(), usage::processor_seconds());
         for n in 0..(seconds * f64::from(HOST_RATE)) as usize / BLOCK {
             std::thread::sleep(Duration::from_secs_f64((n * BLOCK) as f64 / f64::from(HOST_RATE)).saturating_sub(began.elapsed()));

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::measure::HOST_RATE;
 use super::usage::{self, Steal};
 use super::{AudioPort, Engine, OpenError, Setup, Source, priority};
-use crate::bridge::{Block, Counters, Mix};
+use crate::bridge::{Block, Counters, Mix, Rendering};
 use crate::clock::Mode;
 use crate::dsp::denormals::FlushDenormals;
 use crate::runtime::Provider;
@@ -172,7 +172,7 @@ struct Heard {
 /// The audio thread: whole rounds until the plan is done or the run is stopped.
 fn play(mut port: AudioPort, speech: &[f32], plan: &Plan, stop: &AtomicBool, heard: &SyncSender<Heard>) {
     let _flush = FlushDenormals::new();
-    let raised = plan.realtime && priority::raise();
+    let raised = plan.realtime && priority::raise(priority::AUDIO);
     let rounds = (plan.seconds * f64::from(HOST_RATE) / speech.len() as f64).ceil().max(1.0) as u64;
     port.reset();
     let (start, mut sent) = (Instant::now(), 0u64);
@@ -188,7 +188,8 @@ fn play(mut port: AudioPort, speech: &[f32], plan: &Plan, stop: &AtomicBool, hea
                 std::thread::sleep(Duration::from_secs_f64(seconds).saturating_sub(start.elapsed()));
             }
             let mix = Mix::default();
-            let about = Block { controls: Controls::default(), mix, offline: !plan.realtime, song: Some(seconds), captions: plan.captions };
+            let rendering = if plan.realtime { Rendering::Live } else { Rendering::Declared };
+            let about = Block { controls: Controls::default(), mix, rendering, song: Some(seconds), captions: plan.captions };
             port.process(&mut [block], &about);
             sent += BLOCK as u64;
         }

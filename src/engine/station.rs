@@ -1,19 +1,21 @@
 //! A crossing with its two workers: what runs for one mode, from its making to the joining of its threads.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use super::caption_worker::{CaptionShared, CaptionWorker};
+use super::exit;
+use super::hops::HopLoop;
 use super::source::Source;
 use super::threads::{PATIENCE, Threads};
-use super::voice_worker::{Order, Problem, VoiceWorker};
+use super::voice_worker::{Order, Problem, VoiceWorker, drop_guarded};
 use super::{OpenError, Setup};
 use crate::bridge::{AudioSide, ScopeSide, Shared, crossing};
 use crate::captions::outlets::Wire;
 use crate::captions::transcript::Transcript;
 use crate::clock::{ConverterTiming, Latency, Mode, Timing};
-use crate::voice::Controls;
+use crate::voice::{Controls, Converter};
 
 /// The voice worker's thread.
 const VOICE: &str = "mynah-voice";
@@ -43,7 +45,10 @@ pub(super) struct Station {
     pub latency: Latency,
     pub shared: Arc<Shared>,
     pub scope: Scope,
+    timing: Timing,
     orders: Sender<Order>,
+    /// Voices that are used no more.
+    spent: Receiver<Box<HopLoop>>,
     threads: Threads,
     ending: Arc<OnceLock<Instant>>,
 }
@@ -60,7 +65,8 @@ impl Station {
         let timing = Timing { host_rate: setup.host_rate, max_block: setup.max_block, converter, slack };
         let c = crossing::<Controls>(&timing, setup.channels);
         let (orders, inbox) = channel();
-        let voice = VoiceWorker::new(c.worker, inbox, boards.voice_problem.clone(), timing, c.latency);
+        let (back, spent) = channel();
+        let voice = VoiceWorker::new(c.worker, (inbox, back), boards.voice_problem.clone(), timing, c.latency);
         let captions = CaptionWorker {
             tap: c.tap,
             captions: boards.captions.clone(),
@@ -69,6 +75,8 @@ impl Station {
             wire: boards.wire.clone(),
             problem: boards.caption_problem.clone(),
             now: None,
+            empty: 0,
+            asked: 0,
         };
         let station = Self {
             mode,
@@ -77,10 +85,13 @@ impl Station {
             latency: c.latency,
             shared: c.shared,
             scope: Arc::new(Mutex::new(c.scope)),
+            timing,
             orders,
+            spent,
             threads: Threads::default(),
             ending: boards.ending.clone(),
         };
+        exit::stop_at_exit(&station.shared);
         station.threads.spawn(VOICE, move || voice.run())?;
         station.threads.spawn("mynah-captions", move || captions.run())?;
         Ok((station, c.audio))
@@ -94,6 +105,17 @@ impl Station {
     /// Tells the voice worker what to do next. One that has ended hears nothing: the loader starts another station.
     pub fn order(&self, order: Order) {
         let _ = self.orders.send(order);
+        self.shared.ring();
+    }
+
+    /// What the voice worker needs around a converter, made here, as what it needs no more is dropped by [`Station::tidy`]: both take longer than a hop may.
+    pub fn around(&self, converter: Box<dyn Converter>) -> Box<HopLoop> {
+        Box::new(HopLoop::new(converter, &self.timing))
+    }
+
+    /// Drops voices that the worker gave back.
+    pub fn tidy(&self) {
+        self.spent.try_iter().for_each(drop_guarded);
     }
 }
 

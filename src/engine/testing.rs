@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::source::{Captioner, OpenError, Opened, Source};
 use super::{AudioPort, Engine, Setup};
-use crate::bridge::{Block, Mix};
+use crate::bridge::{Block, Mix, Rendering};
 use crate::captions::stream::{Event, Settings};
 use crate::captions::{RecognizeError, Word};
 use crate::clock::{ConverterTiming, Mode};
@@ -210,7 +210,8 @@ pub fn identity(setup: Setup) -> (Engine, AudioPort, Arc<Faults>) {
 
 /// A block's controls as a host in its first minute has them.
 pub fn block(offline: bool) -> Block<Controls> {
-    Block { controls: Controls::default(), mix: Mix::default(), offline, song: None, captions: false }
+    let rendering = if offline { Rendering::Declared } else { Rendering::Live };
+    Block { controls: Controls::default(), mix: Mix::default(), rendering, song: None, captions: false }
 }
 
 /// Sends a mono signal through in blocks of the given sizes, over and over, and gives all that comes out.

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::OpenError;
+use crate::journal;
 
 /// How long an ending waits, for all threads together.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -82,6 +83,7 @@ pub(super) fn join_within(thread: JoinHandle<()>, until: Instant) -> bool {
         let _ = thread.join();
         true
     } else {
+        journal::note(&format!("{} did not end in time and was left behind", thread.thread().name().unwrap_or("a thread")));
         pin_module();
         false
     }

@@ -4,23 +4,24 @@
 //! instead, at the same latency) until another converter is installed. It knows no plugin type.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SendError, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::exit::Inside;
 use super::hops::{HopLoop, PULL};
 use super::priority::Priority;
 use crate::bridge::{Pull, WorkerSide, WorkerState};
 use crate::clock::{Latency, Timing};
 use crate::dsp::denormals::FlushDenormals;
-use crate::voice::{Controls, ConvertError, Converter};
+use crate::voice::{Controls, ConvertError};
 
 /// What the engine asks of the worker.
 pub enum Order {
     /// A voice is being loaded.
     Loading,
-    /// Use this converter from now on; a running one is crossfaded.
-    Install(Box<dyn Converter>),
+    /// Use this voice from now on; a running one is crossfaded.
+    Install(Box<HopLoop>),
     /// No voice any more.
     Idle,
     /// No voice could be loaded.
@@ -29,9 +30,12 @@ pub enum Order {
     HandedOver,
 }
 
-/// Sleep between two looks at the rings while sound runs, and while none has come for a while.
-const NAP: Duration = Duration::from_micros(500);
-const LONG_NAP: Duration = Duration::from_millis(2);
+/// The least sleep between two looks at the rings while sound runs, and how long before a hop can be full the worker looks again.
+const NAP: Duration = Duration::from_micros(250);
+const EARLY: Duration = Duration::from_millis(1);
+/// Without sound for so long it sleeps until it is woken, and looks around all the same after so long.
+const QUIET: Duration = Duration::from_secs(1);
+const SLEEP: Duration = Duration::from_secs(1);
 /// Output that is late by more than this is not worth computing: the loop starts afresh where the sound is now.
 const TOO_LATE_SECONDS: f64 = 0.1;
 /// Sound beyond the latency that is kept while a voice is being loaded; less than the ring's room.
@@ -47,7 +51,7 @@ pub type Problem = Arc<Mutex<Option<String>>>;
 
 /// A voice that is about to take over.
 struct Swap {
-    hops: HopLoop,
+    hops: Box<HopLoop>,
     /// Host position where its fade-in starts.
     from: u64,
     pending: Vec<f32>,
@@ -70,11 +74,15 @@ pub(super) enum Turn {
 pub struct VoiceWorker {
     side: WorkerSide<Controls>,
     orders: Receiver<Order>,
+    /// One that was found while lying down to sleep.
+    found: Option<Order>,
+    /// Where voices go that are used no more: dropping one frees a model, which takes longer than a hop may.
+    spent: Sender<Box<HopLoop>>,
     problem: Problem,
     timing: Timing,
     latency: Latency,
     controls: Controls,
-    hops: Option<HopLoop>,
+    hops: Option<Box<HopLoop>>,
     swap: Option<Swap>,
     hop_seconds: f64,
     /// What was told of a lost hop, and how many must come until it is over.
@@ -83,14 +91,21 @@ pub struct VoiceWorker {
 
 impl VoiceWorker {
     /// A worker that has no voice yet.
-    pub fn new(side: WorkerSide<Controls>, orders: Receiver<Order>, problem: Problem, timing: Timing, latency: Latency) -> Self {
+    pub fn new(
+        side: WorkerSide<Controls>,
+        (orders, spent): (Receiver<Order>, Sender<Box<HopLoop>>),
+        problem: Problem,
+        timing: Timing,
+        latency: Latency,
+    ) -> Self {
         let hop_seconds = timing.converter.hop as f64 / timing.converter.rate as f64;
-        Self { side, orders, problem, timing, latency, controls: Controls::default(), hops: None, swap: None, hop_seconds, lost: None }
+        let controls = Controls::default();
+        Self { side, orders, found: None, spent, problem, timing, latency, controls, hops: None, swap: None, hop_seconds, lost: None }
     }
 
     /// The thread: ends when the engine says so or the audio side is gone.
     pub fn run(mut self) {
-        let _flush = FlushDenormals::new();
+        let (_flush, _inside) = (FlushDenormals::new(), Inside::enter());
         let mut priority = Priority::default();
         let mut buffer = vec![0.0f32; PULL];
         let mut last_sound = Instant::now();
@@ -102,14 +117,28 @@ impl VoiceWorker {
             });
             match turn {
                 Turn::Heard => {
-                    priority.suit(!self.side.shared().declared_offline());
+                    let shared = self.side.shared();
+                    priority.suit(shared.declared_offline(), shared.audio_priority());
                     last_sound = Instant::now();
                 }
                 Turn::Told => {}
-                Turn::Idle => std::thread::sleep(if last_sound.elapsed() < Duration::from_secs(1) { NAP } else { LONG_NAP }),
+                Turn::Idle => self.rest(last_sound.elapsed()),
                 Turn::End => break,
             }
         }
+    }
+
+    /// Sleeps until there may be something to do; sound came last so long ago. In real time a hop can't be full before its time has passed.
+    fn rest(&mut self, since: Duration) {
+        if since < QUIET || self.side.waiting() > 0 {
+            let full = self.hops.as_ref().map_or(Duration::ZERO, |hops| Duration::from_secs_f64(hops.missing()));
+            return std::thread::sleep(full.saturating_sub(since + EARLY).max(NAP));
+        }
+        let (side, orders, found) = (&self.side, &self.orders, &mut self.found);
+        side.sleep(SLEEP, || {
+            *found = orders.try_recv().ok();
+            found.is_none()
+        });
     }
 
     /// Does what is to be done next, without waiting for it. `buffer` has room for [`PULL`] samples.
@@ -117,7 +146,7 @@ impl VoiceWorker {
         if self.side.must_end() {
             return Turn::End;
         }
-        while let Ok(order) = self.orders.try_recv() {
+        while let Some(order) = self.found.take().or_else(|| self.orders.try_recv().ok()) {
             self.obey(order);
         }
         if self.holds_back() {
@@ -170,7 +199,7 @@ impl VoiceWorker {
             Order::Loading if self.hops.is_none() => self.side.set_state(WorkerState::Loading),
             Order::HandedOver if self.hops.is_none() => self.side.set_state(WorkerState::Idle),
             Order::Loading | Order::HandedOver => {}
-            Order::Install(converter) => self.install(converter),
+            Order::Install(hops) => self.install(hops),
             Order::Idle | Order::Failed => {
                 self.let_go();
                 self.side.set_state(if matches!(order, Order::Idle) { WorkerState::Idle } else { WorkerState::Dead });
@@ -178,31 +207,44 @@ impl VoiceWorker {
         }
     }
 
-    fn install(&mut self, converter: Box<dyn Converter>) {
-        if converter.timing() != self.timing.converter {
+    fn install(&mut self, mut hops: Box<HopLoop>) {
+        if hops.timing() != self.timing.converter {
             // Another mode's converter came after the mode was left; the engine opens a new crossing for it.
-            return;
+            return self.give_back(hops);
         }
-        let mut hops = HopLoop::new(converter, &self.timing);
         let position = self.side.position();
         if self.hops.is_some() {
             hops.restart(position);
             let from = position + (WARM_SECONDS * self.timing.host_rate as f64) as u64;
-            self.swap = Some(Swap { hops, from, pending: Vec::new() });
+            let former = self.swap.replace(Swap { hops, from, pending: Vec::new() });
+            former.into_iter().for_each(|swap| self.give_back(swap.hops));
         } else {
             let position = self.side.skip_to(self.side.due().max(0) as u64).max(position);
             hops.restart(position);
             self.hops = Some(hops);
             self.tell(None);
             // What is played from here on needs input from here on: the first output comes a latency later.
-            let owed = if position == 0 { 0 } else { position as i64 + self.latency.total as i64 };
+            let owed = if position == 0 { 0 } else { position + self.latency.total as u64 };
             self.side.ready_from(owed);
         }
     }
 
+    /// Leaves a voice to the loader.
+    fn give_back(&self, hops: Box<HopLoop>) {
+        if let Err(SendError(hops)) = self.spent.send(hops) {
+            drop_guarded(hops);
+        }
+    }
+
+    /// The voice that was about to take over has.
+    fn take_over(&mut self, swap: Swap) {
+        let former = self.hops.replace(swap.hops);
+        former.into_iter().for_each(|hops| self.give_back(hops));
+    }
+
     fn restart(&mut self, position: u64) {
         if let Some(swap) = self.swap.take() {
-            self.hops = Some(swap.hops);
+            self.take_over(swap);
         }
         if let Some(hops) = &mut self.hops {
             hops.restart(position);
@@ -225,7 +267,7 @@ impl VoiceWorker {
         // Only where the host says so: a live one that is in a hurry for a moment must not wait for a server.
         let renders = self.side.shared().declared_offline();
         self.hops.iter_mut().chain(self.swap.iter_mut().map(|s| &mut s.hops)).for_each(|h| h.renders(renders));
-        while self.hops.as_ref().is_some_and(HopLoop::is_ready) && !self.side.must_end() {
+        while self.hops.as_ref().is_some_and(|hops| hops.is_ready()) && !self.side.must_end() {
             let began = Instant::now();
             match self.hop() {
                 Ok(()) => {
@@ -253,11 +295,10 @@ impl VoiceWorker {
         self.die(format!("the voice broke down ({}); choose it again to revive it", panic_text(panic)));
     }
 
-    /// Drops both voices. What panics in its drop is gone all the same.
+    /// Lets both voices go.
     fn let_go(&mut self) {
         let (hops, swap) = (self.hops.take(), self.swap.take());
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(hops)));
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(swap)));
+        hops.into_iter().chain(swap.map(|swap| swap.hops)).for_each(|hops| self.give_back(hops));
     }
 
     fn die(&mut self, why: String) {
@@ -287,7 +328,7 @@ impl VoiceWorker {
         give(&mut self.side, start, samples);
         if done && let Some(swap) = self.swap.take() {
             // Both loops cut their hops at the same places, so the new one goes on exactly where the old one stops.
-            self.hops = Some(swap.hops);
+            self.take_over(swap);
             self.tell(None);
         }
         Ok(())
@@ -323,6 +364,11 @@ fn give(side: &mut WorkerSide<Controls>, mut start: u64, mut samples: &[f32]) {
             std::thread::sleep(NAP);
         }
     }
+}
+
+/// Drops a voice. One that panics in its drop is gone all the same.
+pub(super) fn drop_guarded(hops: Box<HopLoop>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(hops)));
 }
 
 /// What a panic said.

@@ -42,7 +42,7 @@ fn of(instance: &Instance) -> Value {
                 WorkerState::Dead => "dead",
             },
             "voice": s.voice, "loading": s.loading, "provider": s.provider.name(), "note": s.note,
-            "hops": c.hops, "late_hops": c.late_hops, "lost_samples": c.lost_samples, "load": c.load, "offline": c.offline,
+            "hops": c.hops, "late_hops": c.late_hops, "lost_samples": c.lost_samples, "load": c.load, "offline": c.offline, "hurry": c.hurry,
             "captions_ready": s.captions_ready, "captions_behind": s.captions_behind,
         });
     }

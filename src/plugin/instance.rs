@@ -10,6 +10,7 @@ use super::audition::Audition;
 use super::check::Check;
 use super::closeness::Closeness;
 use super::enrolment::Enrolment;
+use super::entry::{self, Restart};
 use super::history::WorkHistory;
 use super::keeper;
 use super::models::Models;
@@ -26,8 +27,13 @@ use crate::engine::{AudioPort, Engine, OpenError, PackSource, Picks, Setup, Sour
 use crate::runtime::Provider;
 use crate::voice::TargetVoice;
 
-/// How often the parameters are compared with what the engine was told.
+/// How often the parameters are compared with what the engine was told: while sound runs or a window looks, and else.
 const LOOK: Duration = Duration::from_millis(20);
+const QUIET_LOOK: Duration = Duration::from_millis(200);
+/// Looks without sound until the host is told a latency that the next block would tell it.
+const LATENCY_LOOKS: u32 = 10;
+/// Looks without sound until it looks less often.
+const QUIET_LOOKS: u32 = 50;
 /// How fast a meter falls, per look.
 const FALL: f32 = 0.86;
 /// How long the worst load is shown.
@@ -72,6 +78,8 @@ pub struct Instance {
     reported: AtomicU32,
     /// Writer: audio thread. Reader: the watcher. The sound broke down and is not tried again before the host starts it anew.
     sound_is_over: AtomicBool,
+    /// A host that may be asked to start the sound anew.
+    restart: Option<Restart>,
     /// Writer: whoever ends the instance. Reader: the watcher.
     stop: Arc<AtomicBool>,
     threads: Threads,
@@ -92,6 +100,7 @@ pub fn live() -> Vec<Arc<Instance>> {
 impl Instance {
     /// An instance that no host has started yet. No threads.
     pub fn new(params: Arc<MynahParams>) -> Arc<Self> {
+        crate::journal::tell_of_panics();
         let seen = Mutex::new(Seen::now(&params));
         let instance = Arc::new(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -113,6 +122,7 @@ impl Instance {
             copy: Mutex::default(),
             reported: AtomicU32::new(0),
             sound_is_over: AtomicBool::new(false),
+            restart: entry::host_of_the_new(),
             stop: Arc::default(),
             threads: Threads::default(),
         });
@@ -197,16 +207,19 @@ impl Instance {
         }
         let (weak, stop) = (Arc::downgrade(self), self.stop.clone());
         let watcher = move || {
-            let mut worst_at = Instant::now();
+            let (mut worst_at, mut played, mut quiet, mut asked) = (Instant::now(), None, 0u32, None);
             while !stop.load(Ordering::Relaxed) {
-                match weak.upgrade() {
-                    Some(instance) => {
-                        instance.look(Instant::now(), &mut worst_at);
-                        instance.outlets.keep(instance.params.captions.on.value());
-                    }
-                    None => return,
+                let Some(instance) = weak.upgrade() else { return };
+                instance.look(Instant::now(), &mut worst_at);
+                instance.outlets.keep(instance.params.captions.on.value());
+                let now = lock(&instance.readings).status.as_ref().map(|s| s.counters.played);
+                let busy = now != std::mem::replace(&mut played, now) || instance.looked_at.load(Ordering::Relaxed);
+                quiet = if busy { 0 } else { quiet.saturating_add(1) };
+                if quiet >= LATENCY_LOOKS && !stop.load(Ordering::Relaxed) {
+                    instance.tell_latency_without_a_block(&mut asked);
                 }
-                std::thread::sleep(LOOK);
+                drop(instance);
+                std::thread::park_timeout(if quiet < QUIET_LOOKS { LOOK } else { QUIET_LOOK });
             }
         };
         let weak = Arc::downgrade(self);
@@ -214,6 +227,20 @@ impl Instance {
             if let Err(e) = started {
                 lock(&self.readings).problem = Some(e.to_string());
             }
+        }
+    }
+
+    /// A latency that has changed while no sound runs, as with the state of a project that is loaded after the activation, is told with the next block. A host that
+    /// sends none is asked to start the sound anew, which tells it. CLAP alone knows such a request from any thread.
+    /// `asked`: for which one it was asked last.
+    fn tell_latency_without_a_block(&self, asked: &mut Option<u32>) {
+        let latency = lock(&self.readings).status.as_ref().map(|s| s.latency.total as u32);
+        if let (Some(restart), Some(latency)) = (self.restart, latency)
+            && latency != self.reported()
+            && asked.replace(latency) != Some(latency)
+        {
+            // SAFETY: the watcher is joined before the plugin is destroyed, and was not told to stop.
+            unsafe { restart.ask() };
         }
     }
 

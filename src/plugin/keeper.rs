@@ -6,9 +6,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::diary::Diary;
+use super::host;
 use super::instance::Instance;
 use crate::captions::transcript::sidecar::Sidecar;
-use crate::packs;
+use crate::{journal, packs};
 
 /// The thread's name.
 pub const NAME: &str = "mynah-keeper";
@@ -32,15 +34,26 @@ pub fn folder() -> Option<PathBuf> {
 pub fn run(instance: &std::sync::Weak<Instance>) {
     let Some(folder) = folder() else { return };
     let Some(mut sidecar) = instance.upgrade().map(|i| Sidecar::new(&folder, i.id, edition(&i))) else { return };
+    let mut diary = Diary::default();
+    journal::note(&format!("{} {} in {}, {}", instance_name(instance), env!("CARGO_PKG_VERSION"), host::name(), std::env::consts::OS));
     while let Some(instance) = instance.upgrade() {
         let last = instance.ends().load(Ordering::Relaxed);
+        for line in diary.lines(instance.id, &instance.readings(), Instant::now()) {
+            journal::note(&line);
+        }
+        journal::flush();
         look(&instance, &mut sidecar, last);
         if last {
+            journal::note(&format!("instance {} ends", instance.id));
             return;
         }
         drop(instance);
         std::thread::park_timeout(LOOK);
     }
+}
+
+fn instance_name(instance: &std::sync::Weak<Instance>) -> String {
+    instance.upgrade().map_or_else(|| "an instance".to_owned(), |i| format!("instance {}: Mynah", i.id))
 }
 
 fn edition(instance: &Instance) -> u64 {

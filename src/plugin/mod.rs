@@ -4,11 +4,15 @@
 
 pub mod audition;
 pub mod check;
-mod claim;
 pub mod closeness;
 pub mod diagnostics;
+pub mod diary;
 pub mod enrolment;
+mod entry;
+#[doc(hidden)]
+pub mod faults;
 pub mod history;
+pub mod host;
 pub mod instance;
 pub mod keeper;
 pub mod models;
@@ -24,17 +28,17 @@ pub mod words;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use assert_no_alloc::assert_no_alloc;
 use nice_plug::prelude::*;
 
-use crate::bridge::{Block, WithoutEngine};
+use crate::bridge::{Block, Rendering, WithoutEngine};
 use crate::dsp::denormals::FlushDenormals;
 use crate::editor::{self, MynahEditor};
 use crate::engine::booth::BoothSide;
 use crate::engine::{AudioPort, PackSource, Source};
-use claim::Claim;
+pub use entry::clap_entry;
+use faults::Call;
 use instance::{Frame, Instance};
 use params::MynahParams;
 use timeline::{Timeline, Told};
@@ -77,7 +81,8 @@ pub struct Mynah {
     without: WithoutEngine,
     booth: Option<BoothSide>,
     frame: Option<Frame>,
-    claim: Claim,
+    /// Whether the host said at the activation that it renders.
+    offline: bool,
     timeline: Timeline,
     /// The latency in samples that the host was told.
     reported: u32,
@@ -95,7 +100,7 @@ impl Default for Mynah {
             without: WithoutEngine::new(0, 0),
             booth,
             frame: None,
-            claim: Claim::new(false, false),
+            offline: false,
             timeline: Timeline::default(),
             reported: 0,
         }
@@ -129,7 +134,51 @@ impl Mynah {
         self.without = WithoutEngine::new(self.frame.map_or(0, |f| f.channels), self.reported as usize);
     }
 
+    /// What a host's call does: a panic must not get past it, since it would end the host. The sound is given up then, and the call gives `otherwise`.
+    fn guarded<T>(&mut self, otherwise: T, work: impl FnOnce(&mut Self) -> T) -> T {
+        catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|_| {
+            self.give_up();
+            otherwise
+        })
+    }
+
+    fn try_activate(&mut self, layout: &AudioIOLayout, config: &BufferConfig, context: &mut impl ActivateContext<Self>) {
+        faults::check(Call::Activate);
+        let frame = Frame {
+            rate: config.sample_rate.round() as u32,
+            block: (config.max_buffer_size as usize).clamp(1, LARGEST_BLOCK),
+            channels: layout.main_output_channels.map_or(0, |n| n.get() as usize),
+        };
+        self.offline = config.process_mode == ProcessMode::Offline;
+        host::load();
+        if !RATES.contains(&frame.rate) {
+            self.port = None;
+            self.instance.halt(format!("the host's rate is {} Hz; Mynah needs 8,000 to 768,000 Hz and converts nothing", frame.rate));
+        } else if !self.keeps_engine(frame) {
+            self.port = None;
+            // Without an engine the sound stays dry, and the editor tells why.
+            self.port = self.instance.start(frame, source()).ok();
+        }
+        self.frame = Some(frame);
+        self.without = WithoutEngine::new(frame.channels, 0);
+        if let Some(booth) = &mut self.booth {
+            booth.prepare(frame.rate);
+        }
+        context.set_latency_samples(self.tell_latency());
+    }
+
+    /// Who says that the block which is processed now is rendered.
+    fn rendering(&self) -> Rendering {
+        match entry::says_offline().unwrap_or(self.offline) {
+            true => Rendering::Declared,
+            false if host::renders_unsaid() => Rendering::Unsaid,
+            false => Rendering::Live,
+        }
+    }
+
     fn try_process(&mut self, buffer: &mut Buffer, context: &mut impl ProcessContext<Self>) -> ProcessStatus {
+        faults::check(Call::Process);
+        let rendering = self.rendering();
         let Some(port) = &mut self.port else {
             self.without.process(buffer.as_slice(), &self.params.mix());
             return ProcessStatus::Normal;
@@ -141,7 +190,7 @@ impl Mynah {
         let block = Block {
             controls: self.params.controls(),
             mix: self.params.mix(),
-            offline: self.claim.enter(Instant::now(), seconds),
+            rendering,
             song: self.timeline.place(told, seconds),
             captions: self.params.captions.on.value(),
         };
@@ -150,9 +199,8 @@ impl Mynah {
             let channels = buffer.as_slice();
             booth.iter_mut().for_each(|b| b.input(channels));
             port.process(channels, &block);
-            booth.as_mut().is_some_and(|b| b.output(channels, !block.offline && !block.mix.bypass))
+            booth.as_mut().is_some_and(|b| b.output(channels, block.rendering != Rendering::Declared && !block.mix.bypass))
         });
-        self.claim.leave(Instant::now());
         let l = port.latency();
         if l.total as u32 != self.reported {
             context.set_latency_samples(self.tell_latency());
@@ -196,55 +244,40 @@ impl Plugin for Mynah {
     }
 
     fn editor(&mut self, _async_executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
-        editor::create(self.instance.clone())
+        catch_unwind(AssertUnwindSafe(|| editor::create(self.instance.clone()))).unwrap_or(None)
     }
 
     fn activate(&mut self, layout: &AudioIOLayout, config: &BufferConfig, context: &mut impl ActivateContext<Self>) -> bool {
-        let frame = Frame {
-            rate: config.sample_rate.round() as u32,
-            block: (config.max_buffer_size as usize).clamp(1, LARGEST_BLOCK),
-            channels: layout.main_output_channels.map_or(0, |n| n.get() as usize),
-        };
-        self.claim = Claim::new(config.process_mode == ProcessMode::Offline, context.plugin_api() == PluginApi::Vst3);
-        if !RATES.contains(&frame.rate) {
-            self.port = None;
-            self.instance.halt(format!("the host's rate is {} Hz; Mynah needs 8,000 to 768,000 Hz and converts nothing", frame.rate));
-        } else if !self.keeps_engine(frame) {
-            self.port = None;
-            // Without an engine the sound stays dry, and the editor tells why.
-            self.port = self.instance.start(frame, source()).ok();
-        }
-        self.frame = Some(frame);
-        self.without = WithoutEngine::new(frame.channels, 0);
-        if let Some(booth) = &mut self.booth {
-            booth.prepare(frame.rate);
-        }
-        context.set_latency_samples(self.tell_latency());
+        self.guarded((), |plugin| plugin.try_activate(layout, config, context));
         true
     }
 
     fn reset(&mut self) {
-        self.timeline = Timeline::default();
-        self.without.reset();
-        if let Some(port) = &mut self.port {
-            port.reset();
-        }
+        self.guarded((), |plugin| {
+            faults::check(Call::Reset);
+            plugin.timeline = Timeline::default();
+            plugin.without.reset();
+            if let Some(port) = &mut plugin.port {
+                port.reset();
+            }
+        });
     }
 
     fn process(&mut self, buffer: &mut Buffer, _aux: &mut AuxiliaryBuffers, context: &mut impl ProcessContext<Self>) -> ProcessStatus {
         let _flush = FlushDenormals::new();
-        // A panic must not get past this call: it would end the host.
-        catch_unwind(AssertUnwindSafe(|| self.try_process(buffer, context))).unwrap_or_else(|_| {
-            self.give_up();
+        self.guarded(None, |plugin| Some(plugin.try_process(buffer, context))).unwrap_or_else(|| {
             self.without.process(buffer.as_slice(), &self.params.mix());
             ProcessStatus::Normal
         })
     }
 
     fn stop_processing(&mut self) {
-        if let Some(port) = &mut self.port {
-            port.pause();
-        }
+        self.guarded((), |plugin| {
+            faults::check(Call::Stop);
+            if let Some(port) = &mut plugin.port {
+                port.pause();
+            }
+        });
     }
 
     fn deactivate(&mut self) {

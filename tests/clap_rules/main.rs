@@ -8,6 +8,7 @@ mod linked;
 mod parameters;
 mod raw;
 mod scan;
+mod schedule;
 mod sound;
 mod states;
 mod threads;

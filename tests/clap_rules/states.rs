@@ -165,3 +165,22 @@ fn states_of_older_versions_load_and_those_of_other_plugins_change_nothing() {
         assert!(host.save().expect("saved") == before, "{other}");
     }
 }
+
+/// A project may load after the host has made everything ready, before any sound and without a window.
+#[test]
+fn a_state_that_comes_after_the_activation_tells_its_latency_once_without_a_block() {
+    let mut fresh = instance();
+    let studio = state("Ada", &Settings { mode: Mode::Studio, ..Settings::default() });
+    fresh.load(&studio).expect("a state");
+    let wanted = fresh.activate(48_000, 128).expect("an activation");
+    let mut host = instance();
+    let live = host.activate(48_000, 128).expect("an activation");
+    assert_ne!(live, wanted);
+    host.load(&studio).expect("a state");
+    let until = Instant::now() + Duration::from_secs(20);
+    while host.latency().expect("a latency") != wanted {
+        assert!(Instant::now() < until, "the host is told {} for {wanted}", host.latency().expect("a latency"));
+        std::thread::sleep(Duration::from_millis(5));
+        host.answer();
+    }
+}

@@ -1,4 +1,4 @@
-"""The VST3 in DawDreamer, which doesn't compensate: the raw delay is the one that the plugin tells. It renders offline and says realtime."""
+"""The VST3 in DawDreamer, which doesn't compensate: the raw delay is the one that the plugin tells. It renders offline, and says so with each block."""
 
 import time
 
@@ -18,7 +18,7 @@ def render(component, path, sound, block, ready=False, automation=None):
     source = engine.make_playback_processor("source", sound)
     engine.load_graph([(source, []), (plugin, ["source"])])
     if ready:
-        # A host that says realtime is not kept waiting for a voice to load; this one can be asked to be patient.
+        # What is counted is to begin with the voice.
         until = time.monotonic() + 30
         while diagnostics()[-1]["engine"]["state"] != "ready":
             assert time.monotonic() < until, diagnostics()[-1]
@@ -49,21 +49,14 @@ def test_automation_acts_on_the_sample_it_stands_beside(tmp_path, block, mode):
     assert np.all(heard[0][latency + 480 : step + latency] == 0.25), "the same gain before"  # without a voice the dry sound fades in first
 
 
-@pytest.mark.parametrize("mode, hops, late", [("live", 500, 1), ("balanced", 250, 0), ("studio", 125, 0)])
-def test_a_render_that_calls_itself_realtime_loses_nothing(tmp_path, mode, hops, late):
-    """No hop may be late although the host renders far faster than real time: the plugin judges by the pace.
-
-    In live mode the pace shows only a few milliseconds before the first hop is due: on a machine busy with other things that one may be late, and where
-    the system takes the processor away just then, another; so a live render has two tries.
-    """
+@pytest.mark.parametrize("mode, hops", [("live", 500), ("balanced", 250), ("studio", 125)])
+def test_a_render_loses_nothing(tmp_path, mode, hops):
+    """No hop may be late although the host renders far faster than real time."""
     voice = enrolled(tmp_path / "home")
     source = recording("two_cities.wav")[: 6 * RATE]
-    for _ in range(1 + late):
-        heard, latency, instances = render(state(voice, mode=mode), tmp_path, np.stack([source, source]), 512, ready=True)
-        counters = instances[-1]["engine"]
-        if counters["late_hops"] <= late:
-            break
-    assert counters["late_hops"] <= late and counters["hops"] > hops, counters
+    heard, latency, instances = render(state(voice, mode=mode), tmp_path, np.stack([source, source]), 512, ready=True)
+    counters = instances[-1]["engine"]
+    assert counters["late_hops"] == 0 and counters["hops"] > hops and counters["offline"], counters
     dry = np.concatenate([np.zeros(latency, np.float32), source])[: heard.shape[1]]
     assert not np.allclose(heard[0], dry, atol=0.01), "it is another voice"
 

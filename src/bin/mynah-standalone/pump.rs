@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
-use mynah::bridge::Block;
+use mynah::bridge::{Block, Rendering};
 use mynah::dsp::denormals::FlushDenormals;
 use mynah::engine::{AudioPort, priority};
 use mynah::plugin::instance::Instance;
@@ -71,7 +71,7 @@ struct Pump {
 
 impl Pump {
     fn run(mut self) {
-        priority::raise();
+        priority::raise(priority::AUDIO);
         let _flush = FlushDenormals::new();
         let mut denoiser = Denoiser::new(self.switches.denoise.load(Ordering::Relaxed));
         while self.wires.heard.pop().is_ok() {}
@@ -101,8 +101,13 @@ impl Pump {
         let (sound, clean) = (&mut self.block[..n], &mut self.clean[..n]);
         clean.copy_from_slice(sound);
         let params = &self.instance.params;
-        let about =
-            Block { controls: params.controls(), mix: params.mix(), offline: false, song: None, captions: params.captions.on.value() };
+        let about = Block {
+            controls: params.controls(),
+            mix: params.mix(),
+            rendering: Rendering::Live,
+            song: None,
+            captions: params.captions.on.value(),
+        };
         self.port.process(&mut [sound], &about);
         let sound = &self.block[..n];
         for out in &mut self.wires.outs {

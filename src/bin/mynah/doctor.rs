@@ -9,6 +9,7 @@ use mynah::clock::Mode;
 use mynah::engine::PackSource;
 use mynah::engine::preflight::{Trial, preflight};
 use mynah::engine::usage::steal_sentence;
+use mynah::journal;
 use mynah::packs::{Kind, Pack, Store, catalogue};
 use mynah::plugin::keeper;
 use mynah::runtime::{self, Provider, Session, SessionOptions};
@@ -22,6 +23,9 @@ pub struct Arguments {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// One text to paste into a bug report: the findings, the system, and the end of the plugin's log
+    #[arg(long, conflicts_with = "json")]
+    report: bool,
 }
 
 /// How bad a finding is.
@@ -82,6 +86,10 @@ pub fn run(a: &Arguments) -> Outcome {
     timing(&mut findings);
     findings.extend(timbres());
     findings.push(captions_copies());
+    findings.push(log());
+    if a.report {
+        say(&format!("Mynah {} on {} ({})", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH))?;
+    }
     if a.json {
         say_json(&Listed { findings: &findings })?;
     } else {
@@ -98,9 +106,27 @@ pub fn run(a: &Arguments) -> Outcome {
             }
         }
     }
+    if a.report
+        && let Some(path) = journal::file()
+    {
+        let end = journal::tail(&path, LOGGED).unwrap_or_else(|e| format!("it can't be read: {e}"));
+        say(&format!("\nThe end of {}:\n{end}", path.display()))?;
+    }
     match findings.iter().filter(|f| f.grade == Grade::Bad).count() {
         0 => Ok(()),
         n => Err(Failure::Other(format!("{n} findings keep Mynah from working here; each names its remedy above"))),
+    }
+}
+
+/// Lines of the log in a report.
+const LOGGED: usize = 80;
+
+/// Where the plugin's log lies.
+fn log() -> Finding {
+    match journal::file() {
+        None => Finding::amiss("log", Grade::Note, "this machine tells no home, so there is none", "set MYNAH_HOME to a folder"),
+        Some(path) if path.is_file() => Finding::ok("log", format!("{} (no sound, no words)", path.display())),
+        Some(path) => Finding::ok("log", format!("{}, once a plugin or the standalone has run", path.display())),
     }
 }
 

@@ -18,7 +18,7 @@ pub mod voice {
 
 #[cfg(test)]
 mod tests {
-    use crate::bridge::{Block, Crossing, Mix, crossing};
+    use crate::bridge::{Block, Crossing, Mix, Rendering, crossing};
     use crate::clock::{ConverterTiming, Timing};
     use crate::port::port;
     use crate::voice::Controls;
@@ -26,7 +26,6 @@ mod tests {
     fn a_crossing(max_block: usize) -> Crossing<Controls> {
         let converter = ConverterTiming { rate: 8000, hop: 1, delay: 0 };
         let mut crossing = crossing(&Timing { host_rate: 8000, max_block, converter, slack: 0.0 }, 1);
-        crossing.audio.believe_in_real_time();
         crossing
     }
 
@@ -58,7 +57,7 @@ mod tests {
                 let back = entry.clean_up();
                 (entry, back)
             });
-            let block = Block { controls: Controls, mix: Mix::default(), offline: false, song: None, captions: false };
+            let block = Block { controls: Controls, mix: Mix::default(), rendering: Rendering::Live, song: None, captions: false };
             for _ in 0..2 {
                 audio.process(&mut [], &block);
             }

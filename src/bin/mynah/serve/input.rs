@@ -10,7 +10,7 @@ use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{Device, ErrorKind, FromSample, SampleFormat, SizedSample, StreamConfig, SupportedStreamConfig};
 
 use mynah::audio::{self, Sound};
-use mynah::bridge::{Block, Mix};
+use mynah::bridge::{Block, Mix, Rendering};
 use mynah::engine::AudioPort;
 use mynah::names::{Meant, did_you_mean, meant};
 use mynah::voice::Controls;
@@ -172,7 +172,7 @@ impl Ear {
             *place = x;
             n += 1;
         }
-        let about = Block { controls: Controls::default(), mix: Mix::default(), offline: false, song: None, captions: true };
+        let about = Block { controls: Controls::default(), mix: Mix::default(), rendering: Rendering::Live, song: None, captions: true };
         // What comes out is the same sound, later: nobody listens to it here.
         self.port.process(&mut [&mut self.block[..n]], &about);
     }
