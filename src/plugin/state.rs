@@ -133,7 +133,7 @@ pub enum StateError {
 /// The bytes of a state that holds a target voice and values of the parameters, as a host would have saved it.
 pub fn with_voice(voice: Option<&TargetVoice>, settings: &Settings, container: Container) -> Vec<u8> {
     let (pitch, semitones) = match settings.pitch {
-        PitchMode::Auto => ("auto", 0.0),
+        PitchMode::Auto | PitchMode::Known(_) => ("auto", 0.0),
         PitchMode::Semitones(s) => ("semitones", s),
     };
     let late = match settings.late {

@@ -27,7 +27,7 @@ pub fn apply(params: &MynahParams, values: &Settings) {
         },
     );
     match values.pitch {
-        PitchMode::Auto => set(&params.voice.pitch, PitchChoice::Auto),
+        PitchMode::Auto | PitchMode::Known(_) => set(&params.voice.pitch, PitchChoice::Auto),
         PitchMode::Semitones(shift) => {
             set(&params.voice.pitch, PitchChoice::Semitones);
             set(&params.voice.semitones, shift);

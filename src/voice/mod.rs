@@ -96,9 +96,11 @@ pub trait HearsTimbre: Send {
 /// Where the pitch of the result comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum PitchMode {
-    /// The source's median is moved to the reference's median.
+    /// The source's median is moved to the reference's median; it is found while the source is heard.
     #[default]
     Auto,
+    /// The same, where the source's median in Hz is known from before: the first word has the right pitch already. Another speaker is followed as in `Auto`.
+    Known(f32),
     /// The source's pitch is shifted by so many semitones.
     Semitones(f32),
 }

@@ -14,6 +14,8 @@ const QUICK: f32 = 0.01;
 const SLOW: f32 = 0.001;
 /// Voiced frames after which it is slow: half a second.
 const QUICK_FRAMES: u32 = 50;
+/// What a median that is known from before weighs, in voiced frames: as much as 14 s of voice do half a fade later.
+const KNOWN_FRAMES: f64 = 1000.0;
 
 /// Moves the pitch, frame by frame. A pure function of the frames since `reset`. Allocation-free after `new`.
 #[derive(Debug, Clone)]
@@ -55,19 +57,35 @@ impl PitchShift {
         if hertz <= 0.0 {
             return 0.0;
         }
+        if let (0, PitchMode::Known(median)) = (self.voiced, mode) {
+            self.know(median);
+        }
         self.hear(hertz);
         let octaves = match mode {
-            PitchMode::Auto => self.shift,
+            PitchMode::Auto | PitchMode::Known(_) => self.shift,
             PitchMode::Semitones(s) => s / 12.0,
         };
         let octaves = if octaves.is_finite() { octaves } else { 0.0 };
         (hertz * octaves.exp2()).clamp(RANGE.0, RANGE.1)
     }
 
-    fn hear(&mut self, hertz: f32) {
+    /// Begins as if a source of this median in Hz had been heard for long.
+    fn know(&mut self, median: f32) {
+        if (RANGE.0..=RANGE.1).contains(&median) {
+            self.count(median, KNOWN_FRAMES * self.weight);
+            self.shift = self.wanted();
+            self.voiced = QUICK_FRAMES;
+        }
+    }
+
+    fn count(&mut self, hertz: f32, weight: f64) {
         let bin = (hertz / RANGE.0).log2() * BINS_PER_OCTAVE as f32;
-        self.histogram[(bin.max(0.0) as usize).min(BINS_PER_OCTAVE * OCTAVES - 1)] += self.weight;
-        self.total += self.weight;
+        self.histogram[(bin.max(0.0) as usize).min(BINS_PER_OCTAVE * OCTAVES - 1)] += weight;
+        self.total += weight;
+    }
+
+    fn hear(&mut self, hertz: f32) {
+        self.count(hertz, self.weight);
         self.weight /= FADE;
         if self.weight > 1e12 {
             self.histogram.iter_mut().for_each(|w| *w /= 1e12);
@@ -115,6 +133,25 @@ mod tests {
         assert!((median / 220.0).log2().abs() < 0.5 / 12.0, "{median}");
         let first = moved.iter().find(|f| **f > 0.0).expect("voiced");
         assert!((first / 220.0).log2().abs() < 4.0 / 12.0, "the first frame is near it already: {first}");
+    }
+
+    /// A sentence often begins far from its speaker's median.
+    #[test]
+    fn a_known_source_is_right_from_its_first_frame_and_another_is_followed() {
+        let source = |t: usize| if t < 100 { 155.0 } else { 110.0 * (0.2 * (t as f32 * 0.37).sin()).exp2() };
+        let error = |mode, frames: std::ops::Range<usize>| {
+            let mut shift = PitchShift::new(220.0);
+            let moved: Vec<f32> = (0..frames.end).map(|t| (shift.next(source(t), mode) / source(t) / 2.0).log2().abs() * 12.0).collect();
+            moved[frames].iter().copied().fold(0.0f32, f32::max)
+        };
+        assert!(error(PitchMode::Known(110.0), 0..1000) < 0.8, "{}", error(PitchMode::Known(110.0), 0..1000));
+        assert!(error(PitchMode::Auto, 0..1000) > 4.0);
+        let mut shift = PitchShift::new(220.0);
+        let last = (0..4000).map(|_| shift.next(150.0, PitchMode::Known(110.0))).last().expect("frames");
+        assert!((last / 220.0).log2().abs() < 0.5 / 12.0, "another speaker: {last}");
+        for nonsense in [0.0, -3.0, f32::NAN, f32::INFINITY] {
+            assert_eq!(PitchShift::new(220.0).next(110.0, PitchMode::Known(nonsense)), PitchShift::new(220.0).next(110.0, PitchMode::Auto));
+        }
     }
 
     #[test]

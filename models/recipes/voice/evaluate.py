@@ -31,7 +31,7 @@ import tables
 from product import MODES, PROGRAM, SHIPPED, Product
 
 HERE = pathlib.Path(__file__).parent
-KNOWN = ", pitch known"  # a mode with the pitch moved by the distance of the medians, where else the program finds it while it listens
+LISTENING = ", pitch found live"  # a mode with the pitch found while the program listens, as the plugin does, where else it has measured the whole recording
 MEASURING = ("judges.py", "measure.py", "probe.py", "product.py")
 
 
@@ -83,8 +83,8 @@ def one_case(case, products, modes, judge, run, sounds=None, pictures=None):
 
             def sound(system=system, product=product, mode=mode):
                 if system not in made:
-                    known = measure.semitones(judge, case) if mode.endswith(KNOWN) else None
-                    made[system] = product(case.source, case.reference, mode.removesuffix(KNOWN), semitones=known)
+                    pitch = "live" if mode.endswith(LISTENING) else None
+                    made[system] = product(case.source, case.reference, mode.removesuffix(LISTENING), pitch=pitch)
                 return made[system]
 
             run.row(case, system, product.hash, lambda s=sound: measure.converted(judge, case, s(), text))
@@ -107,10 +107,10 @@ def main():
     p.add_argument(
         "--pack", action="append", default=[], metavar="NAME=FOLDER", help="a pack to judge, repeatable (default: the shipped mynah-voice)"
     )
-    p.add_argument("--quick", action="store_true", help="twelve cases in live mode, with the pitch found by the program and with it known")
+    p.add_argument("--quick", action="store_true", help="twelve cases in live mode, with the pitch measured first and with it found live")
     p.add_argument(
-        "--modes", help="which modes, by comma, of live, balanced, studio, and each with -known: the pitch moved by the distance of the medians "
-        "(default: all three and live-known; with --quick live,live-known)",
+        "--modes", help="which modes, by comma, of live, balanced, studio, and each with -listening: the pitch found live, as the plugin does "
+        "(default: all three and live-listening; with --quick live,live-listening)",
     )  # fmt: skip
     every = ",".join(cases.LISTS)
     p.add_argument("--lists", default=every, help=f"which lists of real recordings, by comma (default: {every})")
@@ -128,9 +128,9 @@ def main():
     )  # fmt: skip
     p.add_argument("--out", help="writes OUT.md and OUT.json (default: evaluation, with --quick evaluation-quick, in the current folder)")
     o = p.parse_args()
-    modes = o.modes.split(",") if o.modes else ["live", "live-known"] if o.quick else [*MODES, "live-known"]
-    modes = [m.replace("-known", KNOWN) for m in modes]
-    if unknown := {m.removesuffix(KNOWN) for m in modes} - set(MODES):
+    modes = o.modes.split(",") if o.modes else ["live", "live-listening"] if o.quick else [*MODES, "live-listening"]
+    modes = [m.replace("-listening", LISTENING) for m in modes]
+    if unknown := {m.removesuffix(LISTENING) for m in modes} - set(MODES):
         p.error(f"there is no mode {', '.join(unknown)}; there are {', '.join(MODES)}")
     if unknown := set(o.lists.split(",")) - set(cases.LISTS):
         p.error(f"there is no list {', '.join(unknown)}; there are {', '.join(cases.LISTS)}")

@@ -71,12 +71,6 @@ def median_pitch(f0):
     return float(np.median(f0[f0 > 0])) if (f0 > 0).any() else float("nan")
 
 
-def semitones(judge, case):
-    """How far the target's median pitch lies above the source's; 0 where one has none."""
-    far = 12 * np.log2(median_pitch(judge.pitch(case.reference)) / median_pitch(judge.pitch(case.source)))
-    return round(float(np.clip(far, -24, 24)), 2) if np.isfinite(far) else 0.0
-
-
 def converted(judge, case, sound, text):
     """What a converter made."""
     f0, made, theirs = judge.pitch(case.source), judge.pitch(sound), judge.pitch(case.reference)

@@ -91,12 +91,12 @@ class Product:
             self.references[key] = path
         return self.references[key]
 
-    def __call__(self, sound, reference, mode, gate=None, semitones=None):
-        """24 kHz mono in, as much of it out, unclipped. Its pitch: moved as the program finds it right (auto), or by so many semitones."""
+    def __call__(self, sound, reference, mode, gate=None, pitch=None):
+        """24 kHz mono in, as much of it out, unclipped. Its pitch: moved as the program finds right once it has measured the whole of it, or as `pitch` says."""
         given, made = (pathlib.Path(self.place.name) / n for n in ("given.wav", "made.wav"))
         soundfile.write(given, sound, RATE, subtype="FLOAT")
         made.unlink(missing_ok=True)
-        more = [x for option, value in (("--gate", gate), ("--pitch", semitones)) if value is not None for x in (option, value)]
+        more = [x for option, value in (("--gate", gate), ("--pitch", pitch)) if value is not None for x in (option, value)]
         self.run("convert", given, "--voice", self._reference(reference), "-o", made, "--mode", mode, *more)
         out, rate = soundfile.read(made, dtype="float32", always_2d=True)
         out = out.mean(1)

@@ -390,7 +390,7 @@ impl Control {
             mode: values.mode,
             provider: values.provider,
             semitones: match values.pitch {
-                PitchMode::Auto => None,
+                PitchMode::Auto | PitchMode::Known(_) => None,
                 PitchMode::Semitones(s) => Some(s),
             },
             gate: Some(values.gate_dbfs).filter(|g| *g > GATE_OFF),

@@ -37,9 +37,10 @@ pub struct Arguments {
     /// Delay against quality, as in the plugin
     #[arg(long, value_enum, default_value_t = ModeName::Live)]
     mode: ModeName,
-    /// The pitch: moved to the target's (auto), or shifted by so many semitones
-    #[arg(long, value_parser = pitch, default_value = "auto", value_name = "auto|SEMITONES", allow_hyphen_values = true)]
-    pitch: PitchMode,
+    /// The pitch: moved to the target's, by the median of the whole recording (auto) or as the plugin finds it while it listens (live); or shifted by so many
+    /// semitones
+    #[arg(long, value_parser = pitch, default_value = "auto", value_name = "auto|live|SEMITONES", allow_hyphen_values = true)]
+    pitch: Pitch,
     /// Silence what is softer than this, in dBFS; without it nothing is silenced
     #[arg(long, value_parser = gate, value_name = "DBFS", allow_hyphen_values = true)]
     gate: Option<f32>,
@@ -101,13 +102,33 @@ impl From<ModeName> for Mode {
     }
 }
 
-fn pitch(text: &str) -> Result<PitchMode, String> {
-    if text == "auto" {
-        return Ok(PitchMode::Auto);
+/// How the pitch is moved.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Pitch {
+    /// By what the whole recording says.
+    Measured,
+    /// By this alone.
+    Told(PitchMode),
+}
+
+impl Pitch {
+    fn of(self, sound: &Sound) -> PitchMode {
+        match self {
+            Self::Told(mode) => mode,
+            Self::Measured => match offline::median_pitch(sound) {
+                Some(median) => PitchMode::Known(median),
+                None => PitchMode::Auto,
+            },
+        }
     }
-    match text.parse::<f32>() {
-        Ok(s) if s.abs() <= 24.0 => Ok(PitchMode::Semitones(s)),
-        _ => Err("give auto, or semitones from -24 to 24".to_owned()),
+}
+
+fn pitch(text: &str) -> Result<Pitch, String> {
+    match (text, text.parse::<f32>()) {
+        ("auto", _) => Ok(Pitch::Measured),
+        ("live", _) => Ok(Pitch::Told(PitchMode::Auto)),
+        (_, Ok(s)) if s.abs() <= 24.0 => Ok(Pitch::Told(PitchMode::Semitones(s))),
+        _ => Err("give auto, live, or semitones from -24 to 24".to_owned()),
     }
 }
 
@@ -130,7 +151,7 @@ pub fn run(a: &Arguments) -> Outcome {
     let job = Job {
         mode: a.mode.into(),
         provider: a.provider,
-        controls: Controls { pitch: a.pitch, gate_dbfs: a.gate.unwrap_or(f32::NEG_INFINITY) },
+        controls: Controls { pitch: a.pitch.of(&sound), gate_dbfs: a.gate.unwrap_or(f32::NEG_INFINITY) },
         block: a.block as usize,
         captions: captions.is_some() || a.wording.bleeps(),
     };

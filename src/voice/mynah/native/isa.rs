@@ -25,6 +25,7 @@ impl Isa {
 
     /// All that this processor has, the quickest last.
     pub fn all() -> Vec<Self> {
+        #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
         let mut all = vec![Self(Set::Plain)];
         #[cfg(target_arch = "x86_64")]
         {
