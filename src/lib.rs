@@ -11,6 +11,7 @@ pub mod clock;
 pub mod dsp;
 pub mod editor;
 pub mod engine;
+pub mod exit;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -3,12 +3,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use atomic_float::AtomicF32;
 
-use super::exit::{self, Inside};
 use super::source::{Captioner, Source};
 use super::voice_worker::{Problem, panic_text};
 use crate::bridge::{Shared, TapPull, TapSide};
@@ -18,6 +17,7 @@ use crate::captions::stream::{Event, Settings};
 use crate::captions::transcript::{Place, Transcript};
 use crate::dsp::denormals::FlushDenormals;
 use crate::dsp::resample::Resampler;
+use crate::exit::{self, Inside};
 
 /// Rate of all recognisers in Hz.
 const RATE: u32 = 16000;
@@ -215,8 +215,7 @@ impl CaptionWorker {
         *held(&self.captions.languages) = languages;
         self.captions.note_spoken(captioner.as_ref().and_then(|c| c.spoken()));
         self.captions.ready.store(captioner.is_some(), Ordering::Relaxed);
-        static ONCE: Once = Once::new();
-        exit::register(&ONCE);
+        exit::register();
         captioner
     }
 
@@ -376,7 +375,7 @@ impl CaptionWorker {
     /// Gives the words to the transcript, and the second up to which there are no others: never more than was heard.
     fn give(&self, events: &mut Vec<Event>, settled: Option<f64>) {
         // Nobody watches a bounce, and it is faster than anybody reads.
-        if !events.is_empty() && (self.wire.takes_bursts() || !self.shared.offline()) {
+        if !events.is_empty() && !self.shared.offline() {
             self.wire.tell(events);
         }
         let mut transcript = self.transcript();

@@ -3,10 +3,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::exit::{self, Inside};
 use super::port::PortEntry;
 use super::source::{OpenError, Opened, Source};
 use super::station::{Boards, Station};
@@ -14,6 +13,7 @@ use super::voice_worker::{Order, panic_text};
 use super::{Setup, View};
 use crate::bridge::AudioSide;
 use crate::clock::Mode;
+use crate::exit::{self, Inside};
 use crate::runtime::Provider;
 use crate::voice::{Controls, TargetVoice};
 
@@ -155,8 +155,7 @@ impl Loader {
                 Ok((station.around(converter), provider, note))
             })
         });
-        static ONCE: Once = Once::new();
-        exit::register(&ONCE);
+        exit::register();
         match opened {
             Ok((hops, provider, note)) => {
                 station.order(Order::Install(hops));

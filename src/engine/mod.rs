@@ -5,7 +5,6 @@
 pub mod audition;
 pub mod booth;
 mod caption_worker;
-mod exit;
 mod find;
 mod hops;
 mod identify;
@@ -141,7 +140,7 @@ impl Engine {
         Self::start_on(setup, source, Wire::default())
     }
 
-    /// The same; words that are heard in real time go on a wire too, for outlets. A wire for bursts gets all words.
+    /// The same; words that are heard in real time go on a wire too, for outlets; those of a render don't.
     pub fn start_on(setup: Setup, source: Arc<dyn Source>, wire: Wire) -> Result<(Self, AudioPort), OpenError> {
         let boards = station::Boards {
             captions: Arc::new(CaptionShared::new(source.clone())),

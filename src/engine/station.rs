@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use super::caption_worker::{CaptionShared, CaptionWorker};
-use super::exit;
 use super::hops::HopLoop;
 use super::source::Source;
 use super::threads::{PATIENCE, Threads};
@@ -15,6 +14,7 @@ use crate::bridge::{AudioSide, ScopeSide, Shared, crossing};
 use crate::captions::outlets::Wire;
 use crate::captions::transcript::Transcript;
 use crate::clock::{ConverterTiming, Latency, Mode, Timing};
+use crate::exit::{self, Act};
 use crate::voice::{Controls, Converter};
 
 /// The voice worker's thread.
@@ -91,7 +91,15 @@ impl Station {
             threads: Threads::default(),
             ending: boards.ending.clone(),
         };
-        exit::stop_at_exit(&station.shared);
+        let workers = Arc::downgrade(&station.shared);
+        exit::at_exit(move |act| {
+            let workers = workers.upgrade().inspect(|shared| {
+                if act == Act::Stop {
+                    shared.stop();
+                }
+            });
+            workers.is_some()
+        });
         station.threads.spawn(VOICE, move || voice.run())?;
         station.threads.spawn("mynah-captions", move || captions.run())?;
         Ok((station, c.audio))

@@ -8,12 +8,12 @@ use std::sync::mpsc::{Receiver, SendError, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::exit::Inside;
 use super::hops::{HopLoop, PULL};
 use super::priority::Priority;
 use crate::bridge::{Pull, WorkerSide, WorkerState};
 use crate::clock::{Latency, Timing};
 use crate::dsp::denormals::FlushDenormals;
+use crate::exit::Inside;
 use crate::voice::{Controls, ConvertError};
 
 /// What the engine asks of the worker.

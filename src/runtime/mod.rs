@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use self::remote::Server;
+use crate::exit;
 
 /// What can go wrong between Mynah and ONNX Runtime.
 #[derive(Debug, thiserror::Error)]
@@ -125,12 +126,9 @@ pub fn init(library: &Path) -> Result<(), RuntimeError> {
         }
         return Err(RuntimeError::OtherLibrary { open: open.path.clone(), asked: path });
     }
-    let environment = ort::init_from(&path)
-        .map_err(|e| failed(e.to_string()))?
-        .with_name("mynah")
-        .with_telemetry(false)
-        .build()
-        .map_err(|e| failed(e.to_string()))?;
+    let opened = ort::init_from(&path).map_err(|e| failed(e.to_string()))?;
+    let environment = opened.with_name("mynah").with_telemetry(false).build().map_err(|e| failed(e.to_string()))?;
+    exit::register();
     environment.set_log_level(ort::logging::LogLevel::Fatal);
     *open = Some(Open { path, environment });
     Ok(())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::told::short;
 use super::{Placement, Provider, RuntimeError, weights, with_environment};
+use crate::exit;
 use crate::files;
 
 /// How a session is made.
@@ -111,6 +112,7 @@ impl Session {
             held.push(bytes);
         }
         let inner = builder.commit_from_memory(&graph).map_err(|e| model(&e))?;
+        exit::register();
         Ok(Self { inner, _weights: held, path: path.to_owned(), provider: options.provider, profile })
     }
 

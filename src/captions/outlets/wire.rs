@@ -37,12 +37,11 @@ struct Row {
 pub struct Wire {
     row: Arc<Mutex<Row>>,
     changed: watch::Sender<u64>,
-    bursts: bool,
 }
 
 impl Default for Wire {
     fn default() -> Self {
-        Self { row: Arc::default(), changed: watch::Sender::new(0), bursts: false }
+        Self { row: Arc::default(), changed: watch::Sender::new(0) }
     }
 }
 
@@ -73,17 +72,6 @@ pub struct Cursor {
 }
 
 impl Wire {
-    /// The same wire for sound that is live however it comes: devices may hand over half a second at once, which looks like a render.
-    pub fn for_bursts(mut self) -> Self {
-        self.bursts = true;
-        self
-    }
-
-    /// Whether words belong here while sound comes faster than the clock runs.
-    pub fn takes_bursts(&self) -> bool {
-        self.bursts
-    }
-
     /// Takes what the stream tells. For the caption worker.
     pub fn tell(&self, events: &[Event]) {
         if events.is_empty() {

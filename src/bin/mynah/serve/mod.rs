@@ -113,7 +113,7 @@ pub fn run(a: &Arguments) -> Outcome {
         captions: true,
     };
     let picks = Picks { language: Some(a.language.clone()).filter(|code| code != AUTO), ..Picks::default() };
-    let (engine, port) = Engine::start_on(setup, Arc::new(PackSource::standard().with(&picks)), wire.clone().for_bursts())?;
+    let (engine, port) = Engine::start_on(setup, Arc::new(PackSource::standard().with(&picks)), wire.clone())?;
     let outlets = Outlets::start(wire.clone(), settings, a.style.into())?;
     let mut board = Board::new();
     let mut words = a.jsonl.then(|| wire.from_now());
