@@ -2,12 +2,15 @@
 //! real packs. A program of its own for each, which must end without a signal. Linux and macOS.
 #![cfg(unix)]
 
+#[path = "common/library.rs"]
+mod library;
+
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap_host::ClapHost;
+use library::library;
 use mynah::clock::Mode;
 use mynah::engine::testing::any_voice;
 use mynah::plugin::state::{Container, Settings, with_voice};
@@ -17,13 +20,6 @@ use rand::{Rng, SeedableRng};
 /// How many endings of each kind the suite sees; `MYNAH_ENDINGS=1000` is the whole proof.
 const ENDINGS: u64 = 12;
 const ENDING: &str = "MYNAH_ENDING";
-
-fn library() -> PathBuf {
-    let name = format!("{}mynah{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let deps = std::env::current_exe().expect("this test").parent().expect("a folder").to_owned();
-    let places = [deps.join(&name), deps.parent().expect("a folder").join(&name)];
-    places.iter().find(|p| p.is_file()).unwrap_or_else(|| panic!("none of {places:?} is there")).clone()
-}
 
 /// The program that ends: some instances with captions, played for a while that is drawn.
 #[test]

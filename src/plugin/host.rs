@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::journal;
 use crate::packs::user_folder;
 
 const FILE: &str = "hosts.toml";
@@ -47,10 +48,10 @@ pub fn renders_unsaid() -> bool {
     RENDERS_UNSAID.load(Ordering::Relaxed)
 }
 
-/// Reads once what the user has told of this host. A file that can't be read tells nothing.
+/// Reads once what the user has told of this host. A file that can't be read tells nothing, and the log why.
 pub fn load() {
     LOADED.get_or_init(|| {
-        let known = user_folder().and_then(|folder| read(&folder.join(FILE)).ok());
+        let known = user_folder().and_then(|folder| read(&folder.join(FILE)).inspect_err(|e| journal::note(&e.to_string())).ok());
         RENDERS_UNSAID.store(known.is_some_and(|hosts| hosts.get(&name()).is_some_and(|habit| habit == UNSAID)), Ordering::Relaxed);
     });
 }

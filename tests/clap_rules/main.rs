@@ -3,6 +3,8 @@
 //! allocates. Knows nothing of models.
 
 mod automation;
+#[path = "../common/library.rs"]
+mod library;
 #[path = "../common/linked.rs"]
 mod linked;
 mod parameters;
@@ -16,7 +18,6 @@ mod threads;
 use std::collections::HashSet;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::io::{Read, Write};
-use std::path::PathBuf;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};

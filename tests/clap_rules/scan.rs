@@ -1,15 +1,8 @@
 //! Scanning, and instances that are made and ended in every order.
 
+use super::library::library;
 use super::raw::{bare_host, created, raw_block};
 use super::*;
-
-/// The library as this build has it.
-fn library() -> PathBuf {
-    let name = format!("{}mynah{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let deps = std::env::current_exe().expect("this test").parent().expect("a folder").to_owned();
-    let places = [deps.join(&name), deps.parent().expect("a folder").join(&name)];
-    places.iter().find(|p| p.is_file()).unwrap_or_else(|| panic!("none of {places:?} is there")).clone()
-}
 
 #[test]
 fn a_scan_takes_less_than_100_ms() {
