@@ -2,10 +2,12 @@
 //! under a thread that is inside ONNX Runtime. Unix; Windows ends all other threads first. Knows no model and no worker.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Threads that may be inside a model.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
+/// The process is ending: nobody else may go in.
+static OVER: AtomicBool = AtomicBool::new(false);
 /// What stops workers; each tells whether its workers still are.
 static STOPS: Mutex<Vec<Stop>> = Mutex::new(Vec::new());
 
@@ -27,14 +29,21 @@ pub struct Inside(());
 impl Inside {
     /// From now on.
     pub fn enter() -> Self {
-        INSIDE.fetch_add(1, Ordering::AcqRel);
+        INSIDE.fetch_add(1, Ordering::SeqCst);
         Self(())
+    }
+
+    /// The same for a work that nobody has begun yet; none once the process is ending. It may be handed to the thread that does the work.
+    pub fn unless_over() -> Option<Self> {
+        // Counted first: the end either sees it and waits, or has been told of here.
+        let inside = Self::enter();
+        (!OVER.load(Ordering::SeqCst)).then_some(inside)
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        INSIDE.fetch_sub(1, Ordering::AcqRel);
+        INSIDE.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -52,6 +61,7 @@ pub fn register() {
     {
         const MOST: usize = 256;
         static COUNT: AtomicUsize = AtomicUsize::new(0);
+        PROCESS.store(std::process::id(), Ordering::Relaxed);
         if COUNT.fetch_add(1, Ordering::Relaxed) < MOST {
             // SAFETY: the function lives as long as this module; where the module is unloaded, the system calls it then and never again.
             unsafe { libc::atexit(end) };
@@ -59,12 +69,20 @@ pub fn register() {
     }
 }
 
+/// The process that has the threads: a child that a host forked has none of them and waits for nobody.
+#[cfg(unix)]
+static PROCESS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
 /// Stops all workers and waits for them, a bounded time: a model that hangs must not keep a host from its end.
 #[cfg(unix)]
 extern "C" fn end() {
     const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+    if PROCESS.load(Ordering::Relaxed) != std::process::id() {
+        return;
+    }
+    OVER.store(true, Ordering::SeqCst);
     let until = std::time::Instant::now() + PATIENCE;
-    while INSIDE.load(Ordering::Acquire) > 0 && std::time::Instant::now() < until {
+    while INSIDE.load(Ordering::SeqCst) > 0 && std::time::Instant::now() < until {
         // Each time anew: a load that goes on may start workers. The lock may be held by a thread that is no more.
         if let Ok(stops) = STOPS.try_lock() {
             stops.iter().for_each(|stop| _ = stop(Act::Stop));

@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
 use std::sync::{Mutex, Once};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
@@ -32,6 +34,20 @@ pub fn file() -> Option<PathBuf> {
 pub fn note(text: &str) {
     hold(text);
     flush();
+}
+
+/// The same on a thread of its own, which is waited for no longer than `patience`, for a caller that must not hang with the disk. The module must be pinned.
+pub fn note_within(text: &str, patience: Duration) {
+    hold(text);
+    let (done, written) = channel();
+    let write = move || {
+        flush();
+        // Whoever waited may have gone.
+        let _ = done.send(());
+    };
+    if std::thread::Builder::new().name("mynah-log".to_owned()).spawn(write).is_ok() {
+        let _ = written.recv_timeout(patience);
+    }
 }
 
 fn hold(text: &str) {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::identify::{Identified, Origin, from_hub};
 use super::pack_source::PackSource;
 use super::source::OpenError;
+use crate::exit::Inside;
 use crate::packs::fetch::{FetchError, Progress, done_with, fetch_while, gather};
 use crate::packs::listed::{Listing, Trust};
 use crate::packs::{Kind, Pack, PackError, claims};
@@ -73,7 +74,10 @@ pub fn fetch_published(
         return Err(PublishedError::Taken { id: listing.id.to_string(), what, folder: home });
     }
     let (folder, trust) = gather(listing, into, offline, progress)?;
-    let found = PackSource::standard().identify(&folder)?;
+    let found = {
+        let _inside = Inside::unless_over().ok_or(FetchError::Cancelled)?;
+        PackSource::standard().identify(&folder)?
+    };
     if found.kind != listing.kind {
         return Err(PublishedError::Kind { id: listing.id.to_string(), listed: listing.kind, found: found.kind });
     }

@@ -12,6 +12,8 @@ use crate::journal;
 
 /// How long an ending waits, for all threads together.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the log may take that tells of a thread that is left behind: the disk may hang that the thread waits for.
+const LOG: Duration = Duration::from_millis(500);
 /// How often it looks whether a thread has ended.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -83,8 +85,9 @@ pub(super) fn join_within(thread: JoinHandle<()>, until: Instant) -> bool {
         let _ = thread.join();
         true
     } else {
-        journal::note(&format!("{} did not end in time and was left behind", thread.thread().name().unwrap_or("a thread")));
+        // First: whoever writes the log may have to be left behind as well.
         pin_module();
+        journal::note_within(&format!("{} did not end in time and was left behind", thread.thread().name().unwrap_or("a thread")), LOG);
         false
     }
 }

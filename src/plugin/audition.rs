@@ -105,7 +105,7 @@ pub fn click(instance: &Arc<Instance>, voice: &TargetVoice) {
             Err(why) => audition.state().stage = Stage::Failed(key.voice.name.clone(), why),
         }
     };
-    if let Err(e) = instance.spawn("mynah-audition", work) {
+    if let Err(e) = instance.spawn_model("mynah-audition", work) {
         fail(&e.to_string());
     }
 }

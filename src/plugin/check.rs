@@ -69,7 +69,7 @@ pub fn begin(instance: &Arc<Instance>) {
             Err(e) => Stage::Failed(e.to_string()),
         };
     };
-    if let Err(e) = instance.spawn("mynah-check", work) {
+    if let Err(e) = instance.spawn_model("mynah-check", work) {
         *check.held() = Stage::Failed(e.to_string());
     }
 }

@@ -133,7 +133,7 @@ fn listen(instance: &Arc<Instance>, mut judge: impl FnMut(&[f32], u32, &TargetVo
             }
         }
     };
-    if let Err(e) = instance.spawn("mynah-closeness", work) {
+    if let Err(e) = instance.spawn_model("mynah-closeness", work) {
         *instance.closeness.held() = Likeness::Problem(e.to_string());
     }
 }

@@ -158,7 +158,7 @@ pub fn begin(instance: &Arc<Instance>, order: Order) {
             Err(e) => Stage::Failed(e.to_string()),
         };
     };
-    if let Err(e) = instance.spawn("mynah-enrol", work) {
+    if let Err(e) = instance.spawn_model("mynah-enrol", work) {
         *lock(&enrolment.stage) = Stage::Failed(e.to_string());
     }
 }

@@ -24,6 +24,7 @@ use crate::captions::transcript::Transcript;
 use crate::engine::booth::Booth;
 use crate::engine::threads::{PATIENCE, Threads};
 use crate::engine::{AudioPort, Engine, OpenError, PackSource, Picks, Setup, Source};
+use crate::exit::{self, Act, Inside};
 use crate::runtime::Provider;
 use crate::voice::TargetVoice;
 
@@ -133,6 +134,13 @@ impl Instance {
                 instance.obey();
             }
         });
+        let ends = Arc::downgrade(&instance.stop);
+        exit::at_exit(move |act| {
+            let ends = ends.upgrade().inspect(|ends| {
+                ends.fetch_or(act == Act::Stop, Ordering::Relaxed);
+            });
+            ends.is_some()
+        });
         let mut all = lock(&LIVE);
         all.retain(|weak| weak.strong_count() > 0);
         all.push(Arc::downgrade(&instance));
@@ -199,6 +207,15 @@ impl Instance {
     /// Runs something of this instance on a thread that ends before the plugin does.
     pub fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
         self.threads.spawn(name, work)
+    }
+
+    /// The same for what runs a model: an exit of the host asks it to end, as [`Instance::ends`] tells, and waits for it.
+    pub fn spawn_model(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
+        let inside = Inside::unless_over().ok_or_else(|| OpenError("the host is ending; nothing new is started".to_owned()))?;
+        self.threads.spawn(name, move || {
+            let _inside = inside;
+            work();
+        })
     }
 
     fn watch(self: &Arc<Self>) {

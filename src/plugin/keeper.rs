@@ -33,9 +33,10 @@ pub fn folder() -> Option<PathBuf> {
 /// The thread: ends with the instance, after a last look.
 pub fn run(instance: &std::sync::Weak<Instance>) {
     let Some(folder) = folder() else { return };
-    let Some(mut sidecar) = instance.upgrade().map(|i| Sidecar::new(&folder, i.id, edition(&i))) else { return };
+    let Some((id, mut sidecar)) = instance.upgrade().map(|i| (i.id, Sidecar::new(&folder, i.id, edition(&i)))) else { return };
     let mut diary = Diary::default();
-    journal::note(&format!("{} {} in {}, {}", instance_name(instance), env!("CARGO_PKG_VERSION"), host::name(), std::env::consts::OS));
+    let (version, system) = (env!("CARGO_PKG_VERSION"), std::env::consts::OS);
+    journal::note(&format!("instance {id}: Mynah {version} in {}, {system}", host::name()));
     while let Some(instance) = instance.upgrade() {
         let last = instance.ends().load(Ordering::Relaxed);
         for line in diary.lines(instance.id, &instance.readings(), Instant::now()) {
@@ -50,10 +51,6 @@ pub fn run(instance: &std::sync::Weak<Instance>) {
         drop(instance);
         std::thread::park_timeout(LOOK);
     }
-}
-
-fn instance_name(instance: &std::sync::Weak<Instance>) -> String {
-    instance.upgrade().map_or_else(|| "an instance".to_owned(), |i| format!("instance {}: Mynah", i.id))
 }
 
 fn edition(instance: &Instance) -> u64 {

@@ -5,6 +5,9 @@
 pub mod audition;
 pub mod check;
 pub mod closeness;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod demand;
 pub mod diagnostics;
 pub mod diary;
 pub mod enrolment;

@@ -89,16 +89,17 @@ def delay(late, early):
 class Host:
     """qtractor with its session, its screen and its JACK server, all its own: within `with`, its voice speaks."""
 
-    def __init__(self, folder, path):
+    def __init__(self, folder, path, server=SERVER):
         folder.mkdir()
-        self.folder, self.path, self.started = folder, path, []
+        self.folder, self.path, self.server, self.started = folder, path, server, []
         # JACK knows eight servers by their names and keeps that of one that was killed until it is started again: always the same, one run at a time.
-        self.turn = open(Path(tempfile.gettempdir()) / f"mynah-jack-{os.getuid()}", "w")
+        self.turn = open(Path(tempfile.gettempdir()) / f"{server}-{os.getuid()}", "w")
         fcntl.flock(self.turn, fcntl.LOCK_EX)
 
     def __enter__(self):
         try:
-            self.open()
+            self.prepare()
+            self.launch()
             until("the voice", lambda: any(i["engine"]["state"] == "ready" and i["engine"]["voice"] for i in self.instances()))
         except BaseException:
             self.end()
@@ -113,9 +114,10 @@ class Host:
         finally:
             self.end()
 
-    def open(self):
+    def prepare(self, sequencer=True):
+        """The screen and the server, which outlast a host; `sequencer`: with ours where the kernel has none."""
         folder = self.folder
-        preloaded = ["witness"] if Path("/dev/snd/seq").exists() else ["sequencer", "witness"]
+        preloaded = ["sequencer", "witness"] if sequencer and not Path("/dev/snd/seq").exists() else ["witness"]
         for name in preloaded:
             source = Path(__file__).with_name(f"{name}.c")
             subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", folder / f"{name}.so", source, "-lpthread", "-ldl"], check=True)
@@ -126,7 +128,7 @@ class Host:
         self.environment = dict(
             os.environ, HOME=str(folder), XDG_CONFIG_HOME=str(folder), XDG_RUNTIME_DIR=str(folder), MYNAH_HOME=str(folder / "home"),
             MYNAH_PACKS=str(home() / "packs"), MYNAH_MODULE=str(PLUGIN), MYNAH_WITNESS=str(self.pipe), QT_QPA_PLATFORM="xcb",
-            JACK_DEFAULT_SERVER=SERVER, JACK_NO_START_SERVER="1", JACK_NO_AUDIO_RESERVATION="1",
+            JACK_DEFAULT_SERVER=self.server, JACK_NO_START_SERVER="1", JACK_NO_AUDIO_RESERVATION="1",
         )  # fmt: skip
         read, write = os.pipe()
         self.start("Xvfb", "-displayfd", write, "-screen", "0", "1280x1024x24", pass_fds=[write])
@@ -134,9 +136,12 @@ class Host:
         with os.fdopen(read) as pipe:
             self.environment["DISPLAY"] = ":" + pipe.readline().strip()
         # It waits for a program that is late, so that nothing is missing from what is heard on a machine busy with other things.
-        self.start("jackd", "-n", SERVER, "-r", "-S", "-t", "10000", "-d", "dummy", "-r", RATE, "-p", "1024")
+        self.start("jackd", "-n", self.server, "-r", "-S", "-t", "10000", "-d", "dummy", "-r", RATE, "-p", "1024")
         until("JACK", lambda: self.run("jack_lsp").returncode == 0)
-        self.host = self.start("qtractor", self.path, LD_PRELOAD=" ".join(str(folder / f"{name}.so") for name in preloaded))
+        self.preloaded = " ".join(str(folder / f"{name}.so") for name in preloaded)
+
+    def launch(self):
+        self.host = self.start("qtractor", self.path, LD_PRELOAD=self.preloaded)
 
     def start(self, *command, pass_fds=(), **more):
         with self.log.open("a") as log:
@@ -162,7 +167,7 @@ class Host:
     def heard(self, names, path):
         """Plays from the start and gives what comes out of buses, a row each."""
         ports = [f"Qtractor:{name}/out_1" for name in names]
-        recorded = self.run(sys.executable, Path(__file__).with_name("jack_recorder.py"), SERVER, SECONDS, path, *ports)
+        recorded = self.run(sys.executable, Path(__file__).with_name("jack_recorder.py"), self.server, SECONDS, path, *ports)
         assert recorded.returncode == 0, recorded.stdout + recorded.stderr
         sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
         assert rate == RATE and len(sound) == SECONDS * RATE
