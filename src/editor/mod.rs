@@ -38,6 +38,7 @@ use nice_plug_egui::{EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceE
 
 use crate::bridge::WorkerState;
 use crate::engine::panic_text;
+use crate::exit::OpenWindow;
 use crate::journal;
 use crate::plugin::instance::{Instance, Readings};
 use crate::plugin::{audition, closeness};
@@ -90,6 +91,8 @@ pub struct Window {
     closed: Arc<AtomicBool>,
     /// What the window broke down with: then it shows that and draws no more.
     broken: Option<String>,
+    /// While it draws.
+    drawing: Option<OpenWindow>,
     /// The size is still to be set: a host that opens the window knows nothing of the scale.
     opening: bool,
 }
@@ -114,11 +117,13 @@ impl NiceEguiApp for Window {
     // The windowing library keeps a panic and raises it again when the window is closed, inside a call of the host, which then ends. So none gets past here.
 
     fn build(&mut self, ctx: egui::Context, host: GuiContext, _frame: &mut Frame) -> Result<(), HandlerError> {
+        self.drawing = Some(OpenWindow::new());
         self.guarded(|window| window.open(&ctx, host));
         Ok(())
     }
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut Frame) {
+        self.drawing.iter().for_each(OpenWindow::picture);
         if self.broken.is_none() {
             self.guarded(|window| window.picture(ui));
         } else if let Some(why) = &self.broken {
@@ -128,6 +133,7 @@ impl NiceEguiApp for Window {
 
     fn editor_closed(&mut self) {
         self.guarded(Window::close);
+        self.drawing = None;
         self.context = None;
     }
 
@@ -154,6 +160,7 @@ impl Window {
             notifier,
             closed: Arc::default(),
             broken: None,
+            drawing: None,
             opening: false,
         }
     }

@@ -102,6 +102,7 @@ impl Instance {
     /// An instance that no host has started yet. No threads.
     pub fn new(params: Arc<MynahParams>) -> Arc<Self> {
         crate::journal::tell_of_panics();
+        exit::first();
         let seen = Mutex::new(Seen::now(&params));
         let instance = Arc::new(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),

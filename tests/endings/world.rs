@@ -183,6 +183,7 @@ impl Drop for Display {
 pub fn window(host: &mut clap_host::ClapHost) -> impl Sized + use<> {
     use x11rb::connection::Connection;
     use x11rb::protocol::xproto::{ConfigureWindowAux, ConnectionExt, CreateWindowAux, WindowClass};
+    use x11rb::wrapper::ConnectionExt as _;
     let (x, screen) = x11rb::connect(None).expect("a screen");
     let root = x.setup().roots[screen].clone();
     let window = x.generate_id().expect("a number");
@@ -192,7 +193,8 @@ pub fn window(host: &mut clap_host::ClapHost) -> impl Sized + use<> {
     x.map_window(window).expect("a request");
     let (width, height) = host.make_window().expect("the plugin's window");
     x.configure_window(window, &ConfigureWindowAux::new().width(width).height(height)).expect("a request");
-    x.flush().expect("requests sent");
+    // The plugin speaks to the server on a line of its own: the window must be there before.
+    x.sync().expect("an answer");
     host.show_window(window.into()).expect("it is shown");
     x
 }
