@@ -50,6 +50,11 @@ pub fn note_within(text: &str, patience: Duration) {
     }
 }
 
+/// Has a line written by the next thread that comes by: for a thread that may not wait for a disk.
+pub fn later(text: &str) {
+    hold(text);
+}
+
 fn hold(text: &str) {
     let mut waiting = WAIT.lock().unwrap_or_else(|e| e.into_inner());
     if waiting.len() == WAITING {

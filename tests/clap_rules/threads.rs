@@ -1,5 +1,9 @@
 //! The main thread and the audio thread at the same time.
 
+use std::sync::atomic::{AtomicBool, AtomicPtr};
+
+use clap_sys::ext::params::{CLAP_EXT_PARAMS, clap_plugin_params};
+
 use super::*;
 
 #[test]
@@ -41,6 +45,44 @@ fn the_main_thread_asks_and_loads_while_the_audio_thread_plays() {
     let studio = fresh.activate(48000, 128).expect("an activation");
     let follows = host.silence_until(Duration::from_secs(20), |host| host.latency().expect("a latency") == studio);
     assert!(follows.expect("silence"));
+}
+
+/// CLAP forbids `params.flush` beside `process`. A host that does it all the same must not be ended by that, and what it sent acts.
+#[test]
+fn parameters_flushed_beside_a_block_end_nobody() {
+    let mut host = instance();
+    host.load(&state("Ada", &Settings::default())).expect("a state");
+    host.activate(48000, 64).expect("an activation");
+    host.processor().expect("it processes");
+    let plugin = AtomicPtr::new(std::ptr::from_ref(host.plugin.plugin_handle().as_raw()).cast_mut());
+    // SAFETY: the instance lives, and gives a table of this kind under this name.
+    let params = unsafe {
+        let plugin = plugin.load(Ordering::Relaxed);
+        *(*plugin).get_extension.expect("a way to ask")(plugin, CLAP_EXT_PARAMS.as_ptr()).cast::<clap_plugin_params>()
+    };
+    let (done, mut flushed) = (AtomicBool::new(false), 0u32);
+    std::thread::scope(|scope| {
+        let audio = scope.spawn(|| {
+            for _ in 0..20_000 {
+                assert_ne!(raw::raw_block(plugin.load(Ordering::Relaxed)), CLAP_PROCESS_ERROR);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        while !done.load(Ordering::Relaxed) && !audio.is_finished() {
+            flushed += 1;
+            let wanted = f64::from(flushed % 9) / 8.0;
+            let events = [ParamValueEvent::new(0, id("gain"), Pckn::match_all(), wanted)];
+            let (events, mut out, mut value) = (InputEvents::from_buffer(&events), OutputEvents::void(), 0.0);
+            // SAFETY: the instance lives, and all that is pointed to outlives the calls.
+            unsafe {
+                let plugin = plugin.load(Ordering::Relaxed);
+                params.flush.expect("a way to flush")(plugin, events.as_raw(), out.as_raw_mut());
+                params.get_value.expect("a way to ask")(plugin, id("gain").get(), &mut value);
+            }
+            assert_eq!(value, wanted, "what was sent acts");
+        }
+    });
+    assert!(flushed > 100, "{flushed} times");
 }
 
 #[test]

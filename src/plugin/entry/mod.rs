@@ -3,6 +3,7 @@
 
 mod cancel;
 mod clap;
+mod turn;
 mod vst3;
 
 use std::cell::Cell;
