@@ -27,7 +27,7 @@ from test_qtractor import Host, session
 # A host that is not over by then hangs.
 CLOSES = 30
 # Closings with one JACK server.
-BATCH = 40
+BATCH = 20
 NEVER_OPEN = "was never open"
 
 
