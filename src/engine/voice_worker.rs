@@ -87,6 +87,7 @@ pub struct VoiceWorker {
     hop_seconds: f64,
     /// What was told of a lost hop, and how many must come until it is over.
     lost: Option<(String, u32)>,
+    priority: Priority,
 }
 
 impl VoiceWorker {
@@ -100,16 +101,17 @@ impl VoiceWorker {
     ) -> Self {
         let hop_seconds = timing.converter.hop as f64 / timing.converter.rate as f64;
         let controls = Controls::default();
-        Self { side, orders, found: None, spent, problem, timing, latency, controls, hops: None, swap: None, hop_seconds, lost: None }
+        let (found, hops, swap, lost, priority) = (None, None, None, None, Priority::default());
+        Self { side, orders, found, spent, problem, timing, latency, controls, hops, swap, hop_seconds, lost, priority }
     }
 
     /// The thread: ends when the engine says so or the audio side is gone.
     pub fn run(mut self) {
         let (_flush, _inside) = (FlushDenormals::new(), Inside::enter());
-        let mut priority = Priority::default();
         let mut buffer = vec![0.0f32; PULL];
         let mut last_sound = Instant::now();
         loop {
+            let begun = Instant::now();
             // A panic in here may have left a hop half done: the voice goes, the worker stays.
             let turn = catch_unwind(AssertUnwindSafe(|| self.turn(&mut buffer))).unwrap_or_else(|panic| {
                 self.break_down(&*panic);
@@ -118,11 +120,15 @@ impl VoiceWorker {
             match turn {
                 Turn::Heard => {
                     let shared = self.side.shared();
-                    priority.suit(shared.declared_offline(), shared.audio_priority());
+                    self.priority.suit(shared.declared_offline(), shared.audio_priority());
                     last_sound = Instant::now();
+                    self.priority.worked(last_sound - begun);
                 }
                 Turn::Told => {}
-                Turn::Idle => self.rest(last_sound.elapsed()),
+                Turn::Idle => {
+                    self.rest(last_sound.elapsed());
+                    self.priority.rested();
+                }
                 Turn::End => break,
             }
         }
@@ -199,7 +205,10 @@ impl VoiceWorker {
             Order::Loading if self.hops.is_none() => self.side.set_state(WorkerState::Loading),
             Order::HandedOver if self.hops.is_none() => self.side.set_state(WorkerState::Idle),
             Order::Loading | Order::HandedOver => {}
-            Order::Install(hops) => self.install(hops),
+            Order::Install(hops) => {
+                self.priority.begins_anew();
+                self.install(hops);
+            }
             Order::Idle | Order::Failed => {
                 self.let_go();
                 self.side.set_state(if matches!(order, Order::Idle) { WorkerState::Idle } else { WorkerState::Dead });

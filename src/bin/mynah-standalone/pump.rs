@@ -71,7 +71,7 @@ struct Pump {
 
 impl Pump {
     fn run(mut self) {
-        priority::raise(priority::AUDIO);
+        priority::raise_own(priority::AUDIO);
         let _flush = FlushDenormals::new();
         let mut denoiser = Denoiser::new(self.switches.denoise.load(Ordering::Relaxed));
         while self.wires.heard.pop().is_ok() {}

@@ -203,7 +203,7 @@ fn trouble(found: &Found, e: &cpal::Error) -> Trouble {
 /// them. To be called by a device's thread when it first runs.
 fn raise(raised: &mut bool) {
     if cfg!(target_os = "linux") && !std::mem::replace(raised, true) {
-        priority::raise(priority::DEVICE);
+        priority::raise_own(priority::DEVICE);
     }
 }
 
