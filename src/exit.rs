@@ -7,7 +7,9 @@
 use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(unix)]
+use std::time::Instant;
 
 /// Threads that may be inside a model.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
@@ -18,6 +20,7 @@ static WINDOWS: AtomicUsize = AtomicUsize::new(0);
 static HELD: AtomicUsize = AtomicUsize::new(0);
 /// How long an exit waits for whoever is inside, and for windows, which have the next picture to be held at.
 const PATIENCE: Duration = Duration::from_secs(5);
+#[cfg(unix)]
 const PICTURE: Duration = Duration::from_millis(500);
 /// What stops workers; each tells whether its workers still are.
 static STOPS: Mutex<Vec<Stop>> = Mutex::new(Vec::new());

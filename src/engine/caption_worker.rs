@@ -17,7 +17,7 @@ use crate::captions::stream::{Event, Settings};
 use crate::captions::transcript::{Place, Transcript};
 use crate::dsp::denormals::FlushDenormals;
 use crate::dsp::resample::Resampler;
-use crate::exit::{self, Inside};
+use crate::exit;
 
 /// Rate of all recognisers in Hz.
 const RATE: u32 = 16000;
@@ -151,7 +151,7 @@ pub(super) struct Now {
 impl CaptionWorker {
     /// The thread: ends when the engine says so or the audio side is gone and all its sound is heard.
     pub fn run(mut self) {
-        let (_flush, _inside) = (FlushDenormals::new(), Inside::enter());
+        let _flush = FlushDenormals::new();
         let captions = self.captions.clone();
         let Some(_turn) = self.turn(&captions.turn) else { return };
         let mut captioner: Option<Box<dyn Captioner>> = None;

@@ -47,36 +47,45 @@ pub(super) struct Loader {
 
 impl Loader {
     /// The thread: ends when the engine is dropped, and with it all workers.
-    pub fn run(mut self) {
+    pub fn run(self) {
+        let mut loader = self;
         let mut loaded = 0;
         let mut waiting: Option<Box<AudioSide<Controls>>> = None;
         loop {
-            let look = if waiting.is_some() || self.stations.len() > 1 || self.again.is_some() { LOOK } else { SELDOM };
-            match self.wishes.recv_timeout(look) {
+            let look = if waiting.is_some() || loader.stations.len() > 1 || loader.again.is_some() { LOOK } else { SELDOM };
+            let told = loader.wishes.recv_timeout(look);
+            // In a process that is ending nothing is loaded or dropped any more: what it would need may be gone.
+            let Some(_inside) = Inside::unless_over() else {
+                match told {
+                    Err(RecvTimeoutError::Disconnected) => return std::mem::forget(loader),
+                    _ => continue,
+                }
+            };
+            match told {
                 Ok(wish) => {
-                    let wish = self.wishes.try_iter().last().unwrap_or(wish);
-                    if let Some(side) = self.try_to_meet(&wish, &mut loaded) {
+                    let wish = loader.wishes.try_iter().last().unwrap_or(wish);
+                    if let Some(side) = loader.try_to_meet(&wish, &mut loaded) {
                         waiting = Some(Box::new(side));
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Some((_, wish)) = self.again.take_if(|(when, _)| Instant::now() >= *when) {
+                    if let Some((_, wish)) = loader.again.take_if(|(when, _)| Instant::now() >= *when) {
                         loaded = 0;
-                        if let Some(side) = self.try_to_meet(&wish, &mut loaded) {
+                        if let Some(side) = loader.try_to_meet(&wish, &mut loaded) {
                             waiting = Some(Box::new(side));
                         }
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return drop(loader),
             }
             if let Some(side) = waiting.take() {
-                waiting = self.entry.replace(*side).err();
+                waiting = loader.entry.replace(*side).err();
                 if waiting.is_none() {
-                    self.stations.iter().rev().skip(1).for_each(|former| former.order(Order::HandedOver));
+                    loader.stations.iter().rev().skip(1).for_each(|former| former.order(Order::HandedOver));
                 }
             }
-            self.retire(waiting.is_some());
-            self.stations.iter().for_each(Station::tidy);
+            loader.retire(waiting.is_some());
+            loader.stations.iter().for_each(Station::tidy);
         }
     }
 
@@ -90,7 +99,6 @@ impl Loader {
 
     /// The same; a panic in it is told, and the next wish is tried.
     fn try_to_meet(&mut self, wish: &Wish, loaded: &mut u64) -> Option<AudioSide<Controls>> {
-        let _inside = Inside::enter();
         catch_unwind(AssertUnwindSafe(|| self.meet(wish, loaded))).unwrap_or_else(|panic| {
             self.tell(Some(format!("the voice could not be loaded ({}); choose it again", panic_text(&*panic))));
             self.view(|v| v.loading = false);

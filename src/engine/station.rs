@@ -14,7 +14,7 @@ use crate::bridge::{AudioSide, ScopeSide, Shared, crossing};
 use crate::captions::outlets::Wire;
 use crate::captions::transcript::Transcript;
 use crate::clock::{ConverterTiming, Latency, Mode, Timing};
-use crate::exit::{self, Act};
+use crate::exit::{self, Act, Inside};
 use crate::voice::{Controls, Converter};
 
 /// The voice worker's thread.
@@ -100,8 +100,17 @@ impl Station {
             });
             workers.is_some()
         });
-        station.threads.spawn(VOICE, move || voice.run())?;
-        station.threads.spawn("mynah-captions", move || captions.run())?;
+        // Each counts as inside a model from before it runs until all that it holds is dropped.
+        let inside = Inside::enter();
+        station.threads.spawn(VOICE, move || {
+            let _inside = inside;
+            voice.run();
+        })?;
+        let inside = Inside::enter();
+        station.threads.spawn("mynah-captions", move || {
+            let _inside = inside;
+            captions.run();
+        })?;
         Ok((station, c.audio))
     }
 

@@ -13,7 +13,6 @@ use super::priority::Priority;
 use crate::bridge::{Pull, WorkerSide, WorkerState};
 use crate::clock::{Latency, Timing};
 use crate::dsp::denormals::FlushDenormals;
-use crate::exit::Inside;
 use crate::voice::{Controls, ConvertError};
 
 /// What the engine asks of the worker.
@@ -107,7 +106,7 @@ impl VoiceWorker {
 
     /// The thread: ends when the engine says so or the audio side is gone.
     pub fn run(mut self) {
-        let (_flush, _inside) = (FlushDenormals::new(), Inside::enter());
+        let _flush = FlushDenormals::new();
         let mut buffer = vec![0.0f32; PULL];
         let mut last_sound = Instant::now();
         loop {

@@ -73,14 +73,15 @@ fn demand(what: &str) {
     assert!(could, "{what:?} could not be begun");
 }
 
-/// Renders speech until the keeper has words to write, and leaves it the time to begin.
+/// Renders speech, so that the keeper has words to write, and waits until it does.
 fn speak(host: &mut ClapHost) {
     let sound = mynah::audio::read(SPEECH.as_ref()).expect("speech");
     let sound = mynah::dsp::resample::resample_all(&sound.mono(), sound.rate, 48_000);
     for block in sound.chunks_exact(256).take(4 * 48_000 / 256) {
         host.process(&mut [block.to_vec(), block.to_vec()]).expect("a block");
     }
-    std::thread::sleep(Duration::from_millis(1500));
+    #[cfg(target_os = "linux")]
+    world::until_it_hangs("mynah-keeper");
 }
 
 /// On the main thread, as hosts exit: before the tests' own `main`, which would give each test another thread.

@@ -146,6 +146,20 @@ impl Drop for HungDisk {
     }
 }
 
+/// Waits until a thread of that name hangs in that file system.
+#[cfg(target_os = "linux")]
+pub fn until_it_hangs(thread: &str) {
+    let hangs = |task: PathBuf| {
+        let read = |name: &str| std::fs::read_to_string(task.join(name)).unwrap_or_default();
+        read("comm").trim() == thread && ["fuse", "request_wait"].iter().any(|place| read("wchan").contains(place))
+    };
+    let until = Instant::now() + Duration::from_secs(30);
+    while !std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten().any(|task| hangs(task.path())) {
+        assert!(Instant::now() < until, "{thread} does not hang");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// A screen of its own.
 #[cfg(target_os = "linux")]
 pub struct Display {

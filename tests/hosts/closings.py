@@ -2,7 +2,8 @@
 
     target/hosts/bin/python tests/hosts/closings.py 1500                with three Mynahs
     target/hosts/bin/python tests/hosts/closings.py 300 --plain         with no plugin
-    target/hosts/bin/python tests/hosts/closings.py 300 --bare          with three Mynahs, without the stand-in for an ALSA sequencer
+
+Where the kernel has no ALSA sequencer ours stands in its place (sequencer.c), and tells at the end whether libasound wrote into its handle: that ends the host by SIGABRT.
 
 Several at once need a `--server` each, a name for their JACK server. An ending by a signal or with a status keeps the log of its host, with thread, stack and maps
 where it aborted, in `--logs`. Every so many closings, and where a session was not opened, a new screen and a new JACK server are taken: that one does not bear
@@ -87,7 +88,7 @@ def batch(given, kind, seed):
         path = session(folder, tracks(folder, given.plain))
         host = Host(folder / "host", path, given.server)
         try:
-            host.prepare(sequencer=not given.bare)
+            host.prepare()
             # One for all: JACK does not take it well when several come and go at once.
             client = jack.Client("closings", servername=host.server, no_start_server=True)
             client.activate()
@@ -106,14 +107,13 @@ def main():
     order = argparse.ArgumentParser(description="closes qtractor again and again")
     order.add_argument("count", type=int)
     order.add_argument("--plain", action="store_true")
-    order.add_argument("--bare", action="store_true")
     order.add_argument("--server", default="mynah-close")
     order.add_argument("--seed", type=int, default=0)
     order.add_argument("--seconds", type=float, default=float("inf"), help="begins no batch after that time")
     order.add_argument("--logs", type=Path, default=Path("target/closings"))
     order.add_argument("--batch", type=int, help=argparse.SUPPRESS)
     given = order.parse_args()
-    kind = "plain" if given.plain else "bare" if given.bare else "three"
+    kind = "plain" if given.plain else "three"
     if given.batch:
         return batch(given, kind, given.seed)
     began, ends, done, seed = time.monotonic(), Counter(), 0, given.seed * 1000

@@ -114,10 +114,10 @@ class Host:
         finally:
             self.end()
 
-    def prepare(self, sequencer=True):
-        """The screen and the server, which outlast a host; `sequencer`: with ours where the kernel has none."""
+    def prepare(self):
+        """The screen and the server, which outlast a host."""
         folder = self.folder
-        preloaded = ["sequencer", "witness"] if sequencer and not Path("/dev/snd/seq").exists() else ["witness"]
+        preloaded = ["witness"] if Path("/dev/snd/seq").exists() else ["sequencer", "witness"]
         for name in preloaded:
             source = Path(__file__).with_name(f"{name}.c")
             subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", folder / f"{name}.so", source, "-lpthread", "-ldl"], check=True)

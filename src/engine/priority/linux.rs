@@ -40,9 +40,10 @@ pub fn raise_own(priority: u8) -> bool {
 
 /// See [`super::of_this_thread`].
 pub fn of_this_thread() -> u8 {
-    let (mut policy, mut param) = (0, libc::sched_param { sched_priority: 0 });
-    // SAFETY: both places are valid for writing and outlive the call; the thread is the calling one.
-    let known = unsafe { libc::pthread_getschedparam(libc::pthread_self(), &raw mut policy, &raw mut param) == 0 };
+    let mut param = libc::sched_param { sched_priority: 0 };
+    // Asked of the kernel: pthread's own answer is what was set through pthread last, and RTKit sets it otherwise.
+    // SAFETY: the place is valid for writing and outlives the call; 0 is the calling thread.
+    let (policy, known) = unsafe { (libc::sched_getscheduler(0), libc::sched_getparam(0, &raw mut param) == 0) };
     // RTKit's threads don't hand their priority on to what they start.
     let policy = policy & !libc::SCHED_RESET_ON_FORK;
     if known && matches!(policy, libc::SCHED_FIFO | libc::SCHED_RR) { param.sched_priority.clamp(0, 99) as u8 } else { 0 }

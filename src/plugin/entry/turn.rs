@@ -49,7 +49,7 @@ impl Turn {
     }
 
     fn try_take(&self) -> Option<Taken<'_>> {
-        self.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok().then_some(Taken(self))
+        self.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok().then(|| Taken(self))
     }
 }
 
