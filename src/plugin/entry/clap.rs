@@ -88,14 +88,15 @@ unsafe extern "C" fn create(_factory: *const clap_plugin_factory, host: *const c
     // SAFETY: the host gives itself, and lives longer than its plugins.
     let wrapper = unsafe { Wrapper::<Mynah>::new(host) };
     HOST.set(None);
-    let shell = SHELL.get_or_init(|| *wrapper.clap_plugin.borrow());
+    // The descriptor and the data are this instance's own.
+    let own = *wrapper.clap_plugin.borrow();
+    SHELL.get_or_init(|| own);
     let plugin = clap_plugin {
-        plugin_data: wrapper.clap_plugin.borrow().plugin_data,
         destroy: Some(destroy),
         process: Some(process),
         deactivate: Some(deactivate),
         get_extension: Some(get_extension),
-        ..*shell
+        ..own
     };
     // The host owns both from here on; the shell's `destroy` takes its own back, which the data point to, and ours the other.
     let _ = Arc::into_raw(wrapper);
