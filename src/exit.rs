@@ -67,7 +67,7 @@ pub struct OpenWindow(());
 
 impl OpenWindow {
     /// From now on.
-    pub fn new() -> Self {
+    pub fn open() -> Self {
         WINDOWS.fetch_add(1, Ordering::SeqCst);
         Self(())
     }

@@ -117,7 +117,7 @@ impl NiceEguiApp for Window {
     // The windowing library keeps a panic and raises it again when the window is closed, inside a call of the host, which then ends. So none gets past here.
 
     fn build(&mut self, ctx: egui::Context, host: GuiContext, _frame: &mut Frame) -> Result<(), HandlerError> {
-        self.drawing = Some(OpenWindow::new());
+        self.drawing = Some(OpenWindow::open());
         self.guarded(|window| window.open(&ctx, host));
         Ok(())
     }
