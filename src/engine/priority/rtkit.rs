@@ -97,7 +97,9 @@ mod tests {
             assert_eq!(call.dynheader.member.as_deref(), Some("MakeThreadRealtime"));
             let (thread, priority) = call.body.parser().get2::<u64, u32>().expect("a thread and a priority");
             let mut reply = if priority > most {
-                call.dynheader.make_error_response("org.freedesktop.DBus.Error.AccessDenied", None)
+                let mut refusal = call.dynheader.make_error_response("org.freedesktop.DBus.Error.AccessDenied", None);
+                refusal.typ = MessageType::Error; // which rustbus leaves to us
+                refusal
             } else {
                 let param = libc::sched_param { sched_priority: priority as libc::c_int };
                 // SAFETY: the parameters live as long as the call.
