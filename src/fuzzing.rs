@@ -1,7 +1,7 @@
 //! What a fuzzer plays with: for each kind of bytes that come from outside one function that takes any and must not panic, hang or fill the memory; where
 //! there is more to promise it asserts that. The fuzz targets in `fuzz/` and `tests/fuzzed.rs` call the same functions. No part of the library's interface.
 
-use std::io::{Cursor, Write};
+use std::io::Write;
 use std::path::Path;
 
 use flate2::Compression;
@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 
 use crate::captions::cues::{Style, cues};
 use crate::captions::formats::{Format, render};
+use crate::captions::language::Language;
 use crate::captions::outlets::{self, fuzz_obs, fuzz_overlay};
 use crate::captions::transcript::Transcript;
 use crate::captions::wording::{Glossary, Profanity, Wording};
@@ -43,7 +44,7 @@ pub fn run(target: &str, data: &[u8]) {
 
 /// A sound file of any kind.
 fn audio(data: &[u8]) {
-    if let Ok((sound, _)) = crate::audio::read_from(Box::new(Cursor::new(data.to_vec())), Path::new("sound")) {
+    if let Ok(sound) = crate::audio::Reader::from_bytes(data, Path::new("sound")).and_then(crate::audio::Sound::of) {
         assert!(sound.channels.iter().all(|c| c.len() == sound.channels[0].len()), "channels of one length");
         assert!(sound.channels.iter().flatten().all(|x| x.is_finite()), "no sample that is no number");
     }
@@ -117,8 +118,8 @@ fn wording(data: &[u8]) {
     }
     let wording = Wording { glossary: glossary.ok(), spell_numbers: true, profanity: profanity.ok() };
     let words = words_of(said);
-    let worded = wording.apply(&words);
-    assert!(worded.words.len() <= words.len() && worded.masked.iter().all(|(from, to)| from <= to));
+    let worded = wording.apply(&words, &Language::of_words("", &words));
+    assert!(worded.words.is_empty() == words.is_empty() && worded.masked.iter().all(|(from, to)| from <= to));
 }
 
 /// Whatever was said, by whatever model: its cues stand in order, and each format can be read again.
@@ -126,7 +127,8 @@ fn formats(data: &[u8]) {
     let words = words_of(&String::from_utf8_lossy(data));
     // One of the styles a run, or few runs would fit into a minute.
     let styles = [Style::netflix, Style::bbc, Style::cea608, Style::live];
-    let cues = cues(&words, &styles[data.len() % styles.len()]());
+    let style = styles[data.len() % styles.len()]().spoken_in(Language::of_words("", &words));
+    let cues = cues(&words, &style);
     assert!(cues.windows(2).all(|pair| pair[0].end <= pair[1].start + 1e-6) && cues.iter().all(|c| c.start < c.end), "cues in order");
     for format in Format::ALL {
         readable(format, &render(format, &words, &cues));

@@ -20,6 +20,7 @@ pub mod names;
 pub mod packs;
 pub mod plugin;
 pub mod runtime;
+pub mod typed;
 pub mod vad;
 pub mod voice;
 

@@ -1,5 +1,7 @@
 //! Names that people type: which of a list is meant, and which may have been. Knows nothing of what the names stand for.
 
+use unicode_normalization::UnicodeNormalization;
+
 /// How alike two names must be, 0 to 1 (Jaro-Winkler), for one to be suggested for the other.
 const ALIKE: f64 = 0.75;
 /// How alike they count at least where one letter is too much, missing, another or in its neighbour's place.
@@ -21,9 +23,11 @@ pub fn meant<S: AsRef<str>>(names: &[S], typed: &str) -> Meant {
     if let Some(at) = names.iter().position(|n| n.as_ref() == typed) {
         return Meant::One(at);
     }
-    let small = typed.to_lowercase();
+    // An accent may be stored as part of its letter or behind it.
+    let plain = |text: &str| text.nfc().collect::<String>().to_lowercase();
+    let small = plain(typed);
     let places = |fits: &dyn Fn(&str) -> bool| -> Vec<usize> {
-        names.iter().enumerate().filter(|(_, n)| fits(&n.as_ref().to_lowercase())).map(|(at, _)| at).collect()
+        names.iter().enumerate().filter(|(_, n)| fits(&plain(n.as_ref()))).map(|(at, _)| at).collect()
     };
     let whole = places(&|n| n == small);
     let parts = if whole.is_empty() { places(&|n| n.contains(&small)) } else { whole };
@@ -69,6 +73,7 @@ mod tests {
         assert_eq!(meant(&DEVICES, "built-in audio"), Meant::One(3), "capitals decide");
         assert_eq!(meant(&DEVICES, "Rode"), Meant::None);
         assert_eq!(meant::<&str>(&[], "x"), Meant::None);
+        assert_eq!(meant(&["Zo\u{eb}", "Ada"], "Zoe\u{308}"), Meant::One(0));
     }
 
     #[test]

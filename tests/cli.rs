@@ -169,11 +169,14 @@ fn a_batch_goes_on_where_it_was_and_a_bad_file_stops_no_other() {
     // The data folder is this test's own; the packs are the user's.
     let packs = mynah::packs::user_folder().expect("a data folder").join("packs");
     let data = home.path().join("data");
-    let run = |more: &[&str]| {
+    let program = |more: &[&str]| {
         let mut program = Command::new(env!("CARGO_BIN_EXE_mynah"));
         let output =
             program.args(["caption", &first, &bad, &second]).args(more).env("MYNAH_HOME", &data).env("MYNAH_PACKS", &packs).output();
-        let output = output.expect("the program runs");
+        output.expect("the program runs")
+    };
+    let run = |more: &[&str]| {
+        let output = program(more);
         assert_eq!(status(&output), 1, "{}", stderr(&output));
         assert!(stderr(&output).contains("bad.wav") && stderr(&output).contains("1 of 3"), "{}", stderr(&output));
         stdout(&output)
@@ -182,11 +185,71 @@ fn a_batch_goes_on_where_it_was_and_a_bad_file_stops_no_other() {
     let srt = home.path().join("second.srt");
     let written = std::fs::read_to_string(&srt).expect("captions");
     assert_eq!(run(&[]).matches("done before").count(), 2);
+    // What somebody changed is never written over.
     std::fs::write(&srt, "mine").expect("written");
-    assert_eq!(run(&[]).matches("done before").count(), 1, "what somebody changed is done again");
+    let again = run(&[]);
+    assert!(again.matches("done before").count() == 1 && again.contains("second.srt: kept as it was changed; --force"), "{again}");
+    assert_eq!(std::fs::read_to_string(&srt).expect("captions"), "mine");
+    let other = program(&["--style", "bbc"]);
+    assert!(
+        stderr(&other).contains("second.srt` was changed since Mynah wrote it") && stderr(&other).contains("2 of 3"),
+        "{}",
+        stderr(&other)
+    );
+    assert_eq!(std::fs::read_to_string(&srt).expect("captions"), "mine");
+    assert_eq!(run(&["--force"]).matches("words").count(), 2);
     assert_eq!(std::fs::read_to_string(&srt).expect("captions"), written);
     assert_eq!(run(&["--style", "bbc"]).matches("done before").count(), 0, "other options");
     assert_eq!(run(&["--style", "bbc", "--force"]).matches("done before").count(), 0);
+}
+
+#[test]
+fn a_conversion_brings_the_captions_that_the_recording_has() {
+    let home = folder();
+    let (input, list) = (clip(home.path(), 6.0), in_folder(home.path(), "terms.txt"));
+    std::fs::write(&list, "TIMES = times\n").expect("written");
+    let (a, b, out) = (in_folder(home.path(), "a.json"), in_folder(home.path(), "b.json"), in_folder(home.path(), "out.wav"));
+    let how = ["--glossary", &list, "--style", "bbc", "--numbers", "spell"];
+    let captioned = mynah(&[&["caption", &input, "-o", &a][..], &how].concat());
+    assert_eq!(status(&captioned), 0, "{}", stderr(&captioned));
+    let convert =
+        |more: &[&str]| mynah(&[&["convert", &input, "--voice", &reference(), "-o", &out, "--captions", &b], &how[..], more].concat());
+    assert_eq!(status(&convert(&[])), 0);
+    let (a, b_text) = (std::fs::read_to_string(&a).expect("captions"), std::fs::read_to_string(&b).expect("captions"));
+    assert!(a.contains("TIMES"), "{a}");
+    assert_eq!(a, b_text);
+    // Mynah's own captions may be replaced, those that somebody changed not.
+    assert_eq!(status(&convert(&[])), 0);
+    std::fs::write(&b, "mine").expect("written");
+    told(&convert(&[]), 1, &["b.json", "was changed since Mynah wrote it", "--force", "--captions"]);
+    assert_eq!(std::fs::read_to_string(&b).expect("captions"), "mine");
+    assert_eq!(status(&convert(&["--force"])), 0);
+    assert_eq!(std::fs::read_to_string(&b).expect("captions"), a);
+}
+
+#[test]
+fn recordings_are_found_and_their_results_named_whatever_their_names() {
+    let home = folder();
+    let clip = clip(home.path(), 2.0);
+    // Decomposed letters, a mark that Windows pastes, and a day in March.
+    let (composed, decomposed) = (in_folder(home.path(), "Zo\u{eb}.wav"), in_folder(home.path(), "Zoe\u{308}.wav"));
+    let (march, april) = (in_folder(home.path(), "Interview 12.03"), in_folder(home.path(), "Interview 12.04"));
+    for name in [&composed, &march, &april] {
+        std::fs::copy(&clip, name).expect("copied");
+    }
+    let pasted = format!("\u{202a}{clip}");
+    let done = mynah(&["caption", &decomposed, &pasted, &march, &april]);
+    assert_eq!(status(&done), 0, "{}", stderr(&done));
+    assert!(stderr(&done).contains("can't be seen") && stderr(&done).lines().count() == 1, "{}", stderr(&done));
+    for written in ["Zo\u{eb}.srt", "clip.srt", "Interview 12.03.srt", "Interview 12.04.srt"] {
+        assert!(home.path().join(written).is_file(), "{written} in {:?}", names(home.path()));
+    }
+    assert_eq!(names(home.path()).len(), 8);
+    // Two results of one name are told before the work.
+    let other = in_folder(home.path(), "clip.flac");
+    std::fs::copy(&clip, &other).expect("copied");
+    told(&mynah(&["caption", &clip, &other]), 2, &["clip.wav", "clip.flac", "clip.srt"]);
+    told(&mynah(&["caption", &clip, &clip]), 2, &["given twice"]);
 }
 
 #[test]
@@ -229,10 +292,10 @@ fn a_disk_that_is_full_leaves_the_old_captions() {
         println!("skipped: a small disk can't be made here");
         return;
     }
-    let (input, words) = (clip(home.path(), 4.0), small.join("clip.json"));
+    let (input, words) = (clip(home.path(), 5.0), small.join("clip.json"));
     std::fs::write(&words, "old").expect("written");
     (0..16).take_while(|n| std::fs::write(small.join(format!("ballast{n}")), [0; 4096]).is_ok()).count();
-    let full = mynah(&["caption", &input, "-o", words.to_str().expect("UTF-8")]);
+    let full = mynah(&["caption", &input, "-o", words.to_str().expect("UTF-8"), "--force"]);
     let left = std::fs::read_to_string(&words).expect("still there");
     assert!(mount("umount", &[]));
     told(&full, 1, &["clip.json", "room"]);
@@ -412,7 +475,7 @@ fn a_script_gets_one_object_and_nothing_else() {
         serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {}", stdout(&done)))
     };
     let converted = object(&["convert", &input, "--voice", &reference(), "-o", &out, "--captions", &words, "--json"]);
-    assert_eq!((&converted["written"], &converted["mode"]), (&out.as_str().into(), &"live".into()));
+    assert_eq!((&converted["written"], &converted["mode"]), (&out.as_str().into(), &"studio".into()));
     assert!(converted["latency_samples"].as_u64().is_some_and(|n| n > 0) && converted["words"].is_u64(), "{converted}");
     assert!((converted["seconds"].as_f64().expect("a number") - 2.0).abs() < 1e-6, "{converted}");
     let captioned = object(&["caption", &input, "-o", &words, "--json"]);

@@ -6,6 +6,7 @@
 use mynah::captions::Word;
 use mynah::captions::cues::{Cue, Style, cues, leaning_ends, lint, told};
 use mynah::captions::formats::{Format, render};
+use mynah::captions::language::Language;
 
 /// Recordings in turn, a pause after each, until ten minutes are full.
 fn programme() -> Vec<Word> {
@@ -54,10 +55,10 @@ fn ten_minutes_in_each_style_break_no_norm() {
     let words = programme();
     assert!(words.last().is_some_and(|w| w.end > 590.0) && words.len() > 1200, "{}", words.len());
     for name in Style::NAMES {
-        let style = Style::named(name).expect("known");
+        let style = Style::named(name).expect("known").spoken_in(Language::english());
         let cut = cues(&words, &style);
         let file = read_srt(&render(Format::Srt, &words, &cut));
-        let leaning = leaning_ends(&file).len();
+        let leaning = leaning_ends(&file, &style).len();
         println!("{name}: {} words, {} cues, {leaning} lines end behind a leaning word", words.len(), file.len());
         assert_eq!(told(&lint(&file, Some(&words), &style), &style), None, "{name}");
         assert!(cut.iter().all(|c| c.unmet.is_empty()), "{name}");

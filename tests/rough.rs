@@ -243,6 +243,56 @@ fn eighty_seconds_without_a_pause_stay_bounded_and_are_all_said() {
     assert!(words.iter().all(|w| w.end - w.start < 3.0 && w.text != UNCLEAR), "{words:?}");
 }
 
+/// What somebody really says again and again is no loop of the decoder: neither with pauses nor without.
+#[test]
+fn a_phrase_that_is_said_fifteen_times_stands_there_fifteen_times() {
+    let reading = recording("two_cities.wav");
+    let phrase = &reading[..seconds(2.15)];
+    for (name, pause) in [("pauses of 0.4 s", 0.4), ("none", 0.0)] {
+        let once = [phrase, &vec![0.0; seconds(pause)]].concat();
+        let words = plain(&text(&heard(Policy::whole(), &once.repeat(15))));
+        let times = words.windows(2).filter(|w| *w == ["best", "of"]).count();
+        println!("{name}: {times} times: {}", words.join(" "));
+        assert_eq!(times, 15, "{name}: {}", words.join(" "));
+    }
+}
+
+#[test]
+fn very_soft_speech_is_heard_as_well_as_any() {
+    let reading = &recording("two_cities.wav")[..seconds(12.0)];
+    let peak = reading.iter().fold(0.0f32, |peak, x| peak.max(x.abs()));
+    let at = |decibels: f32| {
+        let gain = 10f32.powf(decibels / 20.0) / peak;
+        heard(Policy::whole(), &reading.iter().map(|x| x * gain).collect::<Vec<_>>())
+    };
+    let usual = at(-20.0);
+    assert_eq!(usual.len(), 35, "{}", text(&usual));
+    for level in [-40.0, -60.0, -75.0] {
+        let soft = at(level);
+        assert_eq!(plain(&text(&soft)), plain(&text(&usual)), "{level} dBFS");
+        let off = soft.iter().zip(&usual).map(|(a, b)| (a.start - b.start).abs()).fold(0.0, f64::max);
+        assert!(off < 0.2, "{level} dBFS: a word is {off} s off");
+    }
+}
+
+#[test]
+fn no_cue_of_a_short_file_lasts_beyond_its_end() {
+    let home = tempfile::tempdir().expect("a folder");
+    for length in [0.9, 1.7, 2.3, 5.0] {
+        let (input, out) = (wav(home.path(), "short.wav", 48_000, length), home.path().join("short.srt"));
+        let done = mynah(&["caption", utf8(&input), "-o", utf8(&out)]).output().expect("the program runs");
+        assert!(done.status.success(), "{done:?}");
+        let captions = std::fs::read_to_string(&out).expect("captions");
+        let ends = captions.lines().filter_map(|l| l.split_once(" --> ")).map(|(_, end)| {
+            let parts: Vec<f64> = end.replace(',', ".").split(':').map(|x| x.parse().expect("a number")).collect();
+            parts.iter().fold(0.0, |sum, x| 60.0 * sum + x)
+        });
+        let last = ends.fold(0.0, f64::max);
+        println!("{length} s: the last cue ends at {last} s");
+        assert!(last <= length + 1e-6, "{length} s: {captions}");
+    }
+}
+
 /// The program as it is built, on arguments.
 fn mynah(arguments: &[&str]) -> std::process::Command {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mynah"));
@@ -316,7 +366,7 @@ mod full {
         let home = tempfile::tempdir().expect("a folder");
         let (short, long) = (wav(home.path(), "a.wav", 16000, 5.0), wav(home.path(), "b.wav", 16000, 60.0));
         std::fs::write(home.path().join("b.srt"), "old").expect("written");
-        let mut caption = mynah(&["caption", utf8(&short), utf8(&long)]);
+        let mut caption = mynah(&["caption", utf8(&short), utf8(&long), "--force"]);
         caption.env("MYNAH_HOME", home.path().join("data")).env("MYNAH_PACKS", packs());
         // 1 kB or 512 bytes, as the shell counts: room for the first file, not for the second.
         let done = limited(1, &caption);

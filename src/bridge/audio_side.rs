@@ -13,6 +13,7 @@ use super::stream::{Receiver, Sender};
 use super::tap::Tap;
 use super::{InputMark, OutputMark, Shared, WorkerState};
 use crate::clock::{Latency, Timing};
+use crate::dsp::downmix::Downmix;
 
 /// Seconds in which a control of the mix moves.
 const GLIDE: f64 = 0.01;
@@ -77,6 +78,7 @@ pub struct AudioSide<C> {
     wet: Vec<f32>,
     have: Vec<bool>,
     mono: Vec<f32>,
+    downmix: Downmix,
     seam: Seam,
     mixes: MixLine,
     level: Option<(f32, f32)>,
@@ -117,6 +119,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
             wet: vec![0.0; block],
             have: vec![false; block],
             mono: vec![0.0; block],
+            downmix: Downmix::new(channels, timing.host_rate),
             seam: Seam::new(timing.host_rate),
             mixes: MixLine::new(latency.total),
             level: None,
@@ -148,6 +151,7 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         self.restart = true;
         self.dry.reset();
         self.placing.reset();
+        self.downmix.reset();
         self.pacing.reset();
         self.tap.end();
         self.scope.rest();
@@ -222,20 +226,19 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         }
     }
 
-    /// Writes the channels' mean to `mono`, cleaned of what is no sound, in the channels too; gives the peak.
+    /// Mixes the channels down to `mono`, cleaned of what is no sound, in the channels too; gives the peak.
     fn mix_down(&mut self, channels: &mut [&mut [f32]], start: usize, n: usize) -> f32 {
-        let mono = &mut self.mono[..n];
-        mono.fill(0.0);
         let mut peak = 0.0f32;
         for channel in channels.iter_mut() {
-            for (m, x) in mono.iter_mut().zip(&mut channel[start..start + n]) {
+            for x in &mut channel[start..start + n] {
                 *x = if x.is_finite() { x.clamp(-LOUDEST, LOUDEST) } else { 0.0 };
                 peak = peak.max(x.abs());
-                *m += *x;
             }
         }
-        let share = 1.0 / channels.len().max(1) as f32;
-        mono.iter_mut().for_each(|m| *m *= share);
+        for (i, m) in self.mono[..n].iter_mut().enumerate() {
+            // A host that gives fewer channels than it said has silence in the others.
+            *m = self.downmix.frame(|k| channels.get(k).map_or(0.0, |c| c[start + i]));
+        }
         peak
     }
 

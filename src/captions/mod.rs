@@ -5,6 +5,7 @@
 pub mod cues;
 pub mod formats;
 mod greedy;
+pub mod language;
 pub mod moonshine;
 pub mod online;
 pub mod outlets;

@@ -3,6 +3,7 @@
 pub mod bleep;
 pub mod dc;
 pub mod denormals;
+pub mod downmix;
 pub mod fbank;
 pub mod level;
 pub mod limiter;
@@ -11,3 +12,4 @@ pub mod minimum_phase;
 pub mod pitch;
 pub mod resample;
 pub mod stft;
+pub mod true_peak;

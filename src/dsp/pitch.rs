@@ -247,11 +247,51 @@ impl PitchTracker {
 
 /// The pitch of a whole sound at `RATE`, a frame each `HOP`, read out with `lag` frames of look-ahead.
 pub fn track(samples: &[f32], lag: usize) -> Vec<f32> {
-    let mut tracker = PitchTracker::new(lag);
-    let count = samples.len() / HOP;
-    let mut padded = vec![0.0; WINDOW / 2 + samples.len() + WINDOW / 2 + lag * HOP];
-    padded[WINDOW / 2..][..samples.len()].copy_from_slice(samples);
-    (0..count + lag).map(|t| tracker.push(&padded[t * HOP..])).skip(lag).collect()
+    let mut tracks = Tracks::new(lag);
+    tracks.push(samples);
+    tracks.end()
+}
+
+/// The same of a sound that comes piece by piece.
+pub struct Tracks {
+    tracker: PitchTracker,
+    lag: usize,
+    /// Samples from half a window before the next frame's centre on.
+    held: Vec<f32>,
+    samples: usize,
+    told: Vec<f32>,
+}
+
+impl Tracks {
+    /// With `lag` frames of look-ahead.
+    pub fn new(lag: usize) -> Self {
+        Self { tracker: PitchTracker::new(lag), lag, held: vec![0.0; WINDOW / 2], samples: 0, told: Vec::new() }
+    }
+
+    /// Takes the next samples.
+    pub fn push(&mut self, samples: &[f32]) {
+        self.samples += samples.len();
+        self.hear(samples);
+    }
+
+    fn hear(&mut self, samples: &[f32]) {
+        self.held.extend_from_slice(samples);
+        let mut at = 0;
+        while self.held.len() - at >= WINDOW {
+            self.told.push(self.tracker.push(&self.held[at..at + WINDOW]));
+            at += HOP;
+        }
+        self.held.drain(..at);
+    }
+
+    /// The frames of all that was pushed, in Hz; 0 where there is no voice.
+    pub fn end(mut self) -> Vec<f32> {
+        let count = self.samples / HOP;
+        self.hear(&vec![0.0; WINDOW + self.lag * HOP]);
+        self.told.truncate(count + self.lag);
+        self.told.drain(..self.lag.min(self.told.len()));
+        self.told
+    }
 }
 
 /// The median of the voiced frames of a track in Hz; 0 if there are none.

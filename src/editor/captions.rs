@@ -15,6 +15,7 @@ use super::outlets::OutletPanel;
 use super::takes;
 use super::theme::{Palette, palette};
 use crate::captions::Word;
+use crate::captions::language::Language;
 use crate::captions::transcript::Transcript;
 use crate::plugin::instance::{Instance, Readings};
 use crate::plugin::keeper;
@@ -74,7 +75,8 @@ impl CaptionCard {
         let board = self.instance.transcript();
         let transcript = board.lock().unwrap_or_else(|e| e.into_inner());
         let (empty, (job, spans)) = (transcript.words().is_empty(), layout(&transcript, ui.available_width() - 8.0, p));
-        let broken = self.norms.look(&transcript, &self.export.style()).map(|sentence| (sentence.to_owned(), p.accent));
+        let spoken = readings.status.as_ref().and_then(|s| s.spoken.as_deref()).unwrap_or_default();
+        let broken = self.norms.look(&transcript, &self.export.style(), spoken).map(|sentence| (sentence.to_owned(), p.accent));
         drop(transcript);
         let notes: Vec<_> = self.notes(p).into_iter().chain(broken).collect();
         let foot = 70.0 + 40.0 * notes.len() as f32 + if self.picked.is_some() { 20.0 } else { 0.0 };
@@ -194,7 +196,7 @@ fn layout(transcript: &Transcript, width: f32, p: Palette) -> (LayoutJob, Vec<(R
     let words = transcript.words();
     let finals = words[words.len().saturating_sub(SHOWN)..].iter().map(|w| (w, p.text));
     let partials = transcript.partial().iter().map(|w| (w, p.muted));
-    let (mut last, mut spans, mut at): (Option<f64>, _, usize) = (None, Vec::new(), 0);
+    let (mut last, mut before, mut spans, mut at): (Option<f64>, &str, _, usize) = (None, "", Vec::new(), 0);
     let mut append = |job: &mut LayoutJob, text: &str, format: TextFormat| {
         job.append(text, 0.0, format);
         let from = at;
@@ -206,10 +208,10 @@ fn layout(transcript: &Transcript, width: f32, p: Palette) -> (LayoutJob, Vec<(R
             let lead = if last.is_some() { "\n" } else { "" };
             append(&mut job, &format!("{lead}{}  ", clock(word.start)), format(11.0, p.accent));
         } else {
-            append(&mut job, " ", format(14.0, color));
+            append(&mut job, Language::default().glue(before, &word.text), format(14.0, color));
         }
         spans.push((append(&mut job, &word.text, format(14.0, color)), word.clone()));
-        last = Some(word.end);
+        (last, before) = (Some(word.end), &word.text);
     }
     (job, spans)
 }

@@ -10,12 +10,15 @@ use super::voices::home;
 use crate::captions::Word;
 use crate::captions::cues::{Spoken, Style, spoken_cues};
 use crate::captions::formats::{Format, FrameRate, Programme, render_programme, write_rendered};
+use crate::captions::language::Language;
 
 /// See the top of the file.
 pub struct Export {
     open: bool,
     style: &'static str,
     format: Format,
+    /// The frames that iTT counts.
+    frame_rate: FrameRate,
     picker: Option<Picker>,
     folder: PathBuf,
     /// How the last export went.
@@ -24,7 +27,15 @@ pub struct Export {
 
 impl Default for Export {
     fn default() -> Self {
-        Self { open: false, style: Style::NAMES[0], format: Format::Srt, picker: None, folder: home(), told: None }
+        Self {
+            open: false,
+            style: Style::NAMES[0],
+            format: Format::Srt,
+            frame_rate: FrameRate::default(),
+            picker: None,
+            folder: home(),
+            told: None,
+        }
     }
 }
 
@@ -79,7 +90,7 @@ impl Export {
     /// Draws the dialog where it is open. `said` gives what is written.
     pub fn dialog(&mut self, ctx: &Context, said: &dyn Fn() -> Said) {
         if let Some(path) = Picker::file(&mut self.picker, &mut self.folder, ctx) {
-            self.told = Some(export(&path, said(), &self.style()));
+            self.told = Some(export(&path, said(), &self.style(), self.frame_rate));
         }
         if !self.open {
             return;
@@ -122,17 +133,28 @@ impl Export {
                 }
             });
         });
+        if self.format == Format::Itt {
+            ui.horizontal(|ui| {
+                ui.label("Frames a second");
+                egui::ComboBox::from_id_salt("frame rate").selected_text(self.frame_rate.to_string()).show_ui(ui, |ui| {
+                    for (name, rate) in FrameRate::all() {
+                        ui.selectable_value(&mut self.frame_rate, rate, name);
+                    }
+                });
+            });
+        }
         ui.label(RichText::new(purpose(self.format)).small().color(palette(ui).muted));
     }
 }
 
 /// Writes the words as captions in the format that the file's ending names; they are the speaker's where one is named.
-fn export(path: &Path, said: Said, style: &Style) -> Result<String, String> {
+fn export(path: &Path, said: Said, style: &Style, frame_rate: FrameRate) -> Result<String, String> {
     let format = Format::from_path(path).map_err(|e| e.to_string())?;
     let Said { words, speaker, language } = said;
     let spoken = [Spoken { speaker: Some(speaker).filter(|name| !name.is_empty()), words }];
-    let cues = spoken_cues(&spoken, style);
-    let programme = Programme { spoken: &spoken, cues: &cues, frame_rate: FrameRate::default(), language: &language };
+    let style = style.clone().spoken_in(Language::of_words(&language, &spoken[0].words));
+    let cues = spoken_cues(&spoken, &style);
+    let programme = Programme { spoken: &spoken, cues: &cues, frame_rate, language: &language };
     write_rendered(path, &render_programme(format, &programme)).map_err(|e| e.to_string())?;
     Ok(format!("{} words are in {}", spoken[0].words.len(), path.display()))
 }
@@ -152,12 +174,12 @@ mod tests {
         let said = |speaker: &str| Said { words: words(), speaker: speaker.to_owned(), language: "de".to_owned() };
         let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("the file");
         let style = Style::netflix();
-        assert!(export(&folder.path().join("a.srt"), said(""), &style).is_ok());
+        assert!(export(&folder.path().join("a.srt"), said(""), &style, FrameRate::F25).is_ok());
         assert!(read("a.srt").contains("Good morning."));
-        assert!(export(&folder.path().join("a.docx"), said(""), &style).expect_err("no such format").contains(".srt"));
-        assert!(export(&folder.path().join("a.vtt"), said("Ada"), &style).is_ok());
+        assert!(export(&folder.path().join("a.docx"), said(""), &style, FrameRate::F25).expect_err("no such format").contains(".srt"));
+        assert!(export(&folder.path().join("a.vtt"), said("Ada"), &style, FrameRate::F25).is_ok());
         assert!(read("a.vtt").contains("<v Ada>Good morning."), "{}", read("a.vtt"));
-        assert!(export(&folder.path().join("a.ttml"), said(""), &style).is_ok());
+        assert!(export(&folder.path().join("a.ttml"), said(""), &style, FrameRate::F25).is_ok());
         assert!(read("a.ttml").contains("xml:lang=\"de\""), "{}", read("a.ttml"));
     }
 
@@ -168,7 +190,7 @@ mod tests {
         let longest = |style: &str| {
             let export_it = Export { style: Style::NAMES.iter().find(|n| **n == style).expect("a style"), ..Export::default() };
             let path = folder.path().join("a.srt");
-            export(&path, Said { words: words.clone(), ..Said::default() }, &export_it.style()).expect("written");
+            export(&path, Said { words: words.clone(), ..Said::default() }, &export_it.style(), FrameRate::F25).expect("written");
             let text = std::fs::read_to_string(&path).expect("read");
             text.lines().filter(|l| l.contains("syllable")).map(str::len).max().unwrap_or(0)
         };

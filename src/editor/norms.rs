@@ -1,6 +1,7 @@
 //! What of the captions breaks a norm, told while they come. Knows cues, no window.
 
 use crate::captions::cues::{Style, cues, lint, told};
+use crate::captions::language::Language;
 use crate::captions::transcript::Transcript;
 
 /// Words that are looked at: some minutes of talk, so that it costs little however long a session is.
@@ -14,11 +15,12 @@ pub struct Norms {
 }
 
 impl Norms {
-    /// One sentence where the last cues, cut as an export cuts them, break a norm of the style.
-    pub fn look(&mut self, transcript: &Transcript, style: &Style) -> Option<&str> {
+    /// One sentence where the last cues, cut as an export cuts them, break a norm of the style. The language is its code, empty where it isn't known.
+    pub fn look(&mut self, transcript: &Transcript, style: &Style, language: &str) -> Option<&str> {
         if self.edition != Some(transcript.edition()) {
             self.edition = Some(transcript.edition());
             let words = &transcript.words()[transcript.words().len().saturating_sub(LAST)..];
+            let style = &style.clone().spoken_in(Language::of_words(language, words));
             self.sentence = told(&lint(&cues(words, style), Some(words), style), style);
         }
         self.sentence.as_deref()
@@ -46,9 +48,9 @@ mod tests {
             transcript.apply(Event::Final(words.iter().enumerate().map(word).collect()));
         };
         say("A calm sentence.", 0.0, 2.0, &mut transcript);
-        assert_eq!(norms.look(&transcript, &style), None);
+        assert_eq!(norms.look(&transcript, &style, "en"), None);
         let haste = "Nobody can read a sentence that is spoken as fast as this one is, whoever tries, and it goes on, and on, and on.";
         say(&[haste; 4].join(" "), 3.0, 6.0, &mut transcript);
-        assert!(norms.look(&transcript, &style).is_some_and(|s| s.contains("Netflix") && s.contains("reading speed")));
+        assert!(norms.look(&transcript, &style, "en").is_some_and(|s| s.contains("Netflix") && s.contains("reading speed")));
     }
 }

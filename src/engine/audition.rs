@@ -15,7 +15,7 @@ const PHRASE: &[u8] = include_bytes!("phrase/phrase.flac");
 
 /// The phrase as it was spoken: mono.
 pub fn phrase() -> Result<Sound, AudioError> {
-    audio::read_from(Box::new(std::io::Cursor::new(PHRASE)), Path::new("phrase.flac")).map(|(sound, _)| sound)
+    audio::Reader::from_bytes(PHRASE, Path::new("phrase.flac")).and_then(Sound::of)
 }
 
 /// The modes sound alike (models/mynah-voice/EVALUATION.md), and this one has the longest hops, so it is the quickest.

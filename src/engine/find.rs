@@ -4,18 +4,19 @@ use std::path::Path;
 
 use super::{OpenError, enrol_file};
 use crate::names::did_you_mean;
+use crate::typed::{meant, same_text, title};
 use crate::voice::TargetVoice;
 use crate::voice::library::{Library, LibraryError};
 
 /// A file is enrolled, which takes some seconds; anything else is a name in the library.
 pub fn find_voice(typed: &str) -> Result<TargetVoice, OpenError> {
-    let path = Path::new(typed);
+    let path = meant(Path::new(typed)).path;
     if path.is_file() {
-        let name = path.file_stem().map_or_else(|| "voice".to_owned(), |s| s.to_string_lossy().into_owned());
-        return enrol_file(path, &name);
+        return enrol_file(&path, &title(&path));
     }
     let voices = Library::standard().list().map_err(|e| OpenError(e.to_string()))?;
-    if let Some(found) = voices.iter().find(|v| v.name == typed) {
+    let exact = voices.iter().find(|v| v.name == typed);
+    if let Some(found) = exact.or_else(|| voices.iter().find(|v| same_text(Path::new(&v.name), Path::new(typed)))) {
         return Ok(found.clone());
     }
     let names: Vec<&str> = voices.iter().map(|v| v.name.as_str()).collect();

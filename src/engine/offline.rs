@@ -4,15 +4,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::{AudioPort, Engine, OpenError, Setup, Source};
-use crate::audio::Sound;
+use crate::audio::{AudioError, Blocks, Mono, Note, Sound};
 use crate::bridge::{Block, Mix, Rendering, WorkerState};
 use crate::captions::stream::{Event, Settings};
-use crate::captions::transcript::Transcript;
+use crate::captions::transcript::{Place, Transcript};
 use crate::captions::{RecognizeError, Word};
 use crate::clock::{Latency, Mode};
 use crate::dsp::pitch;
-use crate::dsp::resample::resample_all;
 use crate::runtime::Provider;
 use crate::voice::{Controls, TargetVoice};
 
@@ -29,6 +30,9 @@ const PITCH_LAG: usize = 8;
 /// Rates that the engine takes, in Hz, and the blocks, in samples.
 const RATES: std::ops::RangeInclusive<u32> = 8000..=192_000;
 const BLOCKS: std::ops::RangeInclusive<usize> = 1..=16384;
+
+/// Takes converted blocks: one slice a channel.
+pub type Out<'a> = &'a mut dyn FnMut(&[&[f32]]) -> Result<(), AudioError>;
 
 /// How a file is converted.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +80,9 @@ pub enum OfflineError {
     /// There is nothing in it.
     #[error("the sound is empty; choose a file that holds sound")]
     Empty,
+    /// The sound can't be read, or not to its end.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
     /// Voice or captions could not be loaded.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -109,16 +116,66 @@ pub fn convert(
     source: Arc<dyn Source>,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Converted, OfflineError> {
-    check(sound)?;
+    if sound.frames() == 0 {
+        return Err(OfflineError::Empty);
+    }
+    let mut out: Vec<Vec<f32>> = sound.channels.iter().map(|_| Vec::with_capacity(sound.frames())).collect();
+    let mut take = |block: &[&[f32]]| {
+        out.iter_mut().zip(block).for_each(|(o, b)| o.extend_from_slice(b));
+        Ok(())
+    };
+    let done = convert_blocks(&mut sound.blocks(), voice, job, source, &mut take, progress)?;
+    Ok(Converted {
+        sound: Sound { rate: sound.rate, channels: out },
+        words: done.words,
+        latency: done.latency,
+        provider: done.provider,
+        note: done.note,
+        took: done.took,
+        loading: done.loading,
+    })
+}
+
+/// What became of sound that came in blocks.
+#[derive(Debug, Clone)]
+pub struct Rendered {
+    /// Samples a channel that were given out: as many as came in.
+    pub frames: u64,
+    /// The words, as [`Converted`] has them.
+    pub words: Vec<Word>,
+    /// The latency that was taken out.
+    pub latency: Latency,
+    /// What computed the voice.
+    pub provider: Provider,
+    /// One sentence where that is not what was asked for.
+    pub note: Option<String>,
+    /// Seconds that it took, without loading.
+    pub took: f64,
+    /// Seconds of loading.
+    pub loading: f64,
+}
+
+/// The same of sound that comes in blocks; `out` takes the converted blocks, one slice a channel. Memory does not grow with the length.
+pub fn convert_blocks(
+    blocks: &mut dyn Blocks,
+    voice: &TargetVoice,
+    job: &Job,
+    source: Arc<dyn Source>,
+    out: Out<'_>,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Rendered, OfflineError> {
+    if !RATES.contains(&blocks.rate()) {
+        return Err(OfflineError::Rate(blocks.rate()));
+    }
     if !BLOCKS.contains(&job.block) {
         return Err(OfflineError::Block(job.block));
     }
     let began = Instant::now();
     source.measure(job.mode, job.provider)?;
     let setup = Setup {
-        host_rate: sound.rate,
+        host_rate: blocks.rate(),
         max_block: job.block,
-        channels: sound.channels.len(),
+        channels: blocks.channels(),
         mode: job.mode,
         provider: job.provider,
         voice: Some(voice.clone()),
@@ -132,10 +189,10 @@ pub fn convert(
     let status = engine.status();
     let loading = began.elapsed().as_secs_f64();
     let began = Instant::now();
-    let converted = render(sound, job, &engine, &mut port, progress)?;
+    let frames = render(blocks, job, &engine, &mut port, out, progress)?;
     let words = if job.captions { last_words(&engine, &mut port)? } else { Vec::new() };
-    Ok(Converted {
-        sound: converted,
+    Ok(Rendered {
+        frames,
         words,
         latency: status.latency,
         provider: status.provider,
@@ -150,15 +207,18 @@ pub fn median_pitch(sound: &Sound) -> Option<f32> {
     if sound.frames() == 0 || sound.rate == 0 {
         return None;
     }
-    let samples = resample_all(&sound.mono(), sound.rate, pitch::RATE);
-    Some(pitch::median(&pitch::track(&samples, PITCH_LAG))).filter(|median| *median > 0.0)
+    // Sound in memory can always be read.
+    median_pitch_of(&mut sound.blocks()).ok().flatten()
 }
 
-fn check(sound: &Sound) -> Result<(), OfflineError> {
-    if !RATES.contains(&sound.rate) {
-        return Err(OfflineError::Rate(sound.rate));
+/// The same of sound that comes in blocks.
+pub fn median_pitch_of(blocks: &mut dyn Blocks) -> Result<Option<f32>, AudioError> {
+    let mut mono = Mono::new(blocks, pitch::RATE);
+    let mut tracks = pitch::Tracks::new(PITCH_LAG);
+    while let Some(samples) = mono.next_samples()? {
+        tracks.push(&samples);
     }
-    if sound.frames() == 0 { Err(OfflineError::Empty) } else { Ok(()) }
+    Ok(Some(pitch::median(&tracks.end())).filter(|median| *median > 0.0))
 }
 
 fn wait_captions(engine: &Engine) -> Result<(), OfflineError> {
@@ -174,21 +234,43 @@ fn wait_captions(engine: &Engine) -> Result<(), OfflineError> {
     }
 }
 
-/// The blocks of the sound, then as many samples of silence as the latency holds back.
-fn render(sound: &Sound, job: &Job, engine: &Engine, port: &mut AudioPort, progress: &mut dyn FnMut(f64)) -> Result<Sound, OfflineError> {
-    let (frames, rate) = (sound.frames(), sound.rate as f64);
-    let latency = port.latency().total;
-    let mut out: Vec<Vec<f32>> = sound.channels.iter().map(|_| Vec::with_capacity(frames)).collect();
-    let mut block: Vec<Vec<f32>> = vec![vec![0.0; job.block]; out.len()];
+/// The blocks of the sound, then as many samples of silence as the latency holds back. Gives how many frames came in.
+fn render(
+    blocks: &mut dyn Blocks,
+    job: &Job,
+    engine: &Engine,
+    port: &mut AudioPort,
+    out: Out<'_>,
+    progress: &mut dyn FnMut(f64),
+) -> Result<u64, OfflineError> {
+    let (rate, channels) = (f64::from(blocks.rate()), blocks.channels());
+    let latency = port.latency().total as u64;
+    let mut waiting: Vec<Vec<f32>> = vec![Vec::new(); channels];
+    let mut block: Vec<Vec<f32>> = vec![vec![0.0; job.block]; channels];
+    // Frames that came in; `None` while more may come.
+    let (mut came, mut whole, mut at) = (0u64, None, 0u64);
     port.reset();
-    let mut at = 0;
-    while at < frames + latency {
-        let n = job.block.min(frames + latency - at);
-        for (b, channel) in block.iter_mut().zip(&sound.channels) {
-            let from = at.min(frames);
-            let real = &channel[from..(at + n).min(frames).max(from)];
-            b[..real.len()].copy_from_slice(real);
-            b[real.len()..n].fill(0.0);
+    loop {
+        while whole.is_none() && (waiting[0].len() < job.block) {
+            match blocks.next_block()? {
+                Some(next) => {
+                    came += next[0].len() as u64;
+                    waiting.iter_mut().zip(next).for_each(|(w, n)| w.extend_from_slice(&n));
+                }
+                None => whole = Some(came),
+            }
+        }
+        let n = match whole {
+            None => job.block,
+            Some(0) => return Err(OfflineError::Empty),
+            Some(frames) if at >= frames + latency => break,
+            Some(frames) => (job.block as u64).min(frames + latency - at) as usize,
+        };
+        for (b, w) in block.iter_mut().zip(&mut waiting) {
+            let real = n.min(w.len());
+            b[..real].copy_from_slice(&w[..real]);
+            b[real..n].fill(0.0);
+            w.drain(..real);
         }
         let mut slices: Vec<&mut [f32]> = block.iter_mut().map(|b| &mut b[..n]).collect();
         let about = Block {
@@ -196,27 +278,29 @@ fn render(sound: &Sound, job: &Job, engine: &Engine, port: &mut AudioPort, progr
             mix: Mix::default(),
             rendering: Rendering::Declared,
             song: Some(at as f64 / rate),
-            captions: job.captions && at < frames,
+            captions: job.captions && whole.is_none_or(|frames| at < frames),
         };
         port.process(&mut slices, &about);
-        let skip = latency.saturating_sub(at).min(n);
-        out.iter_mut().zip(&block).for_each(|(o, b)| o.extend_from_slice(&b[skip..n]));
-        at += n;
+        let skip = latency.saturating_sub(at).min(n as u64) as usize;
+        let slices: Vec<&[f32]> = block.iter().map(|b| &b[skip..n]).collect();
+        out(&slices)?;
+        at += n as u64;
+        let seconds = at.min(came) as f64 / rate;
         let counters = port.shared().counters();
         if counters.state == WorkerState::Dead {
             let why = engine.status().voice_problem.unwrap_or_else(|| "no reason was given; run `mynah doctor`".to_owned());
-            return Err(OfflineError::Voice { seconds: at.min(frames) as f64 / rate, why });
+            return Err(OfflineError::Voice { seconds, why });
         }
         if counters.late_hops > 0 {
             // A server that is away says why.
             return Err(match engine.status().voice_problem {
-                Some(why) => OfflineError::Voice { seconds: at.min(frames) as f64 / rate, why },
+                Some(why) => OfflineError::Voice { seconds, why },
                 None => OfflineError::Late(counters.late_hops),
             });
         }
-        progress(at.min(frames) as f64 / rate);
+        progress(seconds);
     }
-    Ok(Sound { rate: sound.rate, channels: out })
+    Ok(came)
 }
 
 /// Ends the stretch of sound and waits until its words are final.
@@ -266,6 +350,10 @@ pub struct Captioned {
     pub words: Vec<Word>,
     /// The code of the language that was told or heard; none where that isn't known.
     pub language: Option<String>,
+    /// How long the sound is.
+    pub seconds: f64,
+    /// What must be said of how its channels were mixed.
+    pub note: Option<Note>,
 }
 
 /// Captions a sound with a recogniser from `source`.
@@ -281,34 +369,102 @@ pub fn caption(
     if sound.frames() == 0 || sound.rate == 0 {
         return Err(OfflineError::Empty);
     }
+    caption_blocks(&mut sound.blocks(), source, settings, pace, Course { from: None, event, keep: &mut |_| () })
+}
+
+/// What was said up to a second: enough to go on from there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// All words that start before it are known.
+    pub seconds: f64,
+    /// They.
+    pub words: Vec<Word>,
+}
+
+/// How a recording is gone through.
+pub struct Course<'a> {
+    /// Where it was stopped before.
+    pub from: Option<Kept>,
+    /// Hears each step.
+    pub event: &'a mut dyn FnMut(Told, &[Event]),
+    /// Is offered, after each minute of sound, what allows to go on from there another time.
+    pub keep: &'a mut dyn FnMut(Kept),
+}
+
+/// Seconds of sound between two offers of what may be kept.
+const KEPT_EACH: f64 = 60.0;
+
+/// The same of sound that comes in blocks: memory does not grow with its length.
+pub fn caption_blocks(
+    blocks: &mut dyn Blocks,
+    source: &dyn Source,
+    settings: &Settings,
+    pace: Pace,
+    course: Course<'_>,
+) -> Result<Captioned, OfflineError> {
+    let Course { from, event, keep } = course;
+    let from = from.unwrap_or_default();
     let mut captioner = source.captioner(settings)?;
-    let samples = resample_all(&sound.mono(), sound.rate, CAPTION_RATE);
+    let rate = f64::from(blocks.rate().max(1));
+    let mut mono = Mono::new(blocks, CAPTION_RATE);
+    // The file is one pass: words that share a frame of the recogniser, or stand far apart, are no other one.
     let mut transcript = Transcript::default();
+    transcript.begin(0.0, Place::Free);
     let mut events = Vec::new();
     let mut told = Told::default();
-    captioner.at(0.0, &mut events)?;
-    let mut done = 0;
-    for chunk in samples.chunks(CAPTION_CHUNK) {
-        done += chunk.len();
-        told.heard = done as f64 / f64::from(CAPTION_RATE);
-        told.clock = told.clock.max(told.heard);
-        let began = Instant::now();
-        captioner.push(chunk, told.clock - told.heard, &mut events)?;
-        if pace == Pace::Live {
-            told.clock += began.elapsed().as_secs_f64();
+    captioner.at(from.seconds, &mut events)?;
+    let mut kept = from.seconds;
+    if !from.words.is_empty() {
+        transcript.apply(Event::Final(from.words));
+    }
+    // What was heard another time is not heard again.
+    let known = (from.seconds * f64::from(CAPTION_RATE)) as u64;
+    let (mut skipped, mut done, mut waiting) = (0u64, known, Vec::new());
+    let mut ended = false;
+    while !ended {
+        match mono.next_samples()? {
+            Some(samples) => {
+                let skip = (known - skipped).min(samples.len() as u64) as usize;
+                skipped += skip as u64;
+                waiting.extend_from_slice(&samples[skip..]);
+            }
+            None => ended = true,
         }
-        event(told, &events);
-        events.drain(..).for_each(|e| transcript.apply(e));
+        let whole = if ended { waiting.len() } else { waiting.len() / CAPTION_CHUNK * CAPTION_CHUNK };
+        for chunk in waiting[..whole].chunks(CAPTION_CHUNK) {
+            done += chunk.len() as u64;
+            told.heard = done as f64 / f64::from(CAPTION_RATE);
+            told.clock = told.clock.max(told.heard);
+            let began = Instant::now();
+            captioner.push(chunk, told.clock - told.heard, &mut events)?;
+            if pace == Pace::Live {
+                told.clock += began.elapsed().as_secs_f64();
+            }
+            event(told, &events);
+            events.drain(..).for_each(|e| transcript.apply(e));
+        }
+        waiting.drain(..whole);
+        if let Some(settled) = captioner.settled().filter(|s| *s - kept >= KEPT_EACH) {
+            kept = settled;
+            let words = transcript.words().iter().filter(|w| w.start < settled).cloned().collect();
+            keep(Kept { seconds: settled, words });
+        }
+    }
+    if mono.frames() == 0 {
+        return Err(OfflineError::Empty);
     }
     let began = Instant::now();
     captioner.end(&mut events)?;
-    told.heard = sound.seconds();
+    told.heard = mono.frames() as f64 / rate;
     told.clock = told.clock.max(told.heard) + if pace == Pace::Live { began.elapsed().as_secs_f64() } else { 0.0 };
     event(told, &events);
     events.drain(..).for_each(|e| transcript.apply(e));
-    Ok(Captioned { words: transcript.words().to_vec(), language: captioner.spoken().map(str::to_owned) })
+    let language = captioner.spoken().map(str::to_owned);
+    Ok(Captioned { words: transcript.words().to_vec(), language, seconds: told.heard, note: mono.note() })
 }
 
+#[cfg(test)]
+mod one_pass;
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -374,6 +530,31 @@ mod tests {
         let slow = Sound { rate: 4000, channels: vec![vec![0.0; 100]] };
         let wrong = convert(&slow, &any_voice("a"), &job(512), Arc::new(IdentitySource::default()), &mut |_| ());
         assert!(matches!(wrong, Err(OfflineError::Rate(4000))));
+    }
+
+    #[test]
+    fn captions_that_were_stopped_go_on_from_any_place_that_was_kept() {
+        let rate = 8000;
+        let mut sound = Sound { rate, channels: vec![vec![0.0; rate as usize * 200]] };
+        for second in (1..200).step_by(7) {
+            sound.channels[0][second * rate as usize..][..800].fill(0.9);
+        }
+        let run = |from: Option<Kept>| {
+            let mut kept = Vec::new();
+            let course = Course { from, event: &mut |_, _| (), keep: &mut |k| kept.push(k) };
+            let settings = Settings::default();
+            let said = caption_blocks(&mut sound.blocks(), &IdentitySource::default(), &settings, Pace::Whole, course).expect("captions");
+            (said, kept)
+        };
+        let (whole, kept) = run(None);
+        assert_eq!(whole.words.len(), 29);
+        assert_eq!(kept.len(), 3);
+        for k in kept {
+            let (again, _) = run(Some(k.clone()));
+            assert_eq!(again.words.len(), whole.words.len(), "from {}", k.seconds);
+            assert!(again.words.iter().zip(&whole.words).all(|(a, b)| (a.start - b.start).abs() < 1e-3));
+            assert_eq!(again.seconds, whole.seconds);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::clock::{ConverterTiming, Mode};
 use crate::packs::{self, Kind, Pack, PackError, Store};
 use crate::runtime::{self, Placement, Provider, RuntimeError, SessionOptions};
 use crate::vad::Vad;
-use crate::voice::enrol::{EnrolError, Enroller, Heard};
+use crate::voice::enrol::{EnrolError, Enroller, Heard, SEARCHED};
 use crate::voice::{TargetVoice, mynah};
 
 macro_rules! told {
@@ -122,6 +122,15 @@ impl PackSource {
     pub fn language(&self) -> Option<String> {
         let own = || self.captions_pack().ok().filter(|pack| pack.id() == OWN_CAPTIONS).map(|_| ENGLISH.to_owned());
         self.picks.language.clone().or_else(own)
+    }
+
+    /// The number of the track in which somebody speaks, from 1; `None` where the file has one alone, or nobody speaks. Fails without a pack that hears speech.
+    pub fn spoken_track(&self, path: &Path, tracks: usize) -> Result<Option<usize>, OpenError> {
+        if tracks < 2 {
+            return Ok(None);
+        }
+        self.open_runtime()?;
+        Ok(super::spoken_track::spoken_track(path, tracks, &mut self.vad()?)?)
     }
 
     fn vad(&self) -> Result<Vad, OpenError> {
@@ -352,6 +361,15 @@ impl Captioner for Streamer {
     }
 }
 
+/// The part of a recording that a voice may be made of: the track in which somebody speaks, and as much as is looked at.
+pub fn reference(packs: &PackSource, path: &Path) -> Result<audio::Sound, OpenError> {
+    let mut reader = audio::Reader::open(path)?;
+    if let Some(number) = packs.spoken_track(path, reader.tracks().len())? {
+        reader = audio::Reader::open_track(path, audio::Choice::Spoken(number))?;
+    }
+    Ok(audio::Sound::beginning(reader, SEARCHED as f64)?)
+}
+
 /// Makes a target voice of a reference of any format. Takes some seconds; not for the audio thread.
 pub fn enrol_file(path: &Path, name: &str) -> Result<TargetVoice, OpenError> {
     enrol_file_and_tell(path, name).map(|(voice, _)| voice)
@@ -359,8 +377,9 @@ pub fn enrol_file(path: &Path, name: &str) -> Result<TargetVoice, OpenError> {
 
 /// The same, with what was heard of the reference.
 pub fn enrol_file_and_tell(path: &Path, name: &str) -> Result<(TargetVoice, Heard), OpenError> {
-    let sound = audio::read(path)?;
-    Ok(PackSource::standard().enroller()?.enrol_and_tell(&sound, name)?)
+    let packs = PackSource::standard();
+    let sound = reference(&packs, path)?;
+    Ok(packs.enroller()?.enrol_and_tell(&sound, name)?)
 }
 
 #[cfg(test)]

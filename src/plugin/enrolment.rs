@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::instance::{Frame, Instance};
-use crate::audio::{self, Sound};
-use crate::engine::OpenError;
+use crate::audio::Sound;
 use crate::engine::booth::Booth;
+use crate::engine::{OpenError, reference};
 use crate::voice::library::{About, Consent, Entry, Library, now};
 
 /// Seconds from the click to the recording, and of the recording.
@@ -166,7 +166,7 @@ pub fn begin(instance: &Arc<Instance>, order: Order) {
 /// Tells whether there is a voice; there is none where it was given up.
 fn enrol(instance: &Instance, order: Order) -> Result<bool, OpenError> {
     let (sound, from) = match &order.origin {
-        Origin::File(path) => (audio::read(path)?, path.file_name().unwrap_or_default().to_string_lossy().into_owned()),
+        Origin::File(path) => (reference(&instance.packs(), path)?, path.file_name().unwrap_or_default().to_string_lossy().into_owned()),
         Origin::Input => {
             let cancelled = &instance.enrolment.cancelled;
             let frame = || instance.readings().frame.filter(|_| !instance.ends().load(Ordering::Relaxed));

@@ -27,7 +27,7 @@ const LEAST_BETWEEN: f64 = 0.3;
 /// Speech beyond this tells nothing new, in seconds.
 const MOST_SPEECH: usize = 30;
 /// Speech is looked for so far from the start, in seconds.
-const SEARCHED: usize = 300;
+pub const SEARCHED: usize = 300;
 /// A reference whose peak is below this is silent: −60 dBFS.
 const SILENT: f32 = 1e-3;
 /// Samples at or above this are at full scale, and so many in a row are clipped.
@@ -213,11 +213,12 @@ fn above_noise(samples: &[f32], stretches: &[Range<usize>]) -> Option<f32> {
     Some((10.0 * (power(speech, n) / noise.max(1e-10)).max(1e-10).log10()) as f32)
 }
 
-/// The share of samples that stand at full scale with their neighbours.
+/// The share of samples that stand at full scale with their neighbours. Floats may go higher: there only what stands at the highest peak was cut off.
 fn clipped_share(samples: &[f32]) -> f64 {
     let (mut clipped, mut run) = (0, 0);
+    let most = FULL_SCALE * peak(samples).max(1.0);
     for x in samples {
-        run = if x.abs() >= FULL_SCALE { run + 1 } else { 0 };
+        run = if x.abs() >= most { run + 1 } else { 0 };
         clipped += match run {
             0..CLIPPED_RUN => 0,
             CLIPPED_RUN => CLIPPED_RUN,
@@ -333,5 +334,7 @@ mod tests {
         assert_eq!(clipped_share(&x), 0.0);
         x[100..120].fill(1.0);
         assert!((clipped_share(&x) - 0.021).abs() < 0.002);
+        let loud: Vec<f32> = (0..48_000).map(|i| 8.0 * (i as f32 * 0.02).sin()).collect();
+        assert!(clipped_share(&loud) < 0.03, "a loud file of floats: {}", clipped_share(&loud));
     }
 }

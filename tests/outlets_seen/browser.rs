@@ -172,6 +172,25 @@ fn words_stand_on_nothing_in_the_look_that_was_asked_for() {
     assert!(blue > 5000 && white > 1000 && black > 1000, "{blue} blue, {white} white, {black} black");
 }
 
+#[test]
+fn scripts_without_spaces_have_none_and_lines_begin_at_their_own_side() {
+    let Some(mut page) = Page::open() else { return };
+    let (wire, _outlets, link) = overlay();
+    page.go(&format!("{link}?size=24&fade=0&lang=ja"));
+    final_words(&wire, "今日 は 晴れ 。 Tokyo Tower 東 京", 0.0);
+    page.shows("今日は晴れ。 Tokyo Tower 東京");
+    assert_eq!(page.evaluate("document.getElementById('stage').lang"), "ja");
+    let side = "(() => { const l = document.querySelector('.line:last-child'), b = l.getBoundingClientRect(), s = stage.getBoundingClientRect(); \
+        return [getComputedStyle(l).direction, Math.round(b.left - s.left), Math.round(s.right - b.right)]; })()";
+    let left = page.evaluate(side);
+    assert!(left[0] == "ltr" && left[1] == 0 && left[2].as_i64() > Some(100), "{left}");
+    page.go(&format!("{link}?size=24&fade=0&lines=1"));
+    final_words(&wire, "שלום לכולם, 2026!", 90.0);
+    page.shows("שלום לכולם, 2026!");
+    let right = page.evaluate(side);
+    assert!(right[0] == "rtl" && right[2] == 0 && right[1].as_i64() > Some(100), "{right}");
+}
+
 /// Each word that stands, with its place, top first.
 const PLACES: &str = "[...document.querySelectorAll('.line span')].map((s) => { const r = document.createRange(); r.selectNodeContents(s); \
     const b = r.getBoundingClientRect(); return [s.textContent.trim(), b.right, b.top]; })";

@@ -53,6 +53,8 @@ def speech_of(paths, seconds=SECONDS):
             break
     return sounds.joined(held, 0.4)[0][: seconds * RATE]
 
+FIRST = 5  # words that are said again and again
+
 
 def conditions(items, work=fetch.WORK):
     by = {i.name: i for i in items}
@@ -86,3 +88,8 @@ def conditions(items, work=fetch.WORK):
     yield said("telephone, 8 kHz", telephone(austen.sound))
     yield said("clipped by 20 dB", np.clip(austen.sound / np.abs(austen.sound).max() * 10, -1, 1) * 0.5)
     yield said("very soft, -60 dBFS", at_level(austen.sound, -60))
+    first, behind = austen.spoken[FIRST - 1], austen.spoken[FIRST]
+    phrase = austen.sound[: int((first.end + behind.start) / 2 * RATE)]
+    for name, pause in (("pauses of 0.4 s", 0.4), ("no pause", 0.0)):
+        again = np.tile(np.concatenate([phrase, np.zeros(int(pause * RATE), np.float32)]), 15)
+        yield Condition("English", f"only her first {FIRST} words, 15 times, {name}", again, " ".join([w.text for w in austen.spoken[:FIRST]] * 15))

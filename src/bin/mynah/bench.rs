@@ -33,7 +33,7 @@ pub struct Arguments {
     #[arg(long, default_value_t, value_name = "NAME")]
     provider: Provider,
     /// A recording to caption; without it the first of the pack `recordings`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = super::given::path())]
     recording: Option<PathBuf>,
     /// Also so many engines at once, up to this many: late hops, processors and memory
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64), value_name = "N")]

@@ -6,36 +6,63 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use mynah::audio::{self, Sound};
-use mynah::captions::cues::{Style, cues};
-use mynah::captions::formats::{self, Format};
+use mynah::audio::{AudioError, Depth, Format as FileFormat, Note, Reader, Shape, Writer};
+use mynah::captions::AUTO;
+use mynah::captions::cues::Spoken;
+use mynah::captions::formats::{self, FrameRate};
+use mynah::captions::stream::{Event, Policy};
+use mynah::captions::wording::Worded;
 use mynah::clock::Mode;
-use mynah::dsp::bleep::bleep;
-use mynah::engine::offline::{self, Converted, Job};
+use mynah::dsp::bleep::Bleep;
+use mynah::engine::offline::{self, Course, Job, Pace, Rendered};
 use mynah::engine::{PackSource, find_voice};
 use mynah::runtime::Provider;
 use mynah::voice::{Controls, PitchMode};
 
-use super::outputs::{Outputs, commit, make};
+use super::caption::{Guard, Writing, keep_unlisted};
+use super::given;
+use super::loudness::{self, Levelled, Meter};
+use super::outputs::{Making, Outputs, commit, make};
+use super::recording::{Recording, RecordingArguments, Told};
 use super::terminal::{Failure, Outcome, say, say_json, sound_bar};
 
 /// What `convert` takes.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The recording: wav, flac, mp3, ogg or m4a
-    #[arg(value_name = "IN")]
+    /// The recording: wav, flac, mp3, ogg, m4a, mkv, webm; with FFmpeg installed nearly all others
+    #[arg(value_name = "IN", value_parser = given::path())]
     input: PathBuf,
     /// The target voice: a reference recording of 3 s or more, or the name of an enrolled voice
     #[arg(long, value_name = "REF|NAME")]
     voice: String,
-    /// The wav file to write: length, rate and channels of the recording
-    #[arg(short, long, value_name = "OUT.wav")]
+    /// The wav or flac file to write: length, rate and channels of the recording
+    #[arg(short, long, value_name = "OUT.wav", value_parser = given::path())]
     output: PathBuf,
-    /// Write the words too: .srt, .vtt, .ttml, .json or .txt
-    #[arg(long, value_name = "OUT.srt")]
+    #[command(flatten)]
+    recording: RecordingArguments,
+    /// How samples are stored; flac has no floats, so 24 bits there
+    #[arg(long, value_enum, default_value_t = DepthName::Float)]
+    depth: DepthName,
+    /// Bring the result to a loudness in LUFS (EBU R 128), such as -16 for podcasts, with true peaks below -1 dB
+    #[arg(long, value_parser = loudness, value_name = "LUFS", allow_hyphen_values = true)]
+    loudness: Option<f64>,
+    /// Write nothing where sound of the recording is missing, damaged or estimated; else that is told
+    #[arg(long)]
+    strict: bool,
+    /// Write the words too, as `mynah caption` does: .srt, .vtt, .ttml, .json or .txt
+    #[arg(long, value_name = "OUT.srt", value_parser = given::path())]
     captions: Option<PathBuf>,
-    /// Delay against quality, as in the plugin
-    #[arg(long, value_enum, default_value_t = ModeName::Live)]
+    /// The frames a second that captions in iTT count [default: 24]
+    #[arg(long, requires = "captions", value_name = "23.976|24|25|29.97|29.97df|30|50|59.94|60")]
+    frame_rate: Option<FrameRate>,
+    /// Replace captions that were changed since Mynah wrote them, or that it didn't write
+    #[arg(long, requires = "captions")]
+    force: bool,
+    /// The language that is spoken, for captions: its code, such as `de`; `auto` hears it, where the model knows several
+    #[arg(long, value_name = "CODE", default_value = AUTO)]
+    language: String,
+    /// How far ahead the voice hears, as in the plugin: a file has no delay, so studio
+    #[arg(long, value_enum, default_value_t = ModeName::Studio)]
     mode: ModeName,
     /// The pitch: moved to the target's, by the median of the whole recording (auto) or as the plugin finds it while it listens (live); or shifted by so many
     /// semitones
@@ -79,6 +106,12 @@ struct Summary<'a> {
     words: Option<usize>,
     /// One sentence where something is not what was asked for.
     note: Option<&'a str>,
+    /// What must be said of how the recording was read.
+    notes: &'a [Told],
+    /// Samples above full scale that the depth can't hold.
+    clipped: u64,
+    /// None where no loudness was asked for.
+    loudness: Option<Levelled>,
 }
 
 /// The modes by their names.
@@ -90,6 +123,30 @@ pub enum ModeName {
     Balanced,
     /// The best sound
     Studio,
+}
+
+/// How samples are stored, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DepthName {
+    /// Integers of 16 bits
+    #[value(name = "16")]
+    Int16,
+    /// Integers of 24 bits
+    #[value(name = "24")]
+    Int24,
+    /// Floats of 32 bits
+    #[value(name = "32f")]
+    Float,
+}
+
+impl From<DepthName> for Depth {
+    fn from(name: DepthName) -> Self {
+        match name {
+            DepthName::Int16 => Depth::Int16,
+            DepthName::Int24 => Depth::Int24,
+            DepthName::Float => Depth::Float32,
+        }
+    }
 }
 
 impl From<ModeName> for Mode {
@@ -112,14 +169,14 @@ enum Pitch {
 }
 
 impl Pitch {
-    fn of(self, sound: &Sound) -> PitchMode {
-        match self {
+    fn of(self, recording: &Recording) -> Result<PitchMode, Failure> {
+        Ok(match self {
             Self::Told(mode) => mode,
-            Self::Measured => match offline::median_pitch(sound) {
+            Self::Measured => match offline::median_pitch_of(&mut recording.reader()?)? {
                 Some(median) => PitchMode::Known(median),
                 None => PitchMode::Auto,
             },
-        }
+        })
     }
 }
 
@@ -132,90 +189,177 @@ fn pitch(text: &str) -> Result<Pitch, String> {
     }
 }
 
+fn loudness(text: &str) -> Result<f64, String> {
+    text.parse::<f64>().ok().filter(|d| (-70.0..=-5.0).contains(d)).ok_or_else(|| "give LUFS from -70 to -5".to_owned())
+}
+
 fn gate(text: &str) -> Result<f32, String> {
     text.parse::<f32>().ok().filter(|d| (-120.0..=0.0).contains(d)).ok_or_else(|| "give dBFS from -120 to 0".to_owned())
 }
 
 /// Runs it.
 pub fn run(a: &Arguments) -> Outcome {
-    if !a.output.extension().is_some_and(|e| e.eq_ignore_ascii_case("wav")) {
-        return Err(Failure::Usage(format!("`{}` does not end in .wav; the converted sound is written as wav", a.output.display())));
-    }
+    let Some(file_format) = FileFormat::of(&a.output, a.depth.into()) else {
+        let why = format!("`{}` ends neither in .wav nor in .flac; the converted sound is written as one of these", a.output.display());
+        return Err(Failure::Usage(why));
+    };
     let format = a.captions.as_deref().map(super::caption::format_of).transpose()?;
+    super::caption::check_frames(a.frame_rate, format)?;
     let mut outputs = Outputs::default();
     let output = outputs.promise(&a.output)?;
     let captions = a.captions.as_deref().map(|p| outputs.promise(p)).transpose()?;
+    let guard = captions.as_deref().map(|path| Guard::watch(path, a.force, "--captions")).transpose()?;
     let wording = a.wording.wording()?;
-    let sound = audio::read(&a.input)?;
-    let voice = find_voice(&a.voice)?;
+    let writing = Writing { style: a.style.into(), wording, frame_rate: a.frame_rate.unwrap_or_default(), strict: false };
+    let source = PackSource::standard();
+    let recording = Recording::open(&a.input, &a.recording, &source)?;
+    let voice = find_voice(&given::found(PathBuf::from(&a.voice)).to_string_lossy())?;
+    // The words are those of the recording, heard as a whole: before the conversion, which takes longer.
+    let heard = if captions.is_some() || a.wording.bleeps() { Some(words(a, &recording, &writing, &source)?) } else { None };
+    let (worded, language, mixed) = heard.unwrap_or_default();
     let job = Job {
         mode: a.mode.into(),
         provider: a.provider,
-        controls: Controls { pitch: a.pitch.of(&sound), gate_dbfs: a.gate.unwrap_or(f32::NEG_INFINITY) },
+        controls: Controls { pitch: a.pitch.of(&recording)?, gate_dbfs: a.gate.unwrap_or(f32::NEG_INFINITY) },
         block: a.block as usize,
-        captions: captions.is_some() || a.wording.bleeps(),
+        captions: false,
     };
-    let bar = sound_bar("converting", sound.seconds());
-    let mut converted =
-        offline::convert(&sound, &voice, &job, Arc::new(PackSource::standard()), &mut |s| bar.set_position((s * 100.0) as u64))?;
+    let mut reader = recording.reader()?;
+    let shape = Shape { rate: reader.rate(), channels: reader.channels() };
+    let mut meter = a.loudness.map(|_| Meter::new(shape)).transpose()?;
+    // What is worked on again afterwards is kept as it is meanwhile.
+    let again = meter.is_some() || a.wording.bleeps();
+    let (mut making, file) = Making::begin(&output)?;
+    let mut writer = Writer::new(file, shape, if again { FileFormat::Wav(Depth::Float32) } else { file_format })?;
+    let bar = sound_bar("converting", reader.promised_seconds().unwrap_or(0.0));
+    let mut out = |block: &[&[f32]]| {
+        meter.iter_mut().for_each(|m| m.hear(block));
+        writer.write(block).map_err(|e| AudioError::written(&output, &e))
+    };
+    let mut progress = |s: f64| bar.set_position((s * 100.0) as u64);
+    let mut converted = offline::convert_blocks(&mut reader, &voice, &job, Arc::new(source), &mut out, &mut progress)?;
     bar.finish_and_clear();
-    let worded = wording.apply(&converted.words);
-    converted.words = worded.words;
+    let mut clipped = writer.clipped();
+    writer.finish().map_err(|e| AudioError::written(&output, &e))?;
+    let read: Vec<Note> = reader.notes().iter().cloned().chain(mixed).collect();
+    let notes = recording.tell(&read, a.strict)?;
     if a.wording.bleeps() {
-        bleep(&mut converted.sound.channels, converted.sound.rate, &worded.masked);
+        let last = if meter.is_some() { FileFormat::Wav(Depth::Float32) } else { file_format };
+        (making, clipped) = bleeped(&making, &output, last, &worded.masked, converted.frames)?;
     }
+    let mut levelled = None;
+    if let (Some(meter), Some(target)) = (&meter, a.loudness) {
+        let (next, file) = Making::begin(&output)?;
+        levelled = Some(loudness::level(making.temporary(), file, file_format, meter, target)?);
+        making = next;
+    }
+    converted.words = worded.words;
+    let spoken = [Spoken { speaker: None, words: converted.words.clone() }];
+    let end = converted.frames as f64 / f64::from(shape.rate);
+    let place = guard.map(|g| g.place());
+    let text = place.as_deref().zip(format).map(|(path, format)| writing.cut(format, &spoken, &language, Some(end), path)).transpose()?;
     commit(|| {
-        let mut made = vec![make(&output, |p| Ok(audio::write_wav(p, &converted.sound)?))?];
-        if let (Some(path), Some(format)) = (&captions, format) {
-            made.push(make(path, |p| write_captions(p, format, &converted, &a.style.into()))?);
+        let mut made = vec![making.done()];
+        if let (Some(path), Some((text, _))) = (&place, &text) {
+            made.push(make(path, |p| Ok(formats::write_rendered(p, text)?))?);
         }
         Ok(made)
     })?;
-    if a.json {
-        return say_json(&summary(a, &sound, &converted));
-    }
-    if let Some(note) = &converted.note {
-        eprintln!("mynah: {note}");
-    }
-    report(a, &sound, &converted)
+    place.iter().for_each(|path| keep_unlisted(path));
+    let done = Finished { a, shape, converted: &converted, notes: &notes, clipped, levelled };
+    if a.json { say_json(&done.summary()) } else { done.report() }
 }
 
-fn write_captions(path: &Path, format: Format, converted: &Converted, style: &Style) -> Outcome {
-    Ok(formats::write(path, format, &converted.words, &cues(&converted.words, style))?)
+/// The file once more, with tones.
+fn bleeped(from: &Making, output: &Path, format: FileFormat, masked: &[(f64, f64)], frames: u64) -> Result<(Making, u64), Failure> {
+    let mut reader = Reader::open(from.temporary())?;
+    let bleep = Bleep::new(reader.rate(), frames as usize, masked);
+    let (making, file) = Making::begin(output)?;
+    let mut writer = Writer::new(file, Shape { rate: reader.rate(), channels: reader.channels() }, format)?;
+    while let Some(mut block) = reader.next_block()? {
+        bleep.apply(&mut block, writer.frames() as usize);
+        let slices: Vec<&[f32]> = block.iter().map(Vec::as_slice).collect();
+        writer.write(&slices).map_err(|e| AudioError::written(output, &e))?;
+    }
+    let clipped = writer.clipped();
+    writer.finish().map_err(|e| AudioError::written(output, &e))?;
+    Ok((making, clipped))
 }
 
-fn summary<'a>(a: &'a Arguments, sound: &Sound, c: &'a Converted) -> Summary<'a> {
-    Summary {
-        recording: &a.input,
-        written: &a.output,
-        seconds: sound.seconds(),
-        took: c.took,
-        loading: c.loading,
-        mode: Mode::from(a.mode).name(),
-        provider: c.provider.to_string(),
-        latency_samples: c.latency.total,
-        latency: c.latency.total as f64 / sound.rate as f64,
-        captions: a.captions.as_deref(),
-        words: a.captions.as_ref().map(|_| c.words.len()),
-        note: c.note.as_deref(),
-    }
+/// The words of the recording, their language, and what must be said of its channels: as `mynah caption` hears and writes them.
+fn words(a: &Arguments, recording: &Recording, writing: &Writing, source: &PackSource) -> Result<(Worded, String, Option<Note>), Failure> {
+    let mut reader = recording.reader()?;
+    let bar = sound_bar("captioning", reader.promised_seconds().unwrap_or(0.0));
+    let settings = writing.settings(Policy::whole(), Some(a.language.clone()).filter(|code| code != AUTO));
+    let mut event = |told: offline::Told, _: &[Event]| bar.set_position((told.heard * 100.0) as u64);
+    let course = Course { from: None, event: &mut event, keep: &mut |_| () };
+    let heard = offline::caption_blocks(&mut reader, source, &settings, Pace::Whole, course)?;
+    bar.finish_and_clear();
+    let language = heard.language.unwrap_or_default();
+    Ok((writing.worded(&heard.words, &language, &a.input), language, heard.note))
 }
 
-fn report(a: &Arguments, sound: &Sound, c: &Converted) -> Outcome {
-    let (seconds, rate) = (sound.seconds(), sound.rate as f64);
-    say(&format!(
-        "{}: {seconds:.2} s in {:.2} s ({:.2}× real time, {:.2} s of loading apart), {} on {}, latency of {:.1} ms ({} samples) taken out",
-        a.output.display(),
-        c.took,
-        seconds / c.took.max(1e-9),
-        c.loading,
-        Mode::from(a.mode).name(),
-        c.provider,
-        c.latency.total as f64 / rate * 1e3,
-        c.latency.total,
-    ))?;
-    if let Some(path) = &a.captions {
-        say(&format!("{}: {} words", path.display(), c.words.len()))?;
+/// What is told at the end.
+struct Finished<'a> {
+    a: &'a Arguments,
+    shape: Shape,
+    converted: &'a Rendered,
+    notes: &'a [Told],
+    clipped: u64,
+    levelled: Option<Levelled>,
+}
+
+impl Finished<'_> {
+    fn seconds(&self) -> f64 {
+        self.converted.frames as f64 / f64::from(self.shape.rate)
     }
-    Ok(())
+
+    fn summary(&self) -> Summary<'_> {
+        let (a, c) = (self.a, self.converted);
+        Summary {
+            recording: &a.input,
+            written: &a.output,
+            seconds: self.seconds(),
+            took: c.took,
+            loading: c.loading,
+            mode: Mode::from(a.mode).name(),
+            provider: c.provider.to_string(),
+            latency_samples: c.latency.total,
+            latency: c.latency.total as f64 / f64::from(self.shape.rate),
+            captions: a.captions.as_deref(),
+            words: a.captions.as_ref().map(|_| c.words.len()),
+            note: c.note.as_deref(),
+            notes: self.notes,
+            clipped: self.clipped,
+            loudness: self.levelled,
+        }
+    }
+
+    fn report(&self) -> Outcome {
+        let (a, c, seconds) = (self.a, self.converted, self.seconds());
+        if let Some(note) = &c.note {
+            eprintln!("mynah: {note}");
+        }
+        if self.clipped > 0 {
+            eprintln!("mynah: {} samples above full scale were held there; write --depth 32f to keep them", self.clipped);
+        }
+        say(&format!(
+            "{}: {seconds:.2} s in {:.2} s ({:.2}× real time, {:.2} s of loading apart), {} on {}, latency of {:.1} ms ({} samples) taken out",
+            a.output.display(),
+            c.took,
+            seconds / c.took.max(1e-9),
+            c.loading,
+            Mode::from(a.mode).name(),
+            c.provider,
+            c.latency.total as f64 / f64::from(self.shape.rate) * 1e3,
+            c.latency.total,
+        ))?;
+        if let Some(l) = &self.levelled {
+            say(&format!("loudness: {:.1} LUFS before, {:+.1} dB of gain, limited for {:.2} s", l.before, l.gain, l.limited))?;
+        }
+        if let Some(path) = &a.captions {
+            say(&format!("{}: {} words", path.display(), c.words.len()))?;
+        }
+        Ok(())
+    }
 }

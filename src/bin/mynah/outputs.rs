@@ -1,13 +1,17 @@
 //! Files that a subcommand writes: proved writable before the long work, put in place together after it. Knows no engine.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use mynah::typed::same_text;
 
 use super::terminal::{Failure, Outcome, writing};
 
 /// Paths that will be written at the end.
 #[derive(Debug, Default)]
 pub struct Outputs {
-    paths: Vec<PathBuf>,
+    /// Each with the file that it is made from, where there is one.
+    paths: Vec<(PathBuf, Option<PathBuf>)>,
 }
 
 /// A file that is complete and waits beside its place.
@@ -19,6 +23,15 @@ pub struct Made {
 impl Outputs {
     /// Promises a file. Fails where it could not be written: before any work is done.
     pub fn promise(&mut self, path: &Path) -> Result<PathBuf, Failure> {
+        self.promised(path, None)
+    }
+
+    /// The same for the result of a file: where two files would have one result, both are named.
+    pub fn promise_from(&mut self, path: &Path, from: &Path) -> Result<PathBuf, Failure> {
+        self.promised(path, Some(from))
+    }
+
+    fn promised(&mut self, path: &Path, from: Option<&Path>) -> Result<PathBuf, Failure> {
         let cant = |why: &str| Failure::Other(format!("`{}` can't be written: {why}", path.display()));
         if path.is_dir() {
             return Err(cant("a folder stands there; name a file in it"));
@@ -34,12 +47,62 @@ impl Outputs {
         }
         // Nothing may be left behind if the work is interrupted, so the proof is taken away again.
         place(&path).map_err(|e| cant(&format!("{e}; check that its folder exists and may be written to")))?;
-        if self.paths.contains(&path) {
-            return Err(Failure::Usage(format!("`{}` is named for two results; give each its own name", path.display())));
+        if let Some((_, other)) = self.paths.iter().find(|(taken, _)| same_text(taken, &path)) {
+            let shown = path.display();
+            return Err(Failure::Usage(match (from, other) {
+                (Some(a), Some(b)) if a == b => format!("`{}` was given twice; give it once", a.display()),
+                (Some(a), Some(b)) => format!(
+                    "`{}` and `{}` would both be written into `{shown}`; rename one of them, or give them to two calls with -o",
+                    b.display(),
+                    a.display()
+                ),
+                _ => format!("`{shown}` is named for two results; give each its own name"),
+            }));
         }
-        self.paths.push(path.clone());
+        self.paths.push((path.clone(), from.map(Path::to_owned)));
         Ok(path)
     }
+}
+
+/// Files that are being written over a long time. Ctrl-C takes them away.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Takes away what is not complete, before the program ends at once.
+pub fn forget_unfinished() {
+    for path in UNFINISHED.lock().unwrap_or_else(|e| e.into_inner()).drain(..) {
+        // It may be gone already; nobody is left to be told.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// A file that is written while the work is done, beside its place.
+pub struct Making {
+    temporary: tempfile::TempPath,
+    path: PathBuf,
+}
+
+impl Making {
+    /// Begins it.
+    pub fn begin(path: &Path) -> Result<(Self, std::fs::File), Failure> {
+        let begun = place(path).and_then(|temporary| Ok((std::fs::File::create(&temporary)?, temporary)));
+        let (file, temporary) = begun.map_err(|e| cant_write(path, &e))?;
+        UNFINISHED.lock().unwrap_or_else(|e| e.into_inner()).push(temporary.to_path_buf());
+        Ok((Self { temporary, path: path.to_owned() }, file))
+    }
+
+    /// Where it is written meanwhile.
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// It is complete.
+    pub fn done(self) -> Made {
+        Made { temporary: self.temporary, path: self.path }
+    }
+}
+
+fn cant_write(path: &Path, e: &std::io::Error) -> Failure {
+    Failure::Other(format!("`{}` can't be written: {e}; check its folder and the room on its disk", path.display()))
 }
 
 /// An empty file beside `path` with the same extension.
@@ -51,10 +114,7 @@ fn place(path: &Path) -> std::io::Result<tempfile::TempPath> {
 
 /// Lets `write` make a file beside `path`.
 pub fn make(path: &Path, write: impl FnOnce(&Path) -> Outcome) -> Result<Made, Failure> {
-    let cant = |e: std::io::Error| {
-        Failure::Other(format!("`{}` can't be written: {e}; check its folder and the room on its disk", path.display()))
-    };
-    let temporary = place(path).map_err(cant)?;
+    let temporary = place(path).map_err(|e| cant_write(path, &e))?;
     // The temporary name means nothing to the person.
     let name = |why: String| why.replace(&temporary.display().to_string(), &path.display().to_string());
     write(&temporary).map_err(|e| match e {

@@ -35,7 +35,7 @@ pub struct Arguments {
     #[arg(long)]
     no_captions: bool,
     /// A recording of speech that is played over and over; without it one of the pack `recordings`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = super::given::path())]
     recording: Option<PathBuf>,
     /// Whose voice it becomes: a recording or an enrolled voice; without it one of the pack `recordings`
     #[arg(long, value_name = "REF.wav|NAME")]

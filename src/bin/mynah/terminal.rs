@@ -50,6 +50,7 @@ pub fn watch_interrupts() -> Result<(), ctrlc::Error> {
             return;
         }
         let _whole = writing();
+        super::outputs::forget_unfinished();
         eprintln!("mynah: stopped");
         leave(1);
     })

@@ -9,6 +9,7 @@ use mynah::engine::{PackSource, enrol_file_and_tell, with_suggestion};
 use mynah::voice::TargetVoice;
 use mynah::voice::library::{About, Entry, Library, agreed, now};
 
+use super::given;
 use super::terminal::{Failure, Outcome, say, say_json, writing};
 
 /// What `voices` can do.
@@ -23,7 +24,7 @@ pub enum Command {
     /// Enrol a voice from a reference recording, 3 s of speech or more
     Enrol {
         /// The reference: wav, flac, mp3, ogg or m4a
-        #[arg(value_name = "REF")]
+        #[arg(value_name = "REF", value_parser = given::path())]
         reference: PathBuf,
         /// The name of the voice; an older voice of the same name is replaced
         #[arg(long)]

@@ -81,7 +81,9 @@ impl Charset {
                 out.push('\'');
             } else {
                 let bare: String = c.nfkd().filter(|c| !is_combining_mark(*c)).collect();
-                if bare.chars().all(|c| self.shows(c)) {
+                // A mark goes where its letter could be written; on a letter that can't it stays for the check to find.
+                let on_shown = out.chars().next_back().is_none_or(|before| self.shows(before));
+                if bare.chars().all(|c| self.shows(c)) && (!bare.is_empty() || on_shown) {
                     out.push_str(&bare);
                 } else {
                     out.push(c);

@@ -5,10 +5,12 @@
 
 use std::ops::Range;
 
+use super::leaning::leans_back;
 use super::lines::{ends_clause, ends_sentence, inside_name, line_cost, weak_end};
 use super::schedule::{Clock, SHORTEST, reading};
 use super::{Style, milliseconds};
 use crate::captions::Word;
+use crate::captions::language::width;
 
 /// How much a bad line break counts beside a bad end of a cue.
 const LINE_WEIGHT: f64 = 0.6;
@@ -45,7 +47,9 @@ pub(super) fn cut(words: &[Word], style: &Style) -> Vec<Range<usize>> {
             if !alone && part[j - i - 1].start - part[j - i - 2].end >= style.pause {
                 break;
             }
-            characters += part[j - i - 1].text.chars().count() + usize::from(!alone);
+            let last = &part[j - i - 1].text;
+            let glue = if alone { "" } else { style.language.glue(&part[j - i - 2].text, last) };
+            characters += width(last) + glue.len();
             let long = milliseconds(part[part.len() - 1].end) - start(i) > clock.max;
             let lines = line_cost(part, style);
             if !alone && (long || lines.is_none()) {
@@ -58,11 +62,11 @@ pub(super) fn cut(words: &[Word], style: &Style) -> Vec<Range<usize>> {
             for (k, way) in here.iter().enumerate() {
                 let begin = way.free.max(start(i) - clock.in_time).max(0);
                 let late = (begin - start(i) - clock.in_time).max(0);
-                let last = if j < n { (start(j) + clock.in_time - clock.gap).max(begin + SHORTEST) } else { i64::MAX };
-                let short = (begin + needed - last).max(0);
+                let until = if j < n { (start(j) + clock.in_time - clock.gap).max(begin + SHORTEST) } else { i64::MAX };
+                let short = (begin + needed - until).max(0);
                 let broken = |ms: i64, share: f64| if ms > 0 { BROKEN + BROKEN_SHARE * share } else { 0.0 };
                 let cost = way.cost + base + broken(late, late as f64 / 1000.0) + broken(short, short as f64 / needed as f64);
-                let mut free = (begin + needed).min(last) + clock.gap;
+                let mut free = (begin + needed).min(until) + clock.gap;
                 if j < n {
                     free = free.max(start(j) - clock.in_time);
                 }
@@ -109,14 +113,15 @@ fn cost(part: &[Word], characters: usize, next: Option<&Word>, pause: bool, styl
     let haste = ((needed - free) / needed).max(0.0);
     let place = match end.text.as_str() {
         _ if pause => 0.0,
-        text if ends_sentence(text) => 0.0,
-        text if ends_clause(text) => 0.3,
-        text if weak_end(text) => 2.5,
-        text if next.is_some_and(|n| inside_name(text, &n.text)) => 2.5,
+        text if ends_sentence(text, style) => 0.0,
+        text if ends_clause(text, style) => 0.3,
+        text if weak_end(text, style) => 2.5,
+        text if next.is_some_and(|n| inside_name(text, &n.text, style)) => 2.5,
+        text if next.is_some_and(|n| leans_back(text, &n.text, &style.language)) => 2.0,
         _ => 0.8,
     };
     let breath = next.map_or(0.0, |n| (n.start - end.end).clamp(0.0, 0.5));
-    let ends_inside = part[..part.len() - 1].iter().filter(|w| ends_sentence(&w.text)).count();
+    let ends_inside = part[..part.len() - 1].iter().filter(|w| ends_sentence(&w.text, style)).count();
     let pauses_inside: f64 = part.windows(2).map(|p| (p[1].start - p[0].end - 0.3).max(0.0)).sum();
     1.0 + 4.0 * haste + place - breath + 0.7 * ends_inside as f64 + pauses_inside
 }

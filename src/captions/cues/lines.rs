@@ -1,61 +1,45 @@
 //! Where lines break: at clauses, never behind a word that leans on the next one, never inside a name.
 
 use super::Style;
+use super::leaning::leans_back;
 use crate::captions::Word;
+use crate::captions::language::{SENTENCE_ENDS, width};
 
-/// Words that lean on what follows: articles, possessives, prepositions, conjunctions. Nothing may end behind one.
-const LEANING: &[&str] = &[
-    "a", "an", "the", "my", "your", "his", "her", "its", "our", "their", "this", "these", "those", "of", "to", "in", "on", "at", "by",
-    "for", "with", "from", "into", "onto", "upon", "over", "under", "between", "through", "about", "against", "without", "and", "or",
-    "but", "nor", "so", "as", "if", "that", "than", "because", "when", "while", "who", "which", "whose", "where", "very",
-];
-/// Words that lean a little: pronouns and auxiliaries.
-const LEANING_A_LITTLE: &[&str] = &[
-    "i", "he", "she", "we", "they", "you", "it", "is", "are", "was", "were", "be", "been", "am", "has", "have", "had", "do", "does", "did",
-    "will", "would", "can", "could", "shall", "should", "may", "might", "must", "not", "no",
-];
-/// A name follows them.
-const TITLES: &[&str] = &["mr", "mrs", "ms", "dr", "st", "prof"];
-/// Words before which a break is a good one.
-const OPENING: &[&str] = &[
-    "and", "or", "but", "nor", "so", "because", "that", "which", "who", "when", "while", "where", "if", "than", "as", "of", "to", "in",
-    "on", "at", "by", "for", "with", "from", "into", "about", "after", "before", "until", "though", "although",
-];
+/// Marks that close what a sentence's end may stand in.
+const CLOSING: &[char] = &['"', '”', '’', '\'', ')', '»', '」', '』', '）', '》', '】'];
+/// Marks that end a part of one.
+const CLAUSE: &[char] = &[',', ';', ':', '–', '—', '、', '，', '；', '：', '､', '،', '؛', '၊'];
 
 fn bare(word: &str) -> String {
     word.chars().filter(|c| c.is_alphanumeric() || *c == '\'').flat_map(char::to_lowercase).collect()
 }
 
 /// Titles and initials: their point ends nothing.
-fn shortened(word: &str) -> bool {
+fn shortened(word: &str, style: &Style) -> bool {
     let bare = bare(word);
-    word.ends_with('.') && (TITLES.contains(&bare.as_str()) || (bare.chars().count() == 1 && capital(word)))
+    word.ends_with('.') && (style.rules().is_title(&bare) || (bare.chars().count() == 1 && capital(word)))
 }
 
 /// Whether a sentence ends with this word.
-pub(super) fn ends_sentence(word: &str) -> bool {
-    let word = word.trim_end_matches(['"', '”', '’', '\'', ')']);
-    word.ends_with(['.', '?', '!', '…']) && !shortened(word)
+pub(super) fn ends_sentence(word: &str, style: &Style) -> bool {
+    let word = word.trim_end_matches(CLOSING);
+    word.ends_with(SENTENCE_ENDS) && !shortened(word, style)
 }
 
 /// Whether a part of a sentence ends with this word.
-pub(super) fn ends_clause(word: &str) -> bool {
-    ends_sentence(word) || word.trim_end_matches(['"', '”', '’', '\'', ')']).ends_with([',', ';', ':', '–', '—'])
+pub(super) fn ends_clause(word: &str, style: &Style) -> bool {
+    ends_sentence(word, style) || word.trim_end_matches(CLOSING).ends_with(CLAUSE)
 }
 
 /// Whether a word leans on the next one: nothing may end behind it.
-pub(super) fn weak_end(word: &str) -> bool {
+pub(super) fn weak_end(word: &str, style: &Style) -> bool {
     let bare = bare(word);
-    TITLES.contains(&bare.as_str()) || (!ends_clause(word) && LEANING.contains(&bare.as_str()))
+    style.rules().is_title(&bare) || (!ends_clause(word, style) && style.rules().leans(&bare))
 }
 
 /// Whether both words seem to belong to one name.
-pub(super) fn inside_name(before: &str, after: &str) -> bool {
-    capital(before) && capital(after) && !ends_clause(before)
-}
-
-fn length(words: &[Word]) -> usize {
-    words.iter().map(|w| w.text.chars().count()).sum::<usize>() + words.len().saturating_sub(1)
+pub(super) fn inside_name(before: &str, after: &str, style: &Style) -> bool {
+    style.rules().capitals_are_names() && capital(before) && capital(after) && !ends_clause(before, style)
 }
 
 fn capital(word: &str) -> bool {
@@ -68,18 +52,18 @@ pub(super) fn line_cost(words: &[Word], style: &Style) -> Option<f64> {
 }
 
 /// How bad a break between two words is.
-fn break_cost(before: &str, after: &str) -> f64 {
+fn break_cost(before: &str, after: &str, style: &Style) -> f64 {
     let mut cost = 1.0;
-    if ends_clause(before) {
+    if ends_clause(before, style) {
         cost -= 0.8;
-    } else if weak_end(before) {
+    } else if weak_end(before, style) || inside_name(before, after, style) {
         cost += 3.0;
-    } else if LEANING_A_LITTLE.contains(&bare(before).as_str()) {
+    } else if style.rules().leans_a_little(&bare(before)) {
         cost += 1.0;
-    } else if inside_name(before, after) {
-        cost += 3.0;
+    } else if leans_back(before, after, &style.language) {
+        cost += 1.5;
     }
-    if OPENING.contains(&bare(after).as_str()) {
+    if style.rules().opens(&bare(after)) {
         cost -= 0.3;
     }
     cost
@@ -87,7 +71,7 @@ fn break_cost(before: &str, after: &str) -> f64 {
 
 /// The lines of a cue, as few as fit; a single one where none do.
 pub(super) fn break_lines(words: &[Word], style: &Style) -> Vec<String> {
-    let join = |w: &[Word]| w.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
+    let join = |w: &[Word]| style.language.joined(w.iter().map(|w| w.text.as_str()));
     for lines in 1..=style.lines {
         if let Some((_, breaks)) = best_breaks(words, lines, style) {
             let mut out = Vec::with_capacity(lines);
@@ -104,6 +88,7 @@ pub(super) fn break_lines(words: &[Word], style: &Style) -> Vec<String> {
 
 /// The cheapest way to set words in exactly so many lines: its cost and where each further line begins.
 fn best_breaks(words: &[Word], lines: usize, style: &Style) -> Option<(f64, Vec<usize>)> {
+    let length = |words: &[Word]| style.language.width_of(words);
     let whole = length(words);
     if lines == 1 {
         return (whole <= style.line_characters).then(|| (0.0, Vec::new()));
@@ -120,7 +105,7 @@ fn best_breaks(words: &[Word], lines: usize, style: &Style) -> Option<(f64, Vec<
         // Lines of like length are read faster; a shorter one on top hides less of the picture.
         let share = whole as f64 / lines as f64;
         let uneven = (first as f64 - share).abs() / style.line_characters as f64 * if first as f64 > share { 1.2 } else { 1.0 };
-        let cost = rest + break_cost(&words[k - 1].text, &words[k].text) + 2.0 * uneven;
+        let cost = rest + break_cost(&words[k - 1].text, &words[k].text, style) + 2.0 * uneven;
         if best.as_ref().is_none_or(|(c, _)| cost < *c) {
             best = Some((cost, std::iter::once(k).chain(breaks.into_iter().map(|b| b + k)).collect()));
         }
@@ -140,15 +125,16 @@ pub fn roll_up(words: &[Word], partial: &[Word], style: &Style) -> Vec<String> {
     let mut end = f64::NEG_INFINITY;
     for w in words[anchor..].iter().chain(partial) {
         let text = w.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let n = text.chars().count();
+        let n = width(&text);
         if n == 0 {
             continue;
         }
+        let glue = lines.last().map_or("", |line| style.language.glue(line, &text));
         match lines.last_mut() {
-            Some(line) if used + 1 + n <= style.line_characters && w.start - end < style.pause => {
-                line.push(' ');
+            Some(line) if used + glue.len() + n <= style.line_characters && w.start - end < style.pause => {
+                line.push_str(glue);
                 line.push_str(&text);
-                used += 1 + n;
+                used += glue.len() + n;
             }
             _ => {
                 lines.push(text);

@@ -4,6 +4,7 @@ use super::lines::weak_end;
 use super::norm::violation;
 use super::{Cue, Norm, Style, Violation, cleaned};
 use crate::captions::Word;
+use crate::captions::language::width;
 
 /// Files hold milliseconds, so nothing finer is a breach.
 const CLOCK: f64 = 0.0011;
@@ -30,8 +31,8 @@ pub fn lint(cues: &[Cue], words: Option<&[Word]>, style: &Style) -> Vec<Violatio
 }
 
 /// Places where a line ends behind a word that leans on the next: the cue and the line, counted from 0. Advice, no breach.
-pub fn leaning_ends(cues: &[Cue]) -> Vec<(usize, usize)> {
-    let ends = |line: &String| line.split_whitespace().next_back().is_some_and(weak_end);
+pub fn leaning_ends(cues: &[Cue], style: &Style) -> Vec<(usize, usize)> {
+    let ends = |line: &String| line.split_whitespace().next_back().is_some_and(|word| weak_end(word, style));
     cues.iter().enumerate().flat_map(|(k, c)| c.lines.iter().enumerate().filter(|(_, l)| ends(l)).map(move |(i, _)| (k, i))).collect()
 }
 
@@ -45,7 +46,7 @@ fn alone(k: usize, cue: &Cue, style: &Style, out: &mut Vec<Violation>) {
     let empty = cue.lines.iter().filter(|l| l.trim().is_empty()).count();
     found(empty > 0 || cue.lines.is_empty(), Norm::Empty, empty.max(1) as f64, 0.0);
     found(cue.lines.len() > style.lines, Norm::Lines, cue.lines.len() as f64, style.lines as f64);
-    let longest = cue.lines.iter().map(|l| l.chars().count()).max().unwrap_or(0);
+    let longest = cue.lines.iter().map(|l| width(l)).max().unwrap_or(0);
     found(longest > style.line_characters, Norm::LineLength, longest as f64, style.line_characters as f64);
     let missing: usize = cue.lines.iter().map(|l| style.charset.missing(l)).sum();
     found(missing > 0, Norm::Characters, missing as f64, 0.0);
@@ -54,7 +55,7 @@ fn alone(k: usize, cue: &Cue, style: &Style, out: &mut Vec<Violation>) {
         found(true, Norm::Overlap, -length, 0.0);
         return;
     }
-    let characters = cue.text().chars().count() as f64;
+    let characters = width(&cue.text_in(&style.language)) as f64;
     let speed = style.characters_a_second;
     found(characters > (length + CLOCK) * speed, Norm::Speed, characters / length, speed);
     found(length + CLOCK < style.min_seconds, Norm::Shortest, length, style.min_seconds);
@@ -65,20 +66,22 @@ fn alone(k: usize, cue: &Cue, style: &Style, out: &mut Vec<Violation>) {
 fn against_words(cues: &[Cue], words: &[Word], style: &Style, out: &mut Vec<Violation>) {
     let mut words = words.iter().peekable();
     for (k, cue) in cues.iter().enumerate() {
-        let text = cue.text();
-        let mut left = text.split_whitespace().peekable();
+        let text = cue.text_in(&style.language).split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut left = text.as_str();
         let (Some(first), mut last) = (words.peek().map(|w| w.start), 0.0f64) else {
             return out.push(violation(k, cue, Norm::Text, 1.0, 0.0));
         };
-        while left.peek().is_some() {
-            let Some(word) = words.next() else {
-                return out.push(violation(k, cue, Norm::Text, 1.0, 0.0));
-            };
-            if !word.text.split_whitespace().all(|part| left.next() == Some(part)) {
+        while !left.is_empty() {
+            let read = text.len() - left.len();
+            let rest = words.next().and_then(|word| {
+                last = last.max(word.end);
+                left.strip_prefix(style.language.glue(&text[..read], &word.text))?.strip_prefix(word.text.as_str())
+            });
+            let Some(rest) = rest else {
                 // From here on nobody knows which word is whose.
                 return out.push(violation(k, cue, Norm::Text, 1.0, 0.0));
-            }
-            last = last.max(word.end);
+            };
+            left = rest;
         }
         let late = cue.start - first;
         if late > style.in_time + CLOCK {
@@ -86,7 +89,7 @@ fn against_words(cues: &[Cue], words: &[Word], style: &Style, out: &mut Vec<Viol
         } else if -late > style.in_time + CLOCK {
             out.push(violation(k, cue, Norm::Early, -late, style.in_time));
         }
-        let readable = cue.start + style.reading(text.chars().count());
+        let readable = cue.start + style.reading(width(&text));
         if cue.end > readable.max(last + style.hang) + CLOCK {
             out.push(violation(k, cue, Norm::Hang, cue.end - last, style.hang.max(readable - last)));
         }

@@ -63,6 +63,11 @@ struct Piece {
 /// Cuts what several people said into cues on one timeline: in order, never overlapping. Where two talk at once, their words share a cue, a
 /// line each; more than the style has lines for come after each other and are reported as late.
 pub fn spoken_cues(spoken: &[Spoken], style: &Style) -> Vec<SpokenCue> {
+    spoken_cues_within(spoken, style, None)
+}
+
+/// The same for a sound that ends at a second, if that is known: no cue lasts longer.
+pub fn spoken_cues_within(spoken: &[Spoken], style: &Style, end: Option<f64>) -> Vec<SpokenCue> {
     let words: Vec<Vec<Word>> = spoken.iter().map(|s| cleaned(&s.words, style)).collect();
     let one = Style { lines: 1, line_characters: style.line_characters.saturating_sub(DASH.len()).max(1), ..style.clone() };
     let whole = pieces(&words, style);
@@ -96,7 +101,7 @@ pub fn spoken_cues(spoken: &[Spoken], style: &Style) -> Vec<SpokenCue> {
         speakers.push(who);
         units.push(together(group));
     }
-    timed(&units, lines, style).into_iter().zip(speakers).map(|(cue, speakers)| SpokenCue { cue, speakers }).collect()
+    timed(&units, lines, style, end).into_iter().zip(speakers).map(|(cue, speakers)| SpokenCue { cue, speakers }).collect()
 }
 
 fn pieces(words: &[Vec<Word>], style: &Style) -> Vec<Piece> {
@@ -111,7 +116,7 @@ fn pieces(words: &[Vec<Word>], style: &Style) -> Vec<Piece> {
 }
 
 fn unit_of(words: &[Word], style: &Style) -> Unit {
-    unit(words, &break_lines(words, style))
+    unit(words, &break_lines(words, style), style)
 }
 
 /// Whether two pieces overlap, or follow each other so quickly that the first can't be read alone.

@@ -1,6 +1,8 @@
 //! The norms that a house asks its captions to keep. Numbers only; who cuts and who checks read them here.
 
 use super::charset::Charset;
+use super::leaning::{Rules, rules};
+use crate::captions::language::Language;
 
 /// Frames a second that the norms count in.
 const FRAMES: f64 = 24.0;
@@ -10,7 +12,7 @@ const FRAMES: f64 = 24.0;
 pub struct Style {
     /// Its name for a person.
     pub title: &'static str,
-    /// Characters a line.
+    /// Characters a line; wide ones, as Chinese, Japanese and Korean have, count as two.
     pub line_characters: usize,
     /// Lines a cue.
     pub lines: usize,
@@ -20,7 +22,7 @@ pub struct Style {
     pub max_seconds: f64,
     /// Between two cues: two frames of 24 a second.
     pub gap: f64,
-    /// Characters a second that people read, spaces counted.
+    /// Characters a second that people read, spaces counted and wide ones as two.
     pub characters_a_second: f64,
     /// A cue may stay this long after its last word, or as long as reading takes.
     pub hang: f64,
@@ -30,7 +32,31 @@ pub struct Style {
     pub pause: f64,
     /// The characters that its decoders show.
     pub charset: Charset,
+    /// The language of the text: its rules say where lines may end.
+    pub language: Language,
+    /// What the house says of single languages.
+    pub tailored: &'static [Tailored],
 }
+
+/// What a house says of a language where that is something else than for English.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tailored {
+    /// The language's codes.
+    pub codes: &'static [&'static str],
+    /// Characters a line, wide ones counted as two.
+    pub line_characters: usize,
+    /// Characters a second that people read, wide ones counted as two.
+    pub characters_a_second: f64,
+}
+
+/// Netflix counts wide characters as one: 16 a line for Chinese and Korean, 13 for Japanese; 35 characters for Thai. Reading speeds are those for the deaf and
+/// hard of hearing, as 20 is for English: 11, 14 and 7 wide characters a second.
+const NETFLIX: &[Tailored] = &[
+    Tailored { codes: &["zh", "yue", "wuu"], line_characters: 32, characters_a_second: 22.0 },
+    Tailored { codes: &["ja"], line_characters: 26, characters_a_second: 14.0 },
+    Tailored { codes: &["ko"], line_characters: 32, characters_a_second: 28.0 },
+    Tailored { codes: &["th"], line_characters: 35, characters_a_second: 20.0 },
+];
 
 impl Style {
     /// Netflix, adult programmes: 42 × 2, 5/6 s to 7 s, 20 characters a second.
@@ -47,23 +73,33 @@ impl Style {
             in_time: 3.0 / FRAMES,
             pause: 1.0,
             charset: Charset::Any,
+            language: Language::default(),
+            tailored: NETFLIX,
         }
     }
 
     /// BBC: 37 × 2, up to 180 words a minute. An English word with its space is 5.7 characters long, so that is 17 characters a second;
     /// characters are what counts, so that long words get their time.
     pub fn bbc() -> Style {
-        Style { title: "BBC", line_characters: 37, characters_a_second: 17.0, ..Style::netflix() }
+        Style { title: "BBC", line_characters: 37, characters_a_second: 17.0, tailored: &[], ..Style::netflix() }
     }
 
     /// CEA-608: 32 characters, at most three rows, the characters that its decoders know.
     pub fn cea608() -> Style {
-        Style { title: "CEA-608", line_characters: 32, lines: 3, charset: Charset::Cea608, ..Style::netflix() }
+        Style { title: "CEA-608", line_characters: 32, lines: 3, charset: Charset::Cea608, tailored: &[], ..Style::netflix() }
     }
 
     /// For captions as they come: cues end early, and may be read as fast as they are said.
     pub fn live() -> Style {
-        Style { title: "live", characters_a_second: 30.0, min_seconds: 0.5, max_seconds: 4.0, pause: 0.6, ..Style::netflix() }
+        Style {
+            title: "live",
+            characters_a_second: 30.0,
+            min_seconds: 0.5,
+            max_seconds: 4.0,
+            pause: 0.6,
+            tailored: &[],
+            ..Style::netflix()
+        }
     }
 
     /// By the name used on the command line.
@@ -79,6 +115,18 @@ impl Style {
 
     /// The names that [`Style::named`] knows.
     pub const NAMES: [&'static str; 4] = ["netflix", "bbc", "cea608", "live"];
+
+    /// The style for text of this language: its rules, and its numbers where the house has others for it.
+    pub fn spoken_in(self, language: Language) -> Style {
+        let own = self.tailored.iter().find(|t| t.codes.contains(&language.code()));
+        let (line_characters, characters_a_second) =
+            own.map_or((self.line_characters, self.characters_a_second), |t| (t.line_characters, t.characters_a_second));
+        Style { line_characters, characters_a_second, language, ..self }
+    }
+
+    pub(super) fn rules(&self) -> &'static Rules {
+        rules(&self.language)
+    }
 
     /// Seconds that so many characters must stand to be read, and no less than the shortest cue.
     pub fn reading(&self, characters: usize) -> f64 {

@@ -17,6 +17,10 @@ fn talk(text: &str, start: f64, per_character: f64) -> Vec<Word> {
         .collect()
 }
 
+fn english(style: Style) -> Style {
+    style.spoken_in(Language::english())
+}
+
 const AUSTEN: &str = "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of a wife. \
     However little known the feelings or views of such a man may be on his first entering a neighbourhood, this truth is so well fixed in \
     the minds of the surrounding families, that he is considered the rightful property of some one or other of their daughters. \
@@ -25,7 +29,7 @@ const AUSTEN: &str = "It is a truth universally acknowledged, that a single man 
 #[test]
 fn a_known_text_keeps_every_norm_and_breaks_at_clauses() {
     for name in Style::NAMES {
-        let style = Style::named(name).expect("known");
+        let style = english(Style::named(name).expect("known"));
         let words = talk(AUSTEN, 10.0, 0.07);
         let out = cues(&words, &style);
         assert!(out.iter().all(|c| c.unmet.is_empty()), "{name}: {out:#?}");
@@ -33,7 +37,7 @@ fn a_known_text_keeps_every_norm_and_breaks_at_clauses() {
         assert_eq!(out[0].start, 10.0);
         for c in &out {
             for line in &c.lines {
-                assert!(!weak_end(line.rsplit(' ').next().expect("a word")), "{name}: {line:?} in {:?}", c.lines);
+                assert!(!weak_end(line.rsplit(' ').next().expect("a word"), &style), "{name}: {line:?} in {:?}", c.lines);
                 assert!(!line.ends_with("Netherfield"), "{name}: a name is broken in {:?}", c.lines);
             }
         }
@@ -111,6 +115,12 @@ fn any_words() -> impl Strategy<Value = Vec<Word>> {
         "no?",
         "extraordinarily-long-winded-word",
         "é",
+        "東京",
+        "は",
+        "大",
+        "です。",
+        "「今日はとても良い天気ですから、明日もきっと晴れるでしょうと彼は言いました」",
+        "สวัสดีครับ",
         "Pneumonoultramicroscopicsilicovolcanoconiosis",
     ]);
     prop::collection::vec(
@@ -131,12 +141,13 @@ fn any_words() -> impl Strategy<Value = Vec<Word>> {
 
 proptest! {
     #[test]
-    fn every_word_once_in_order_and_every_norm_kept_or_told(words in any_words(), which in 0usize..4) {
-        let style = Style::named(Style::NAMES[which]).expect("known");
+    fn every_word_once_in_order_and_every_norm_kept_or_told(words in any_words(), which in 0usize..4, spoken in 0usize..6) {
+        let language = Language::of(["", "en", "ja", "zh", "th", "de"][spoken]);
+        let style = Style::named(Style::NAMES[which]).expect("known").spoken_in(language.clone());
         let out = cues(&words, &style);
-        let said: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
-        let shown: Vec<String> = out.iter().flat_map(|c| c.text().split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
-        prop_assert_eq!(said, shown);
+        let said = language.joined(words.iter().map(|w| w.text.as_str()));
+        let texts: Vec<String> = out.iter().map(|c| c.text_in(&language)).collect();
+        prop_assert_eq!(said, language.joined(texts.iter().map(String::as_str)));
         for pair in out.windows(2) {
             prop_assert!(pair[0].start < pair[0].end && pair[0].end < pair[1].start, "{:?}", pair);
         }
@@ -154,10 +165,9 @@ proptest! {
         let spoken: Vec<Spoken> = [("Ada", a), ("Bo", b), ("Cy", c)].map(|(who, words)| Spoken { speaker: Some(who.to_owned()), words }).into();
         let out = spoken_cues(&spoken, &style);
         for s in &spoken {
-            let said: Vec<&str> = s.words.iter().map(|w| w.text.as_str()).collect();
+            let said = style.language.joined(s.words.iter().map(|w| w.text.as_str()));
             let lines = out.iter().flat_map(|c| c.cue.lines.iter().zip(&c.speakers)).filter(|(_, who)| **who == s.speaker);
-            let shown: Vec<&str> = lines.flat_map(|(line, _)| line.split(' ')).collect();
-            prop_assert_eq!(said, shown);
+            prop_assert_eq!(said, style.language.joined(lines.map(|(line, _)| line.as_str())));
         }
         for c in &out {
             prop_assert!(c.cue.lines.len() == c.speakers.len() && c.cue.lines.len() <= style.lines, "{:?}", c);
@@ -213,7 +223,74 @@ fn each_norm_is_found_by_itself_and_told() {
     assert!(sentence.starts_with("5 cues break the norms of Netflix: cue 1 at 1:10.0 shorter"), "{sentence}");
     assert!(sentence.contains("(0.5 of 0.83 s)") && sentence.ends_with("and 2 more"), "{sentence}");
     assert_eq!(told(&[], &style), None);
-    assert_eq!(leaning_ends(&[cue(1.0, 2.0, &["He went to the", "house."])]), [(0, 0)]);
+    assert_eq!(leaning_ends(&[cue(1.0, 2.0, &["He went to the", "house."])], &english(style)), [(0, 0)]);
+}
+
+/// Characters as a recogniser of single characters gives them.
+fn characters(text: &str, start: f64, each: f64) -> Vec<Word> {
+    let word = |(k, c): (usize, char)| Word {
+        text: c.into(),
+        start: start + k as f64 * each,
+        end: start + (k + 1) as f64 * each,
+        confidence: 1.0,
+    };
+    text.chars().enumerate().map(word).collect()
+}
+
+#[test]
+fn chinese_and_japanese_lines_have_no_spaces_and_the_width_of_their_guide() {
+    for (code, columns, text) in [
+        ("zh", 32, "今天天气很好，我们一起去公园散步吧。公园里有很多人在唱歌跳舞，孩子们在草地上跑来跑去。"),
+        ("ja", 26, "今日はとても天気が良いので、みんなで公園に散歩に行きましょう。公園にはたくさんの人がいます。"),
+    ] {
+        let style = Style::netflix().spoken_in(Language::of(code));
+        // As single characters, and as sentences that came as one word.
+        let sentences: Vec<Word> = text
+            .split_inclusive('。')
+            .scan(0.0, |t, s| {
+                Some(Word {
+                    text: s.to_owned(),
+                    start: *t,
+                    end: {
+                        *t += s.chars().count() as f64 * 0.2;
+                        *t
+                    },
+                    confidence: 1.0,
+                })
+            })
+            .collect();
+        for words in [characters(text, 0.0, 0.2), sentences] {
+            let out = cues(&words, &style);
+            assert_eq!(out.iter().map(|c| c.text_in(&style.language)).collect::<String>(), text);
+            for line in out.iter().flat_map(|c| &c.lines) {
+                assert!(!line.contains(' ') && width(line) <= columns, "{line}");
+                assert!(!line.starts_with(['。', '、', '，', 'は', 'を', 'に', 'が', '吧', '的']), "{line} in {out:?}");
+            }
+            assert!(out.iter().all(|c| c.unmet.is_empty()), "{out:#?}");
+            assert!(lint(&out, Some(&words), &style).is_empty());
+        }
+    }
+    // Koreans part their words.
+    let korean = cues(
+        &talk("오늘은 날씨가 아주 좋아서 우리는 함께 공원에 산책하러 갑니다.", 0.0, 0.1),
+        &Style::netflix().spoken_in(Language::of("ko")),
+    );
+    assert!(korean.iter().flat_map(|c| &c.lines).all(|l| l.contains(' ') && width(l) <= 32), "{korean:?}");
+}
+
+#[test]
+fn lines_of_a_language_break_by_its_own_words() {
+    let german = "Er ging mit dem alten Hund durch den tiefen Wald und suchte die verlorene Katze der Nachbarin bis in die Nacht hinein.";
+    let style = Style::netflix().spoken_in(Language::of("de"));
+    let out = cues(&talk(german, 0.0, 0.07), &style);
+    assert!(leaning_ends(&out, &style).is_empty(), "{out:?}");
+    for line in out.iter().flat_map(|c| &c.lines) {
+        assert!(!["dem", "den", "die", "der", "und", "mit"].iter().any(|w| line.ends_with(&format!(" {w}"))), "{line}");
+    }
+    // `die` leans in German, and nothing does in a language without a table.
+    let cue = |line: &str| Cue { start: 0.0, end: 1.0, lines: vec![line.to_owned(), "x".to_owned()], unmet: Vec::new() };
+    let leans = |line: &str, code: &str| !leaning_ends(&[cue(line)], &Style::netflix().spoken_in(Language::of(code))).is_empty();
+    assert!(leans("hier ist die", "de") && !leans("here they die", "en") && !leans("to jest the", "pl"));
 }
 
 #[test]

@@ -19,17 +19,31 @@ pub enum FrameRate {
     F2997Drop,
     /// Thirty.
     F30,
+    /// Twice PAL.
+    F50,
+    /// Twice NTSC, 60000/1001, counted without drops.
+    F5994,
+    /// Sixty.
+    F60,
 }
 
 impl FrameRate {
-    const ALL: [(&'static str, FrameRate); 6] = [
+    const ALL: [(&'static str, FrameRate); 9] = [
         ("23.976", FrameRate::F23976),
         ("24", FrameRate::F24),
         ("25", FrameRate::F25),
         ("29.97", FrameRate::F2997),
         ("29.97df", FrameRate::F2997Drop),
         ("30", FrameRate::F30),
+        ("50", FrameRate::F50),
+        ("59.94", FrameRate::F5994),
+        ("60", FrameRate::F60),
     ];
+
+    /// All rates, each with the name that a person gives it.
+    pub fn all() -> impl Iterator<Item = (&'static str, FrameRate)> {
+        Self::ALL.into_iter()
+    }
 
     /// Frames a second of the clock that is counted.
     pub fn nominal(self) -> u64 {
@@ -37,12 +51,14 @@ impl FrameRate {
             FrameRate::F23976 | FrameRate::F24 => 24,
             FrameRate::F25 => 25,
             FrameRate::F2997 | FrameRate::F2997Drop | FrameRate::F30 => 30,
+            FrameRate::F50 => 50,
+            FrameRate::F5994 | FrameRate::F60 => 60,
         }
     }
 
     /// Whether it is slowed by 1000/1001.
     pub fn slowed(self) -> bool {
-        matches!(self, FrameRate::F23976 | FrameRate::F2997 | FrameRate::F2997Drop)
+        matches!(self, FrameRate::F23976 | FrameRate::F2997 | FrameRate::F2997Drop | FrameRate::F5994)
     }
 
     /// Whether numbers are dropped: two each minute, but not each tenth.
@@ -110,6 +126,8 @@ mod tests {
         assert_eq!("29.97df".parse::<FrameRate>(), Ok(FrameRate::F2997Drop));
         assert!("12".parse::<FrameRate>().is_err());
         assert_eq!(FrameRate::F23976.to_string(), "23.976");
+        assert_eq!(code(FrameRate::F50, 50 * 3661 + 49), "01:01:01:49");
+        assert_eq!(code(FrameRate::F5994, FrameRate::F5994.begin(3600.0)), "00:59:56:24");
     }
 
     #[test]

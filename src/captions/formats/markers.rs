@@ -26,13 +26,15 @@ fn rows<'a>(
 
 /// Times as `00:01:02.345`, the speakers, the text in one line.
 pub(super) fn csv(programme: &Programme) -> String {
+    let language = programme.spoken_in();
     table(
         b',',
-        rows(programme, &["start", "end", "speaker", "text"], |_, c| {
+        rows(programme, &["start", "end", "speaker", "text"], move |_, c| {
             let mut who: Vec<&str> = c.speakers.iter().flatten().map(String::as_str).collect();
             who.dedup();
             let text: Vec<String> = super::dashed_lines(c).collect();
-            vec![clock(c.cue.start, '.'), clock(c.cue.end, '.'), who.join(", "), text.join(" ")]
+            let text = if c.shared() { text.join(" ") } else { language.joined(text.iter().map(String::as_str)) };
+            vec![clock(c.cue.start, '.'), clock(c.cue.end, '.'), who.join(", "), text]
         }),
     )
 }
@@ -45,6 +47,7 @@ fn minutes(seconds: f64) -> String {
 
 /// What REAPER's region and marker manager exports and imports, in its time format of hours, minutes and seconds.
 pub(super) fn reaper(programme: &Programme) -> String {
+    let language = programme.spoken_in();
     let time = |seconds: f64| {
         let ms = milliseconds(seconds);
         let (hours, rest) = (ms / 3_600_000, ms % 3_600_000);
@@ -54,18 +57,19 @@ pub(super) fn reaper(programme: &Programme) -> String {
     table(
         b',',
         rows(programme, &["#", "Name", "Start", "End", "Length"], move |k, c| {
-            vec![format!("R{}", k + 1), one_line(c), time(c.cue.start), time(c.cue.end), time(c.cue.end - c.cue.start)]
+            vec![format!("R{}", k + 1), one_line(c, &language), time(c.cue.start), time(c.cue.end), time(c.cue.end - c.cue.start)]
         }),
     )
 }
 
 /// What Audition's markers panel exports and imports.
 pub(super) fn audition(programme: &Programme) -> String {
+    let language = programme.spoken_in();
     table(
         b'\t',
-        rows(programme, &["Name", "Start", "Duration", "Time Format", "Type", "Description"], |k, c| {
+        rows(programme, &["Name", "Start", "Duration", "Time Format", "Type", "Description"], move |k, c| {
             let (start, length) = (minutes(c.cue.start), minutes(c.cue.end - c.cue.start));
-            vec![format!("Caption {}", k + 1), start, length, "decimal".to_owned(), "Cue".to_owned(), one_line(c)]
+            vec![format!("Caption {}", k + 1), start, length, "decimal".to_owned(), "Cue".to_owned(), one_line(c, &language)]
         }),
     )
 }
@@ -73,6 +77,7 @@ pub(super) fn audition(programme: &Programme) -> String {
 /// An action script for Ardour 7 or newer: it has no import for markers, but its scripts may add them. Run it once with the session open
 /// (Edit, Lua Scripts, Script Manager), or paste its inner function into the scripting window.
 pub(super) fn ardour(programme: &Programme) -> String {
+    let language = programme.spoken_in();
     let mut out = String::from(
         "ardour { [\"type\"] = \"EditorAction\", name = \"Add captions as range markers\", author = \"Mynah\",\n\
          \tdescription = [[Adds a range marker for each caption.]] }\n\n\
@@ -80,7 +85,12 @@ pub(super) fn ardour(programme: &Programme) -> String {
          \tlocal captions = {\n",
     );
     for cue in programme.cues.iter().filter(|c| shown(c)) {
-        out.push_str(&format!("\t\t{{{}, {}, {}}},\n", milliseconds(cue.cue.start), milliseconds(cue.cue.end), quoted(&one_line(cue))));
+        out.push_str(&format!(
+            "\t\t{{{}, {}, {}}},\n",
+            milliseconds(cue.cue.start),
+            milliseconds(cue.cue.end),
+            quoted(&one_line(cue, &language))
+        ));
     }
     out.push_str(
         "\t}\n\

@@ -4,12 +4,15 @@
 
 mod frames;
 mod markers;
+mod read;
 #[cfg(test)]
 mod tests;
 mod text;
 mod ttml;
 
 pub use frames::FrameRate;
+pub(crate) use read::share;
+pub use read::{ReadBack, ReadBackError, is_read_back, parse, read_back};
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,6 +21,7 @@ use serde::Serialize;
 
 use super::Word;
 use super::cues::{Cue, Spoken, SpokenCue};
+use super::language::Language;
 
 /// A kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,6 +59,13 @@ pub struct Programme<'a> {
     pub frame_rate: FrameRate,
     /// The language, as BCP 47 names it; empty where it isn't known.
     pub language: &'a str,
+}
+
+impl Programme<'_> {
+    /// The language, as it is told or as well as the words tell it.
+    fn spoken_in(&self) -> Language {
+        Language::of_words(self.language, self.spoken.iter().flat_map(|s| &s.words))
+    }
 }
 
 /// What can go wrong with a caption file.
@@ -138,7 +149,7 @@ pub fn render_programme(format: Format, programme: &Programme) -> String {
         Format::Ttml => ttml::ttml(programme),
         Format::Itt => ttml::itt(programme),
         Format::Json => json(programme),
-        Format::Text => text::plain(programme.spoken),
+        Format::Text => text::plain(programme),
         Format::Csv => markers::csv(programme),
         Format::Reaper => markers::reaper(programme),
         Format::Ardour => markers::ardour(programme),
@@ -175,6 +186,11 @@ fn json(programme: &Programme) -> String {
     }
     #[derive(Serialize)]
     struct File<'a> {
+        #[serde(skip_serializing_if = "str::is_empty")]
+        language: &'a str,
+        /// In their order, where there are several.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        speakers: Vec<Option<&'a str>>,
         words: Vec<SaidWord<'a>>,
         cues: Vec<SaidCue<'a>>,
     }
@@ -186,8 +202,11 @@ fn json(programme: &Programme) -> String {
         let speakers: &[Option<String>] = if c.speakers.iter().any(Option::is_some) { &c.speakers } else { named(&[]) };
         SaidCue { cue: &c.cue, speakers }
     });
+    let speakers = programme.spoken.iter().filter(|_| programme.spoken.len() > 1).map(|s| s.speaker.as_deref()).collect();
     // Numbers and strings always have a form in JSON: what is no number becomes null.
-    serde_json::to_string_pretty(&File { words, cues: cues.collect() }).map(|s| s + "\n").unwrap_or_default()
+    serde_json::to_string_pretty(&File { language: programme.language, speakers, words, cues: cues.collect() })
+        .map(|s| s + "\n")
+        .unwrap_or_default()
 }
 
 /// Hours, minutes, seconds and milliseconds of a time; what lies before zero is zero.
@@ -225,14 +244,15 @@ fn dashed_lines(cue: &SpokenCue) -> impl Iterator<Item = String> {
 }
 
 /// All of a cue in one line, with the speaker's name before what a named one says.
-fn one_line(cue: &SpokenCue) -> String {
+fn one_line(cue: &SpokenCue, language: &Language) -> String {
     let mut out = String::new();
     let mut before: Option<&str> = None;
     for (who, line) in said_lines(cue) {
+        let name = who.filter(|_| who != before);
         if !out.is_empty() {
-            out.push(' ');
+            out.push_str(if name.is_some() { " " } else { language.glue(&out, &line) });
         }
-        if let Some(name) = who.filter(|_| who != before) {
+        if let Some(name) = name {
             out.push_str(&format!("{}: ", clean(name)));
         }
         before = who;

@@ -170,6 +170,44 @@ fn names_tell_the_format_and_files_are_whole() {
     assert!(e.contains("out.srt") && !e.contains('\n'), "{e}");
 }
 
+fn programme<'a>(spoken: &'a [Spoken], cues: &'a [SpokenCue], language: &'a str, frame_rate: FrameRate) -> Programme<'a> {
+    Programme { spoken, cues, frame_rate, language }
+}
+
+#[test]
+fn the_language_says_where_spaces_stand_and_which_way_text_runs() {
+    let word = |text: &str, start: f64| Word { text: text.to_owned(), start, end: start + 0.3, confidence: 1.0 };
+    let japanese = [Spoken { speaker: None, words: vec![word("今日", 0.0), word("は", 0.3), word("晴れ。", 0.6)] }];
+    let cues = [SpokenCue::of(cue(0.0, 1.0, &["今日は", "晴れ。"]), None)];
+    let of = |format, language| render_programme(format, &programme(&japanese, &cues, language, FrameRate::default()));
+    assert_eq!(of(Format::Text, "ja"), "今日は晴れ。\n");
+    assert_eq!(of(Format::Text, ""), "今日は晴れ。\n");
+    for format in [Format::Csv, Format::Reaper, Format::Ardour, Format::Audition] {
+        assert!(of(format, "ja").contains("今日は晴れ。"), "{}", of(format, "ja"));
+    }
+    for (language, direction) in [("ar", true), ("he-IL", true), ("en", false), ("", false)] {
+        for format in [Format::Ttml, Format::Itt] {
+            assert_eq!(of(format, language).contains("tts:direction=\"rtl\""), direction, "{language}");
+        }
+    }
+    let json: serde_json::Value = serde_json::from_str(&of(Format::Json, "ja")).expect("JSON");
+    assert_eq!(json["language"], "ja");
+}
+
+#[test]
+fn itt_counts_the_frames_that_are_asked_for() {
+    let cues = [SpokenCue::of(cue(1.0, 2.5, &["x"]), None)];
+    for (rate, told) in [
+        (FrameRate::F24, ["frameRate=\"24\"", "Multiplier=\"1 1\"", "00:00:01:00", "00:00:02:12"]),
+        (FrameRate::F25, ["frameRate=\"25\"", "Multiplier=\"1 1\"", "00:00:01:00", "00:00:02:12"]),
+        (FrameRate::F2997, ["frameRate=\"30\"", "Multiplier=\"1000 1001\"", "00:00:01:00", "00:00:02:14"]),
+        (FrameRate::F50, ["frameRate=\"50\"", "Multiplier=\"1 1\"", "00:00:01:00", "00:00:02:25"]),
+    ] {
+        let itt = render_programme(Format::Itt, &programme(&[], &cues, "en", rate));
+        assert!(told.iter().all(|t| itt.contains(t)), "{rate}: {itt}");
+    }
+}
+
 proptest! {
     #[test]
     fn every_format_gives_back_its_cues(list in prop::collection::vec((0.01f64..40.0, 0.01f64..7.0, prop::collection::vec("[a-zA-Zé<>&'\" ;#]{0,12}-?[a-z<&>]", 1..4)), 0..20)) {

@@ -58,7 +58,8 @@ pub(super) fn vtt(programme: &Programme) -> String {
 }
 
 /// The words, a paragraph between long pauses and for each speaker, whose name stands before it.
-pub(super) fn plain(spoken: &[Spoken]) -> String {
+pub(super) fn plain(programme: &Programme) -> String {
+    let (spoken, language) = (programme.spoken, programme.spoken_in());
     let mut all: Vec<(Option<&str>, &Word)> = spoken.iter().flat_map(|s| s.words.iter().map(|w| (s.speaker.as_deref(), w))).collect();
     let several = spoken.len() > 1;
     if several {
@@ -74,7 +75,7 @@ pub(super) fn plain(spoken: &[Spoken]) -> String {
         }
         let first = out.is_empty();
         if !first {
-            out.push_str(if word.start - end >= PARAGRAPH || who != speaker { "\n\n" } else { " " });
+            out.push_str(if word.start - end >= PARAGRAPH || who != speaker { "\n\n" } else { language.glue(&out, &text) });
         }
         if let Some(name) = who.filter(|_| who != speaker || first) {
             out.push_str(&format!("{}: ", clean(name)));

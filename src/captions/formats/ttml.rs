@@ -94,7 +94,9 @@ fn fill(
         ("tts:color", "white"),
         ("tts:textAlign", "center"),
     ];
-    empty(xml, "style", look)?;
+    // A paragraph's own direction; without it marks at the end of a line of Arabic or Hebrew stand at its wrong side.
+    let direction = programme.spoken_in().runs_right_to_left().then_some(("tts:direction", "rtl"));
+    empty(xml, "style", look.into_iter().chain(direction))?;
     close(xml, &["styling"])?;
     line(xml)?;
     open(xml, "layout", [])?;

@@ -3,12 +3,13 @@
 
 use crate::captions::Word;
 use crate::captions::cues::Style;
+use crate::captions::language::{fitting, repartitioned, width};
 
 /// Rows on a display.
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
     rows: Vec<String>,
-    /// Characters in the last row.
+    /// Columns of the last row that are taken.
     used: usize,
     /// When the last word ended, on the words' timeline in seconds.
     end: Option<f64>,
@@ -17,19 +18,20 @@ pub struct Rows {
 impl Rows {
     /// Adds a word that fits into a row (see [`pieces`]); a long pause, or a jump back on the timeline, starts a new row. Tells whether it did.
     pub fn add(&mut self, word: &Word, style: &Style) -> bool {
-        let characters = word.text.chars().count();
+        let columns = width(&word.text);
+        let glue = self.rows.last().map_or("", |row| style.language.glue(row, &word.text));
         let together = self.end.is_some_and(|end| word.start - end < style.pause && word.start > end - style.pause);
         self.end = Some(word.end);
         match self.rows.last_mut() {
-            Some(row) if together && self.used + 1 + characters <= style.line_characters => {
-                row.push(' ');
+            Some(row) if together && self.used + glue.len() + columns <= style.line_characters => {
+                row.push_str(glue);
                 row.push_str(&word.text);
-                self.used += 1 + characters;
+                self.used += glue.len() + columns;
                 false
             }
             _ => {
                 self.rows.push(word.text.clone());
-                self.used = characters;
+                self.used = columns;
                 let surplus = self.rows.len().saturating_sub(style.lines.max(1));
                 self.rows.drain(..surplus);
                 true
@@ -67,12 +69,23 @@ impl Rows {
 }
 
 /// A word as a display takes it: on one line, without control characters, which could be taken for commands, cut where it is longer than a
-/// row. None where nothing is left to show.
+/// row, and where no space parts what may stand on two. None where nothing is left to show.
 pub fn pieces(word: &Word, style: &Style) -> Vec<Word> {
     let visible: String = word.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let text = visible.split_whitespace().collect::<Vec<_>>().join(" ");
-    let characters: Vec<char> = text.chars().collect();
-    characters.chunks(style.line_characters.max(1)).map(|piece| Word { text: piece.iter().collect(), ..word.clone() }).collect()
+    if text.is_empty() {
+        return Vec::new();
+    }
+    let mut out = Vec::new();
+    for part in repartitioned(&[Word { text, ..word.clone() }], &style.language, style.pause, style.line_characters) {
+        let mut rest = part.text.as_str();
+        while !rest.is_empty() {
+            let (piece, more) = rest.split_at(fitting(rest, style.line_characters));
+            out.push(Word { text: piece.to_owned(), ..part.clone() });
+            rest = more;
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -109,15 +122,24 @@ mod tests {
         assert_eq!(rows.text_within(14), "ffahrt");
     }
 
+    #[test]
+    fn rows_of_chinese_have_no_spaces_and_fill_up() {
+        let (mut rows, style) = (Rows::default(), style(12, 3));
+        for piece in words("今 天 天 气 很 好 ， 我们一起去公园散步吧。").iter().flat_map(|w| pieces(w, &style)) {
+            rows.add(&piece, &style);
+        }
+        assert_eq!(rows.rows(), ["今天天气很好", "，我们一起去", "公园散步吧。"]);
+    }
+
     proptest! {
         #[test]
-        fn no_word_that_stands_moves(text in "([a-zäß漢]{1,12} ){1,40}", characters in 5usize..40, lines in 1usize..4) {
+        fn no_word_that_stands_moves(text in "(([a-zäß]{1,12}|[漢字はが。]{1,30}|[ก-๛]{1,20}) ){1,40}", characters in 5usize..40, lines in 1usize..4) {
             let (mut rows, style) = (Rows::default(), style(characters, lines));
             for w in words(&text).iter().flat_map(|w| pieces(w, &style)) {
                 let before = rows.rows().to_vec();
                 rows.add(&w, &style);
                 let after = rows.rows();
-                prop_assert!(after.len() <= lines && after.iter().all(|r| r.chars().count() <= characters));
+                prop_assert!(after.len() <= lines && after.iter().all(|r| width(r) <= characters.max(2)));
                 // What stands is the beginning of what stands now, less what rolled away above.
                 let joined = |r: &[String]| r.join("\n");
                 let held = (0..=before.len()).any(|k| joined(after).starts_with(&joined(&before[k..])) );

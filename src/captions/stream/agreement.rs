@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use super::marks::sure;
 use super::policy::Commit;
 use crate::captions::{HeardWord, Word};
 
@@ -69,11 +70,27 @@ impl Agreement {
         self.commit(words, count)
     }
 
+    /// Takes a hypothesis whose tail is doubtful. What stood before stays as far as it can be believed: the words that are said once more, or had been
+    /// said twice. One hypothesis that is sure of itself by chance is no reason to keep invented words. Nothing becomes final, and nothing likelier.
+    pub(super) fn doubt(&mut self, hypothesis: Hypothesis) {
+        let (words, _) = self.new_words(hypothesis);
+        let same = self.pending.iter().zip(&words).take_while(|(a, b)| same_word(&a.text, &b.text)).count();
+        let kept = (0..self.pending.len()).take_while(|&i| i < same || self.seen[i] > 1).count();
+        let kept = if sure(self.pending[..kept].iter()) { kept } else { 0 };
+        self.pending.truncate(kept);
+        self.seen.truncate(kept);
+    }
+
+    /// Makes final what is pending and ends by a time.
+    pub(super) fn settle(&mut self, until: f64) -> Vec<Word> {
+        let count = self.pending.iter().take_while(|w| w.end <= until).count();
+        let pending = std::mem::take(&mut self.pending);
+        self.commit(pending, count)
+    }
+
     /// Makes what is pending final.
     pub(super) fn finish(&mut self) -> Vec<Word> {
-        let pending = std::mem::take(&mut self.pending);
-        let count = pending.len();
-        self.commit(pending, count)
+        self.settle(f64::INFINITY)
     }
 
     /// The buffer starts anew after a pause: what comes is no repeat of what was. The times still only rise.

@@ -69,3 +69,9 @@ pub(super) fn is_clear(words: &[HeardWord]) -> bool {
     let mean = words.iter().map(|w| w.word.confidence).sum::<f32>() / words.len().max(1) as f32;
     words.is_empty() || mean >= if words.len() < CLEAR.0 { CLEAR_OF_FEW } else { CLEAR.1 }
 }
+
+/// The same for words that somebody doubts: few of them are no excuse.
+pub(super) fn sure<'a>(words: impl ExactSizeIterator<Item = &'a Word>) -> bool {
+    let least = CLEAR.1 * words.len() as f32;
+    words.map(|w| w.confidence).sum::<f32>() >= least
+}

@@ -3,9 +3,12 @@
 //! Every decision falls on frames of the voice activity model, cut on sample positions: how the sound is portioned changes nothing.
 //! Knows nothing of threads; the worker says how far behind it is.
 
+mod again;
 mod agreement;
+mod level;
 mod marks;
 mod policy;
+mod run;
 mod said;
 #[cfg(test)]
 mod tests;
@@ -13,12 +16,13 @@ mod tests;
 pub use marks::{SKIPPED, UNCLEAR};
 pub use policy::{Commit, Policy, Settings};
 
-use agreement::{Agreement, Hypothesis, Trust};
-use marks::{LONG_SPEECH, is_clear};
+use again::Sound;
+use agreement::{Agreement, Trust};
+use level::Follower;
 use said::Said;
 use serde::{Deserialize, Serialize};
 
-use super::{HeardWord, Hearing, RecognizeError, Recognizer, Word};
+use super::{RecognizeError, Recognizer, Word};
 use crate::vad::{Detector, FRAME, GO_ON, RATE, START, Vad};
 
 /// What the stream tells.
@@ -37,14 +41,15 @@ const MIN_SPEECH_FRAMES: usize = 3;
 const QUIET_BEHIND: u64 = RATE as u64 / 5;
 /// A timeline that steps less than this goes on, while there is sound that it would cut.
 const SAME_PLACE: f64 = 0.05;
-/// A word must have speech within so many seconds of it, or it is invented.
-const GUARD_SECONDS: f64 = 0.25;
-/// What counts as speech there: far less than it takes to start, since soft words are words.
-const GUARD_PROBABILITY: f32 = 0.15;
+/// The buffer is cut so many seconds before a word that isn't final.
+const BEFORE: f64 = 0.25;
 /// The buffer is cut so many seconds behind the end of a final word: what is left of a word is heard as another one.
 const BEHIND: f64 = 0.1;
 /// Words that end in the last so many seconds of a buffer are not trusted when there is no second hypothesis.
 const UNSURE: f64 = 1.0;
+/// A buffer of a policy that hears again is cut in a pause, or behind a final word, that is this near to its end.
+const CLOSE: f64 = 6.0;
+
 /// The streaming policy around a recogniser. One thread; a call takes as long as the recogniser does.
 pub struct Streamer {
     recognizer: Box<dyn Recognizer>,
@@ -56,6 +61,8 @@ pub struct Streamer {
     frame: Vec<f32>,
     /// The position of the first sample of `frame`, in samples since the start.
     position: u64,
+    /// Samples of silence that filled the last frame.
+    padding: u64,
     /// The timeline: this position lies at this second.
     base: (u64, f64),
     jump: Option<f64>,
@@ -77,6 +84,9 @@ pub struct Streamer {
     skipped_from: Option<u64>,
     /// Text that leads the recogniser on before all else.
     hint: String,
+    /// Raises soft speech for the detector; and room for the buffer, raised for the recogniser.
+    follower: Follower,
+    raised: Vec<f32>,
 }
 
 impl std::fmt::Debug for Streamer {
@@ -105,6 +115,7 @@ impl Streamer {
             backlog: 0.0,
             frame: Vec::with_capacity(FRAME),
             position: 0,
+            padding: 0,
             base: (0, 0.0),
             jump: None,
             buffer: Vec::new(),
@@ -118,6 +129,8 @@ impl Streamer {
             unclear: None,
             skipped_from: None,
             hint: String::new(),
+            follower: Follower::default(),
+            raised: Vec::new(),
         }
     }
 
@@ -200,7 +213,7 @@ impl Streamer {
         if self.skips(events) {
             return Ok(());
         }
-        let heard = self.detector.probability(&self.frame).map_err(|e| RecognizeError::Run(e.to_string()));
+        let heard = self.detector.probability(self.follower.raise(&self.frame)).map_err(|e| RecognizeError::Run(e.to_string()));
         let p = *heard.as_ref().unwrap_or(&0.0);
         self.buffer.append(&mut self.frame);
         self.probabilities.push(p);
@@ -229,7 +242,7 @@ impl Streamer {
             return self.close(events);
         }
         if self.buffer.len() as f64 >= self.policy.cap * RATE as f64 {
-            let outcome = self.run(Trust::Until(self.seconds(self.position) - UNSURE), events);
+            let outcome = self.run(Trust::Until(self.sure_until()), events);
             self.mark_unclear(events);
             self.cut_hard();
             return outcome;
@@ -249,6 +262,13 @@ impl Streamer {
             }
         }
         Ok(())
+    }
+
+    /// Up to where the words of a buffer that may grow no further are trusted: a policy that has time gives the next one whole sentences.
+    fn sure_until(&self) -> f64 {
+        let sound = Sound { samples: &self.buffer, probabilities: &self.probabilities };
+        let pause = sound.pause(sound.length() - CLOSE, sound.length()).filter(|_| self.policy.again);
+        pause.map_or(self.seconds(self.position) - UNSURE, |pause| self.seconds(self.buffer_position()) + pause)
     }
 
     /// Speech ended: what was said becomes final, and the last frames wait for the next speech.
@@ -279,6 +299,7 @@ impl Streamer {
         let padding = if length > 0 { FRAME - length } else { 0 };
         if length > 0 {
             self.frame.resize(FRAME, 0.0);
+            self.padding = padding as u64;
             outcome = self.take_frame(events);
         }
         if self.speaking {
@@ -286,72 +307,14 @@ impl Streamer {
         }
         self.mark_skipped(events);
         // Padding is no time that passed.
-        self.position -= padding as u64;
+        self.position -= std::mem::take(&mut self.padding);
         self.keep_last(0);
         self.detector.reset();
+        self.follower.reset();
         self.agreement.reset();
         self.said.forget_text();
         self.base = (self.position, self.seconds(self.position));
         outcome
-    }
-
-    /// Runs the recogniser over the buffer.
-    fn run(&mut self, trust: Trust, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
-        self.heard_until = self.position;
-        let origin = self.seconds(self.buffer_position());
-        let end = self.seconds(self.position);
-        let settled: Vec<Word> =
-            self.said.in_buffer().iter().map(|w| Word { start: w.start - origin, end: w.end - origin, ..w.clone() }).collect();
-        let prompt = [self.hint.as_str(), self.said.text()].join(" ");
-        // Where one hypothesis is enough it is heard with care.
-        let ended = matches!(trust, Trust::Until(_));
-        let hearing = Hearing { samples: &self.buffer, prompt: prompt.trim(), settled: &settled, ended };
-        let heard = match self.recognizer.hear(&hearing) {
-            Ok(heard) => heard,
-            Err(e) => {
-                // Text that led to a failure leads to the next one.
-                self.said.forget_text();
-                return Err(e);
-            }
-        };
-        if heard.doubtful && !ended {
-            // What stood before is likelier than what a guard had to stop.
-            return Ok(());
-        }
-        let place = |w: HeardWord| {
-            let (start, last) = (origin + w.word.start.max(0.0), (origin + w.word.end).clamp(origin, end));
-            HeardWord { word: Word { start, end: last, ..w.word }, reach: origin + w.reach }
-        };
-        let mut words: Vec<HeardWord> = heard.words.into_iter().filter(|w| self.was_spoken(&w.word)).map(place).collect();
-        let stretch = words.first().map(|w| w.word.start).zip(words.last().map(|w| w.word.end));
-        self.unclear = if words.is_empty() { self.long_speech() } else { stretch.filter(|_| !is_clear(&words)) };
-        if self.unclear.is_some() {
-            words.clear();
-        }
-        let words = self.agreement.take(Hypothesis { words, follows: !settled.is_empty(), end }, trust);
-        self.tell(words, events);
-        Ok(())
-    }
-
-    /// Where somebody spoke behind the last final word, from when to when in seconds, if it was for long.
-    fn long_speech(&self) -> Option<(f64, f64)> {
-        let second = |frame: usize| self.seconds(self.buffer_position() + (frame * FRAME) as u64);
-        let after = self.said.in_buffer().last().map_or(f64::NEG_INFINITY, |w| w.end);
-        let spoken = |&frame: &usize| self.probabilities[frame] >= START && second(frame) >= after;
-        let frames: Vec<usize> = (0..self.probabilities.len()).filter(spoken).collect();
-        let (first, last) = frames.first().zip(frames.last())?;
-        ((frames.len() * FRAME) as f64 >= LONG_SPEECH * RATE as f64).then(|| (second(*first), second(last + 1)))
-    }
-
-    /// Whether there was speech where the recogniser claims a word; times are in seconds of the buffer.
-    fn was_spoken(&self, word: &Word) -> bool {
-        let frame = |seconds: f64| (seconds * RATE as f64 / FRAME as f64).max(0.0) as usize;
-        if word.text.trim().is_empty() || !word.start.is_finite() || !word.end.is_finite() || word.end < word.start {
-            return false;
-        }
-        let from = frame(word.start - GUARD_SECONDS).min(self.probabilities.len());
-        let to = (frame(word.end + GUARD_SECONDS) + 1).min(self.probabilities.len());
-        from < to && frame(word.start) < self.probabilities.len() && self.probabilities[from..to].iter().any(|&p| p >= GUARD_PROBABILITY)
     }
 
     /// Appends a final where there are words, and a partial where it changed.
@@ -380,7 +343,8 @@ impl Streamer {
     fn cut_hard(&mut self) {
         let end = self.seconds(self.position);
         let last = self.said.in_buffer().last().map_or(f64::NEG_INFINITY, |w| w.end + BEHIND);
-        let cut = self.agreement.pending().first().map_or(end - UNSURE, |w| w.start - GUARD_SECONDS).max(last);
+        let unsure = if self.policy.again && last > end - CLOSE { last } else { end - UNSURE };
+        let cut = self.agreement.pending().first().map_or(unsure, |w| w.start - BEFORE).max(last);
         // A word that is not final and longer than the buffer can hold is no word.
         self.cut(cut.max(end - self.policy.trim));
     }

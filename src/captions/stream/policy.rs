@@ -67,6 +67,8 @@ pub struct Policy {
     pub skip: f64,
     /// What is asked of a word before it is final.
     pub commit: Commit,
+    /// Speech that no word covers is heard again, in short windows, when it has ended.
+    pub again: bool,
 }
 
 impl Default for Policy {
@@ -83,6 +85,7 @@ impl Default for Policy {
             urgent: 4.0,
             skip: 8.0,
             commit: Commit::Adaptive { least: 0.5, most: 1.0 },
+            again: false,
         }
     }
 }
@@ -117,6 +120,7 @@ impl Policy {
             urgent: never,
             skip: never,
             commit: Commit::Agreement { hypotheses: 1 },
+            again: true,
             ..Self::default()
         }
     }
@@ -138,6 +142,7 @@ impl Policy {
             max_step: or(self.max_step, standard.max_step).clamp(step, 60.0),
             urgent,
             skip: or(self.skip, standard.skip).max(urgent),
+            again: self.again,
             commit: match self.commit {
                 Commit::Agreement { hypotheses } => Commit::Agreement { hypotheses: hypotheses.max(1) },
                 Commit::Attention { wait: w } => Commit::Attention { wait: wait(w) },

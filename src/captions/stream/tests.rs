@@ -6,19 +6,20 @@ use proptest::prelude::*;
 
 use super::said::PROMPT_CHARACTERS;
 use super::*;
-use crate::captions::{Heard, HeardWord};
+use crate::captions::{Heard, HeardWord, Hearing};
 use crate::runtime::RuntimeError;
 
-/// Positions up to this are exact in a sample.
+/// Positions up to this are exact in a sample, and all are louder than what is raised.
 const SCALE: f32 = (1 << 24) as f32;
+const LOUD: f32 = (1 << 20) as f32;
 
 /// Samples that tell where they are.
 fn sound(seconds: f64) -> Vec<f32> {
-    (0..(seconds * RATE as f64) as usize).map(|i| i as f32 / SCALE).collect()
+    (0..(seconds * RATE as f64) as usize).map(|i| (i as f32 + LOUD) / SCALE).collect()
 }
 
 fn place(sample: f32) -> f64 {
-    (sample * SCALE) as f64 / RATE as f64
+    f64::from(sample * SCALE - LOUD) / f64::from(RATE)
 }
 
 #[derive(Clone, Default)]
@@ -371,6 +372,82 @@ fn a_whole_file_is_heard_hardly_more_than_once() {
     assert_eq!(finals(&events).len(), 240);
     let heard = log.lock().expect("log").seconds.iter().sum::<f64>();
     assert!(heard < 1.2 * 99.0, "{heard}");
+}
+
+/// Takes what is longer than some seconds for a loop and stops behind its first words.
+struct Hasty(Listener);
+
+impl Recognizer for Hasty {
+    fn hear(&mut self, hearing: &Hearing) -> Result<Heard, RecognizeError> {
+        let mut heard = self.0.hear(hearing)?;
+        heard.doubtful = heard.words.len() > 14;
+        if heard.doubtful {
+            heard.words.truncate(5);
+        }
+        Ok(heard)
+    }
+}
+
+#[test]
+fn in_a_whole_file_speech_without_words_is_heard_again_and_said_once() {
+    // With pauses of half a second, and without any.
+    let mut words = Script::talk(1.0, 60);
+    (0..12).for_each(|k| words.extend(Script::talk(30.0 + 2.5 * f64::from(k), 5)));
+    let script = Script::new(words);
+    let said = |policy| {
+        let log = Arc::new(Mutex::new(Log::default()));
+        let hasty = Hasty(Listener { script: script.clone(), log: log.clone(), invents: false });
+        let mut s = Streamer::with(Box::new(hasty), Box::new(Ear(script.clone())), policy);
+        let mut events = Vec::new();
+        s.push(&sound(63.0), &mut events).expect("it runs");
+        s.end(&mut events).expect("it runs");
+        let heard = log.lock().expect("log").seconds.iter().sum::<f64>();
+        (events, heard)
+    };
+    let (events, heard) = said(Policy::whole());
+    assert_said(&events, &script);
+    assert!(heard < 4.0 * 63.0, "{heard} s were heard");
+    let (events, _) = said(Policy { again: false, ..Policy::whole() });
+    assert!(finals(&events).len() < 60, "else it would be nothing to hear again");
+}
+
+#[test]
+fn a_doubtful_tail_leaves_what_stood_before() {
+    struct Unsure;
+    impl Recognizer for Unsure {
+        fn hear(&mut self, hearing: &Hearing) -> Result<Heard, RecognizeError> {
+            let word = |text: &str, start: f64, confidence| Word { text: text.to_owned(), start, end: start + 0.3, confidence };
+            let mut words = vec![word("so", 0.5, 0.9), word("far", 0.9, 0.9)];
+            if hearing.samples.len() as f64 > 2.5 * f64::from(RATE) {
+                words.extend((0..5).map(|i| word("eh", 1.4 + 0.3 * f64::from(i), 0.05)));
+            }
+            Ok(heard(words))
+        }
+    }
+    let script = Script::new(Script::talk(0.5, 8));
+    let policy = Policy { commit: Commit::Agreement { hypotheses: 99 }, ..Policy::default() };
+    let mut s = Streamer::with(Box::new(Unsure), Box::new(Ear(script)), policy);
+    let mut events = Vec::new();
+    s.push(&sound(6.0), &mut events).expect("it runs");
+    s.end(&mut events).expect("it runs");
+    let texts = |words: &[Word]| words.iter().map(|w| w.text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(&finals(&events)), ["so", "far", UNCLEAR]);
+    let told = events.iter().map_while(|e| if let Event::Partial(words) = e { Some(texts(words)) } else { None });
+    let shown: Vec<Vec<String>> = told.skip_while(|words| words.len() < 2).collect();
+    assert!(shown == [["so", "far"]], "what is shown stays until it is final: {events:?}");
+}
+
+#[test]
+fn no_word_ends_behind_the_sound() {
+    let script = Script::new(Script::talk(0.2, 5));
+    for length in [1.0, 1.11, 2.013, 2.05] {
+        let (mut s, _) = streamer(&script, Policy::whole());
+        let mut events = Vec::new();
+        s.push(&sound(length), &mut events).expect("it runs");
+        s.end(&mut events).expect("it runs");
+        let words = finals(&events);
+        assert!(!words.is_empty() && words.iter().all(|w| w.end <= length + 1e-9), "{length}: {words:?}");
+    }
 }
 
 #[test]

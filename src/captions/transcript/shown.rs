@@ -21,6 +21,9 @@ impl Shown {
         let behind = (self.middles.partition_point(|m| *m < to) + 1).min(self.middles.len()).max(first);
         let from = self.middles.get(first).map_or(from, |m| m.min(from));
         let last = if behind > first { self.middles[behind - 1].max(to) } else { to };
+        // Words without a length share a middle: all of them are brought up to date, or none.
+        let first = self.middles.partition_point(|m| *m < from);
+        let behind = self.middles.partition_point(|m| *m <= last).max(first);
         let (mut words, mut middles) = (Vec::new(), Vec::new());
         for piece in comp.touched(from, last) {
             let Some(take) = find(takes, piece.take) else { continue };

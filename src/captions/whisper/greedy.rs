@@ -60,8 +60,8 @@ pub(super) fn decode(decoding: &mut dyn Decoding, vocabulary: &Vocabulary, told:
     let Told { prompt, forced, draft, bias } = told;
     let mut said = Said { tokens: forced.to_vec(), forced: forced.len(), lead: vocabulary.start.len(), ..Said::default() };
     let used = prompt.len() + vocabulary.start.len() + 1;
-    let most =
-        (GRACE + (seconds * vocabulary.tokens_a_second).ceil() as usize).max(forced.len() + GRACE).min(room.saturating_sub(used + 1));
+    let (least, room) = (forced.len() + GRACE, room.saturating_sub(used + 1));
+    let most = at_a_rate(vocabulary.most_a_second(), seconds).max(least).min(room);
     if forced.len() >= most {
         said.runaway = true;
         return Ok(said);
@@ -77,16 +77,24 @@ pub(super) fn decode(decoding: &mut dyn Decoding, vocabulary: &Vocabulary, told:
     let mut attention = step.attention.drain(..);
     said.attention.extend(attention.by_ref().take(said.lead + forced.len()));
     let rows = logits.zip(attention).collect();
-    go_on(&mut Speaking { decoding, vocabulary, bias, most }, &mut said, rows, draft)?;
+    go_on(&mut Speaking { decoding, vocabulary, bias, seconds, least, room }, &mut said, rows, draft)?;
     Ok(said)
 }
 
-/// A decoder that speaks, and what is told of what it may say.
+/// How many tokens may come in so many seconds.
+fn at_a_rate(a_second: f64, seconds: f64) -> usize {
+    GRACE + (seconds * a_second).ceil() as usize
+}
+
+/// A decoder that speaks of so many seconds, and what is told of what it may say.
 struct Speaking<'a> {
     decoding: &'a mut dyn Decoding,
     vocabulary: &'a Vocabulary,
     bias: Option<&'a Bias>,
-    most: usize,
+    seconds: f64,
+    /// How many tokens may be said in any case, and at most.
+    least: usize,
+    room: usize,
 }
 
 impl Speaker for Speaking<'_> {
@@ -98,8 +106,8 @@ impl Speaker for Speaking<'_> {
         Ok(Choice { token: (token != self.vocabulary.end).then_some(token), probability: log.exp(), log })
     }
 
-    fn most(&self, _: &[usize]) -> usize {
-        self.most
+    fn most(&self, said: &[usize]) -> usize {
+        at_a_rate(self.vocabulary.tokens_a_second(said), self.seconds).max(self.least).min(self.room)
     }
 
     fn read_on(&mut self, token: usize) -> Result<Option<Row>, String> {

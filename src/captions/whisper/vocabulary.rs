@@ -12,8 +12,14 @@ use crate::runtime::RuntimeError;
 const SPACE: char = '\u{120}';
 /// Tokens a second that English speech does not pass.
 const ENGLISH: f64 = 6.5;
-/// The same for any other language: their words have more tokens, and in scripts other than Latin a letter may have several.
+/// The same for any other language, whose words have more tokens.
 const OTHERS: f64 = 13.0;
+/// Characters a second, spaces and marks among them, that speech does not pass: people say some 15. OpenAI's multilingual tokens are 0.25 (German) to 1
+/// (Hindi, Thai, Tamil 0.84) of one, but 1.9 in Telugu, 2.4 in Georgian and Amharic and 2.8 in Burmese, where most are single bytes (the first article
+/// of the Declaration of Human Rights).
+const CHARACTERS: f64 = 18.0;
+/// The most tokens a second in any script: no script that is spoken has more than three bytes a character.
+const MOST: f64 = 3.0 * CHARACTERS;
 /// Models of one language have so many tokens or fewer.
 const ONE_LANGUAGE: usize = 51_864;
 
@@ -69,8 +75,10 @@ pub(super) struct Vocabulary {
     start_of_previous: i64,
     /// Code and token of each language; none where the model knows only English.
     pub(super) languages: Vec<(String, i64)>,
-    /// Tokens a second that speech does not pass.
-    pub(super) tokens_a_second: f64,
+    /// Tokens a second that speech does not pass in a script that the tokens know well.
+    tokens_a_second: f64,
+    /// For each token how many characters begin in it.
+    characters: Vec<u8>,
     /// For each token whether it may never be said: special tokens, timestamps, and marks of what is no speech.
     pub(super) never: Vec<bool>,
     /// Tokens that may not come first.
@@ -153,7 +161,9 @@ impl Vocabulary {
         }
         let not_first = not_first.into_iter().filter(|&id| id < size).collect();
         let (start, tokens_a_second) = (Vec::new(), ENGLISH);
+        let characters = (0..size).map(|id| tokenizer.id_to_token(id as u32).map_or(0, |shown| characters(&shown))).collect();
         let mut all = Self {
+            characters,
             tokenizer,
             transcript,
             transcribe,
@@ -184,6 +194,18 @@ impl Vocabulary {
         };
         self.tokens_a_second = if code == "en" { ENGLISH } else { OTHERS };
         self.start = vec![self.transcript, *token, self.transcribe];
+    }
+
+    /// Tokens a second that speech does not pass, whatever is said.
+    pub(super) fn most_a_second(&self) -> f64 {
+        if self.tokens_a_second > ENGLISH { MOST } else { ENGLISH }
+    }
+
+    /// The same behind these tokens: where they are but parts of characters it is what characters come to.
+    pub(super) fn tokens_a_second(&self, said: &[usize]) -> f64 {
+        let begun: usize = said.iter().filter_map(|&t| self.characters.get(t)).map(|&n| usize::from(n)).sum();
+        let dense = CHARACTERS * said.len() as f64 / begun.max(1) as f64;
+        if self.tokens_a_second > ENGLISH { dense.clamp(OTHERS, MOST) } else { ENGLISH }
     }
 
     /// The tokens of a word that others come before.
@@ -241,6 +263,13 @@ impl Vocabulary {
     }
 }
 
+/// How many characters of UTF-8 begin in a token as byte-level tokenizers write it, a letter a byte: bytes 80 to BF go on with one.
+fn characters(shown: &str) -> u8 {
+    // GPT-2 moves the bytes that can't be printed behind U+0100 in order: 00 to 20 and 7F come first, then 80 to A0, and AD.
+    let goes_on = |c: char| matches!(u32::from(c), 0x80..=0xbf | 0x122..=0x143);
+    shown.chars().filter(|&c| !goes_on(c)).count().min(255) as u8
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -283,6 +312,28 @@ pub(super) mod tests {
         assert_eq!((v.start.clone(), v.end, v.no_speech, v.no_timestamps), (vec![12], 11, 13, 15));
         assert!(!v.never[v.end] && v.never[4] && !v.never[0]);
         assert!(v.never[v.end + 1..].iter().all(|&n| n));
+    }
+
+    #[test]
+    fn a_token_has_as_many_characters_as_begin_in_it() {
+        // As `ranks` writes them: a space, é whole and in two, the first byte of க and its others.
+        assert_eq!(
+            ["\u{120}the", "\u{120}\u{c3}\u{a9}", "\u{c3}", "\u{a9}", "\u{e0}", "\u{ae}\u{137}", ""].map(characters),
+            [4, 2, 1, 0, 1, 0, 0]
+        );
+    }
+
+    #[test]
+    fn a_script_that_the_tokens_know_little_has_more_tokens_a_second() {
+        let mut v = vocabulary();
+        assert_eq!((v.tokens_a_second(&[0; 9]), v.most_a_second()), (ENGLISH, ENGLISH), "English alone");
+        v.tokens_a_second = OTHERS;
+        v.characters[..4].copy_from_slice(&[1, 0, 0, 2]);
+        assert_eq!(v.tokens_a_second(&[]), OTHERS);
+        assert_eq!(v.tokens_a_second(&[3, 3, 0]), OTHERS, "tokens are whole characters");
+        assert_eq!(v.tokens_a_second(&[0, 1, 0, 1]), 2.0 * CHARACTERS);
+        assert_eq!(v.tokens_a_second(&[0, 1, 2, 1, 1, 1, 1, 1]), MOST, "no loop of bytes goes on for ever");
+        assert_eq!(v.most_a_second(), MOST);
     }
 
     #[test]

@@ -14,7 +14,7 @@
 use std::path::{Path, PathBuf};
 
 use super::near::{distance, tolerance};
-use super::{bare, ends_sentence, joined, letters, replaced};
+use super::{bare, ends_sentence, joined, letters, replaced, words_of};
 use crate::captions::Word;
 
 /// Below this confidence a word may be a misheard name though it is written small.
@@ -78,7 +78,7 @@ pub enum GlossaryError {
 impl Glossary {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Glossary, GlossaryError> {
-        let text = std::fs::read_to_string(path).map_err(|e| GlossaryError::Read { path: path.to_owned(), why: e.to_string() })?;
+        let text = crate::typed::text_of(path).map_err(|why| GlossaryError::Read { path: path.to_owned(), why })?;
         Self::parse(&text)
     }
 
@@ -93,8 +93,7 @@ impl Glossary {
             let wrong = |what| GlossaryError::Line { line: k + 1, what, text: whole.trim().to_owned() };
             let (spelling, alternates) = line.split_once('=').map_or((line, None), |(a, b)| (a, Some(b)));
             let spelling = spelling.split_whitespace().collect::<Vec<_>>().join(" ");
-            let words = |text: &str| -> Vec<String> { text.split_whitespace().map(letters).filter(|w| !w.is_empty()).collect() };
-            let own = words(&spelling);
+            let own = words_of(&spelling);
             if own.is_empty() {
                 return Err(wrong("has no letters before the `=`"));
             }
@@ -104,7 +103,7 @@ impl Glossary {
                 sounds.push(own.clone());
             }
             for alternate in alternates.into_iter().flat_map(|a| a.split(',')) {
-                let alternate = words(alternate);
+                let alternate = words_of(alternate);
                 if alternate.is_empty() {
                     return Err(wrong("has no letters behind the `=` or a comma"));
                 }

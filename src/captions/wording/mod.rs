@@ -1,6 +1,9 @@
-//! How recognised words are written: names as a glossary spells them, numbers as a house writes them, profanity masked. Knows words alone,
+//! How recognised words are written: names as a glossary spells them, numbers as a house writes them, profanity masked. Knows words and their language,
 //! neither sound nor cues.
+//!
+//! Number words and the list of profanity are English: in another language numbers stay as they are, and only the words of a person's own list are masked.
 
+mod align;
 mod glossary;
 mod near;
 mod numbers;
@@ -8,6 +11,7 @@ mod profanity;
 #[cfg(test)]
 mod tests;
 
+pub use align::corrected;
 pub use glossary::{Glossary, GlossaryError};
 pub use numbers::spell_numbers;
 pub use profanity::{Profanity, ProfanityError};
@@ -15,6 +19,7 @@ pub use profanity::{Profanity, ProfanityError};
 use std::ops::Range;
 
 use super::Word;
+use super::language::{Language, SENTENCE_ENDS, repartitioned};
 
 /// What is done to words before they are cut into cues.
 #[derive(Debug, Clone, Default)]
@@ -40,19 +45,48 @@ pub struct Worded {
 
 impl Wording {
     /// Applies all that is asked for: the glossary, then numbers, then the mask.
-    pub fn apply(&self, words: &[Word]) -> Worded {
+    pub fn apply(&self, words: &[Word], language: &Language) -> Worded {
         let mut out = Worded { words: words.to_vec(), ..Worded::default() };
+        if self.glossary.is_some() || self.profanity.is_some() {
+            // Terms are compared word by word, also where no space parts words.
+            out.words = repartitioned(words, language, PAUSE, usize::MAX);
+        }
         if let Some(glossary) = &self.glossary {
             (out.words, out.replaced) = glossary.apply(&out.words);
         }
-        if self.spell_numbers {
+        if self.spell_numbers && language.is_english() {
             out.words = spell_numbers(&out.words);
         }
         if let Some(profanity) = &self.profanity {
-            out.masked = profanity.mask(&mut out.words);
+            out.masked = profanity.mask(&mut out.words, language);
         }
         out
     }
+
+    /// What is asked for and can't be done in this language, a sentence each.
+    pub fn undone(&self, language: &Language) -> Vec<String> {
+        let which = if language.code().is_empty() { "a language that isn't known".to_owned() } else { format!("`{}`", language.code()) };
+        let mut out = Vec::new();
+        if self.spell_numbers && !language.is_english() {
+            out.push(format!("numbers stay as they were heard, since Mynah knows number words in English alone and this is {which}"));
+        }
+        if self.profanity.is_some() && !language.is_english() {
+            out.push(format!(
+                "only the words of --profanity-words are masked, since Mynah's own list is English and this is {which}; give a list of that language"
+            ));
+        }
+        out
+    }
+}
+
+/// A pause of so many seconds parts words that no space does.
+const PAUSE: f64 = 1.0;
+
+/// The words of a term, letters alone; where no space parts them as [`repartitioned`] does.
+fn words_of(term: &str) -> Vec<String> {
+    let language = Language::default();
+    let pieces = term.split_whitespace().flat_map(|w| language.parts(w).into_iter().map(move |part| &w[part]));
+    pieces.map(letters).filter(|w| !w.is_empty()).collect()
 }
 
 /// A word without the marks around it.
@@ -76,7 +110,7 @@ fn letters(text: &str) -> String {
 
 /// Whether a sentence ends behind these marks.
 fn ends_sentence(after: &str) -> bool {
-    after.contains(['.', '?', '!', '…'])
+    after.contains(SENTENCE_ENDS)
 }
 
 /// One word in place of several: their time, the least of their confidences.

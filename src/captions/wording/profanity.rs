@@ -1,9 +1,10 @@
-//! Profanity: a word list, and the mask that leaves a first letter. Knows words, not sound; where the tone goes is told by times.
+//! Profanity: an English word list and a person's own, and the mask that leaves a first letter. Knows words, not sound; where the tone goes is told by times.
 
 use std::path::{Path, PathBuf};
 
-use super::{bare, letters};
+use super::{bare, letters, words_of};
 use crate::captions::Word;
+use crate::captions::language::Language;
 
 /// Our own list.
 const LIST: &str = include_str!("profanity.txt");
@@ -18,6 +19,8 @@ pub struct Profanity {
 struct Phrase {
     words: Vec<String>,
     any_ending: bool,
+    /// It is of our own list, which is English.
+    english: bool,
 }
 
 /// What can be wrong with a list.
@@ -42,14 +45,15 @@ pub enum ProfanityError {
 }
 
 impl Profanity {
-    /// The list that comes with Mynah.
+    /// The list that comes with Mynah; it holds for English.
     pub fn standard() -> Profanity {
-        Profanity { phrases: LIST.lines().filter_map(|line| phrase(line).ok().flatten()).collect() }
+        let all = LIST.lines().filter_map(|line| phrase(line).ok().flatten());
+        Profanity { phrases: all.map(|p| Phrase { english: true, ..p }).collect() }
     }
 
     /// That list and the words of a file: one word or phrase a line, `#` before a remark, a star at the end for any ending.
     pub fn with_file(path: &Path) -> Result<Profanity, ProfanityError> {
-        let text = std::fs::read_to_string(path).map_err(|e| ProfanityError::Read { path: path.to_owned(), why: e.to_string() })?;
+        let text = crate::typed::text_of(path).map_err(|why| ProfanityError::Read { path: path.to_owned(), why })?;
         Self::with_list(&text)
     }
 
@@ -64,15 +68,16 @@ impl Profanity {
     }
 
     /// Masks words and tells from when to when each is said.
-    pub fn mask(&self, words: &mut [Word]) -> Vec<(f64, f64)> {
+    pub fn mask(&self, words: &mut [Word], language: &Language) -> Vec<(f64, f64)> {
+        let phrases: Vec<&Phrase> = self.phrases.iter().filter(|p| !p.english || language.is_english()).collect();
         let plain: Vec<String> = words.iter().map(|w| letters(&w.text)).collect();
         let mut out = Vec::new();
         let mut k = 0;
         while k < words.len() {
-            let longest = self.phrases.iter().filter(|p| p.fits(&plain[k..])).map(|p| p.words.len()).max();
+            let longest = phrases.iter().filter(|p| p.fits(&plain[k..])).map(|p| p.words.len()).max();
             let Some(n) = longest else {
                 // A word of several parts, `mother-fucker`, is looked at part by part as well.
-                if words[k].text.split('-').any(|part| self.one(part)) {
+                if words[k].text.split('-').any(|part| one(&phrases, part)) {
                     out.push((words[k].start, words[k].end));
                     words[k].text = masked(&words[k].text);
                 }
@@ -85,11 +90,11 @@ impl Profanity {
         }
         out
     }
+}
 
-    fn one(&self, part: &str) -> bool {
-        let plain = [letters(part)];
-        self.phrases.iter().any(|p| p.fits(&plain))
-    }
+fn one(phrases: &[&Phrase], part: &str) -> bool {
+    let plain = [letters(part)];
+    phrases.iter().any(|p| p.fits(&plain))
 }
 
 impl Phrase {
@@ -110,8 +115,8 @@ fn phrase(line: &str) -> Result<Option<Phrase>, ()> {
         return Ok(None);
     }
     let (text, any_ending) = line.strip_suffix('*').map_or((line, false), |text| (text, true));
-    let words: Vec<String> = text.split_whitespace().map(letters).filter(|w| !w.is_empty()).collect();
-    if words.is_empty() { Err(()) } else { Ok(Some(Phrase { words, any_ending })) }
+    let words = words_of(text);
+    if words.is_empty() { Err(()) } else { Ok(Some(Phrase { words, any_ending, english: false })) }
 }
 
 /// The first letter, then a star for each further letter; marks around and within stay.

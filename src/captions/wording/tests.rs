@@ -60,7 +60,7 @@ fn profanity_keeps_its_first_letter_and_tells_its_times() {
     let list = Profanity::with_list("# ours\nblasted thing\nfrak*\n").expect("a list");
     let mut said =
         words("What the “fucking” hell, you Shit! This blasted thing is frakked, a mother-fucker. Scunthorpe's cocktail, class, Dickens.");
-    let spans = list.mask(&mut said);
+    let spans = list.mask(&mut said, &Language::english());
     assert_eq!(
         text(&said),
         "What the “f******” hell, you S***! This b****** t**** is f******, a m*****-******. Scunthorpe's cocktail, class, Dickens."
@@ -107,6 +107,32 @@ fn a_glossary_replaces_what_is_surely_meant() {
 }
 
 #[test]
+fn english_lists_hold_for_english_alone() {
+    let wording = Wording {
+        glossary: Some(glossary("Kraków = krakov")),
+        spell_numbers: true,
+        profanity: Some(Profanity::with_list("cholera\n傻瓜\n").expect("a list")),
+    };
+    let written = |code: &str, said: &str| text(&wording.apply(&words(said), &Language::of(code)).words);
+    assert_eq!(written("en", "We had 3 shits in krakov, cholera."), "We had three s**** in Kraków, c******.");
+    assert_eq!(written("de", "Das shit hat 3 Hunde, cholera."), "Das shit hat 3 Hunde, c******.");
+    assert_eq!(written("", "3 shits in krakov"), "3 shits in Kraków");
+    assert_eq!(wording.undone(&Language::english()), [""; 0]);
+    let undone = wording.undone(&Language::of("de"));
+    assert!(undone.len() == 2 && undone.iter().all(|u| u.contains("`de`")), "{undone:?}");
+    assert!(wording.undone(&Language::default())[0].contains("isn't known"));
+    // Characters that come one by one are words all the same.
+    let characters = |t: &str| -> Vec<Word> { words(&t.chars().map(|c| format!("{c} ")).collect::<String>()) };
+    let chinese = Language::of("zh");
+    let masked = wording.apply(&characters("你是傻瓜。"), &chinese);
+    assert_eq!(chinese.joined(masked.words.iter().map(|w| w.text.as_str())), "你是傻*。");
+    assert_eq!(masked.masked.len(), 1);
+    let term = Wording { glossary: Some(glossary("慶應義塾 = 京王義塾")), ..Wording::default() };
+    let spelled = term.apply(&characters("私は京王義塾へ。"), &Language::of("ja"));
+    assert_eq!(spelled.words.iter().map(|w| w.text.as_str()).collect::<String>(), "私は慶應義塾へ。");
+}
+
+#[test]
 fn wrong_glossaries_are_told_by_line() {
     let wrong = |text: &str| Glossary::parse(text).expect_err("wrong").to_string();
     assert!(wrong("Fine\n\n = x").starts_with("line 3 of the glossary has no letters before"), "{}", wrong("Fine\n\n = x"));
@@ -145,7 +171,7 @@ fn nothing_is_replaced_in_real_text_where_nothing_is_meant() {
     assert!(changed.is_empty(), "{changed:?}");
     println!("{} words, {} names, {count} replaced", said.len(), g.len());
     assert_eq!(text(&spell_numbers(&said)), text(&said));
-    assert!(Profanity::standard().mask(&mut said.clone()).is_empty());
+    assert!(Profanity::standard().mask(&mut said.clone(), &Language::english()).is_empty());
 }
 
 proptest! {
@@ -157,7 +183,7 @@ proptest! {
             spell_numbers: true,
             profanity: Some(Profanity::standard()),
         };
-        let out = wording.apply(&words);
+        let out = wording.apply(&words, &Language::english());
         prop_assert_eq!(out.words.first().map(|w| w.start), words.first().map(|w| w.start));
         prop_assert_eq!(out.words.last().map(|w| w.end), words.last().map(|w| w.end));
         for pair in out.words.windows(2) {

@@ -28,6 +28,11 @@ pub struct LiveArguments {
 }
 
 impl LiveArguments {
+    /// Whether a recording is to be heard as if it were spoken now.
+    pub fn asked(&self) -> bool {
+        self.live
+    }
+
     /// The policy and the pace.
     pub fn manner(&self) -> Result<(Policy, Pace), Failure> {
         if !self.live {

@@ -6,32 +6,44 @@ use clap::{Args, ValueEnum};
 
 use mynah::captions::AUTO;
 use mynah::captions::cues::Style;
-use mynah::captions::formats::Format;
+use mynah::captions::formats::{Format, FrameRate, is_read_back};
+use mynah::typed::{beside, meant};
 
 use super::live::LiveArguments;
 use super::wording::WordingArguments;
+use super::writing::Writing;
+use crate::given;
+use crate::recording::RecordingArguments;
 use crate::terminal::Failure;
 
 /// What `caption` takes.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The recordings: wav, flac, mp3, ogg or m4a
-    #[arg(required = true, value_name = "IN")]
+    /// The recordings: wav, flac, mp3, ogg, m4a, mkv, webm, with FFmpeg installed nearly all others; or captions to write again: Mynah's .json, .srt or .vtt
+    #[arg(required = true, value_name = "IN", value_parser = given::path())]
     pub inputs: Vec<PathBuf>,
     /// The file to write; its ending tells the format. Without it a file beside each recording
-    #[arg(short, long, value_name = "OUT.srt")]
+    #[arg(short, long, value_name = "OUT.srt", value_parser = given::path())]
     pub output: Option<PathBuf>,
     /// The format, where the name of the file doesn't tell
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<FormatName>,
-    /// How captions are cut
-    #[arg(long, value_enum, default_value_t = StyleName::Netflix)]
-    pub style: StyleName,
-    /// Write nothing where a norm of the style can't be kept; else the file is written and the places are told
+    /// How captions are cut: netflix where nothing else is asked for. Of .srt and .vtt that are read back the cues stay unless this is given
+    #[arg(long, value_enum)]
+    pub style: Option<StyleName>,
+    /// The frames a second that iTT counts [default: 24]
+    #[arg(long, value_name = "23.976|24|25|29.97|29.97df|30|50|59.94|60")]
+    frame_rate: Option<FrameRate>,
+    /// Of captions whose text was corrected: the .json with the words that were heard; their times go to the corrected words
+    #[arg(long, value_name = "WORDS.json", value_parser = given::path())]
+    pub words: Option<PathBuf>,
+    /// Write nothing where a norm of the style can't be kept, or where sound of a recording is missing, damaged or estimated; else that is told
     #[arg(long)]
     pub strict: bool,
+    #[command(flatten)]
+    pub recording: RecordingArguments,
     /// One file for all recordings, which began together: each is a speaker, named as its file
-    #[arg(long, value_name = "OUT.srt", conflicts_with = "output")]
+    #[arg(long, value_name = "OUT.srt", conflicts_with = "output", value_parser = given::path())]
     pub merge: Option<PathBuf>,
     /// Who speaks in a recording; may be given for each
     #[arg(long, value_name = "IN=NAME", value_parser = speaker)]
@@ -42,9 +54,9 @@ pub struct Arguments {
     #[command(flatten)]
     pub wording: WordingArguments,
     /// With --profanity bleep: the recording with tones, as wav
-    #[arg(long, value_name = "OUT.wav")]
+    #[arg(long, value_name = "OUT.wav", value_parser = given::path())]
     pub sound: Option<PathBuf>,
-    /// Of several recordings do those again that were done before
+    /// Replace captions that were changed since Mynah wrote them, or that it didn't write; of several recordings do those again that were done before
     #[arg(long)]
     pub force: bool,
     /// Print what came of each recording as JSON, when all is done
@@ -125,9 +137,17 @@ impl From<FormatName> for Format {
 
 fn speaker(text: &str) -> Result<(PathBuf, String), String> {
     match text.rsplit_once('=').map(|(file, name)| (file, name.trim())) {
-        Some((file, name)) if !file.is_empty() && !name.is_empty() => Ok((file.into(), name.to_owned())),
+        Some((file, name)) if !file.is_empty() && !name.is_empty() => Ok((meant(Path::new(file)).path, name.to_owned())),
         _ => Err("give a recording and a name, such as a.wav=Ada".to_owned()),
     }
+}
+
+/// An error where a rate of frames was told and no file counts them.
+pub fn check_frames(rate: Option<FrameRate>, formats: impl IntoIterator<Item = Format>) -> Result<(), Failure> {
+    if rate.is_some() && !formats.into_iter().any(|f| f == Format::Itt) {
+        return Err(Failure::Usage("--frame-rate is for iTT, which counts frames; name the file .itt or add --format itt".to_owned()));
+    }
+    Ok(())
 }
 
 impl Arguments {
@@ -139,6 +159,9 @@ impl Arguments {
     /// What makes no sense together.
     pub fn check(&self) -> Result<(), Failure> {
         let wrong = |why: &str| Err(Failure::Usage(why.to_owned()));
+        if self.words.is_some() && !self.inputs.iter().all(|path| is_read_back(path)) {
+            return wrong("--words goes with captions whose text was corrected; give a .srt, .vtt or .json instead of a recording");
+        }
         if self.output.is_some() && self.inputs.len() > 1 {
             return wrong("-o names one file, but several recordings were given; leave it out to write one beside each, or use --merge");
         }
@@ -154,12 +177,40 @@ impl Arguments {
         Ok(())
     }
 
+    /// What makes no sense with captions that are read back.
+    pub fn check_again(&self) -> Result<(), Failure> {
+        let for_sound = [
+            (self.merge.is_some(), "--merge"),
+            (self.sound.is_some() || self.wording.bleeps(), "--sound and --profanity bleep"),
+            (self.jsonl, "--jsonl"),
+            (self.live.asked(), "--live"),
+        ];
+        if let Some((_, option)) = for_sound.iter().find(|(given, _)| *given) {
+            return Err(Failure::Usage(format!("{option} needs the sound of a recording, but captions were given; leave it out")));
+        }
+        if self.words.is_some() && self.inputs.len() > 1 {
+            return Err(Failure::Usage("--words belongs to one file of captions; give one".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether a rate of frames was told for files of which none counts them.
+    pub fn check_frames(&self, formats: impl IntoIterator<Item = Format>) -> Result<(), Failure> {
+        check_frames(self.frame_rate, formats)
+    }
+
+    /// How words become a file.
+    pub fn writing(&self) -> Result<Writing, Failure> {
+        let style = self.style.unwrap_or(StyleName::Netflix).into();
+        Ok(Writing { style, wording: self.wording.wording()?, frame_rate: self.frame_rate.unwrap_or_default(), strict: self.strict })
+    }
+
     /// Where the captions of a recording go, if into a file of their own.
     pub fn target(&self, recording: &Path) -> Option<PathBuf> {
         match &self.output {
             Some(path) => Some(path.clone()),
             None if self.jsonl => None,
-            None => Some(recording.with_extension(self.format.map_or(Format::Srt, Format::from).extension())),
+            None => Some(beside(recording, self.format.map_or(Format::Srt, Format::from).extension())),
         }
     }
 

@@ -6,22 +6,23 @@ use clap::{Args, ValueEnum};
 
 use mynah::captions::wording::{Glossary, Profanity, Wording};
 
+use crate::given;
 use crate::terminal::Failure;
 
 /// Shared by `caption` and `convert`.
 #[derive(Debug, Args)]
 pub struct WordingArguments {
-    /// What becomes of swear words: kept, masked in the text, or masked and a tone in the written sound
+    /// What becomes of swear words, of which Mynah knows the English ones: kept, masked in the text, or masked and a tone in the written sound
     #[arg(long, value_enum, default_value_t = ProfanityName::Keep)]
     pub profanity: ProfanityName,
     /// More words to mask: a text file with one a line
-    #[arg(long, value_name = "FILE.txt")]
+    #[arg(long, value_name = "FILE.txt", value_parser = given::path())]
     profanity_words: Option<PathBuf>,
-    /// Numbers as the recogniser gives them, or one to ten as words and the rest as digits
+    /// Numbers as the recogniser gives them, or, in English, one to ten as words and the rest as digits
     #[arg(long, value_enum, default_value_t = NumbersName::Keep)]
     numbers: NumbersName,
     /// Names and terms in their right spelling, one a line, `Term = sounds like` where it is heard otherwise; they lead the recogniser too
-    #[arg(long, value_name = "FILE.txt")]
+    #[arg(long, value_name = "FILE.txt", value_parser = given::path())]
     glossary: Option<PathBuf>,
 }
 
@@ -58,6 +59,11 @@ impl WordingArguments {
         };
         let glossary = self.glossary.as_deref().map(Glossary::read).transpose()?;
         Ok(Wording { glossary, spell_numbers: self.numbers == NumbersName::Spell, profanity })
+    }
+
+    /// Whether anything is asked of the words.
+    pub fn asks(&self) -> bool {
+        self.profanity != ProfanityName::Keep || self.numbers == NumbersName::Spell || self.glossary.is_some()
     }
 
     /// Whether the sound gets tones.

@@ -14,6 +14,7 @@ use mynah::packs::listed::{Listing, licence_in_words, listings};
 use mynah::packs::{Manifest, Pack, PackError, PackId, Store, Target, catalogue, runtimes, user_folder};
 
 use super::{made_with, may_be_used, unknown};
+use crate::given;
 use crate::terminal::{Failure, Outcome, bar, say, stop_gently, writing};
 
 /// What `fetch` takes.
@@ -153,6 +154,7 @@ fn fetch_one(manifest: &Manifest, into: &Path, offline: bool) -> Result<Pack, Fa
 #[derive(Debug, Args)]
 pub struct AddArguments {
     /// The folder
+    #[arg(value_parser = given::path())]
     folder: PathBuf,
     /// The id that the pack gets, where the folder has no pack.toml; without it the folder's name
     #[arg(long, value_name = "ID")]

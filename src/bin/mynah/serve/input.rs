@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{Device, ErrorKind, FromSample, SampleFormat, SizedSample, StreamConfig, SupportedStreamConfig};
 
-use mynah::audio::{self, Sound};
+use mynah::audio::{Mono, Reader};
 use mynah::bridge::{Block, Mix, Rendering};
-use mynah::engine::AudioPort;
+use mynah::engine::{AudioPort, PackSource};
 use mynah::names::{Meant, did_you_mean, meant};
+use mynah::typed::meant as meant_path;
 use mynah::voice::Controls;
 
+use super::super::recording::{Recording, RecordingArguments};
 use super::super::terminal::{Failure, Outcome, say};
 
 /// Samples a block: 10 ms at 48 kHz.
@@ -26,8 +28,8 @@ const RATES: std::ops::RangeInclusive<u32> = 8000..=192_000;
 pub enum Input {
     /// A sound input, and how it records.
     Device(Box<Device>, SupportedStreamConfig),
-    /// A recording, mono.
-    File { path: PathBuf, rate: u32, samples: Vec<f32> },
+    /// A recording.
+    File { path: PathBuf, reader: Box<Reader> },
 }
 
 /// What both kinds of input share with whoever started them.
@@ -80,9 +82,11 @@ impl Input {
             let none = "this machine has no sound input; plug in a microphone, or name a recording with --input FILE";
             return Self::device(standard.ok_or_else(|| Failure::Other(none.to_owned()))?);
         };
-        if Path::new(wanted).exists() {
-            let sound = audio::read(Path::new(wanted))?;
-            return Self::file(wanted.into(), &sound);
+        let file = meant_path(Path::new(wanted));
+        if file.path.exists() {
+            file.note.iter().for_each(|note| eprintln!("mynah: {note}"));
+            let recording = Recording::open(&file.path, &RecordingArguments::default(), &PackSource::standard())?;
+            return Self::file(file.path, recording.reader()?);
         }
         let mut all = devices()?;
         let names: Vec<_> = all.iter().map(name_of).collect();
@@ -106,19 +110,20 @@ impl Input {
         Ok(Self::Device(Box::new(device), config))
     }
 
-    fn file(path: PathBuf, sound: &Sound) -> Result<Self, Failure> {
-        if !RATES.contains(&sound.rate) {
-            let why = format!("`{}` has a rate of {} Hz; resample it to between 8,000 and 192,000 Hz first", path.display(), sound.rate);
+    fn file(path: PathBuf, reader: Reader) -> Result<Self, Failure> {
+        let rate = reader.rate();
+        if !RATES.contains(&rate) {
+            let why = format!("`{}` has a rate of {rate} Hz; resample it to between 8,000 and 192,000 Hz first", path.display());
             return Err(Failure::Other(why));
         }
-        Ok(Self::File { path, rate: sound.rate, samples: sound.mono() })
+        Ok(Self::File { path, reader: Box::new(reader) })
     }
 
     /// Samples a second.
     pub fn rate(&self) -> u32 {
         match self {
             Input::Device(_, config) => config.sample_rate(),
-            Input::File { rate, .. } => *rate,
+            Input::File { reader, .. } => reader.rate(),
         }
     }
 
@@ -135,8 +140,8 @@ impl Input {
         let shared = Arc::<Shared>::default();
         let ear = Ear { port, block: vec![0.0; BLOCK], shared: shared.clone() };
         match self {
-            Input::File { rate, samples, .. } => {
-                let play = move || play(ear, rate, &samples);
+            Input::File { path, reader } => {
+                let play = move || play(ear, &path, *reader);
                 let thread = std::thread::Builder::new().name("mynah-player".to_owned()).spawn(play)?;
                 Ok(Running { shared, stream: None, thread: Some(thread) })
             }
@@ -186,15 +191,31 @@ impl Ear {
 }
 
 /// Plays a recording at its own pace.
-fn play(mut ear: Ear, rate: u32, samples: &[f32]) {
+fn play(mut ear: Ear, path: &Path, mut reader: Reader) {
     let began = Instant::now();
-    for (i, block) in samples.chunks(BLOCK).enumerate() {
-        if ear.shared.stop.load(Ordering::Relaxed) {
-            break;
+    let rate = reader.rate();
+    let mut heard = 0;
+    let mut mono = Mono::new(&mut reader, rate);
+    let ended = loop {
+        match mono.next_samples() {
+            Ok(Some(samples)) => {
+                for block in samples.chunks(BLOCK) {
+                    if ear.shared.stop.load(Ordering::Relaxed) {
+                        return ear.end();
+                    }
+                    ear.hear(block.iter().copied());
+                    heard += block.len();
+                    let due = Duration::from_secs_f64(heard as f64 / f64::from(rate));
+                    std::thread::sleep(due.saturating_sub(began.elapsed()));
+                }
+            }
+            Ok(None) => break Ok(mono.note()),
+            Err(e) => break Err(e),
         }
-        ear.hear(block.iter().copied());
-        let heard = Duration::from_secs_f64((i * BLOCK + block.len()) as f64 / rate as f64);
-        std::thread::sleep(heard.saturating_sub(began.elapsed()));
+    };
+    match ended {
+        Ok(note) => reader.notes().iter().chain(&note).for_each(|note| eprintln!("mynah: {}: {note}", path.display())),
+        Err(e) => *ear.shared.problem.lock().unwrap_or_else(|e| e.into_inner()) = Some(e.to_string()),
     }
     ear.end();
 }

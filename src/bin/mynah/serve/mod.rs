@@ -11,12 +11,16 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use mynah::captions::AUTO;
+use mynah::captions::cues::Style;
+use mynah::captions::language::Language;
 use mynah::captions::outlets::{Cursor, OBS_ADDRESS, OVERLAY_PORT, Outlets, OverlayStatus, Password, Settings, Status, Wire, jsonl};
 use mynah::clock::Mode;
 use mynah::engine::{Engine, PackSource, Picks, Setup};
 use mynah::runtime::Provider;
+use mynah::typed::text_of;
 
 use super::caption::StyleName;
+use super::given;
 use super::terminal::{Failure, Outcome, say_text, stop_gently};
 use board::Board;
 use input::{BLOCK, Input, Running};
@@ -56,7 +60,7 @@ pub struct Arguments {
     #[arg(long, requires = "obs")]
     obs_captions: bool,
     /// A file that holds OBS's password; else the environment's MYNAH_OBS_PASSWORD is taken
-    #[arg(long, value_name = "FILE", requires = "obs")]
+    #[arg(long, value_name = "FILE", requires = "obs", value_parser = given::path())]
     obs_password_file: Option<PathBuf>,
     /// How the rows of OBS's text source are cut
     #[arg(long, value_enum, default_value_t = StyleName::Live)]
@@ -78,8 +82,8 @@ fn settings(a: &Arguments) -> Result<Settings, Failure> {
             return Err(Failure::Usage("--obs needs to know where the words go; add --obs-source NAME, --obs-captions or both".to_owned()));
         }
         let password = match &a.obs_password_file {
-            Some(file) => std::fs::read_to_string(file)
-                .map_err(|e| Failure::Other(format!("the password file `{}` can't be read: {e}; check the path", file.display())))?,
+            Some(file) => text_of(file)
+                .map_err(|why| Failure::Other(format!("the password file `{}` can't be read: {why}; check the path", file.display())))?,
             None => std::env::var(PASSWORD).unwrap_or_default(),
         };
         settings.obs.on = true;
@@ -114,7 +118,8 @@ pub fn run(a: &Arguments) -> Outcome {
     };
     let picks = Picks { language: Some(a.language.clone()).filter(|code| code != AUTO), ..Picks::default() };
     let (engine, port) = Engine::start_on(setup, Arc::new(PackSource::standard().with(&picks)), wire.clone())?;
-    let outlets = Outlets::start(wire.clone(), settings, a.style.into())?;
+    let spoken = Language::of(if a.language == AUTO { "" } else { &a.language });
+    let outlets = Outlets::start(wire.clone(), settings, Style::from(a.style).spoken_in(spoken))?;
     let mut board = Board::new();
     let mut words = a.jsonl.then(|| wire.from_now());
     let name = input.name();
