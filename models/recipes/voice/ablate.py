@@ -112,7 +112,7 @@ class Trial:
         answers = torch.tensor(np.stack([cache.sound(b, t, FRAMES) for (_, b, _), t in zip(chosen, at)]))
         self.f0 = torch.tensor(np.stack([cache.pitches[b["hop"] + t : b["hop"] + t + FRAMES] for (_, b, _), t in zip(chosen, at)]))
         mel = log_mel(power(heard(sources)))[:, : FRAMES + ahead]
-        content, _ = model.encode(mel, mode, model.state(mode, len(chosen))[: len(model.encoder)])
+        content, _ = model.encoder(mel, mode, model.encoder.state(mode, len(chosen)))
         self.content, self.energy = content[:, ahead:], energy_of(mel)[:, :FRAMES]
         self.answer = log_mel(power(heard(answers)))[:, :FRAMES]
         references = [cache.reference(r) for _, _, r in chosen]
@@ -125,7 +125,7 @@ class Trial:
     def __call__(self, thorough=True):
         """Mean similarities and mel distance; without `thorough` GE2E only."""
         torch.manual_seed(0)
-        harmonic, noise, _ = self.model.decode(self.content, self.f0, self.energy, self.speaker, self.model.state(self.mode, self.count)[len(self.model.encoder) :])
+        harmonic, noise, _ = self.model.decode(self.content, self.f0, self.energy, self.speaker, self.model.decoder_state(self.count))
         sound = synthesise(self.f0, harmonic, noise)
         gain = 0.7 / sound.abs().amax(1, keepdim=True).clamp(min=1e-3)
         made = self.verifier(self.verifier.features(sound * gain)[:, :FRAMES])

@@ -20,7 +20,7 @@ import numpy as np
 import cache
 
 STEP, BOTTOM = 0.2, -11.6  # nats
-SCRIPTS = ("bundle.py", "cache.py", "disturb.py", "encoder.py", "modes.py", "phone_error.py", "precision.py", "running.py", "train_encoder.py")
+SCRIPTS = ("bundle.py", "cache.py", "disturb.py", "encoder.py", "layers.py", "modes.py", "phone_error.py", "precision.py", "running.py", "train_encoder.py")
 HERE = pathlib.Path(__file__).parent
 
 

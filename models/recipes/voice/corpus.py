@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """corpus.py: turn recordings into one folder of memory-mapped arrays that training reads at random.
 
-    corpus.py CACHE --verifier pretrained.pt [--corpus FOLDER_OR_TARS ...] [--recordings FOLDER ...] [--hold-out FOLDER/SPEAKER ...] [--start weights.npz]
+    corpus.py CACHE --verifier pretrained.pt [--corpus FOLDER_OR_TARS ...] [--recordings FOLDER ...] [--hold-out FOLDER/SPEAKER ...]
+    corpus.py CACHE --score start.npz
 
 --corpus      a parallel corpus with exact labels, as render.py writes it: meta*.jsonl (or .gz) and *.flac or *.opus (or tars that hold the opus files).
 --recordings  FOLDER/SPEAKER/**/*.{wav,flac,ogg,opus,mp3}: recordings labelled by speaker (the layout of LibriTTS and VCTK), as auto-encoding data;
               their pitch is measured with swift-f0, they have no phonemes.
+
+--score       tells of each rendered recording how hard weights find it (graft.py, export.py); training answers with none of the hardest.
 
 In CACHE: index.json (recordings, in order), sound.i16 (24 kHz mono), pitch.f32 (Hz a hop, 0 unvoiced), phones.i16 (a hop, -1 unknown),
 windows.f32 ([.., 256] GE2E of each 160-frame window, 77 frames apart). Knows nothing of the model but its rates and the verifier.
@@ -118,7 +121,7 @@ def windows(sound, verifier):
 
 @torch.no_grad()
 def hardness(index, cache, start):
-    """Mean distance in log-mel of each labelled recording from what a first model makes of it: odd, hoarse renders stand out. Only with --start."""
+    """Mean distance in log-mel of each labelled recording from what a first model makes of it: odd, hoarse renders stand out. """
     from model import TIMBRE, Voice, energy_of, heard, log_mel, lookahead, power, start_from, synthesise
 
     model, mode = start_from(Voice(), start).eval(), "balanced"
@@ -133,8 +136,8 @@ def hardness(index, cache, start):
         speaker = torch.tensor(np.array(vectors[r["window"] * 256 : (r["window"] + r["windows"]) * 256]).reshape(-1, 256)).mean(0, keepdim=True)
         speaker = torch.cat([torch.nn.functional.normalize(speaker, dim=-1), torch.zeros(1, TIMBRE)], 1)
         f0 = torch.tensor(np.array(pitch[a : a + n]))[None]
-        content, _ = model.encode(mel, mode, model.state(mode))
-        h, q, _ = model.decode(content[:, ahead:], f0, energy_of(mel)[:, :n], speaker, model.state(mode)[len(model.encoder) :])
+        content, _ = model.encoder(mel, mode, model.encoder.state(mode))
+        h, q, _ = model.decode(content[:, ahead:], f0, energy_of(mel)[:, :n], speaker, model.decoder_state())
         made = log_mel(power(heard(synthesise(f0, h, q))))[:, :n]
         r["hardness"] = round(float((made - mel[:, :n]).abs().mean()), 4)
 
@@ -145,10 +148,16 @@ def main():
     a.add_argument("--corpus", action="append", default=[])
     a.add_argument("--recordings", action="append", default=[])
     a.add_argument("--hold-out", action="append", default=[], metavar="FOLDER/SPEAKER", help="a speaker of --recordings that no training may see")
-    a.add_argument("--verifier", required=True, help="Resemblyzer's pretrained.pt")
-    a.add_argument("--start", help="weights of an earlier model, to score how hard each labelled recording is")
+    a.add_argument("--verifier", help="Resemblyzer's pretrained.pt")
+    a.add_argument("--score", type=pathlib.Path, help="weights that tell how hard each rendered recording of CACHE is")
     o = a.parse_args()
     torch.set_num_threads(1)
+    if o.score:
+        page = o.cache / "index.json"
+        about = json.loads(page.read_text())
+        hardness([r for r in about["recordings"] if not r["real"]], o.cache, o.score)
+        page.write_text(json.dumps(about))
+        return
     o.cache.mkdir(parents=True, exist_ok=True)
     verifier, index, hop, window, speakers = Verifier(o.verifier).eval(), [], 0, 0, {}
     with Arrays(o.cache) as (sounds, pitches, phones, vectors):
@@ -189,8 +198,6 @@ def main():
                     speaker = speakers.setdefault(label, 10000 + len(speakers))
                     hops = len(sound) // HOP
                     add(sound, measured_pitch(sound, hops, tracker), np.full(hops, -1, np.int16), speaker=speaker, group=-1, test=label in o.hold_out, real=True, narrow=narrow)
-    if o.start:
-        hardness([r for r in index if not r["real"]], o.cache, o.start)
     (o.cache / "index.json").write_text(json.dumps({"recordings": index, "real_speakers": speakers}))
     print(len(index), "recordings,", len({r["speaker"] for r in index}), "speakers,", sum(r["test"] for r in index), "held out")
 

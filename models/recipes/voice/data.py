@@ -16,16 +16,15 @@ import torch
 from corpus import STEP
 from model import FARTHEST, HOP, MELS, RATE, Verifier, heard, log_mel, power
 
-FRAMES = Verifier.FRAMES  # of an item: 1.6 s, one window of the verifier
 SHOWN = 240  # frames of the reference that the timbre is taken from
 
 
 class Data:
     """Draws items from a cache made by corpus.py; never a held-out recording."""
 
-    def __init__(self, cache, seed, frames=FRAMES):
-        """Items of `frames` frames and, of the source, what may be heard of the future."""
-        self.fed = frames + FARTHEST
+    def __init__(self, cache, seed, lead, made):
+        """Items of `lead` frames that the encoder alone hears, `made` frames that end with a window of the verifier, and what may be heard of the future."""
+        self.fed, self.before = lead + made + FARTHEST, lead + made - Verifier.FRAMES
         about = json.loads((cache / "index.json").read_text())
         kept = [r for r in about["recordings"] if not r["test"]]
         # Drawn voices that a first model finds hardest to say are often hoarse: sources still, answers never.
@@ -50,7 +49,6 @@ class Data:
             self.by_speaker.setdefault(r["speaker"], []).append(r)
         self.sound = np.memmap(cache / "sound.i16", np.int16, "r")
         self.pitch = np.memmap(cache / "pitch.f32", np.float32, "r")
-        self.phones = np.memmap(cache / "phones.i16", np.int16, "r")
         self.windows = np.memmap(cache / "windows.f32", np.float32, "r").reshape(-1, 256)
         self.draw = random.Random(seed)
         print(f"{len(self.pairs)} pairs, {len(self.real)} real speakers, {len(self.by_speaker)} speakers", flush=True)
@@ -69,12 +67,11 @@ class Data:
         return self.draw.choices(others, near)[0]
 
     def cut(self, recording, at):
-        """Sound, pitch and phonemes of self.fed frames from hop `at`, zero (phoneme: unknown) past the end."""
-        n = max(0, min(self.fed, recording["hops"] - at))
-        a = recording["hop"] + at
-        pad = lambda x, length, value=0: np.pad(x, (0, length - len(x)), constant_values=value)
-        sound = self.sound[a * HOP : (a + n) * HOP].astype(np.float32) / 32767
-        return pad(sound, self.fed * HOP), pad(np.array(self.pitch[a : a + n]), self.fed), pad(self.phones[a : a + n].astype(np.int64), self.fed, -1)
+        """Sound and pitch of self.fed frames from hop `at`, zero before the beginning and past the end."""
+        start, end = max(0, at), min(recording["hops"], at + self.fed)
+        a, n = recording["hop"] + start, max(0, end - start)
+        pad = lambda x, unit: np.pad(x, ((start - at) * unit, (self.fed - n - start + at) * unit))
+        return pad(self.sound[a * HOP : (a + n) * HOP].astype(np.float32) / 32767, HOP), pad(np.array(self.pitch[a : a + n]), 1)
 
     def any(self, real, narrow=False):
         """A recording, with probability `real` of a real voice; one without its upper octave only where `narrow` allows."""
@@ -112,8 +109,8 @@ class Data:
             answer = self.any(0.3)
         of = source if kind == "stranger" else answer
         k = draw.randrange(of["windows"])
-        at = max(0, min(k * STEP + draw.randint(-6, 6), of["hops"] - self.fed))
-        a, pitch, phones = self.cut(source, at)
+        at = k * STEP - self.before + draw.randint(-6, 6)
+        a, pitch = self.cut(source, at)
         bend = draw.uniform(-0.14, 0.14) if draw.random() < 0.7 else 0.0
         if kind == "stranger":
             shown = self.reference(answer)
@@ -122,8 +119,7 @@ class Data:
             pitch = pitch * (np.clip(answer["median"] / source["median"], 0.3, 3.5) if min(answer["median"], source["median"]) > 0 else 1)
             pitch = np.where(pitch > 0, np.clip(pitch * 2 ** draw.uniform(-0.1, 0.1), 50, 800), 0)
         else:
-            b, pitch, known = self.cut(answer, at)
-            phones = known
+            b, pitch = self.cut(answer, at)
             shown = self.reference(answer)
             voice, own = self.voice(shown), self.windows[answer["window"] + k]
             wanted = (voice + own) / np.linalg.norm(voice + own)
@@ -147,12 +143,11 @@ class Data:
             spectrum[int(len(spectrum) * draw.uniform(3300, 8000) / (RATE / 2)) :] = 0
             a = np.fft.irfft(spectrum, len(a))
         colour = np.interp(np.arange(MELS), np.linspace(0, MELS - 1, 7), noise.uniform(-0.9, 0.9, 7) if draw.random() < 0.6 else np.zeros(7))
-        return {"a": a, "b": b,  "pitch": pitch, "phones": phones, "voice": voice, "shown": self.timbre(shown), "wanted": wanted, "bend": bend, "colour": colour, "gain": (source if kind == "stranger" else answer)["gain"]}
+        return {"a": a, "b": b, "pitch": pitch, "voice": voice, "shown": self.timbre(shown), "wanted": wanted, "bend": bend, "colour": colour, "gain": (source if kind == "stranger" else answer)["gain"]}
 
     def batch(self, kinds, device):
         items = [self.item(k) for k in kinds]
-        whole = lambda x: torch.as_tensor(x) if x.dtype == np.int64 else torch.as_tensor(x.astype(np.float32))
-        return {k: whole(np.stack([np.asarray(i[k]) for i in items])).to(device) for k in items[0]}
+        return {k: torch.as_tensor(np.stack([np.asarray(i[k]) for i in items]).astype(np.float32)).to(device) for k in items[0]}
 
 
 def bent_mel(sound, bend, colour):

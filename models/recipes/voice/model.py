@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from encoder import Encoder
+from layers import Block
 from modes import AHEAD, FARTHEST, MELS, MODES, lookahead  # noqa: F401, for those who know the model alone
 
 RATE, HOP, FFT = 24000, 240, 1024
@@ -21,9 +23,7 @@ RISE, FALL = 720, 240  # samples over which the analysis window goes up and down
 WINDOW = RISE + FALL
 BINS = FFT // 2 + 1
 BANDS = 114  # mel-spaced points at which the two filters are predicted
-WIDTH, CONTENT, PHONES, LISTENER, GLOBAL, SPEAKER, TIMBRE = 256, 48, 180, 384, 128, 256, 128
-KERNEL = 7
-DILATIONS = (1, 1, 2, 4, 1, 2, 4, 1, 2, 1)  # of the encoder's blocks
+WIDTH, CONTENT, GLOBAL, SPEAKER, TIMBRE = 256, 64, 128, 256, 128
 DECODER = (1, 2, 4, 1, 2, 4, 1)
 MODULATED = (0, 3, 6)  # decoder blocks that the voice conditions: ablate.py says the others can do without
 RECURRENT_AT = 4  # decoder blocks before the recurrent layer
@@ -77,39 +77,6 @@ def band_matrix():
 # ---- layers ----------------------------------------------------------------------------------------------------------------------------------
 
 
-class Block(nn.Module):
-    """Depthwise convolution in time, optional modulation by the voice, then a two-layer mix of channels; residual.
-
-    The convolution reaches 6 taps back and up to `farthest` taps ahead; a mode uses the first few of those ahead.
-    """
-
-    def __init__(self, dilation, farthest=0, voice=0):
-        super().__init__()
-        self.dilation = dilation
-        self.time = nn.Conv1d(WIDTH, WIDTH, KERNEL + farthest, dilation=dilation, groups=WIDTH)
-        self.norm = nn.LayerNorm(WIDTH)
-        self.modulate = nn.Linear(voice, 2 * WIDTH) if voice else None
-        self.widen, self.narrow = nn.Linear(WIDTH, 2 * WIDTH), nn.Linear(2 * WIDTH, WIDTH)
-
-    def history(self, ahead):
-        """Frames of input that a call needs from before."""
-        return (KERNEL - 1 + ahead) * self.dilation
-
-    def forward(self, x, cache, ahead=0, told=None):
-        """x [batch, n, WIDTH]; cache [batch, WIDTH, history(ahead)]; told [batch, 2 * WIDTH], what `modulate` makes of the voice. The output is `ahead` taps behind
-        the input."""
-        n = x.shape[1]
-        joined = torch.cat([cache, x.transpose(1, 2)], -1)
-        filtered = F.conv1d(joined, self.time.weight[:, :, : KERNEL + ahead], self.time.bias, dilation=self.dilation, groups=WIDTH)
-        h = self.norm(filtered.transpose(1, 2))
-        if told is not None:
-            scale, shift = told.unsqueeze(1).chunk(2, -1)
-            h = h * (1 + scale) + shift
-        start = (KERNEL - 1) * self.dilation
-        skip = joined[:, :, start : start + n].transpose(1, 2) if ahead else x
-        return skip + self.narrow(F.gelu(self.widen(h))), joined[:, :, -cache.shape[-1] :]
-
-
 class Reference(nn.Module):
     """What a recording of the wanted voice says of its timbre beyond the verifier's vector: TIMBRE numbers from any number of frames."""
 
@@ -136,25 +103,18 @@ class Reference(nn.Module):
 
 
 class Voice(nn.Module):
-    """Content encoder, voice-modulated decoder, two spectral filters."""
+    """Content encoder (encoder.py), voice-modulated decoder, two spectral filters."""
 
     def __init__(self):
         super().__init__()
-        self.enter = nn.Linear(MELS, WIDTH)
-        self.mode = nn.Embedding(len(MODES), WIDTH)
-        farthest = [max(AHEAD[m][i] for m in MODES) if i < len(AHEAD["live"]) else 0 for i in range(len(DILATIONS))]
-        self.encoder = nn.ModuleList(Block(d, far) for d, far in zip(DILATIONS, farthest))
-        self.content = nn.Linear(WIDTH, CONTENT)
-        # Only in training: phonemes, and what a recogniser's encoder makes of two frames.
-        self.phones = nn.Linear(CONTENT, PHONES)
-        self.taught = nn.Linear(2 * CONTENT, LISTENER)
+        self.encoder = Encoder(content=CONTENT)
         # The voice: a narrow path and a wide one from the verifier's vector, and the timbre as it is.
         self.reference = Reference()
         self.narrow_voice = nn.Sequential(nn.Linear(SPEAKER, 192), nn.GELU(), nn.Linear(192, GLOBAL))
         self.wide_voice = nn.Sequential(nn.Linear(SPEAKER, 256), nn.GELU(), nn.Linear(256, GLOBAL))
         told = 2 * GLOBAL + TIMBRE
         self.join = nn.Conv1d(CONTENT + 4, WIDTH, 3)
-        self.decoder = nn.ModuleList(Block(d, voice=told if i in MODULATED else 0) for i, d in enumerate(DECODER))
+        self.decoder = nn.ModuleList(Block(WIDTH, d, voice=told if i in MODULATED else 0) for i, d in enumerate(DECODER))
         self.recurrent = nn.GRU(WIDTH, WIDTH, batch_first=True)
         self.last_modulate = nn.Linear(told, 2 * WIDTH)
         self.head = nn.Linear(WIDTH, 2 * BANDS)
@@ -162,28 +122,16 @@ class Voice(nn.Module):
         for layer in (self.last_modulate, self.tint):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        for layer in (self.head, self.mode, *(b.narrow for b in self.encoder), *(b.narrow for b in self.decoder)):
-            nn.init.zeros_(layer.weight)  # every residual branch begins as nothing
+        nn.init.zeros_(self.head.weight)
         self.register_buffer("bands", band_matrix(), persistent=False)
 
-    @staticmethod
-    def taps(mode):
-        """Taps ahead of each encoder block."""
-        return (*AHEAD[mode], *(0,) * (len(DILATIONS) - len(AHEAD[mode])))
-
     def state(self, mode, batch=1, device=None):
-        """All caches, zero, in the order of the graph's `state_i`."""
-        shapes = [(batch, WIDTH, b.history(a)) for b, a in zip(self.encoder, self.taps(mode))]
-        shapes += [(batch, WIDTH, b.history(0)) for b in self.decoder] + [(batch, CONTENT + 4, 2), (1, batch, WIDTH)]
-        return [torch.zeros(s, device=device) for s in shapes]
+        """All caches, zero, in the order of the graph's `state_i`: the encoder's, then the decoder's."""
+        return [*self.encoder.state(mode, batch, device), *self.decoder_state(batch, device)]
 
-    def encode(self, mel, mode, state):
-        """Content [batch, n, CONTENT] in -1..1, `lookahead(mode)` frames late, and the encoder's new caches."""
-        h, new = self.enter((mel + 5) / 4) + self.mode.weight[MODES.index(mode)], []
-        for block, cache, ahead in zip(self.encoder, state, self.taps(mode)):
-            h, kept = block(h, cache, ahead)
-            new.append(kept)
-        return torch.tanh(self.content(h)), new
+    def decoder_state(self, batch=1, device=None):
+        shapes = [*((batch, b.history(), WIDTH) for b in self.decoder), (batch, 2, CONTENT + 4), (1, batch, WIDTH)]
+        return [torch.zeros(s, device=device) for s in shapes]
 
     def voice(self, speaker):
         """What the layers are told of `speaker` [batch, SPEAKER + TIMBRE]: the verifier's vector, then the timbre (zero: not known)."""
@@ -209,24 +157,25 @@ class Voice(nn.Module):
         voiced = (f0 > 40).float()
         octaves = torch.log2(f0.clamp(min=40) / 180) * voiced
         h = torch.cat([content, torch.stack([octaves, voiced, energy / 4, octaves.square()], -1)], -1)
-        joined = torch.cat([join_cache, h.transpose(1, 2)], -1)
-        h, new = self.join(joined).transpose(1, 2), []
+        joined = torch.cat([join_cache, h], 1)
+        h, new = self.join(joined.transpose(1, 2)).transpose(1, 2), []
         for i, (block, cache) in enumerate(zip(self.decoder, caches)):
             if i == RECURRENT_AT:
-                remembered, memory = self.recurrent(h, memory)
+                remembered, memory = self.recurrent(h, memory.to(h.dtype))
                 h = h + remembered
-            h, kept = block(h, cache, told=told.get(i))
+            h, kept = block(h, cache, modulation=told.get(i))
             new.append(kept)
         scale, shift = last.unsqueeze(1).chunk(2, -1)
         logs = (self.head(h * (1 + scale) + shift) + tint.unsqueeze(1)).float().clamp(-12, 6)
         with torch.autocast(f0.device.type, enabled=False):  # magnitudes in full precision
             harmonic, noise = torch.exp(logs[..., :BANDS] - 1) @ self.bands, torch.exp(logs[..., BANDS:] - 3) @ self.bands
-        return harmonic, noise, [*new, joined[:, :, -2:], memory]
+        return harmonic, noise, [*new, joined[:, -2:], memory]
 
     def forward(self, mel, f0, energy, modulation, mode, state):
         """One stretch of frames as the exported graph takes it: `f0` and `energy` are those of the frames that come out, `modulation` is the voice's."""
-        content, seen = self.encode(mel, mode, state[: len(DILATIONS)])
-        harmonic, noise, made = self.decode_told(content, f0, energy, modulation, state[len(DILATIONS) :])
+        blocks = len(self.encoder.blocks)
+        content, seen = self.encoder(mel, mode, state[:blocks])
+        harmonic, noise, made = self.decode_told(content, f0, energy, modulation, state[blocks:])
         return harmonic, noise, [*seen, *made]
 
 

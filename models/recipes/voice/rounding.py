@@ -15,7 +15,7 @@ import tensors
 from converter import SHOWN, energy_of, log_mel
 from model import HOP, MODES, RATE, SPEAKER, Voice, lookahead, start_from
 
-WEIGHTS = pathlib.Path(__file__).parent / "rounds" / "weights.npz"
+WEIGHTS = pathlib.Path(__file__).parent / "rounds" / "voice.npz"
 SILENT = -3.5  # energy below which a frame counts as unvoiced
 
 

@@ -14,7 +14,7 @@ TITLES = {
 }  # fmt: skip
 # What part a judge had in the shipped voice's training; evaluate.py --part says it of another.
 PARTS = {
-    "hama": "none", "base": "none", "tiny": "a loss", "ge2e": "conditions, loss", "dvector": "none", "dnsmos": "none", "distillmos": "none",
+    "hama": "teaches the encoder", "base": "none", "tiny": "teaches, a loss", "ge2e": "conditions, loss", "dvector": "none", "dnsmos": "none", "distillmos": "none",
 }  # fmt: skip
 # Heading, judge, key with form and percentile beside the median, or (errors, of) for a rate.
 COLUMNS = (

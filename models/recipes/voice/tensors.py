@@ -9,10 +9,11 @@ import json
 import numpy as np
 import torch
 
-from model import AHEAD, BANDS, CONTENT, DECODER, DILATIONS, FALL, FFT, HOP, KERNEL, MELS, MODES, MODULATED, RATE, RECURRENT_AT, RISE, SPEAKER, TIMBRE, WIDTH
+from encoder import DILATIONS, WIDTH as ENCODER_WIDTH
+from layers import KERNEL
+from model import AHEAD, BANDS, CONTENT, DECODER, FALL, FFT, HOP, MELS, MODES, MODULATED, RATE, RECURRENT_AT, RISE, SPEAKER, TIMBRE, WIDTH
 
 NAME = "voice.safetensors"
-TRAINED_ONLY = ("phones.", "taught.")  # layers that only training asks for
 SCALE = ".scale"  # what the name of a matrix's scales ends with
 DTYPES = {np.dtype(np.float32): "F32", np.dtype(np.float16): "F16", np.dtype(np.int8): "I8"}
 CLIPS = np.linspace(1.0, 0.8, 21)  # of a row's largest number, that the codes may reach to
@@ -23,7 +24,8 @@ def listed(numbers):
 
 
 ABOUT = {
-    "family": "mynah", "format": 1, "rate": RATE, "hop": HOP, "rise": RISE, "fall": FALL, "n_fft": FFT, "n_mels": MELS, "bands": BANDS, "width": WIDTH,
+    "family": "mynah", "format": 2, "rate": RATE, "hop": HOP, "rise": RISE, "fall": FALL, "n_fft": FFT, "n_mels": MELS, "bands": BANDS, "width": WIDTH,
+    "encoder_width": ENCODER_WIDTH,
     "content": CONTENT, "speaker": SPEAKER, "timbre": TIMBRE, "kernel": KERNEL, "encoder": listed(DILATIONS), "decoder": listed(DECODER),
     "modulated": listed(MODULATED), "recurrent_at": RECURRENT_AT, "modes": ",".join(MODES), **{f"ahead.{mode}": listed(AHEAD[mode]) for mode in MODES},
 }  # fmt: skip
@@ -53,8 +55,6 @@ def tensors(model):
     held = {}
     for name, value in model.state_dict().items():
         values = value.numpy()
-        if name.startswith(TRAINED_ONLY):
-            continue
         if is_matrix(name, values):
             held[name], held[name + SCALE] = eight_bits(values)
         else:

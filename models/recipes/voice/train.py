@@ -1,32 +1,36 @@
 #!/usr/bin/env python3
-"""train.py CACHE RUN --verifier pretrained.pt --listener model.bin [--start weights.npz] [--seconds 7200]: train the voice model, or go on where RUN stopped.
+"""train.py CACHE RUN --verifier pretrained.pt --listener model.bin --start start.npz [--joint 0.3] [--seconds 7200]: stage 2, the decoder on the frozen content of stage 1, or with --joint
+stage 3, both at once; or on from where RUN stopped.
 
-Items with an answer (data.py: pairs, selves) are judged against it; of strangers the verifier judges the voice and the averaged model the words.
-A batch runs in one mode, drawn by MODE_SHARE, so one set of weights learns all look-aheads. With --adversary a discriminator joins.
-The only state is RUN/checkpoint.pt (model, average, optimisers, random states, seconds spent) and RUN/log.csv.
+CACHE is what corpus.py wrote, start.npz what graft.py or `export.py --weights` wrote. Items with an answer (data.py: pairs, selves) are judged against it; of strangers the verifier
+judges the voice, and content and recogniser judge the words. Some selves are reversed: the averaged model speaks the recording in another voice of the batch first, and the answer is the recording itself (so what
+comes out is real speech, whatever went in).
+With --joint the encoder learns too, at a share of the rate, held to what the encoder of the start makes of the undisturbed answer: so it hears speech as it did and no voice more.
+The encoder hears a source from LEAD frames before the decoder begins, the decoder SKIP frames before anything is judged, so neither is judged with an empty past. A batch runs in one mode, drawn by MODE_SHARE.
+State: RUN/checkpoint.pt (weights, their average, discriminator, optimisers, random states, seconds spent), RUN/log.csv.
 """
 
 import argparse
 import copy
 import pathlib
-import signal
-import time
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 from adversary import Adversary
-from data import FRAMES, Data, bent_mel
+from data import Data, bent_mel
 from listener import Listener
-from precision import bfloat16_is_quick
 from model import HOP, MODES, Verifier, Voice, energy_of, heard, log_mel, lookahead, power, spectrum, start_from, synthesise
+from precision import bfloat16_is_quick
+from running import falling, train
 
 MODE_SHARE = {"live": 0.4, "balanced": 0.35, "studio": 0.25}
+LEAD, SKIP = 80, 40  # frames that only the encoder hears, and frames that are made but not judged
+MADE = SKIP + Verifier.FRAMES
 UNSHOWN = 0.1  # share of items whose timbre is not told, so that a verifier's vector alone still is a voice
-# taught: distance of what the content says to the listener's features; understood: of what it hears in what was made;
-# voice, stranger: mean similarity to the wanted voice; echo: distance of timbres over their variance; fooled, told: the generator's and the discriminator's adversarial loss
-FIELDS = ("step", "seconds", "rate", "stft", "mel", "phones", "voice", "stranger", "words", "alike", "echo", "taught", "understood", "fooled", "told")
+# voice, stranger: mean similarity to the wanted voice; content, anchor: distance of the content of what was made, and of the source's, from what the start's encoder makes of the answer; echo: distance of timbres over their variance;
+# recogniser: distance of what its encoder hears in what was made; generator, discriminator: their adversarial losses
+FIELDS = ("step", "seconds", "rate", "stft", "mel", "voice", "stranger", "content", "anchor", "echo", "recogniser", "generator", "discriminator")
 
 
 def judged_mel(sound):
@@ -51,21 +55,22 @@ def arguments():
     p.add_argument("run", type=pathlib.Path)
     p.add_argument("--verifier", required=True, help="Resemblyzer's pretrained.pt")
     p.add_argument("--listener", required=True, type=pathlib.Path, help="model.bin of Whisper tiny.en for CTranslate2")
-    p.add_argument("--start", help="weights to begin with, an .npz of export.py")
+    p.add_argument("--start", required=True, help="weights to begin with, an .npz of graft.py or export.py")
     p.add_argument("--seconds", type=float, default=7200, help="training time in all, over every resumption")
     p.add_argument("--rate", type=float, default=6e-4)
     p.add_argument("--level", type=float, default=0.6, help="share of --seconds before the rate begins to fall")
     p.add_argument("--pairs", type=int, default=4)
-    p.add_argument("--selves", type=int, default=3)
-    p.add_argument("--strangers", type=int, default=3)
-    p.add_argument("--blur", type=float, default=0.05, help="spread of the noise on the content")
-    p.add_argument("--phones", type=float, default=0.5, help="weight of the phoneme cross-entropy")
-    p.add_argument("--alike", type=float, default=1.0, help="weight of the distance between the contents of source and answer")
-    p.add_argument("--voice-weight", type=float, default=2.0)
+    p.add_argument("--selves", type=int, default=4)
+    p.add_argument("--reversed", type=int, default=2, help="of the selves, those whose source is a conversion")
+    p.add_argument("--strangers", type=int, default=4)
+    p.add_argument("--blur", type=float, default=0.1, help="spread of the noise on the content")
+    p.add_argument("--joint", type=float, default=0.0, help="the encoder's rate as a share of the decoder's; 0: it is frozen")
+    p.add_argument("--anchor", type=float, default=1.0, help="with --joint: weight of the distance from the content of the start's encoder")
+    p.add_argument("--content", type=float, default=1.0, help="weight of the distance of the made content from the source's")
+    p.add_argument("--voice", type=float, default=2.5, help="weight of the similarity to the wanted voice")
     p.add_argument("--echo", type=float, default=0.15, help="weight of the distance between the timbre read from what was made and that of the reference")
-    p.add_argument("--taught", type=float, default=0.5, help="weight of the content's distance to the recogniser's features")
-    p.add_argument("--understood", type=float, default=1.0, help="weight of the distance of what the recogniser hears in what was made")
-    p.add_argument("--adversary", type=float, default=0.0, help="weight of the adversarial loss; feature matching weighs four times as much")
+    p.add_argument("--recogniser", type=float, default=5.0, help="weight of the distance of what the recogniser hears in what was made")
+    p.add_argument("--adversary", type=float, default=0.1, help="weight of the adversarial loss; feature matching weighs four times as much")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--seed", type=int, default=0)
@@ -80,120 +85,126 @@ class Run:
     HELD = ("model", "average", "adversary", "optimiser", "other")
 
     def __init__(self, o):
-        self.o, self.place = o, o.run / "checkpoint.pt"
-        self.data, self.model, self.verifier = Data(o.cache, o.seed), Voice(), Verifier(o.verifier).to(o.device).train()
-        if o.start:
-            start_from(self.model, o.start)
-        self.model.to(o.device)
-        self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
+        torch.manual_seed(o.seed)
+        self.o, self.path, self.step, self.spent = o, o.run / "checkpoint.pt", 0, 0.0
+        self.data, self.verifier, self.listener = Data(o.cache, o.seed, LEAD, MADE), Verifier(o.verifier).to(o.device), Listener(o.listener).to(o.device)
+        self.model = start_from(Voice(), o.start).to(o.device)
+        self.first = copy.deepcopy(self.model.encoder).requires_grad_(False)  # stays as it is: judge of contents
+        self.model.encoder.requires_grad_(o.joint > 0)
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.adversary = Adversary().to(o.device)
-        self.listener = Listener(o.listener).to(o.device)
-        fresh = [q for n, q in self.model.named_parameters() if n.startswith(("reference", "mode", "taught", "encoder.7", "encoder.8", "encoder.9"))]
-        ids = {id(q) for q in fresh}
-        old = [q for q in self.model.parameters() if id(q) not in ids]
-        groups = [{"params": old, "times": 1.0}, {"params": fresh, "times": 2.0}]
+        self.weights = [w for w in self.model.parameters() if w.requires_grad]
+        ours = {id(w) for w in self.model.encoder.parameters()}
+        groups = [{"params": [w for w in self.weights if id(w) not in ours]}]
+        if o.joint:
+            groups.append({"params": [w for w in self.weights if id(w) in ours], "times": o.joint})
         self.optimiser = torch.optim.AdamW(groups, o.rate, betas=(0.8, 0.99), weight_decay=0.01)
         self.other = torch.optim.AdamW(self.adversary.parameters(), o.rate, betas=(0.5, 0.99), weight_decay=0.0)
-        self.step, self.spent = 0, 0.0
-        if self.place.exists():
-            held = torch.load(self.place, map_location=o.device, weights_only=False)
+        if self.path.exists():
+            held = torch.load(self.path, map_location=o.device, weights_only=False)
             for name in self.HELD:
                 getattr(self, name).load_state_dict(held[name])
-            self.step, self.spent = held["step"], held["seconds"]
+            self.step, self.spent = held["step"], held["spent"]
             self.data.draw.setstate(held["draw"])
-            torch.set_rng_state(held["torch"].cpu())
+            torch.set_rng_state(held["random"].cpu())
 
     def save(self):
         held = {name: getattr(self, name).state_dict() for name in self.HELD}
-        held |= {"step": self.step, "seconds": self.spent, "draw": self.data.draw.getstate(), "torch": torch.get_rng_state()}
-        new = self.place.with_suffix(".new")
-        torch.save(held, new)
-        new.replace(self.place)
+        held |= {"step": self.step, "spent": self.spent, "draw": self.data.draw.getstate(), "random": torch.get_rng_state()}
+        torch.save(held, self.path.with_suffix(".part"))
+        self.path.with_suffix(".part").replace(self.path)
 
     def layers(self):
         """Where layers run in bfloat16: where that is quick."""
         return torch.autocast(self.o.device.split(":")[0], torch.bfloat16, enabled=self.o.bf16)
 
+    def content(self, encoder, mel, mode):
+        """Content of log-mels, level with them: the last `lookahead` frames are heard and not told."""
+        return encoder(mel, mode, encoder.state(mode, len(mel), mel.device))[0][:, lookahead(mode) :]
+
+    def reversed(self, d, mode, which):
+        """The sources of the items `which`, spoken by the averaged model in the voices of other items, at another pitch."""
+        sound, others = d["b"][which], [(i + 1) % len(d["b"]) for i in range(which.start, which.stop)]
+        mel = log_mel(power(heard(sound)))[:, : sound.shape[1] // HOP]
+        speaker = torch.cat([d["voice"][others], self.average.reference(log_mel(power(heard(d["shown"][others])))).float()], 1)
+        content = self.content(self.average.encoder, mel, mode).float()
+        n = content.shape[1]
+        pitch = d["pitch"][which, :n]
+        pitch = torch.where(pitch > 0, (pitch * 2 ** (torch.rand(len(pitch), 1, device=pitch.device) * 1.2 - 0.6)).clamp(60, 600), pitch)
+        harmonic, noise, _ = self.average.decode(content, pitch, energy_of(mel)[:, :n], speaker, self.average.decoder_state(len(mel), mel.device))
+        spoken = synthesise(pitch, harmonic, noise)
+        return F.pad(spoken, (0, sound.shape[1] - spoken.shape[1]))
+
     def losses(self, d, mode):
         """The loss of a batch to go down on, the figures of the log, and the log-mels of what was made and of its answers."""
-        o, model, average = self.o, self.model, self.average
-        answered, ahead = o.pairs + o.selves, lookahead(mode)
-        late = slice(ahead, ahead + FRAMES)
+        o, model, ahead = self.o, self.model, lookahead(mode)
+        answered = o.pairs + o.selves
+        made_part, judged = slice(LEAD, LEAD + MADE), slice(LEAD + SKIP, LEAD + MADE)
         with torch.no_grad():
-            mel = bent_mel(d["a"], d["bend"], d["colour"])[:, : FRAMES + ahead]
-            plain = log_mel(power(heard(d["b"])))[:, : FRAMES + ahead]
-            wanted_mel, energy = judged_mel(d["b"])[:, :FRAMES], energy_of(plain)[:, :FRAMES]
-            shown = log_mel(power(heard(d["shown"])))
-        pitch = d["pitch"][:, :FRAMES]
+            if o.reversed:
+                which = slice(o.pairs, o.pairs + o.reversed)
+                with self.layers():
+                    d["a"][which] = self.reversed(d, mode, which)
+                d["bend"][which] *= 0.3
+            mel = bent_mel(d["a"], d["bend"], d["colour"])[:, : LEAD + MADE + ahead]
+            plain = log_mel(power(heard(d["b"])))[:, : LEAD + MADE + ahead]
+            energy = energy_of(plain)[:, made_part]
+            recorded = d["b"][:, judged.start * HOP : judged.stop * HOP]
+            wanted_mel, shown = judged_mel(recorded)[:, : Verifier.FRAMES], log_mel(power(heard(d["shown"])))
+            with self.layers():
+                said = self.content(self.first, plain, mode).float()[:, made_part]
+                theirs = self.average.reference(shown).float()
+        pitch = d["pitch"][:, made_part]
         with self.layers():
-            content, _ = model.encode(mel, mode, model.state(mode, len(mel), o.device))
-            content, phones = content[:, late], model.phones(content[:, late])
+            content = self.content(model.encoder, mel, mode)[:, made_part]
             blurred = content + o.blur * torch.randn_like(content)
             timbre = model.reference(shown) * (torch.rand(len(mel), 1, device=o.device) > UNSHOWN)
-            speaker = torch.cat([d["voice"], timbre.float()], 1)
-            harmonic, noise, _ = model.decode(blurred, pitch, energy, speaker, model.state(mode, len(mel), o.device)[len(model.encoder) :])
-            with torch.no_grad():  # what the averaged model hears in the answer: the same words from another mouth
-                answer, _ = average.encode(plain[:answered], mode, average.state(mode, answered, o.device))
-        alike = F.mse_loss(content[:answered].float(), answer[:, late].float())
-        made = synthesise(pitch * (pitch > 40), harmonic, noise)
-        recorded = d["b"][:, : FRAMES * HOP]
-        made_mel = judged_mel(made)[:, :FRAMES]
+            harmonic, noise, _ = model.decode(blurred, pitch, energy, torch.cat([d["voice"], timbre.float()], 1), model.decoder_state(len(mel), o.device))
+        whole = synthesise(pitch * (pitch > 40), harmonic, noise)
+        made = whole[:, SKIP * HOP :]
+        made_mel = judged_mel(made)[:, : Verifier.FRAMES]
         stft = spectral_loss(made[:answered], recorded[:answered])
-        unvoiced = ((pitch == 0) & (energy > -6)).float()[:answered]
+        unvoiced = ((pitch == 0) & (energy > -6)).float()[:answered, SKIP:]
         mel_loss = ((made_mel[:answered] - wanted_mel[:answered]).abs().mean(-1) * (1 + 0.7 * unvoiced)).mean()
-        spoken = d["phones"][:, :FRAMES]
-        phone_loss = F.cross_entropy(phones.float().flatten(0, 1), spoken.flatten(), ignore_index=-1)
-        zero = torch.zeros((), device=o.device)
+        speech = (energy > -7).float()[:, SKIP:]
         with self.layers():
-            close = (self.verifier(self.verifier.features(made * d["gain"].unsqueeze(1))[:, :FRAMES]).float() * d["wanted"]).sum(-1)
-            words = zero
-            if o.strangers:
-                again = log_mel(power(heard(F.pad(made[answered:], (0, ahead * HOP)))))[:, : FRAMES + ahead]
-                said, _ = average.encode(again, mode, average.state(mode, o.strangers, o.device))
-                with torch.no_grad():
-                    meant, _ = average.encode(mel[answered:], mode, average.state(mode, o.strangers, o.device))
-                said, meant = said[:, late].float(), meant[:, late].float()
-                words = F.mse_loss(said, meant)
-            mine = average.reference(log_mel(power(heard(made)))).float()
-            with torch.no_grad():  # a made voice's timbre, read as a reference, should be that of the voice it was shown
-                theirs = average.reference(shown).float()
-            echo = F.mse_loss(mine, theirs) / (theirs.var(0).mean() + 1e-3)
-            # The recogniser's encoder hears the words of every item in `b`; of what was made in those whose answer is no other recording.
+            close = (self.verifier(self.verifier.features(made * d["gain"].unsqueeze(1))[:, : Verifier.FRAMES]).float() * d["wanted"]).sum(-1)
+            again = self.content(self.first, log_mel(power(heard(whole)))[:, :MADE], mode)[:, SKIP:].float()
+            where = speech[:, : again.shape[1]]
+            apart = ((again - said[:, SKIP : SKIP + again.shape[1]]).square().mean(-1) * where).sum() / where.sum().clamp(min=1)
+            anchor = (content.float() - said).square().mean()
+            echo = F.mse_loss(self.average.reference(log_mel(power(heard(made)))).float(), theirs) / (theirs.var(0).mean() + 1e-3)
             with torch.no_grad():
-                meaning = self.listener(recorded)
-            speech = (energy > -7).float().unflatten(1, (-1, 2)).amax(-1)
-            apart = lambda a, b, where: ((1 - F.cosine_similarity(a.float(), b, dim=-1)) * where).sum() / where.sum().clamp(min=1)
-            taught = apart(model.taught(content.unflatten(1, (-1, 2)).flatten(2)), meaning, speech)
-            understood = apart(self.listener(made[o.pairs :]), meaning[o.pairs :], speech[o.pairs :])
-        voice, stranger = (1 - close[:answered]).mean(), (1 - close[answered:]).mean() if o.strangers else zero
-        share = o.strangers / max(1, answered)
-        loss = stft + 0.5 * mel_loss + o.phones * phone_loss + o.alike * alike + o.voice_weight * (voice + share * stranger) + share * words + o.echo * echo
-        loss = loss + o.taught * taught + o.understood * understood
-        return loss, (stft, mel_loss, phone_loss, 1 - voice, 1 - stranger, words, alike, echo, taught, understood), made_mel, wanted_mel[:answered]
+                meaning = self.listener(recorded[o.pairs :]).float()
+            pairs_of_frames = speech[o.pairs :].unflatten(1, (-1, 2)).amax(-1)
+            heard_apart = 1 - F.cosine_similarity(self.listener(made[o.pairs :]).float(), meaning, dim=-1)
+            recogniser = (heard_apart * pairs_of_frames).sum() / pairs_of_frames.sum().clamp(min=1)
+        voice = (1 - close[:answered]).mean()
+        stranger = (1 - close[answered:]).mean() if o.strangers else torch.zeros((), device=o.device)
+        loss = stft + 0.5 * mel_loss + o.voice * (voice + o.strangers / max(1, answered) * stranger) + o.content * apart + o.anchor * anchor + o.echo * echo + o.recogniser * recogniser
+        return loss, (stft, mel_loss, 1 - voice, 1 - stranger, apart, anchor, echo, recogniser), made_mel, wanted_mel[:answered]
 
-    def take(self, d, mode):
-        """One step. Gives the figures of the log."""
-        o = self.o
-        fall = max(0.0, min(1, self.spent / o.seconds) - o.level) / (1 - o.level)  # level first, then down along a half cosine
-        rate = o.rate * min(1, (self.step + 1) / 50) * (0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * fall)))
-        loss, figures, made, recorded = self.losses(d, mode)
-        fooled = told = torch.zeros(())
+    def train_step(self):
+        o, rate = self.o, falling(self.o, self.step, self.spent)
+        mode = self.data.draw.choices(MODES, [MODE_SHARE[m] for m in MODES])[0]
+        batch = self.data.batch(["pair"] * o.pairs + ["self"] * o.selves + ["stranger"] * o.strangers, o.device)
+        loss, figures, made, recorded = self.losses(batch, mode)
+        generator = discriminator = torch.zeros(())
         if o.adversary:
             with self.layers():
-                told = self.adversary.told(made, recorded)
-            down(self.other, told, self.adversary.parameters(), rate)
+                discriminator = self.adversary.told(made, recorded)
+            down(self.other, discriminator, list(self.adversary.parameters()), rate)
             self.adversary.requires_grad_(False)
             with self.layers():
-                fooled, match = self.adversary.fooled(made, recorded, len(recorded))
+                generator, match = self.adversary.fooled(made, recorded, len(recorded))
             self.adversary.requires_grad_(True)
-            loss = loss + o.adversary * (fooled + 4 * match)
-        down(self.optimiser, loss, self.model.parameters(), rate)
+            loss = loss + o.adversary * (generator + 4 * match)
+        down(self.optimiser, loss, self.weights, rate)
         self.step += 1
         with torch.no_grad():
             keep = min(0.998, self.step / (self.step + 20))
-            for mine, theirs in zip(self.average.parameters(), self.model.parameters()):
-                mine.lerp_(theirs, 1 - keep)
-        return rate, [float(x.detach()) for x in (*figures, fooled, told)]
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - keep)
+        return rate, [float(x.detach()) for x in (*figures, generator, discriminator)]
 
 
 def down(optimiser, loss, weights, rate):
@@ -209,30 +220,9 @@ def down(optimiser, loss, weights, rate):
 def main():
     o = arguments()
     torch.set_num_threads(o.threads)
-    torch.manual_seed(o.seed)
     o.run.mkdir(parents=True, exist_ok=True)
     run = Run(o)
-    log = open(o.run / "log.csv", "a", buffering=1)
-    if log.tell() == 0:
-        log.write(",".join(FIELDS) + "\n")
-    kinds = ["pair"] * o.pairs + ["self"] * o.selves + ["stranger"] * o.strangers
-    sums, summed, last, saved = np.zeros(len(FIELDS) - 3), 0, time.time(), time.time()
-    asked = []  # to stop, by a signal: the step in hand is finished and saved
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: asked.append(True))
-    while run.spent < o.seconds and not asked:
-        mode = run.data.draw.choices(MODES, [MODE_SHARE[m] for m in MODES])[0]
-        rate, figures = run.take(run.data.batch(kinds, o.device), mode)
-        now = time.time()
-        run.spent, last = run.spent + now - last, now
-        sums, summed = sums + figures, summed + 1
-        if run.step % 25 == 0:
-            log.write(",".join([str(run.step), str(round(run.spent)), f"{rate:.2e}", *(f"{x:.4f}" for x in sums / summed)]) + "\n")
-            sums, summed = np.zeros(len(FIELDS) - 3), 0
-        if now - saved > 120:
-            run.save()
-            saved = now
-    run.save()
+    train(run, o, FIELDS, 25)
     print(f"{run.step} steps, {run.spent:.0f} s", flush=True)
 
 

@@ -140,7 +140,7 @@ for_every_isa! {
 
 for_every_isa! {
     /// The layer norm of the first `width` numbers (Ba, Kiros and Hinton 2016).
-    fn normalise(x: &mut [f32], width: usize, gain: &[f32], shift: &[f32]) {
+    pub fn normalise(x: &mut [f32], width: usize, gain: &[f32], shift: &[f32]) {
         let over = 1.0 / width as f32;
         let mut sums = [0.0f32; SIDE];
         let (whole, rest) = x[..width].as_chunks::<SIDE>();

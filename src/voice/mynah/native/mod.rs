@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::activation::{exp_all, gelu_all, log2, tanh_all};
-use self::block::{Block, Scratch};
+use self::block::{Block, Scratch, normalise};
 use self::gru::Gru;
 pub use self::isa::Isa;
 use self::isa::for_every_isa;
@@ -58,6 +58,8 @@ pub struct Network {
     mel: Vec<f32>,
     x: Vec<f32>,
     content: Vec<f32>,
+    /// Factor and summand of a norm that is nothing but one.
+    as_it_is: [Vec<f32>; 2],
     logs: Vec<f32>,
     scratch: Scratch,
 }
@@ -75,23 +77,24 @@ impl Network {
 
     fn new(weights: Arc<Weights>, mode: Mode, isa: Isa) -> Self {
         let w = &*weights;
-        let (row, about) = (stride(w.width), w.mode(mode));
-        let blocks = || w.encoder.iter().chain(&w.decoder);
+        let (row, about) = (stride(w.width.max(w.encoder.width)), w.mode(mode));
+        let blocks = || w.encoder.blocks.iter().chain(&w.decoder);
         let hidden = blocks().map(|b| b.widen.stride()).max().unwrap_or(0);
-        let taps = blocks().map(|b| b.taps.len() / row).max().unwrap_or(0);
+        let taps = blocks().map(|b| b.taps.len() / b.bias.len()).max().unwrap_or(0);
         let mut network = Self {
             isa,
             lookahead: about.lookahead,
             added: about.added.clone(),
-            encoder: w.encoder.iter().zip(&about.ahead).map(|(b, &ahead)| Block::new(b, w.width, ahead)).collect(),
+            encoder: w.encoder.blocks.iter().zip(&about.ahead).map(|(b, &ahead)| Block::new(b, w.encoder.width, ahead)).collect(),
             decoder: w.decoder.iter().map(|b| Block::new(b, w.width, 0)).collect(),
             recurrent: Gru::new(&w.recurrent),
-            joined: vec![0.0; (JOINED - 1 + FRAMES) * (w.content_width + PITCH)],
-            last: [vec![0.0; row], vec![0.0; row]],
+            joined: vec![0.0; (JOINED - 1 + FRAMES) * (w.encoder.content_width + PITCH)],
+            last: [vec![0.0; stride(w.width)], vec![0.0; stride(w.width)]],
             tint: vec![0.0; w.tint.stride()],
             mel: vec![0.0; FRAMES * BANDS],
             x: vec![0.0; FRAMES * row],
-            content: vec![0.0; FRAMES * w.content.stride()],
+            content: vec![0.0; FRAMES * w.encoder.content.stride()],
+            as_it_is: [vec![1.0; w.encoder.content.stride()], vec![0.0; w.encoder.content.stride()]],
             logs: vec![0.0; FRAMES * w.head.stride()],
             scratch: Scratch::new(row, hidden, taps),
             weights,
@@ -155,29 +158,39 @@ impl Network {
         }
     }
 
-    /// The content of `n` frames, in −1 to 1.
+    /// The content of `n` frames: of mean 0 and variance 1 over its numbers, or in −1 to 1.
     fn encode(&mut self, mel: &[f32], n: usize) {
-        let (w, isa, row) = (&*self.weights, self.isa, stride(self.weights.width));
+        let (w, isa) = (&self.weights.encoder, self.isa);
+        let row = stride(w.width);
         self.mel.iter_mut().zip(mel).for_each(|(x, mel)| *x = (mel + 5.0) * 0.25);
         w.enter.apply(isa, &self.mel, BANDS, n, &mut self.x);
         for x in self.x.chunks_exact_mut(row).take(n) {
             x.iter_mut().zip(&self.added).for_each(|(x, added)| *x += added);
         }
-        for (block, weights) in self.encoder.iter_mut().zip(&w.encoder) {
+        for (block, weights) in self.encoder.iter_mut().zip(&w.blocks) {
             block.run(isa, weights, &mut self.x, n, &mut self.scratch);
         }
+        if let Some([gain, shift]) = &w.norm {
+            self.x.chunks_exact_mut(row).take(n).for_each(|x| normalise(isa, x, w.width, gain, shift));
+        }
         w.content.apply(isa, &self.x, row, n, &mut self.content);
-        tanh_all(isa, &mut self.content[..n * w.content.stride()]);
+        if w.norm.is_some() {
+            let [gain, shift] = &self.as_it_is;
+            self.content.chunks_exact_mut(w.content.stride()).take(n).for_each(|x| normalise(isa, x, w.content_width, gain, shift));
+        } else {
+            tanh_all(isa, &mut self.content[..n * w.content.stride()]);
+        }
     }
 
     /// The logs of the filters at mel-spaced points, of the frames whose content was made last.
     fn decode(&mut self, f0: &[f32], energy: &[f32]) {
         let (w, isa, row, n) = (&*self.weights, self.isa, stride(self.weights.width), f0.len());
-        let seen = w.content_width + PITCH;
+        let content_width = w.encoder.content_width;
+        let seen = content_width + PITCH;
         let fresh = self.joined[(JOINED - 1) * seen..].chunks_exact_mut(seen);
-        for (t, (fresh, content)) in fresh.zip(self.content.chunks_exact(w.content.stride())).take(n).enumerate() {
-            let (content, pitch) = (&content[..w.content_width], pitch(f0[t], energy[t]));
-            let (first, last) = fresh.split_at_mut(w.content_width);
+        for (t, (fresh, content)) in fresh.zip(self.content.chunks_exact(w.encoder.content.stride())).take(n).enumerate() {
+            let (content, pitch) = (&content[..content_width], pitch(f0[t], energy[t]));
+            let (first, last) = fresh.split_at_mut(content_width);
             first.copy_from_slice(content);
             last.copy_from_slice(&pitch);
         }

@@ -16,8 +16,9 @@ use crate::runtime::{Cache, RuntimeError};
 
 /// No file of weights is larger, in bytes: that of the repository's pack has 7.5 million.
 const MOST_BYTES: u64 = 1 << 28;
-/// The layout of the file that this code reads.
-const FORMAT: &str = "1";
+/// Layouts of the file: in the first, that of packs before December 2026, the encoder is as wide as the decoder and its content is squeezed by `tanh`; in the second both are free and the
+/// content is normalised.
+const FORMATS: std::ops::RangeInclusive<usize> = 1..=2;
 /// Numbers that the decoder is told of a frame beside its content: octaves, voiced, energy, squared octaves.
 pub const PITCH: usize = 4;
 /// Frames that the decoder's first layer sees.
@@ -41,15 +42,26 @@ pub struct ModeWeights {
 /// What becomes of the verifier's vector: two layers with a curve between.
 pub type Path2 = [Matrix; 2];
 
+/// The content encoder's.
+#[derive(Debug)]
+pub struct EncoderWeights {
+    pub width: usize,
+    pub enter: Matrix,
+    pub blocks: Vec<BlockWeights>,
+    /// Factor and summand of the norm behind the blocks; with it the content is normalised too. Without it `tanh` squeezes the content.
+    pub norm: Option<[Vec<f32>; 2]>,
+    pub content: Matrix,
+    /// Numbers of the content.
+    pub content_width: usize,
+}
+
 /// The network's weights.
 #[derive(Debug)]
 pub struct Weights {
+    /// The decoder's.
     pub width: usize,
-    pub content_width: usize,
     pub modes: [ModeWeights; 3],
-    pub enter: Matrix,
-    pub encoder: Vec<BlockWeights>,
-    pub content: Matrix,
+    pub encoder: EncoderWeights,
     pub narrow_voice: Path2,
     pub wide_voice: Path2,
     pub join: Matrix,
@@ -80,9 +92,7 @@ impl Weights {
     /// From the bytes of the file at `path`.
     pub fn read(path: &Path, bytes: &[u8]) -> Result<Self, RuntimeError> {
         let file = File::open(path, bytes)?;
-        for (key, wanted) in [("family", "mynah"), ("format", FORMAT)] {
-            file.expect(key, wanted)?;
-        }
+        file.expect("family", "mynah")?;
         let fixed = [
             ("rate", RATE as usize),
             ("hop", HOP),
@@ -96,15 +106,9 @@ impl Weights {
         for (key, n) in fixed {
             file.expect(key, &n.to_string())?;
         }
-        let (width, content_width) = (file.number("width", WIDTHS)?, file.number("content", WIDTHS)?);
-        let (bands, kernel) = (file.number("bands", 1..=BINS)?, file.number("kernel", KERNELS)?);
-        let dilations = file.numbers("encoder", DILATIONS, BLOCKS)?;
-        let enter = file.layer("enter", BANDS, width)?;
-        let modes = modes(&file, &dilations, width)?;
-        let farthest = |i: usize| modes.iter().map(|m| m.ahead[i]).max().unwrap_or(0);
-        let block = |name: String, dilation: usize, ahead: usize, told: usize| block(&file, &name, width, dilation, kernel, ahead, told);
-        let encoder =
-            dilations.iter().enumerate().map(|(i, &d)| block(format!("encoder.{i}"), d, farthest(i), 0)).collect::<Result<_, _>>()?;
+        let (width, kernel) = (file.number("width", WIDTHS)?, file.number("kernel", KERNELS)?);
+        let bands = file.number("bands", 1..=BINS)?;
+        let (encoder, modes) = encoder(&file, kernel)?;
         let path = |name: &str| -> Result<Path2, RuntimeError> {
             let (inner, _) = file.rows_and_columns(&format!("{name}.0.weight"))?;
             let (outer, _) = file.rows_and_columns(&format!("{name}.2.weight"))?;
@@ -115,20 +119,20 @@ impl Weights {
         let dilations = file.numbers("decoder", DILATIONS, BLOCKS)?;
         let modulated = file.numbers("modulated", 0..=dilations.len() - 1, 0..=dilations.len())?;
         let told_at = |i: usize| if modulated.contains(&i) { told } else { 0 };
-        let decoder =
-            dilations.iter().enumerate().map(|(i, &d)| block(format!("decoder.{i}"), d, 0, told_at(i))).collect::<Result<_, _>>()?;
+        let decoder = dilations
+            .iter()
+            .enumerate()
+            .map(|(i, &d)| block(&file, &format!("decoder.{i}"), width, d, kernel, 0, told_at(i)))
+            .collect::<Result<_, _>>()?;
         let gate = |part: &str| file.matrix(&format!("recurrent.weight_{part}_l0"), &format!("recurrent.bias_{part}_l0"), width, 3 * width);
         let matrix = file.floats("bands", &[bands, BINS])?;
         Ok(Self {
             width,
-            content_width,
             modes,
-            enter,
-            encoder,
-            content: file.layer("content", width, content_width)?,
             narrow_voice,
             wide_voice,
-            join: file.convolution("join", content_width + PITCH, width, JOINED)?,
+            join: file.convolution("join", encoder.content_width + PITCH, width, JOINED)?,
+            encoder,
             decoder,
             recurrent_at: file.number("recurrent_at", 0..=dilations.len() - 1)?,
             recurrent: GruWeights { input: gate("ih")?, memory: gate("hh")? },
@@ -151,8 +155,30 @@ fn row(mut numbers: Vec<f32>) -> Vec<f32> {
     numbers
 }
 
-fn modes(file: &File, dilations: &[usize], width: usize) -> Result<[ModeWeights; 3], RuntimeError> {
-    let table = file.floats("mode.weight", &[Mode::ALL.len(), width])?;
+/// The encoder, and what differs in it from mode to mode.
+fn encoder(file: &File, kernel: usize) -> Result<(EncoderWeights, [ModeWeights; 3]), RuntimeError> {
+    let second = file.number("format", FORMATS)? == 2;
+    let of = |name: &str| if second { format!("encoder.{name}") } else { name.to_owned() };
+    let blocks = if second { "encoder.blocks" } else { "encoder" };
+    let (width, content_width) = (file.number(if second { "encoder_width" } else { "width" }, WIDTHS)?, file.number("content", WIDTHS)?);
+    let dilations = file.numbers("encoder", DILATIONS, BLOCKS)?;
+    let modes = modes(file, &of("mode.weight"), &dilations, width)?;
+    let farthest = |i: usize| modes.iter().map(|m| m.ahead[i]).max().unwrap_or(0);
+    let block = |(i, &d): (usize, &usize)| block(file, &format!("{blocks}.{i}"), width, d, kernel, farthest(i), 0);
+    let norm = |what: &str| Ok::<_, RuntimeError>(row(file.floats(&of(&format!("norm.{what}")), &[width])?));
+    let weights = EncoderWeights {
+        width,
+        enter: file.layer(&of("enter"), BANDS, width)?,
+        blocks: dilations.iter().enumerate().map(block).collect::<Result<_, _>>()?,
+        norm: if second { Some([norm("weight")?, norm("bias")?]) } else { None },
+        content: file.layer(&of("content"), width, content_width)?,
+        content_width,
+    };
+    Ok((weights, modes))
+}
+
+fn modes(file: &File, name: &str, dilations: &[usize], width: usize) -> Result<[ModeWeights; 3], RuntimeError> {
+    let table = file.floats(name, &[Mode::ALL.len(), width])?;
     let one = |mode: Mode| {
         let key = format!("ahead.{}", mode.name());
         let mut ahead = file.numbers(&key, 0..=*LOOKAHEADS.end(), 0..=dilations.len())?;
