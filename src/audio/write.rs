@@ -52,6 +52,15 @@ impl Format {
             _ => None,
         }
     }
+
+    /// Bytes that so many seconds of sound will take; of FLAC half of what they are unpacked, as speech does.
+    pub fn bytes(self, shape: Shape, seconds: f64) -> u64 {
+        let of = |depth: Depth| f64::from(shape.rate) * shape.channels as f64 * f64::from(depth.bits() / 8) * seconds;
+        match self {
+            Self::Wav(depth) => of(depth) as u64,
+            Self::Flac(depth) => (of(depth) / 2.0) as u64,
+        }
+    }
 }
 
 /// Frames of a FLAC block.

@@ -22,7 +22,7 @@ use mynah::voice::{Controls, PitchMode};
 use super::caption::{Guard, Writing, keep_unlisted};
 use super::given;
 use super::loudness::{self, Levelled, Meter};
-use super::outputs::{Making, Outputs, commit, make};
+use super::outputs::{Making, Outputs, check_room, commit, make};
 use super::recording::{Recording, RecordingArguments, Told};
 use super::terminal::{Failure, Outcome, say, say_json, sound_bar};
 
@@ -229,8 +229,11 @@ pub fn run(a: &Arguments) -> Outcome {
     let mut meter = a.loudness.map(|_| Meter::new(shape)).transpose()?;
     // What is worked on again afterwards is kept as it is meanwhile.
     let again = meter.is_some() || a.wording.bleeps();
+    let bytes = |format: FileFormat| format.bytes(shape, reader.promised_seconds().unwrap_or(0.0));
+    let meanwhile = FileFormat::Wav(Depth::Float32);
+    check_room(&output, bytes(file_format) + if again { bytes(meanwhile) } else { 0 })?;
     let (mut making, file) = Making::begin(&output)?;
-    let mut writer = Writer::new(file, shape, if again { FileFormat::Wav(Depth::Float32) } else { file_format })?;
+    let mut writer = Writer::new(file, shape, if again { meanwhile } else { file_format })?;
     let bar = sound_bar("converting", reader.promised_seconds().unwrap_or(0.0));
     let mut out = |block: &[&[f32]]| {
         meter.iter_mut().for_each(|m| m.hear(block));
@@ -244,7 +247,7 @@ pub fn run(a: &Arguments) -> Outcome {
     let read: Vec<Note> = reader.notes().iter().cloned().chain(mixed).collect();
     let notes = recording.tell(&read, a.strict)?;
     if a.wording.bleeps() {
-        let last = if meter.is_some() { FileFormat::Wav(Depth::Float32) } else { file_format };
+        let last = if meter.is_some() { meanwhile } else { file_format };
         (making, clipped) = bleeped(&making, &output, last, &worded.masked, converted.frames)?;
     }
     let mut levelled = None;

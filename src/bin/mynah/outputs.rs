@@ -105,6 +105,24 @@ fn cant_write(path: &Path, e: &std::io::Error) -> Failure {
     Failure::Other(format!("`{}` can't be written: {e}; check its folder and the room on its disk", path.display()))
 }
 
+/// Fails where the disk of `path` has less room than `bytes`: hours of work would end without a file. A disk that doesn't tell is believed to have it.
+pub fn check_room(path: &Path, bytes: u64) -> Outcome {
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match fs4::available_space(folder) {
+        Ok(free) if free < bytes => Err(Failure::Other(format!(
+            "`{}` needs {} and its disk has {} left: free some, or write it to another disk with -o",
+            path.display(),
+            megabytes(bytes),
+            megabytes(free)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.0} MB", (bytes as f64 / 1e6).ceil())
+}
+
 /// An empty file beside `path` with the same extension.
 fn place(path: &Path) -> std::io::Result<tempfile::TempPath> {
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -134,4 +152,19 @@ pub fn commit(make_all: impl FnOnce() -> Result<Vec<Made>, Failure>) -> Outcome 
             .map_err(|e| Failure::Other(format!("`{shown}` can't be written: {}; check its folder", e.error)))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_without_room_is_told_before_the_work() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("long.wav");
+        assert!(check_room(&path, 0).is_ok());
+        let told = check_room(&path, u64::MAX).map_err(|(Failure::Usage(why) | Failure::Other(why))| why).expect_err("no disk is so large");
+        assert!(told.contains("long.wav") && told.contains("MB left"), "{told}");
+        assert!(check_room(&folder.path().join("none/long.wav"), u64::MAX).is_ok(), "another error tells of the folder");
+    }
 }

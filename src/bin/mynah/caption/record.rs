@@ -5,7 +5,8 @@
 //! was written. All must be as they were, or the work is done again.
 
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::sync::Once;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mynah::engine::PackSource;
 use mynah::engine::offline::Kept;
@@ -14,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::terminal::Failure;
+
+/// How long a record outlives its file: a disk that is unplugged comes back, a file that was thrown away doesn't.
+const OUTLIVES: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// What a written file was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,16 +42,46 @@ pub fn packs() -> Vec<String> {
     used.into_iter().flatten().filter_map(|pack| std::fs::read(pack.folder().join("pack.toml")).ok().map(|text| hash(&text))).collect()
 }
 
+/// The folder of the records.
+fn folder() -> Option<PathBuf> {
+    Some(mynah::packs::user_folder()?.join("captioned"))
+}
+
 /// Where the record of a written file lies.
 fn place(written: &Path) -> Option<PathBuf> {
     let whole = std::path::absolute(written).ok()?;
-    Some(mynah::packs::user_folder()?.join("captioned").join(format!("{}.json", &hash(whole.to_string_lossy().as_bytes())[..32])))
+    Some(folder()?.join(format!("{}.json", &hash(whole.to_string_lossy().as_bytes())[..32])))
+}
+
+/// A record as it lies on the disk.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    record: Record,
+    /// The written file.
+    file: PathBuf,
 }
 
 /// What was kept of a written file.
 fn kept(written: &Path) -> Option<Record> {
     let text = place(written).and_then(|p| std::fs::read(p).ok())?;
-    serde_json::from_slice(&text).ok()
+    // Records from before 2026-12 lie there without the file's name.
+    serde_json::from_slice::<Stored>(&text).map(|stored| stored.record).or_else(|_| serde_json::from_slice(&text)).ok()
+}
+
+/// Removes the records of files that are gone, and works that nobody went on with, where they were not written for `OUTLIVES` before `now`.
+fn prune(folder: &Path, now: SystemTime) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let changed = entry.metadata().and_then(|about| about.modified());
+        let old = changed.is_ok_and(|changed| now.duration_since(changed).is_ok_and(|age| age > OUTLIVES));
+        let is_wanted = || {
+            let stored = std::fs::read(entry.path()).ok().and_then(|text| serde_json::from_slice::<Stored>(&text).ok());
+            stored.is_some_and(|stored| stored.file.exists())
+        };
+        if old && !is_wanted() {
+            // Another program of Mynah's may have been first.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Keeps that Mynah wrote a file, which no batch takes for done.
@@ -128,8 +162,11 @@ impl Record {
 
     /// Keeps it for the file that was written. Where that can't be, which is told, the file counts as a person's another time.
     pub fn keep(&self, written: &Path) {
+        static PRUNED: Once = Once::new();
+        PRUNED.call_once(|| folder().iter().for_each(|folder| prune(folder, SystemTime::now())));
         let Some((place, content)) = place(written).zip(std::fs::read(written).ok()) else { return };
-        let record = Record { written: hash(&content), ..self.clone() };
+        let file = std::path::absolute(written).unwrap_or_default();
+        let record = Stored { record: Record { written: hash(&content), ..self.clone() }, file };
         let kept = place
             .parent()
             .map(std::fs::create_dir_all)
@@ -214,6 +251,25 @@ mod tests {
         assert!(!Record::now(&recording, "netflix", &[]).expect("there").holds(&written), "another recording");
         assert_eq!(Record::now(&folder.path().join("gone.wav"), "netflix", &[]), None);
         place(&written).map(std::fs::remove_file).expect("a place").expect("removed");
+    }
+
+    #[test]
+    fn records_of_files_that_are_gone_are_removed_after_a_while() {
+        let home = tempfile::tempdir().expect("a folder");
+        let there = home.path().join("there.srt");
+        std::fs::write(&there, "words").expect("writes");
+        let record = Record { bytes: 1, changed: 2, options: String::new(), packs: Vec::new(), written: "3".to_owned() };
+        let text = serde_json::to_vec(&record).expect("json");
+        std::fs::write(home.path().join("nameless.json"), text).expect("writes");
+        for (name, file) in [("kept", there), ("gone", home.path().join("gone.srt"))] {
+            let text = serde_json::to_vec(&Stored { record: record.clone(), file }).expect("json");
+            std::fs::write(home.path().join(name).with_extension("json"), text).expect("writes");
+        }
+        let left = || ["kept", "gone", "nameless"].map(|name| home.path().join(name).with_extension("json").exists());
+        prune(home.path(), SystemTime::now());
+        assert_eq!(left(), [true; 3], "a disk may only be unplugged");
+        prune(home.path(), SystemTime::now() + OUTLIVES + Duration::from_secs(60));
+        assert_eq!(left(), [true, false, false]);
     }
 
     #[test]
