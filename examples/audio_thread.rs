@@ -5,10 +5,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mynah::bridge::{Block, ScopePull};
 use mynah::clock::Mode;
 use mynah::engine::testing::{IdentitySource, block, setup};
 use mynah::engine::{AudioPort, Engine};
+use mynah::realtime::{Block, ScopePull};
 use mynah::voice::Controls;
 
 const BLOCK: usize = 64;

@@ -6,8 +6,8 @@
 use std::io::{Read, Write, stdin, stdout};
 use std::time::Instant;
 
-use mynah::captions::whisper::features::{Features, HOP};
 use mynah::dsp::resample::Resampler;
+use mynah::recognition::whisper::features::{Features, HOP};
 
 /// Whisper's bands before `large-v3`.
 const BANDS: usize = 80;

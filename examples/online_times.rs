@@ -6,8 +6,8 @@ use std::io::{Read, stdin};
 use std::path::Path;
 use std::time::Instant;
 
-use mynah::captions::online::OnlineRecognizer;
 use mynah::engine::Identified;
+use mynah::recognition::online::OnlineRecognizer;
 
 type Failure = Box<dyn std::error::Error>;
 

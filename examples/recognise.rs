@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use mynah::captions::Recognizer;
-use mynah::captions::whisper::Whisper;
+use mynah::recognition::Recognizer;
+use mynah::recognition::whisper::Whisper;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

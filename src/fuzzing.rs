@@ -7,16 +7,16 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::captions::cues::{Style, cues};
-use crate::captions::formats::{Format, render};
-use crate::captions::language::Language;
-use crate::captions::outlets::{self, fuzz_obs, fuzz_overlay};
-use crate::captions::transcript::Transcript;
-use crate::captions::wording::{Glossary, Profanity, Wording};
-use crate::captions::{Word, formats};
+use crate::outlets::{self, fuzz_obs, fuzz_overlay};
 use crate::packs::Manifest;
 use crate::packs::build::{fuzz_ct2, fuzz_torch};
 use crate::plugin::state;
+use crate::subtitles::cues::{Style, cues};
+use crate::subtitles::formats::{Format, render};
+use crate::subtitles::language::Language;
+use crate::subtitles::transcript::Transcript;
+use crate::subtitles::wording::{Glossary, Profanity, Wording};
+use crate::subtitles::{Word, formats};
 use crate::voice::TargetVoice;
 
 /// A name, which is its corpus's folder too, and the function that takes any bytes.

@@ -4,26 +4,23 @@
 //! `plugin`, `editor`, the binaries → `engine` → `voice`, `captions` → `vad` → `runtime`, `packs`, `audio` → `dsp`, `clock`.
 //! `bridge` stands beside `engine` and knows neither voice nor captions.
 
-pub mod audio;
-pub mod bridge;
-pub mod captions;
-pub mod clock;
-pub mod dsp;
 pub mod editor;
 pub mod engine;
-pub mod exit;
-mod files;
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod journal;
-pub mod names;
-pub mod packs;
 pub mod plugin;
-pub mod runtime;
-pub mod typed;
-pub mod vad;
-pub mod voice;
 
+pub use mynah_audio as audio;
+pub use mynah_dsp as dsp;
+pub use mynah_files as files;
+pub use mynah_files::{names, typed};
+pub use mynah_models::{exit, packs, runtime, vad};
+pub use mynah_outlets as outlets;
+pub use mynah_realtime as realtime;
+pub use mynah_realtime::clock;
+pub use mynah_recognition as recognition;
+pub use mynah_subtitles as subtitles;
+pub use mynah_voice as voice;
 pub use plugin::clap_entry;
 
 /// In debug builds an allocation on the audio thread ends the process: the tests would see it. Release builds have the ordinary allocator.

@@ -5,10 +5,10 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mynah::bridge::{Block, Rendering};
 use mynah::clock::Mode;
 use mynah::engine::testing::{block, run, setup};
 use mynah::engine::{AudioPort, Engine, PackSource};
+use mynah::realtime::{Block, Rendering};
 use mynah::voice::TargetVoice;
 
 const RATE: u32 = 48_000;

@@ -6,12 +6,12 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mynah::bridge::{Block, Mix, Rendering};
-use mynah::captions::Word;
-use mynah::captions::transcript::Transcript;
 use mynah::clock::Mode;
 use mynah::engine::testing::setup;
 use mynah::engine::{AudioPort, Engine, PackSource, Setup};
+use mynah::realtime::{Block, Mix, Rendering};
+use mynah::subtitles::Word;
+use mynah::subtitles::transcript::Transcript;
 use mynah::voice::Controls;
 
 const RATE: u32 = 48000;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use mynah::bridge::{LateSound, WorkerState};
 use mynah::clock::Mode;
 use mynah::engine::testing::{Faults, INVERTED, any_voice, block, identity, run, setup};
 use mynah::engine::{AudioPort, Engine, Setup};
+use mynah::realtime::{LateSound, WorkerState};
 use proptest::prelude::*;
 
 const RATE: u32 = 48000;

@@ -11,11 +11,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use mynah::bridge::WorkerState;
 use mynah::clock::{ConverterTiming, Mode};
 use mynah::engine::testing::{any_voice, block, run, setup};
 use mynah::engine::{AudioPort, Captioner, Engine, OpenError, Opened, PackSource, Source};
 use mynah::packs::Store;
+use mynah::realtime::WorkerState;
 use mynah::runtime::{Provider, Session, SessionOptions};
 use mynah::voice::mynah::Mynah;
 use mynah::voice::{Controls, ConvertError, Converter, TargetVoice};
@@ -193,7 +193,7 @@ impl<F: Fn(Mode, &TargetVoice) -> Result<Box<dyn Converter>, String> + Send + Sy
         Ok(Opened { converter: (self.0)(mode, voice).map_err(OpenError)?, provider, note: None })
     }
 
-    fn captioner(&self, _: &mynah::captions::stream::Settings) -> Result<Box<dyn Captioner>, OpenError> {
+    fn captioner(&self, _: &mynah::recognition::stream::Settings) -> Result<Box<dyn Captioner>, OpenError> {
         Err(OpenError("nobody listens".to_owned()))
     }
 }

@@ -12,11 +12,11 @@ mod said;
 
 use std::path::{Path, PathBuf};
 
-use mynah::captions::moonshine::Moonshine;
-use mynah::captions::moonshine::files::Layout;
-use mynah::captions::stream::{Event, Policy, Streamer};
-use mynah::captions::{Heard, Hearing, Recognizer, Word};
 use mynah::engine::PackSource;
+use mynah::recognition::moonshine::Moonshine;
+use mynah::recognition::moonshine::files::Layout;
+use mynah::recognition::stream::{Event, Policy, Streamer};
+use mynah::recognition::{Heard, Hearing, Recognizer, Word};
 use mynah::runtime::RuntimeError;
 use mynah::vad::Detector;
 use serde::Deserialize;

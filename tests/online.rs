@@ -11,11 +11,11 @@ mod said;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mynah::captions::online::ctc::Ctc;
-use mynah::captions::online::nemo::{JointFiles, NemoCtc, NemoTransducer};
-use mynah::captions::online::paraformer::{self, Paraformer};
-use mynah::captions::online::transducer::{Files, Transducer};
-use mynah::captions::online::{OnlineRecognizer, Token};
+use mynah::recognition::online::ctc::Ctc;
+use mynah::recognition::online::nemo::{JointFiles, NemoCtc, NemoTransducer};
+use mynah::recognition::online::paraformer::{self, Paraformer};
+use mynah::recognition::online::transducer::{Files, Transducer};
+use mynah::recognition::online::{OnlineRecognizer, Token};
 use mynah::runtime::SessionOptions;
 use serde::Deserialize;
 

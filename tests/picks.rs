@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mynah::audio::read;
-use mynah::bridge::Block;
 use mynah::clock::{Mode, Timing, latency};
 use mynah::engine::testing::{any_voice, block};
 use mynah::engine::{AudioPort, PackSource, Picks, Source, Status};
 use mynah::packs::{Kind, Store};
 use mynah::plugin::instance::{Frame, Instance};
+use mynah::realtime::Block;
 use mynah::runtime::Provider;
 use mynah::voice::Controls;
 

@@ -3,10 +3,10 @@
 //! tests/data/programme.words.json holds what the recogniser heard in public readings (Dickens: two_cities of the recordings pack; Austen:
 //! LibriVox excerpts of Debian's pocketsphinx-testdata): text, start, end, confidence. They are joined with pauses as in a programme.
 
-use mynah::captions::Word;
-use mynah::captions::cues::{Cue, Style, cues, leaning_ends, lint, told};
-use mynah::captions::formats::{Format, render};
-use mynah::captions::language::Language;
+use mynah::subtitles::Word;
+use mynah::subtitles::cues::{Cue, Style, cues, leaning_ends, lint, told};
+use mynah::subtitles::formats::{Format, render};
+use mynah::subtitles::language::Language;
 
 /// Recordings in turn, a pause after each, until ten minutes are full.
 fn programme() -> Vec<Word> {

@@ -8,11 +8,11 @@ mod words;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use mynah::captions::Word;
-use mynah::captions::stream::{Event, Policy, Settings, Streamer, UNCLEAR};
-use mynah::captions::whisper::Whisper;
 use mynah::dsp::resample::resample_all;
+use mynah::recognition::stream::{Event, Policy, Settings, Streamer, UNCLEAR};
+use mynah::recognition::whisper::Whisper;
 use mynah::runtime::SessionOptions;
+use mynah::subtitles::Word;
 use mynah::vad::{FRAME, GO_ON, Vad};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use words::{plain, word_error_rate};
@@ -341,8 +341,8 @@ mod full {
     use std::process::{Command, Output, Stdio};
     use std::time::{Duration, Instant};
 
-    use mynah::captions::transcript::Transcript;
-    use mynah::captions::transcript::sidecar::Sidecar;
+    use mynah::subtitles::transcript::Transcript;
+    use mynah::subtitles::transcript::sidecar::Sidecar;
 
     use super::*;
 

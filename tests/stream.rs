@@ -4,10 +4,10 @@ mod common;
 #[path = "common/text.rs"]
 mod words;
 
-use mynah::captions::Word;
-use mynah::captions::stream::{Event, Settings, Streamer};
-use mynah::captions::whisper::Whisper;
+use mynah::recognition::stream::{Event, Settings, Streamer};
+use mynah::recognition::whisper::Whisper;
 use mynah::runtime::SessionOptions;
+use mynah::subtitles::Word;
 use mynah::vad::Vad;
 use words::{plain, word_error_rate};
 

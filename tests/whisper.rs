@@ -7,8 +7,8 @@ mod words;
 use std::path::Path;
 
 use common::asset;
-use mynah::captions::whisper::Whisper;
-use mynah::captions::{Hearing, Recognizer, Word};
+use mynah::recognition::whisper::Whisper;
+use mynah::recognition::{Hearing, Recognizer, Word};
 use mynah::runtime::{RuntimeError, Session, SessionOptions};
 use ort::value::TensorRef;
 use words::{plain, word_error_rate};

@@ -10,9 +10,9 @@ mod said;
 
 use std::path::{Path, PathBuf};
 
-use mynah::captions::whisper::{Layout, Whisper};
-use mynah::captions::{Hearing, RecognizeError, Recognizer, Word};
 use mynah::packs::build::{self, Weights};
+use mynah::recognition::whisper::{Layout, Whisper};
+use mynah::recognition::{Hearing, RecognizeError, Recognizer, Word};
 use mynah::runtime::SessionOptions;
 use serde::Deserialize;
 

@@ -12,14 +12,14 @@ use clap::Parser;
 
 use clap_host::{ClapHost, HostResult, Played};
 use mynah::audio::{self, Sound, write_wav};
-use mynah::captions::Word;
-use mynah::captions::cues::{Style, cues};
-use mynah::captions::formats::{Format, write};
 use mynah::clock::Mode;
 use mynah::dsp::resample::resample_all;
 use mynah::engine::enrol_file;
 use mynah::engine::usage::{Steal, steal_clause};
 use mynah::plugin::state::{Container, Settings, transcript, with_voice};
+use mynah::subtitles::Word;
+use mynah::subtitles::cues::{Style, cues};
+use mynah::subtitles::formats::{Format, write};
 
 const RATE: u32 = 48000;
 const BLOCK: usize = 128;

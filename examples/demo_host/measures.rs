@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use mynah::audio::Sound;
-use mynah::captions::Word;
 use mynah::dsp::resample::resample_all;
 use mynah::engine::PackSource;
+use mynah::subtitles::Word;
 use mynah::voice::TargetVoice;
 
 use clap_host::HostResult;

@@ -4,7 +4,7 @@ use super::codecs::Shape;
 use super::notes::Note;
 use super::reshape::Reshape;
 use super::{AudioError, Reader, Sound};
-use crate::dsp::downmix::Downmix;
+use mynah_dsp::downmix::Downmix;
 
 /// Frames of a block of sound that is in memory.
 const BLOCK: usize = 16_384;

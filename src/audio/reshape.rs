@@ -1,7 +1,7 @@
 //! Sound of one shape made into another, block by block: for files whose rate or channels change, and for whoever hears at another rate. Knows no files.
 
 use super::codecs::Shape;
-use crate::dsp::resample::Resampler;
+use mynah_dsp::resample::Resampler;
 
 /// Frames that are given to a resampler at a time.
 const STEP: usize = 4096;
@@ -78,7 +78,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dsp::resample::resample_all;
+    use mynah_dsp::resample::resample_all;
 
     const RATES: [u32; 8] = [8000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000];
 

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use mynah_files::write_whole;
 use proptest::prelude::*;
 
 use super::*;
 
 fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/audio").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/audio").join(name)
 }
 
 fn folder() -> tempfile::TempDir {

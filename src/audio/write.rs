@@ -1,4 +1,4 @@
-//! Writing sound files block by block, and any file whole or not at all. Knows no engine.
+//! Writing sound files block by block. Knows no engine.
 
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -7,6 +7,8 @@ use flacenc::bitsink::ByteSink;
 use flacenc::component::{BitRepr, StreamInfo};
 use flacenc::error::{Verified, Verify};
 use flacenc::source::{Context, Fill, FrameBuf};
+
+use mynah_files::write_whole;
 
 use super::{AudioError, Shape, Sound};
 
@@ -304,30 +306,6 @@ impl AudioError {
         let (path, why) = (path.to_owned(), e.to_string());
         if e.kind() == std::io::ErrorKind::InvalidInput { Self::Unwritable { path, why } } else { Self::Write { path, why } }
     }
-}
-
-/// Lets `fill` write a file beside `path`, then puts it in its place: `path` holds the whole new content or what it held before.
-pub fn write_whole(path: &Path, fill: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>) -> std::io::Result<()> {
-    if path.is_dir() {
-        return Err(std::io::Error::other("a folder stands there"));
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".mynah-").suffix(".part");
-    #[cfg(unix)]
-    {
-        // As any program's new file: readable as the user's mask says, not for the owner alone.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder)?;
-    fill(file.as_file_mut())?;
-    file.as_file_mut().flush()?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ mod tests {
 
     /// `models/recipes/golden/dsp.py` writes it: f32 little endian.
     fn golden(name: &str) -> Vec<f32> {
-        let path = format!("{}/tests/golden/{name}.f32", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/../../tests/golden/{name}.f32", env!("CARGO_MANIFEST_DIR"));
         let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}; run models/recipes/golden/dsp.py"));
         bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes"))).collect()
     }

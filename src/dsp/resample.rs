@@ -4,11 +4,17 @@
 //! streaming resamplers have delays of fractions of a sample, or need blocks. Windowed sinc, Kaiser β = 8 (Oppenheim & Schafer,
 //! Discrete-Time Signal Processing, 7.5.3), one row of taps for each phase of the reduced ratio. Knows nothing of threads.
 
-use crate::clock::resampler_half;
-
 /// Passband edge as a share of the lower rate's Nyquist frequency.
 const CUTOFF: f64 = 0.93;
 const KAISER_BETA: f64 = 8.0;
+
+/// Zero crossings of the resampling kernel on each side of its centre, at the lower of the two rates.
+pub const ZERO_CROSSINGS: usize = 16;
+
+/// Samples at `from` that the resampling kernel reaches on each side of its centre when it goes from `from` to `to`.
+pub fn half_width(from: u32, to: u32) -> usize {
+    if from == to { 0 } else { (ZERO_CROSSINGS * from as usize).div_ceil(from.min(to) as usize) }
+}
 
 /// A streaming resampler for one channel.
 ///
@@ -33,7 +39,7 @@ impl Resampler {
     pub fn new(from: u32, to: u32, max_input: usize) -> Self {
         let divisor = gcd(from, to);
         let (down, up) = ((from / divisor) as u64, (to / divisor) as u64);
-        let half = resampler_half(from, to);
+        let half = half_width(from, to);
         let mut r = Self {
             down,
             up,
@@ -190,7 +196,7 @@ pub fn resample_all(input: &[f32], from: u32, to: u32) -> Vec<f32> {
         return input.to_vec();
     }
     let length = (input.len() as u64 * to as u64 / from as u64) as usize;
-    let mut r = Resampler::new(from, to, 4096 + 2 * resampler_half(from, to));
+    let mut r = Resampler::new(from, to, 4096 + 2 * half_width(from, to));
     let mut output = vec![0.0; length];
     let mut done = 0;
     let silence = vec![0.0; r.half + 1];

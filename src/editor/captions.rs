@@ -14,11 +14,11 @@ use super::norms::Norms;
 use super::outlets::OutletPanel;
 use super::takes;
 use super::theme::{Palette, palette};
-use crate::captions::Word;
-use crate::captions::language::Language;
-use crate::captions::transcript::Transcript;
 use crate::plugin::instance::{Instance, Readings};
 use crate::plugin::keeper;
+use crate::subtitles::Word;
+use crate::subtitles::language::Language;
+use crate::subtitles::transcript::Transcript;
 
 /// Words that are shown.
 const SHOWN: usize = 400;
@@ -220,7 +220,7 @@ fn layout(transcript: &Transcript, width: f32, p: Palette) -> (LayoutJob, Vec<(R
 mod tests {
     use super::super::theme::DARK;
     use super::*;
-    use crate::captions::stream::Event;
+    use crate::recognition::stream::Event;
 
     fn word(text: &str, start: f64) -> Word {
         Word { text: text.to_owned(), start, end: start + 0.3, confidence: 1.0 }

@@ -7,10 +7,10 @@ use egui::{Context, RichText, Ui};
 use super::files::{Picker, Purpose};
 use super::theme::palette;
 use super::voices::home;
-use crate::captions::Word;
-use crate::captions::cues::{Spoken, Style, spoken_cues};
-use crate::captions::formats::{Format, FrameRate, Programme, render_programme, write_rendered};
-use crate::captions::language::Language;
+use crate::subtitles::Word;
+use crate::subtitles::cues::{Spoken, Style, spoken_cues};
+use crate::subtitles::formats::{Format, FrameRate, Programme, render_programme, write_rendered};
+use crate::subtitles::language::Language;
 
 /// See the top of the file.
 pub struct Export {

@@ -7,10 +7,10 @@ use super::controls::switch;
 use super::theme::{Palette, palette};
 use super::voices::portrait::Portrait;
 use super::{load, sound};
-use crate::bridge::WorkerState;
 use crate::clock::Mode;
 use crate::plugin::history::Work;
 use crate::plugin::instance::{Instance, Readings};
+use crate::realtime::WorkerState;
 use crate::voice::TargetVoice;
 
 /// Height of the header.

@@ -36,12 +36,12 @@ use nice_plug::prelude::ParamSetter;
 use nice_plug_egui::baseview::HandlerError;
 use nice_plug_egui::{EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, create_egui_editor};
 
-use crate::bridge::WorkerState;
+use crate::engine::journal;
 use crate::engine::panic_text;
 use crate::exit::OpenWindow;
-use crate::journal;
 use crate::plugin::instance::{Instance, Readings};
 use crate::plugin::{audition, closeness};
+use crate::realtime::WorkerState;
 use captions::CaptionCard;
 use first_run::FirstRun;
 use meters::Meters;

@@ -1,8 +1,8 @@
 //! What of the captions breaks a norm, told while they come. Knows cues, no window.
 
-use crate::captions::cues::{Style, cues, lint, told};
-use crate::captions::language::Language;
-use crate::captions::transcript::Transcript;
+use crate::subtitles::cues::{Style, cues, lint, told};
+use crate::subtitles::language::Language;
+use crate::subtitles::transcript::Transcript;
 
 /// Words that are looked at: some minutes of talk, so that it costs little however long a session is.
 const LAST: usize = 400;
@@ -30,8 +30,8 @@ impl Norms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::captions::Word;
-    use crate::captions::stream::Event;
+    use crate::recognition::stream::Event;
+    use crate::subtitles::Word;
 
     #[test]
     fn it_tells_of_haste_and_looks_again_when_words_come() {

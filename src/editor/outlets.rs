@@ -5,7 +5,7 @@ use std::sync::Arc;
 use egui::{Context, DragValue, RichText, TextEdit, Ui};
 
 use super::theme::palette;
-use crate::captions::outlets::Settings;
+use crate::outlets::Settings;
 use crate::plugin::instance::Instance;
 
 /// See the top of the file.

@@ -8,7 +8,7 @@ use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
 use super::theme::{Palette, palette};
-use crate::bridge::{ScopePull, ScopeSide};
+use crate::realtime::{ScopePull, ScopeSide};
 
 /// Seconds that are shown.
 pub const SECONDS: f64 = 6.0;

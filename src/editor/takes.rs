@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use egui::{Button, RichText, Ui};
 
 use super::captions::clock;
-use crate::captions::transcript::{Take, Transcript};
+use crate::subtitles::transcript::{Take, Transcript};
 
 /// Takes that are listed, and words of each.
 const LISTED: usize = 30;
@@ -45,7 +45,7 @@ fn line(take: &Take) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::captions::Word;
+    use crate::subtitles::Word;
 
     #[test]
     fn a_take_is_told_in_a_line() {

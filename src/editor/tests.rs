@@ -15,13 +15,13 @@ use nice_plug_egui::RepaintNotifier;
 
 use super::settings::{LEAST, Look, WindowSettings};
 use super::{Window, theme};
-use crate::captions::Word;
 use crate::clock::{ConverterTiming, Mode};
 use crate::engine::testing::{IdentitySource, block};
 use crate::engine::{AudioPort, Captioner, Offer, OpenError, Opened, Source};
 use crate::packs::Kind;
 use crate::plugin::instance::{Frame, Instance};
 use crate::runtime::Provider;
+use crate::subtitles::Word;
 use crate::voice::TargetVoice;
 
 /// A host that does what the window asks, at once, and notes it.
@@ -282,7 +282,7 @@ impl Source for Offering {
         self.0.open(mode, voice, provider)
     }
 
-    fn captioner(&self, settings: &crate::captions::stream::Settings) -> Result<Box<dyn Captioner>, OpenError> {
+    fn captioner(&self, settings: &crate::recognition::stream::Settings) -> Result<Box<dyn Captioner>, OpenError> {
         self.0.captioner(settings)
     }
 

@@ -10,14 +10,14 @@ use atomic_float::AtomicF32;
 
 use super::source::{Captioner, Source};
 use super::voice_worker::{Problem, panic_text};
-use crate::bridge::{Shared, TapPull, TapSide};
-use crate::captions::RecognizeError;
-use crate::captions::outlets::Wire;
-use crate::captions::stream::{Event, Settings};
-use crate::captions::transcript::{Place, Transcript};
 use crate::dsp::denormals::FlushDenormals;
 use crate::dsp::resample::Resampler;
 use crate::exit;
+use crate::outlets::Wire;
+use crate::realtime::{Shared, TapPull, TapSide};
+use crate::recognition::RecognizeError;
+use crate::recognition::stream::{Event, Settings};
+use crate::subtitles::transcript::{Place, Transcript};
 
 /// Rate of all recognisers in Hz.
 const RATE: u32 = 16000;

@@ -1,8 +1,8 @@
 //! The hop loop: host samples in, resampled, cut on absolute positions, converted, gated, limited, resampled back. Knows no threads and no rings.
 
-use crate::clock::{ConverterTiming, Timing, resampler_half};
+use crate::clock::{ConverterTiming, Timing};
 use crate::dsp::limiter::Limiter;
-use crate::dsp::resample::Resampler;
+use crate::dsp::resample::{Resampler, half_width};
 use crate::voice::gate::Gate;
 use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
 
@@ -39,7 +39,7 @@ impl HopLoop {
             input: vec![0.0; c.hop],
             output: vec![0.0; c.hop],
             host_rate: timing.host_rate,
-            margin: 2 * resampler_half(c.rate, timing.host_rate),
+            margin: 2 * half_width(c.rate, timing.host_rate),
             hop_index: 0,
             position: 0,
             host: vec![0.0; hop_host * 2 + 64],

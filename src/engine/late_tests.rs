@@ -5,10 +5,11 @@ use std::sync::mpsc::channel;
 use proptest::prelude::*;
 
 use super::hops::{HopLoop, PULL};
-use super::testing::{block, click_dbfs};
+use super::testing::block;
 use super::voice_worker::{Order, Turn, VoiceWorker};
-use crate::bridge::{Crossing, LateSound, Pull, WorkerState, crossing};
 use crate::clock::{ConverterTiming, Timing};
+use crate::dsp::level::click_dbfs;
+use crate::realtime::{Crossing, LateSound, Pull, WorkerState, crossing};
 use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
 
 const RATE: usize = 48_000;

@@ -6,14 +6,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::port::PortEntry;
 use super::source::{OpenError, Opened, Source};
 use super::station::{Boards, Station};
 use super::voice_worker::{Order, panic_text};
 use super::{Setup, View};
-use crate::bridge::AudioSide;
 use crate::clock::Mode;
 use crate::exit::{self, Inside};
+use crate::realtime::{AudioSide, PortEntry};
 use crate::runtime::Provider;
 use crate::voice::{Controls, TargetVoice};
 
@@ -37,7 +36,7 @@ pub(super) struct Loader {
     pub setup: Setup,
     pub boards: Boards,
     pub view: Arc<Mutex<View>>,
-    pub entry: PortEntry,
+    pub entry: PortEntry<Controls>,
     /// The one in use is the last.
     pub stations: Vec<Station>,
     pub wishes: Receiver<Wish>,
@@ -221,7 +220,7 @@ mod tests {
             Ok(Opened { converter, provider, note: None })
         }
 
-        fn captioner(&self, settings: &crate::captions::stream::Settings) -> Result<Box<dyn Captioner>, OpenError> {
+        fn captioner(&self, settings: &crate::recognition::stream::Settings) -> Result<Box<dyn Captioner>, OpenError> {
             self.0.captioner(settings)
         }
     }

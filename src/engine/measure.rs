@@ -10,9 +10,9 @@ use ort::value::{DynValue, Tensor};
 use serde::Serialize;
 
 use super::{Engine, HopLoop, OpenError, Setup, Source};
-use crate::bridge::{Block, Mix, Rendering};
 use crate::clock::{ConverterTiming, Mode, Timing};
 use crate::dsp::denormals::FlushDenormals;
+use crate::realtime::{Block, Mix, Rendering};
 use crate::runtime::{Placement, Provider, RuntimeError, Session, SessionOptions};
 use crate::voice::mynah::{self, Alone, Isa};
 use crate::voice::{Controls, ConvertError, Converter, TargetVoice};

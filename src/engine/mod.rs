@@ -8,6 +8,7 @@ mod caption_worker;
 mod find;
 mod hops;
 mod identify;
+pub mod journal;
 #[cfg(test)]
 mod late_tests;
 mod loader;
@@ -15,7 +16,6 @@ pub mod measure;
 pub mod offline;
 mod pack_source;
 mod picks;
-mod port;
 pub mod preflight;
 pub mod priority;
 pub mod published;
@@ -41,19 +41,18 @@ pub use hops::HopLoop;
 pub use identify::{Identified, Making, Origin};
 pub use pack_source::{PackSource, enrol_file, enrol_file_and_tell, reference};
 pub use picks::{Offer, Picks};
-pub use port::AudioPort;
 pub use source::{Captioner, OpenError, Opened, Source};
 
 pub(crate) use voice_worker::panic_text;
 
 use caption_worker::CaptionShared;
 
-use crate::bridge::{Counters, ScopeSide, Shared, WorkerState};
-use crate::captions::outlets::Wire;
-use crate::captions::transcript::Transcript;
 use crate::clock::{Latency, Mode};
+use crate::outlets::Wire;
+use crate::realtime::{self, Counters, ScopeSide, Shared, WorkerState};
 use crate::runtime::Provider;
-use crate::voice::TargetVoice;
+use crate::subtitles::transcript::Transcript;
+use crate::voice::{Controls, TargetVoice};
 
 /// What the host and the user have settled on. A change of rate, block or channels needs a new engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,6 +125,9 @@ struct View {
     note: Option<String>,
 }
 
+/// The audio thread's handle on the engine.
+pub type AudioPort = realtime::AudioPort<Controls>;
+
 /// The engine. Dropping it ends all its threads; the audio port then plays dry.
 pub struct Engine {
     wish: Mutex<loader::Wish>,
@@ -153,7 +155,7 @@ impl Engine {
         };
         boards.captions.want(setup.captions);
         let (station, side) = station::Station::start(&setup, (setup.mode, source.slack(setup.mode, setup.provider)), &*source, &boards)?;
-        let (port, entry) = port::port(side, setup.host_rate);
+        let (port, entry) = realtime::port(side, setup.host_rate, priority::of_this_thread);
         let view = View {
             mode: setup.mode,
             latency: station.latency,

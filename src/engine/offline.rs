@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{AudioPort, Engine, OpenError, Setup, Source};
 use crate::audio::{AudioError, Blocks, Mono, Note, Sound};
-use crate::bridge::{Block, Mix, Rendering, WorkerState};
-use crate::captions::stream::{Event, Settings};
-use crate::captions::transcript::{Place, Transcript};
-use crate::captions::{RecognizeError, Word};
 use crate::clock::{Latency, Mode};
 use crate::dsp::pitch;
+use crate::realtime::{Block, Mix, Rendering, WorkerState};
+use crate::recognition::stream::{Event, Settings};
+use crate::recognition::{RecognizeError, Word};
 use crate::runtime::Provider;
+use crate::subtitles::transcript::{Place, Transcript};
 use crate::voice::{Controls, TargetVoice};
 
 /// How long loading a voice or a recogniser may take.

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::measure::{HOST_RATE, live_block, some_setup, some_speech};
 use super::{AudioPort, Engine, OpenError, Setup, Source, priority, usage};
-use crate::bridge::{Block, Counters};
 use crate::clock::Mode;
 use crate::dsp::denormals::FlushDenormals;
+use crate::realtime::{Block, Counters};
 
 /// Samples a block.
 const BLOCK: usize = 128;

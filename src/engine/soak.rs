@@ -12,9 +12,9 @@ use serde::Serialize;
 use super::measure::HOST_RATE;
 use super::usage::{self, Steal};
 use super::{AudioPort, Engine, OpenError, Setup, Source, priority};
-use crate::bridge::{Block, Counters, Mix, Rendering};
 use crate::clock::Mode;
 use crate::dsp::denormals::FlushDenormals;
+use crate::realtime::{Block, Counters, Mix, Rendering};
 use crate::runtime::Provider;
 use crate::voice::{Controls, TargetVoice};
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::picks::{Offer, Picks};
-use crate::captions::RecognizeError;
-use crate::captions::stream::{Event, Settings};
 use crate::clock::{ConverterTiming, Mode};
+use crate::recognition::RecognizeError;
+use crate::recognition::stream::{Event, Settings};
 use crate::runtime::{Placement, Provider};
 use crate::voice::{Converter, TargetVoice};
 

@@ -10,11 +10,11 @@ use super::source::Source;
 use super::threads::{PATIENCE, Threads};
 use super::voice_worker::{Order, Problem, VoiceWorker, drop_guarded};
 use super::{OpenError, Setup};
-use crate::bridge::{AudioSide, ScopeSide, Shared, crossing};
-use crate::captions::outlets::Wire;
-use crate::captions::transcript::Transcript;
 use crate::clock::{ConverterTiming, Latency, Mode, Timing};
 use crate::exit::{self, Act, Inside};
+use crate::outlets::Wire;
+use crate::realtime::{AudioSide, ScopeSide, Shared, crossing};
+use crate::subtitles::transcript::Transcript;
 use crate::voice::{Controls, Converter};
 
 /// The voice worker's thread.

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::OpenError;
-use crate::journal;
+use crate::engine::journal;
 
 /// How long an ending waits, for all threads together.
 pub const PATIENCE: Duration = Duration::from_secs(10);

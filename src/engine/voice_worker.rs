@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::hops::{HopLoop, PULL};
 use super::priority::Priority;
-use crate::bridge::{Pull, WorkerSide, WorkerState};
 use crate::clock::{Latency, Timing};
 use crate::dsp::denormals::FlushDenormals;
+use crate::realtime::{Pull, WorkerSide, WorkerState};
 use crate::voice::{Controls, ConvertError};
 
 /// What the engine asks of the worker.

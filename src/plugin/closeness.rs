@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::instance::Instance;
-use crate::bridge::WorkerState;
 use crate::engine::{PackSource, priority};
+use crate::realtime::WorkerState;
 use crate::voice::TargetVoice;
 use crate::voice::enrol::Enroller;
 

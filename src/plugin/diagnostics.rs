@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use serde_json::{Value, json};
 
 use super::instance::{Instance, live};
-use crate::bridge::WorkerState;
+use crate::realtime::WorkerState;
 
 fn of(instance: &Instance) -> Value {
     let readings = instance.readings();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::instance::{Frame, Readings};
-use crate::bridge::WorkerState;
+use crate::realtime::WorkerState;
 
 /// Late hops are told no more often than this.
 const LATE_EVERY: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::journal;
+use crate::engine::journal;
 use crate::packs::user_folder;
 
 const FILE: &str = "hosts.toml";

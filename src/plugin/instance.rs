@@ -19,13 +19,13 @@ use super::params::MynahParams;
 use super::readings::costs;
 pub use super::readings::{Frame, Readings};
 use super::state::{Seen, checked};
-use crate::bridge::ScopeSide;
-use crate::captions::transcript::Transcript;
 use crate::engine::booth::Booth;
 use crate::engine::threads::{PATIENCE, Threads};
 use crate::engine::{AudioPort, Engine, OpenError, PackSource, Picks, Setup, Source};
 use crate::exit::{self, Act, Inside};
+use crate::realtime::ScopeSide;
 use crate::runtime::Provider;
+use crate::subtitles::transcript::Transcript;
 use crate::voice::TargetVoice;
 
 /// How often the parameters are compared with what the engine was told: while sound runs or a window looks, and else.
@@ -101,7 +101,7 @@ pub fn live() -> Vec<Arc<Instance>> {
 impl Instance {
     /// An instance that no host has started yet. No threads.
     pub fn new(params: Arc<MynahParams>) -> Arc<Self> {
-        crate::journal::tell_of_panics();
+        crate::engine::journal::tell_of_panics();
         exit::first();
         let seen = Mutex::new(Seen::now(&params));
         let instance = Arc::new(Self {

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use super::diary::Diary;
 use super::host;
 use super::instance::Instance;
-use crate::captions::transcript::sidecar::Sidecar;
-use crate::{journal, packs};
+use crate::engine::journal;
+use crate::packs;
+use crate::subtitles::transcript::sidecar::Sidecar;
 
 /// The thread's name.
 pub const NAME: &str = "mynah-keeper";

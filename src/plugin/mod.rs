@@ -35,11 +35,11 @@ use std::sync::{Arc, Mutex};
 use assert_no_alloc::assert_no_alloc;
 use nice_plug::prelude::*;
 
-use crate::bridge::{Block, Rendering, WithoutEngine};
 use crate::dsp::denormals::FlushDenormals;
 use crate::editor::{self, MynahEditor};
 use crate::engine::booth::BoothSide;
 use crate::engine::{AudioPort, PackSource, Source};
+use crate::realtime::{Block, Rendering, WithoutEngine};
 pub use entry::clap_entry;
 use faults::Call;
 use instance::{Frame, Instance};

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
-use crate::captions::cues::Style;
-use crate::captions::outlets::{Outlets, Settings, Status, Wire};
+use crate::outlets::{Outlets, Settings, Status, Wire};
+use crate::subtitles::cues::Style;
 
 /// See the top of the file.
 #[derive(Debug, Default)]
@@ -103,7 +103,7 @@ impl InstanceOutlets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::captions::outlets::OverlayStatus;
+    use crate::outlets::OverlayStatus;
     use std::time::{Duration, Instant};
 
     #[test]

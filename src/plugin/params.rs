@@ -6,9 +6,9 @@ use nice_plug::prelude::*;
 
 use super::state::Chosen;
 use super::words::Words;
-use crate::bridge::{LateSound, Mix};
 use crate::clock::Mode;
 use crate::engine::Picks;
+use crate::realtime::{LateSound, Mix};
 use crate::runtime::Provider;
 use crate::voice::{Controls, PitchMode, TargetVoice};
 

@@ -151,7 +151,7 @@ impl Preset {
         let failed = |e: &dyn std::fmt::Display| PresetError::File(path.to_owned(), e.to_string());
         let text = serde_json::to_string_pretty(self).map_err(|e| failed(&e))?;
         path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(|e| failed(&e))?;
-        crate::audio::write_whole(path, |file| file.write_all(text.as_bytes())).map_err(|e| failed(&e))
+        crate::files::write_whole(path, |file| file.write_all(text.as_bytes())).map_err(|e| failed(&e))
     }
 }
 
@@ -265,7 +265,7 @@ mod tests {
         let anonymous = &factory()[2];
         anonymous.apply(&setter, &instance);
         let p = &instance.params;
-        assert_eq!((p.mode(), p.controls().gate_dbfs, p.mix().late), (Mode::Balanced, -50.0, crate::bridge::LateSound::Silence));
+        assert_eq!((p.mode(), p.controls().gate_dbfs, p.mix().late), (Mode::Balanced, -50.0, crate::realtime::LateSound::Silence));
         assert_eq!(*host.0.lock().expect("not poisoned"), [3, 3, 3], "mode, gate and late sound: each in a gesture");
         anonymous.apply(&setter, &instance);
         assert_eq!(host.0.lock().expect("not poisoned")[0], 3, "nothing changes");

@@ -11,10 +11,10 @@ use serde::de::DeserializeOwned;
 
 use super::params::{GATE_OFF, MynahParams, range};
 use super::words::SavedWords;
-use crate::bridge::LateSound;
-use crate::captions::transcript::{SavedError, Transcript};
 use crate::clock::Mode;
+use crate::realtime::LateSound;
 use crate::runtime::Provider;
+use crate::subtitles::transcript::{SavedError, Transcript};
 use crate::voice::{PitchMode, TargetVoice};
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -253,8 +253,8 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::captions::Word;
-    use crate::captions::stream::Event;
+    use crate::recognition::stream::Event;
+    use crate::subtitles::Word;
     use nice_plug::params::Params;
     use std::sync::Arc;
 

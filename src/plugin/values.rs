@@ -4,8 +4,8 @@ use nice_plug::params::InternalParamMut;
 
 use super::params::{GATE_OFF, LateChoice, ModeChoice, MynahParams, PitchChoice};
 use super::state::Settings;
-use crate::bridge::LateSound;
 use crate::clock::Mode;
+use crate::realtime::LateSound;
 use crate::voice::PitchMode;
 
 fn set<P: InternalParamMut>(param: &P, plain: P::Plain) {

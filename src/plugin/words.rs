@@ -8,8 +8,8 @@ use nice_plug::params::persist::PersistentField;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::captions::Word;
-use crate::captions::transcript::{SavedError, Transcript};
+use crate::subtitles::Word;
+use crate::subtitles::transcript::{SavedError, Transcript};
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
@@ -138,7 +138,7 @@ impl PersistentField<'_, SavedWords> for Words {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::captions::stream::Event;
+    use crate::recognition::stream::Event;
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::ge2e::Ge2e;
 use super::{ConvertError, HearsTimbre, TargetVoice, Timbre};
-use crate::audio::Sound;
-use crate::dsp::level::{peak, to_db};
-use crate::dsp::pitch;
-use crate::dsp::resample::resample_all;
-use crate::runtime::RuntimeError;
-use crate::vad::{self, Vad};
+use mynah_audio::Sound;
+use mynah_dsp::level::{peak, to_db};
+use mynah_dsp::pitch;
+use mynah_dsp::resample::resample_all;
+use mynah_models::runtime::RuntimeError;
+use mynah_models::vad::{self, Vad};
 
 /// The shortest reference, in seconds.
 const SHORTEST: f64 = 3.0;
@@ -231,8 +231,8 @@ fn clipped_share(samples: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::voice::mynah::TimbreEncoder;
-    use crate::voice::testing::{WEIGHTS, asset, golden, model_file, reference, runtime};
+    use crate::mynah::TimbreEncoder;
+    use crate::testing::{WEIGHTS, asset, golden, model_file, reference, runtime};
 
     fn enroller() -> Enroller {
         runtime();

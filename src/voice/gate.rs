@@ -3,7 +3,7 @@
 //! The level of the input is taken over stretches of 10 ms on absolute positions. The output lies behind the input, so that the gate is
 //! fully open before the sound that opened it comes by.
 
-use crate::dsp::level::from_db;
+use mynah_dsp::level::from_db;
 
 /// How far below the threshold the level must fall before the gate closes, in dB.
 const HYSTERESIS_DB: f32 = 6.0;

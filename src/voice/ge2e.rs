@@ -7,9 +7,9 @@ use std::path::Path;
 use ort::value::TensorRef;
 
 use super::ConvertError;
-use crate::dsp::level::peak;
-use crate::dsp::mel::{self, GE2E_BANDS, GE2E_HOP};
-use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
+use mynah_dsp::level::peak;
+use mynah_dsp::mel::{self, GE2E_BANDS, GE2E_HOP};
+use mynah_models::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 
 /// Numbers of an embedding.
 pub const EMBEDDING: usize = 256;
@@ -42,7 +42,7 @@ impl Ge2e {
 
     /// The embedding of sound at 16 kHz: the mean over windows, unit length; of silence and of nothing, whatever the encoder makes of it.
     pub fn embed(&mut self, samples_16k: &[f32]) -> Result<Vec<f32>, ConvertError> {
-        let failed = |e: ort::Error| ConvertError::Run(crate::runtime::told::one_line(e));
+        let failed = |e: ort::Error| ConvertError::Run(mynah_models::runtime::told::one_line(e));
         let gain = PEAK / peak(samples_16k).max(1e-3);
         let windows = windows(samples_16k.len());
         let covered = ((windows - 1) * STEP + WINDOW) * GE2E_HOP;
@@ -86,8 +86,8 @@ fn windows(samples: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dsp::resample::resample_all;
-    use crate::voice::testing::{asset, golden, reference, runtime};
+    use crate::testing::{asset, golden, reference, runtime};
+    use mynah_dsp::resample::resample_all;
 
     /// Counted with the published cutter of utterances.
     #[test]

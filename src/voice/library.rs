@@ -277,7 +277,7 @@ fn read(path: &Path) -> Result<Entry, LibraryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::voice::Timbre;
+    use crate::Timbre;
 
     fn voice(name: &str) -> TargetVoice {
         TargetVoice {

@@ -129,7 +129,7 @@ mod tests {
         let mut shift = PitchShift::new(220.0);
         let moved: Vec<f32> = (0..1000).map(|t| shift.next(source(t), PitchMode::Auto)).collect();
         assert!(moved.iter().enumerate().all(|(t, f)| (*f == 0.0) == (source(t) == 0.0)), "voicing stays");
-        let median = crate::dsp::pitch::median(&moved[300..]);
+        let median = mynah_dsp::pitch::median(&moved[300..]);
         assert!((median / 220.0).log2().abs() < 0.5 / 12.0, "{median}");
         let first = moved.iter().find(|f| **f > 0.0).expect("voiced");
         assert!((first / 220.0).log2().abs() < 4.0 / 12.0, "the first frame is near it already: {first}");

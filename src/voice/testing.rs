@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{TargetVoice, Timbre};
-use crate::clock::Mode;
-use crate::packs::Store;
+use mynah_models::packs::Store;
+use mynah_realtime::clock::Mode;
 
 /// A file of any fetched pack; fails with a sentence if it is missing.
 pub fn asset(name: &str) -> PathBuf {
@@ -15,12 +15,12 @@ pub fn asset(name: &str) -> PathBuf {
 
 /// Opens ONNX Runtime.
 pub fn runtime() {
-    crate::runtime::init(&Store::standard().runtime_library().expect("run `cargo xtask packs`")).expect("ONNX Runtime opens");
+    mynah_models::runtime::init(&Store::standard().runtime_library().expect("run `cargo xtask packs`")).expect("ONNX Runtime opens");
 }
 
 /// The repository.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 /// Numbers that `models/recipes/golden` wrote.
@@ -61,6 +61,6 @@ pub fn voice() -> TargetVoice {
 }
 
 /// A reference of five seconds, made for Mynah's own corpus.
-pub fn reference() -> crate::audio::Sound {
-    crate::audio::read(&root().join("tests/golden/reference.flac")).expect("the reference is in the repository")
+pub fn reference() -> mynah_audio::Sound {
+    mynah_audio::read(&root().join("tests/golden/reference.flac")).expect("the reference is in the repository")
 }

@@ -82,7 +82,7 @@ fn the_end_of_a_disguised_passage_is_not_given_away() {
     let sound = [vec![0.25; LENGTH], vec![0.25; LENGTH]];
     for name in ["bypass", "voice", "mix"] {
         let value = if name == "bypass" { 1.0 } else { 0.0 };
-        let settings = Settings { late: mynah::bridge::LateSound::Silence, ..Settings::default() };
+        let settings = Settings { late: mynah::realtime::LateSound::Silence, ..Settings::default() };
         let (heard, latency) = automated(&settings, &sound, &[(30_000, name, value)], &[480]);
         let disguised = &heard[0][latency + 2_000..30_000 + latency];
         assert!(disguised.iter().all(|x| *x < -0.2), "{name}: {:?}", disguised.iter().position(|x| *x >= -0.2));

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mynah::bridge::Block;
-use mynah::captions::outlets::Wire;
 use mynah::clock::Mode;
 use mynah::engine::testing::{IdentitySource, block, setup};
 use mynah::engine::{Engine, Setup};
+use mynah::outlets::Wire;
+use mynah::realtime::Block;
 use mynah::voice::Controls;
 
 /// Ten seconds of sound at once, with a beep each second; the words that came on the wire when the transcript has them all.

@@ -8,10 +8,10 @@ mod overlay;
 
 use std::time::{Duration, Instant};
 
-use mynah::captions::cues::Style;
-use mynah::captions::outlets::testing::words_at;
-use mynah::captions::outlets::{Outlets, Settings, Status, Wire};
-use mynah::captions::stream::Event;
+use mynah::outlets::testing::words_at;
+use mynah::outlets::{Outlets, Settings, Status, Wire};
+use mynah::recognition::stream::Event;
+use mynah::subtitles::cues::Style;
 
 fn start(settings: Settings) -> (Wire, Outlets) {
     let wire = Wire::default();

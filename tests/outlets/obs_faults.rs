@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use mynah::captions::outlets::testing::words;
-use mynah::captions::outlets::{ObsLink, Outlets, Password, Settings, SourceProblem, Status, Wire};
-use mynah::captions::stream::Event;
+use mynah::outlets::testing::words;
+use mynah::outlets::{ObsLink, Outlets, Password, Settings, SourceProblem, Status, Wire};
+use mynah::recognition::stream::Event;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -169,7 +169,7 @@ fn a_slow_obs_misses_partials_but_no_final() {
     let began = Instant::now();
     let said: Vec<_> = (0..60).map(|i| format!("w{i}")).collect();
     for (i, word) in said.iter().enumerate() {
-        wire.tell(&[Event::Final(mynah::captions::outlets::testing::words_at(word, i as f64 * 0.5)), Event::Partial(words("maybe"))]);
+        wire.tell(&[Event::Final(mynah::outlets::testing::words_at(word, i as f64 * 0.5)), Event::Partial(words("maybe"))]);
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(began.elapsed() < Duration::from_secs(4), "the words waited for OBS: {:?}", began.elapsed());

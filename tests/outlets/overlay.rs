@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use mynah::captions::outlets::testing::words;
-use mynah::captions::outlets::{MOST_CLIENTS, Outlets, OverlayStatus, Settings, Wire};
-use mynah::captions::stream::Event;
+use mynah::outlets::testing::words;
+use mynah::outlets::{MOST_CLIENTS, Outlets, OverlayStatus, Settings, Wire};
+use mynah::recognition::stream::Event;
 use serde_json::Value;
 
 use super::{say, start, until};

@@ -6,10 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use data_encoding::BASE64;
-use mynah::captions::cues::Style;
-use mynah::captions::outlets::testing::words_at;
-use mynah::captions::outlets::{ObsLink, Outlets, Password, Settings, SourceProblem, Wire};
-use mynah::captions::stream::Event;
+use mynah::outlets::testing::words_at;
+use mynah::outlets::{ObsLink, Outlets, Password, Settings, SourceProblem, Wire};
+use mynah::recognition::stream::Event;
+use mynah::subtitles::cues::Style;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio_tungstenite::tungstenite::stream::MaybeTlsStream;

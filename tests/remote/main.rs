@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use mynah::audio::Sound;
-use mynah::bridge::WorkerState;
 use mynah::clock::Mode;
 use mynah::dsp::resample::resample_all;
 use mynah::engine::offline::{self, Job};
 use mynah::engine::testing::{any_voice, block, setup};
 use mynah::engine::{AudioPort, Engine, PackSource, Setup, Source};
 use mynah::packs::Store;
+use mynah::realtime::WorkerState;
 use mynah::runtime::Provider;
 use mynah::voice::Controls;
 

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use mynah::captions::online::OnlineRecognizer;
-use mynah::captions::online::ctc::Ctc;
-use mynah::captions::online::transducer::{Files, Transducer};
 use mynah::engine::PackSource;
+use mynah::recognition::online::OnlineRecognizer;
+use mynah::recognition::online::ctc::Ctc;
+use mynah::recognition::online::transducer::{Files, Transducer};
 use mynah::runtime::SessionOptions;
 
 use super::spoilt::{saying, swapped};

@@ -6,11 +6,12 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-use crate::run::{cargo, checked, say};
+use crate::run::{cargo, checked, say, target};
 
-/// Where the fuzz targets lie, and the small crate that holds the crossing alone.
+/// Where the fuzz targets lie.
 const FUZZ: &str = "fuzz";
-const CROSSING: &str = "tests/crossing";
+/// The crate that holds the crossing of the threads.
+const CROSSING: &str = "mynah-realtime";
 
 /// Makes sure that cargo has a command, by cargo.
 fn command_of_cargo(name: &str) -> Result<()> {
@@ -64,10 +65,12 @@ pub(crate) fn fuzz(target: Option<&str>, seconds: u64) -> Result<()> {
 pub(crate) fn loom() -> Result<()> {
     say("every interleaving of the crossing");
     let flags = std::env::var("RUSTFLAGS").unwrap_or_default() + " --cfg loom";
-    // The crossing's other tests are for ordinary atomics.
     let mut command = cargo();
-    command.env("RUSTFLAGS", flags).args(["test", "--release", "--manifest-path"]).arg(Path::new(CROSSING).join("Cargo.toml"));
-    checked(command.args(["--lib", "--", "models::", "a_hand_over"]))
+    command.env("RUSTFLAGS", flags).env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true");
+    // Of its own, since nothing else is built with these flags.
+    command.args(["test", "--release", "--target-dir"]).arg(target().join("loom"));
+    // The other tests are for ordinary atomics.
+    checked(command.args(["--package", CROSSING, "--lib", "--", "models::", "a_hand_over"]))
 }
 
 /// Runs the crossing's own tests under Miri, where a nightly toolchain with Miri is installed.
@@ -86,8 +89,8 @@ pub(crate) fn miri() -> Result<()> {
     }
     say("the crossing under Miri");
     // The clock is the system's, and the crossing's tests start threads.
-    let mut command = rustup(&["miri", "test", "--manifest-path"]);
-    checked(command.arg(Path::new(CROSSING).join("Cargo.toml")).env("MIRIFLAGS", "-Zmiri-disable-isolation"))
+    let mut command = rustup(&["miri", "test", "--package", CROSSING]);
+    checked(command.env("MIRIFLAGS", "-Zmiri-disable-isolation"))
 }
 
 /// Licences, sources and doubled crates of all dependencies; known faults of them too where the database can be had.

@@ -22,6 +22,7 @@ write("ge2e_mel", librosa.feature.melspectrogram(y=x, sr=16000, n_fft=400, hop_l
 
 speech, _ = sf.read(OUT / "reference.flac", dtype="float32")
 speech = speech[16000:24000]
+write("fbank_input", speech)
 
 
 def fbank(name, frame, mel, scale=1):

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use mynah::captions::AUTO;
 use mynah::clock::Mode;
 use mynah::plugin::params::GATE_OFF;
+use mynah::recognition::AUTO;
 use mynah::runtime::Provider;
 
 use crate::settings::Settings;

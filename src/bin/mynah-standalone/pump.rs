@@ -9,10 +9,10 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
-use mynah::bridge::{Block, Rendering};
 use mynah::dsp::denormals::FlushDenormals;
 use mynah::engine::{AudioPort, priority};
 use mynah::plugin::instance::Instance;
+use mynah::realtime::{Block, Rendering};
 use rtrb::{Consumer, Producer};
 
 use crate::denoise::{self, Denoiser};

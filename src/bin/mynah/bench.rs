@@ -7,7 +7,6 @@ use clap::Args;
 use serde::Serialize;
 
 use mynah::audio::{self, Sound};
-use mynah::captions::stream::Settings;
 use mynah::clock::{Latency, Mode, Timing, latency};
 use mynah::dsp::resample::resample_all;
 use mynah::engine::measure::{HOST_RATE, HopTimes, PortCost, Spread, hop_times, network_times, port_cost, some_speech};
@@ -15,6 +14,7 @@ use mynah::engine::offline::Pace;
 use mynah::engine::scale::{Load, Playing, first_sound, load};
 use mynah::engine::{PackSource, Source, offline};
 use mynah::packs::{Kind, Store};
+use mynah::recognition::stream::Settings;
 use mynah::runtime::{Placement, Provider};
 
 use super::convert::ModeName;

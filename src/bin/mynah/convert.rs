@@ -7,16 +7,16 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use mynah::audio::{AudioError, Depth, Format as FileFormat, Note, Reader, Shape, Writer};
-use mynah::captions::AUTO;
-use mynah::captions::cues::Spoken;
-use mynah::captions::formats::{self, FrameRate};
-use mynah::captions::stream::{Event, Policy};
-use mynah::captions::wording::Worded;
 use mynah::clock::Mode;
 use mynah::dsp::bleep::Bleep;
 use mynah::engine::offline::{self, Course, Job, Pace, Rendered};
 use mynah::engine::{PackSource, find_voice};
+use mynah::recognition::AUTO;
+use mynah::recognition::stream::{Event, Policy};
 use mynah::runtime::Provider;
+use mynah::subtitles::cues::Spoken;
+use mynah::subtitles::formats::{self, FrameRate};
+use mynah::subtitles::wording::Worded;
 use mynah::voice::{Controls, PitchMode};
 
 use super::caption::{Guard, Writing, keep_unlisted};

@@ -4,15 +4,15 @@ use clap::Args;
 use cpal::traits::{DeviceTrait, HostTrait};
 use serde::Serialize;
 
-use mynah::captions::transcript::sidecar;
 use mynah::clock::Mode;
 use mynah::engine::PackSource;
+use mynah::engine::journal;
 use mynah::engine::preflight::{Trial, preflight};
 use mynah::engine::usage::steal_sentence;
-use mynah::journal;
 use mynah::packs::{Kind, Pack, Store, catalogue};
 use mynah::plugin::keeper;
 use mynah::runtime::{self, Provider, Session, SessionOptions};
+use mynah::subtitles::transcript::sidecar;
 use mynah::voice::library::Library;
 
 use super::terminal::{Failure, Outcome, bar, say, say_json};

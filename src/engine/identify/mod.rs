@@ -11,16 +11,16 @@ mod whisper;
 use std::path::{Path, PathBuf};
 
 use super::source::OpenError;
-use crate::captions::Recognizer;
-use crate::captions::moonshine::Moonshine;
-use crate::captions::moonshine::files::{Layout, find, known};
-use crate::captions::online::OnlineRecognizer;
-use crate::captions::online::ctc::Ctc;
-use crate::captions::online::nemo::{JointFiles, NemoCtc, NemoTransducer, is_signal};
-use crate::captions::online::paraformer::{self, Paraformer};
-use crate::captions::online::transducer::{Files, Transducer};
 use crate::packs::listed::{Listing, Trust};
 use crate::packs::{Builder, Kind, Manifest, PackError, sha256_of};
+use crate::recognition::Recognizer;
+use crate::recognition::moonshine::Moonshine;
+use crate::recognition::moonshine::files::{Layout, find, known};
+use crate::recognition::online::OnlineRecognizer;
+use crate::recognition::online::ctc::Ctc;
+use crate::recognition::online::nemo::{JointFiles, NemoCtc, NemoTransducer, is_signal};
+use crate::recognition::online::paraformer::{self, Paraformer};
+use crate::recognition::online::transducer::{Files, Transducer};
 use crate::runtime::graph::some_of;
 use crate::runtime::{RuntimeError, Session, SessionOptions, files_beside, precision};
 

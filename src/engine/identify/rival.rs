@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use super::{Identified, some_of};
-use crate::captions::moonshine::files::known;
-use crate::captions::online::nemo::is_signal;
 use crate::engine::source::OpenError;
+use crate::recognition::moonshine::files::known;
+use crate::recognition::online::nemo::is_signal;
 use crate::runtime::{Session, SessionOptions, precision};
 use crate::voice::{openvoice, rvc};
 

@@ -1,9 +1,9 @@
 //! A trial of files before they are taken: a second of silence and a second of noise through the whole chain of a model, and what these may leave out.
 //! What can't run, or gives what are no numbers, is found here and not while somebody speaks. Knows no file.
 
-use crate::captions::online::OnlineRecognizer;
-use crate::captions::{RecognizeError, Recognizer};
 use crate::engine::source::OpenError;
+use crate::recognition::online::OnlineRecognizer;
+use crate::recognition::{RecognizeError, Recognizer};
 use crate::voice::{Controls, ConvertError, Converter, HearsTimbre, TargetVoice};
 
 /// Samples a second that recognisers hear.

@@ -4,12 +4,12 @@
 use std::path::Path;
 
 use super::{Identified, identify, open_online, open_whole, trial};
-use crate::captions::whisper::{Layout, Whisper};
 use crate::clock::Mode;
 use crate::engine::pack_source::PackSource;
 use crate::engine::source::OpenError;
 use crate::engine::voices::Family;
 use crate::packs::{Kind, Pack};
+use crate::recognition::whisper::{Layout, Whisper};
 use crate::runtime::{Provider, Session, SessionOptions};
 
 impl PackSource {

@@ -4,11 +4,11 @@
 use std::time::Instant;
 
 use super::{Identified, open_whole};
-use crate::captions::Recognizer;
-use crate::captions::online::OnlineRecognizer;
-use crate::captions::whisper::{Layout, Whisper};
 use crate::engine::audition::phrase;
 use crate::engine::source::OpenError;
+use crate::recognition::Recognizer;
+use crate::recognition::online::OnlineRecognizer;
+use crate::recognition::whisper::{Layout, Whisper};
 use crate::runtime::SessionOptions;
 
 /// Share of tokens or words that a smaller precision may hear otherwise.

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::{Identified, Making, some_of, trial};
-use crate::captions::Recognizer;
-use crate::captions::whisper::{Layout, Whisper, is_sherpa_encoder};
 use crate::engine::source::OpenError;
 use crate::packs::build::{self, Weights};
 use crate::packs::{Builder, Kind, sha256_of};
+use crate::recognition::Recognizer;
+use crate::recognition::whisper::{Layout, Whisper, is_sherpa_encoder};
 use crate::runtime::{Session, SessionOptions, precision};
 
 const WEIGHTS: &str = "model.bin";

@@ -2,11 +2,11 @@
 
 use super::{Pace, caption};
 use crate::audio::Sound;
-use crate::captions::stream::{Event, Settings};
-use crate::captions::{RecognizeError, Word};
 use crate::clock::{ConverterTiming, Mode};
 use crate::engine::testing::IdentitySource;
 use crate::engine::{Captioner, OpenError, Opened, Source};
+use crate::recognition::stream::{Event, Settings};
+use crate::recognition::{RecognizeError, Word};
 use crate::runtime::Provider;
 use crate::voice::TargetVoice;
 

@@ -17,7 +17,7 @@ use nice_plug::wrapper::setup_logger;
 use super::cancel::HoldCancellation;
 use super::turn::Turn;
 use super::{HOST, OFFLINE};
-use crate::journal;
+use crate::engine::journal;
 use crate::plugin::Mynah;
 
 /// What a host looks for.

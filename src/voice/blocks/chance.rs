@@ -5,7 +5,7 @@ use std::path::Path;
 
 use prost::Message;
 
-use crate::files;
+use mynah_files as files;
 
 #[derive(Clone, PartialEq, Message)]
 struct Model {

@@ -6,9 +6,9 @@ use half::f16;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Outlet, Tensor, TensorElementType, TensorRef};
 
-use crate::runtime::told::one_line;
-use crate::runtime::{RuntimeError, Session};
-use crate::voice::ConvertError;
+use crate::ConvertError;
+use mynah_models::runtime::told::one_line;
+use mynah_models::runtime::{RuntimeError, Session};
 
 /// How a graph keeps its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor};
 
 use super::ports::{Ports, Want, arranged, failed, numbers, zeros};
-use crate::runtime::RuntimeError;
-use crate::runtime::graph::Graph;
-use crate::voice::ConvertError;
+use crate::ConvertError;
+use mynah_models::runtime::RuntimeError;
+use mynah_models::runtime::graph::Graph;
 
 /// Caches of sizes [1, heads, frames, width], or of all layers together, [layers, 1, heads, frames, width]; no frames at the beginning.
 pub(super) struct Caches {

@@ -11,8 +11,8 @@ use ort::value::DynValue;
 use super::kaldi::Features;
 use super::ports::{Ports, Want, arranged, exactly, floats, zeros};
 use super::{BANDS, LEAD, Model, WIDTH};
-use crate::runtime::{RuntimeError, SessionOptions};
-use crate::voice::ConvertError;
+use crate::ConvertError;
+use mynah_models::runtime::{RuntimeError, SessionOptions};
 
 /// Frames of features to a row of content.
 const ROW: usize = 4;

@@ -7,11 +7,11 @@ use super::fused::Fused;
 use super::hush::{CELL, Hush};
 use super::vocoder::Vocoder;
 use super::{BANDS, Files, HOP, HOP_FRAMES, LEAD, Model, WIDTH, timing};
-use crate::clock::ConverterTiming;
-use crate::runtime::graph::Graph;
-use crate::runtime::{RuntimeError, SessionOptions};
-use crate::voice::mynah::noise;
-use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
+use crate::mynah::noise;
+use crate::{Controls, ConvertError, Converter, TargetVoice};
+use mynah_models::runtime::graph::Graph;
+use mynah_models::runtime::{RuntimeError, SessionOptions};
+use mynah_realtime::clock::ConverterTiming;
 
 /// A converter with a voice and its graphs.
 pub struct MeanVc {

@@ -11,9 +11,9 @@ use ort::value::DynValue;
 use super::caches::Caches;
 use super::ports::{Ports, Want, exactly, floats};
 use super::{BANDS, Files, Model, WIDTH};
-use crate::runtime::graph::Graph;
-use crate::runtime::{RuntimeError, SessionOptions};
-use crate::voice::ConvertError;
+use crate::ConvertError;
+use mynah_models::runtime::graph::Graph;
+use mynah_models::runtime::{RuntimeError, SessionOptions};
 
 /// Slots of the timbre's memory.
 const SLOTS: usize = 32;

@@ -4,9 +4,9 @@ use super::caches::Caches;
 use super::flow::{Flow, flowed};
 use super::ports::{Ports, Want, floats};
 use super::{BANDS, Model, Steps, WIDTH};
-use crate::runtime::RuntimeError;
-use crate::runtime::graph::Graph;
-use crate::voice::ConvertError;
+use crate::ConvertError;
+use mynah_models::runtime::RuntimeError;
+use mynah_models::runtime::graph::Graph;
 
 /// Frames whose keys and values are kept.
 const KEPT: usize = 100;

@@ -6,9 +6,9 @@ use ort::value::DynValue;
 use super::flow::{Flow, Memory};
 use super::ports::{Ports, Want, exactly, floats, zeros};
 use super::{BANDS, Files, Model, Steps, WIDTH};
-use crate::runtime::graph::Graph;
-use crate::runtime::{RuntimeError, SessionOptions};
-use crate::voice::ConvertError;
+use crate::ConvertError;
+use mynah_models::runtime::graph::Graph;
+use mynah_models::runtime::{RuntimeError, SessionOptions};
 
 /// The places of the inputs.
 const CACHE: usize = 5;

@@ -3,10 +3,10 @@
 use super::convert::Bare;
 use super::tests::{ALL, convert, files, folder, golden, open, shared, speech, voice, worst};
 use super::*;
-use crate::dsp::level::rms;
-use crate::runtime::SessionOptions;
-use crate::voice::testing::{root, runtime};
-use crate::voice::{Converter, HearsTimbre, TargetVoice};
+use crate::testing::{root, runtime};
+use crate::{Converter, HearsTimbre, TargetVoice};
+use mynah_dsp::level::rms;
+use mynah_models::runtime::SessionOptions;
 
 #[test]
 fn features_equal_those_of_kaldi_and_librosa() {

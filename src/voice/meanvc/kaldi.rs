@@ -7,8 +7,8 @@
 use realfft::num_complex::Complex;
 
 use super::{BANDS, FRAME, RATE};
-use crate::dsp::mel::MelBank;
-use crate::dsp::stft::Frames;
+use mynah_dsp::mel::MelBank;
+use mynah_dsp::stft::Frames;
 
 /// Samples of a frame.
 pub(super) const WINDOW: usize = 400;

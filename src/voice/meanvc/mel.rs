@@ -6,8 +6,8 @@
 use realfft::num_complex::Complex;
 
 use super::{BANDS, FRAME, RATE};
-use crate::dsp::mel::MelBank;
-use crate::dsp::stft::{Frames, hann};
+use mynah_dsp::mel::MelBank;
+use mynah_dsp::stft::{Frames, hann};
 
 const WINDOW: usize = 640;
 const SIZE: usize = 1024;

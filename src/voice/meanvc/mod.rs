@@ -30,7 +30,7 @@ mod tests;
 
 pub use self::convert::MeanVc;
 pub use self::speaker::{SPEAKER_RATE, SpeakerEncoder};
-use crate::clock::ConverterTiming;
+use mynah_realtime::clock::ConverterTiming;
 use std::path::PathBuf;
 
 /// Sound goes in and comes out at this rate, in Hz.

@@ -6,10 +6,10 @@ use std::path::Path;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Outlet, Tensor, TensorElementType, TensorRef};
 
-use crate::runtime::graph::{Graph, count, one_line, some_of};
-use crate::runtime::pairs::paired;
-use crate::runtime::{RuntimeError, SessionOptions};
-use crate::voice::ConvertError;
+use crate::ConvertError;
+use mynah_models::runtime::graph::{Graph, count, one_line, some_of};
+use mynah_models::runtime::pairs::paired;
+use mynah_models::runtime::{RuntimeError, SessionOptions};
 
 /// An input that a family's contract names.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,9 +3,9 @@
 use super::convert::Bare;
 use super::tests::{ALL, files, hops, open, speech, worst};
 use super::*;
-use crate::runtime::SessionOptions;
-use crate::voice::Converter;
-use crate::voice::testing::runtime;
+use crate::Converter;
+use crate::testing::runtime;
+use mynah_models::runtime::SessionOptions;
 
 /// MeanVC's own runtime drops its caches after 40 s. Here nothing happens there: under steady sound and without noise the output repeats itself, and goes
 /// on to. What dropping does is measured beside it.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::ports::{Ports, Want, exactly, floats};
 use super::{BANDS, FRAME, Model, RATE, WIDTH, mel};
-use crate::runtime::{RuntimeError, SessionOptions};
-use crate::voice::{ConvertError, HearsTimbre, Timbre};
+use crate::{ConvertError, HearsTimbre, Timbre};
+use mynah_models::runtime::{RuntimeError, SessionOptions};
 
 /// The rate of the sound that a speaker is heard in, in Hz.
 pub const SPEAKER_RATE: u32 = RATE;

@@ -3,7 +3,7 @@
 use realfft::num_complex::Complex;
 
 use super::FRAME;
-use crate::dsp::stft::{Frames, hann};
+use mynah_dsp::stft::{Frames, hann};
 
 /// Samples of a transform and of its window.
 const SIZE: usize = 640;

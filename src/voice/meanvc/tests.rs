@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::dsp::level::rms;
-use crate::runtime::SessionOptions;
-use crate::voice::testing::{reference, root, runtime};
-use crate::voice::{Controls, ConvertError, Converter, HearsTimbre, TargetVoice, Timbre};
+use crate::testing::{reference, root, runtime};
+use crate::{Controls, ConvertError, Converter, HearsTimbre, TargetVoice, Timbre};
+use mynah_dsp::level::rms;
+use mynah_models::runtime::SessionOptions;
 
 pub(super) const ALL: [Model; 3] = [Model::Two40, Model::Two120, Model::One200];
 

@@ -8,8 +8,8 @@ use std::path::Path;
 use super::ports::{Ports, Want, exactly, floats};
 use super::spectrum::{BINS, Spectra};
 use super::{BANDS, FRAME};
-use crate::runtime::{RuntimeError, SessionOptions};
-use crate::voice::ConvertError;
+use crate::ConvertError;
+use mynah_models::runtime::{RuntimeError, SessionOptions};
 
 /// A vocoder in a stream of frames.
 pub(super) struct Vocoder {

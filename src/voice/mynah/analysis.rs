@@ -1,9 +1,9 @@
 //! From samples to frames: powers in mel bands, pitch, and the gain that brings the source to the loudness that the model knows.
 
 use super::heard::{BANDS, HOP, Hearing, WINDOW};
-use crate::dsp::dc::DcBlock;
-use crate::dsp::level::{from_db, rms, to_db};
-use crate::dsp::pitch::{self, PitchTracker};
+use mynah_dsp::dc::DcBlock;
+use mynah_dsp::level::{from_db, rms, to_db};
+use mynah_dsp::pitch::{self, PitchTracker};
 
 /// What a hop of sound makes known.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,10 +11,10 @@ use super::graph::Features;
 use super::heard::BINS;
 use super::native::Network;
 use super::told::Told;
-use crate::clock::Mode;
-use crate::runtime::remote::{Asked, Client, Given, Server, Shape};
-use crate::runtime::{RuntimeError, Session};
-use crate::voice::ConvertError;
+use crate::ConvertError;
+use mynah_models::runtime::remote::{Asked, Client, Given, Server, Shape};
+use mynah_models::runtime::{RuntimeError, Session};
+use mynah_realtime::clock::Mode;
 
 /// The outputs that are no states.
 const FILTERS: [&str; 2] = ["harmonic", "noise"];
@@ -162,7 +162,7 @@ impl Here {
 
     /// The states move from output to input without a copy.
     fn run(&mut self, given: &[Given], take: impl FnOnce(&[f32], &[f32]) -> Result<(), ConvertError>) -> Result<(), ConvertError> {
-        let failed = |e: ort::Error| ConvertError::Run(crate::runtime::told::one_line(e));
+        let failed = |e: ort::Error| ConvertError::Run(mynah_models::runtime::told::one_line(e));
         let mut inputs: Vec<(Cow<str>, SessionInputValue)> = Vec::with_capacity(given.len() + self.states.len());
         for g in given {
             inputs.push((g.name.into(), TensorRef::from_array_view((g.shape.to_vec(), g.numbers)).map_err(failed)?.into()));

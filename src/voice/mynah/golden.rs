@@ -5,9 +5,9 @@ use std::path::Path;
 use super::graph::{Features, Graph};
 use super::heard::{BANDS, BINS, HOP, Hearing, RISE, WINDOW};
 use super::synth::Synth;
-use crate::clock::Mode;
-use crate::runtime::SessionOptions;
-use crate::voice::testing::{clip, golden, runtime, voice_model, voice_weights};
+use crate::testing::{clip, golden, runtime, voice_model, voice_weights};
+use mynah_models::runtime::SessionOptions;
+use mynah_realtime::clock::Mode;
 
 /// The reference keeps one of so many frames' filters.
 const KEPT: usize = 24;

@@ -9,10 +9,10 @@ use super::body::{Body, Here, Native, Place, There};
 use super::heard::{BANDS, BINS, FALL, HOP, RATE, RISE, SIZE, log_mel};
 use super::native::Network;
 use super::told::Told;
-use crate::clock::Mode;
-use crate::runtime::remote::Given;
-use crate::runtime::{Provider, RuntimeError, Session, SessionOptions, TensorSpec};
-use crate::voice::ConvertError;
+use crate::ConvertError;
+use mynah_models::runtime::remote::Given;
+use mynah_models::runtime::{Provider, RuntimeError, Session, SessionOptions, TensorSpec};
+use mynah_realtime::clock::Mode;
 
 /// Numbers of a speaker embedding.
 pub const EMBEDDING: usize = 256;

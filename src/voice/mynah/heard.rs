@@ -5,8 +5,8 @@
 
 use realfft::num_complex::Complex;
 
-use crate::dsp::mel::MelBank;
-use crate::dsp::stft::{Frames, leaning};
+use mynah_dsp::mel::MelBank;
+use mynah_dsp::stft::{Frames, leaning};
 
 /// The rate of the sound, in Hz.
 pub const RATE: u32 = 24000;

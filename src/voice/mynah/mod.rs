@@ -33,8 +33,8 @@ use self::synth::{PIECE, Synth};
 pub use self::timbre::{TIMBRE_RATE, TimbreEncoder};
 use super::pitch_shift::PitchShift;
 use super::{Controls, ConvertError, Converter, TargetVoice};
-use crate::clock::{ConverterTiming, Mode};
-use crate::runtime::{RuntimeError, SessionOptions};
+use mynah_models::runtime::{RuntimeError, SessionOptions};
+use mynah_realtime::clock::{ConverterTiming, Mode};
 
 /// Frames of the graph a call takes.
 fn hops(mode: Mode) -> usize {
@@ -93,7 +93,7 @@ impl Alone {
 }
 
 /// For fuzzing: any bytes as a file of weights.
-pub(crate) fn fuzz_weights(data: &[u8]) {
+pub fn fuzz_weights(data: &[u8]) {
     native::fuzz(data);
 }
 

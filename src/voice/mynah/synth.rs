@@ -9,8 +9,8 @@ use realfft::num_complex::Complex;
 
 use super::heard::{BINS, HOP, SIZE};
 use super::noise;
-use crate::dsp::minimum_phase::MinimumPhase;
-use crate::dsp::stft::{Frames, hann};
+use mynah_dsp::minimum_phase::MinimumPhase;
+use mynah_dsp::stft::{Frames, hann};
 
 /// Samples of a piece of excitation.
 pub const PIECE: usize = 2 * HOP;

@@ -1,10 +1,10 @@
 //! What the converter promises: positions, level, silence, and a pure function of the hops since the reset.
 
 use super::*;
-use crate::dsp::dc::DcBlock;
-use crate::dsp::level::{rms, to_db};
-use crate::voice::testing::{WEIGHTS, clip, runtime, voice, voice_model, voice_weights};
-use crate::voice::{PitchMode, Timbre};
+use crate::testing::{WEIGHTS, clip, runtime, voice, voice_model, voice_weights};
+use crate::{PitchMode, Timbre};
+use mynah_dsp::dc::DcBlock;
+use mynah_dsp::level::{rms, to_db};
 
 fn open(mode: Mode) -> Mynah {
     runtime();
@@ -109,7 +109,7 @@ fn whole(mode: Mode, x: &[f32]) -> Vec<f32> {
     let mut dc = DcBlock::new(heard::RATE as f64);
     let steady = [x, &[0.0; WINDOW * 8]].concat().into_iter().map(|x| dc.process(x));
     let padded: Vec<f32> = std::iter::repeat_n(0.0, heard::RISE).chain(steady).collect();
-    let pitch = crate::dsp::pitch::track(&padded[heard::RISE..], lag(lookahead));
+    let pitch = mynah_dsp::pitch::track(&padded[heard::RISE..], lag(lookahead));
     let (mut hearing, mut power) = (heard::Hearing::new(), vec![0.0; heard::BANDS]);
     let (mut leveller, mut shift) = (analysis::Leveller::new(), PitchShift::new(voice().median_pitch));
     graph.set_speaker(&voice().embedding, voice().timbre_of(WEIGHTS));
@@ -235,7 +235,7 @@ fn another_voice_ends_what_is_reused() {
 fn the_output_is_as_loud_as_the_input() {
     for gain_db in [0.0, -20.0, 6.0] {
         let mut mynah = open(Mode::Live);
-        let x: Vec<f32> = clip().iter().cycle().take(24000 * 4).map(|x| x * crate::dsp::level::from_db(gain_db)).collect();
+        let x: Vec<f32> = clip().iter().cycle().take(24000 * 4).map(|x| x * mynah_dsp::level::from_db(gain_db)).collect();
         let y = convert(&mut mynah, &x, &Controls::default());
         let change = to_db(rms(&y[24000..])) - to_db(rms(&x[24000..]));
         println!("at {gain_db:+.0} dB the output is {change:+.1} dB louder");
@@ -272,7 +272,7 @@ fn a_voice_that_is_no_number_is_an_error_and_the_next_one_works() {
 #[test]
 fn another_model_is_named_with_what_it_lacks() {
     runtime();
-    let other = crate::voice::testing::asset("silero_vad_16k.onnx");
+    let other = crate::testing::asset("silero_vad_16k.onnx");
     let said = Mynah::open(&other, WEIGHTS, Mode::Live, &voice(), &SessionOptions::default()).err().expect("it is no voice").to_string();
     assert!(said.contains("`mel`") && said.contains("silero_vad_16k.onnx"), "{said}");
     let said = Mynah::open(&voice_model(Mode::Studio), WEIGHTS, Mode::Live, &voice(), &SessionOptions::default());
@@ -294,7 +294,7 @@ fn the_graph_makes_the_sound_of_the_network() {
 
 #[test]
 fn weights_are_for_the_processor_alone() {
-    let options = SessionOptions { provider: crate::runtime::Provider::Cuda, threads: 1 };
+    let options = SessionOptions { provider: mynah_models::runtime::Provider::Cuda, threads: 1 };
     let said = Mynah::open(&voice_weights(), WEIGHTS, Mode::Live, &voice(), &options).err().expect("no graph").to_string();
     assert!(said.contains("cuda") && said.contains("runs graphs"), "{said}");
 }
@@ -319,10 +319,10 @@ fn only_the_timbre_of_the_same_weights_is_used() {
 #[test]
 fn the_pitch_moves_as_asked() {
     let x: Vec<f32> = clip().iter().cycle().take(24000 * 3).copied().collect();
-    let source = crate::dsp::pitch::median(&crate::dsp::pitch::track(&x, 8));
+    let source = mynah_dsp::pitch::median(&mynah_dsp::pitch::track(&x, 8));
     for (pitch, wanted) in [(PitchMode::Auto, 180.0), (PitchMode::Semitones(0.0), source), (PitchMode::Semitones(-5.0), source * 0.749)] {
         let y = convert(&mut open(Mode::Live), &x, &Controls { pitch, ..Controls::default() });
-        let got = crate::dsp::pitch::median(&crate::dsp::pitch::track(&y, 8));
+        let got = mynah_dsp::pitch::median(&mynah_dsp::pitch::track(&y, 8));
         println!("{pitch:?}: {got:.1} Hz, wanted {wanted:.1} Hz");
         assert!((got / wanted).log2().abs() < 1.0 / 12.0, "{pitch:?}: {got} Hz instead of {wanted} Hz");
     }

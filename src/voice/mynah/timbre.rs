@@ -9,8 +9,8 @@ use ort::value::TensorRef;
 
 use super::graph::{TIMBRE, load};
 use super::heard::{BANDS, HOP, Hearing, RATE, RISE, WINDOW, log_mel};
-use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
-use crate::voice::{ConvertError, HearsTimbre, Timbre};
+use crate::{ConvertError, HearsTimbre, Timbre};
+use mynah_models::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 
 /// The rate of the sound that a timbre is taken from, in Hz.
 pub const TIMBRE_RATE: u32 = RATE;
@@ -43,7 +43,7 @@ impl HearsTimbre for TimbreEncoder {
         if mel.is_empty() {
             return Ok(None);
         }
-        let failed = |e: ort::Error| ConvertError::Run(crate::runtime::told::one_line(e));
+        let failed = |e: ort::Error| ConvertError::Run(mynah_models::runtime::told::one_line(e));
         let input = TensorRef::from_array_view(([1, mel.len() / BANDS, BANDS], &mel[..])).map_err(failed)?;
         let outputs = self.session.ort().run(ort::inputs!["mel" => input]).map_err(failed)?;
         let missing = || ConvertError::Run("the output `timbre` is missing".to_owned());
@@ -73,7 +73,7 @@ fn log_mels(samples: &[f32], stretches: &[Range<usize>]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::voice::testing::{clip, golden, model_file, runtime};
+    use crate::testing::{clip, golden, model_file, runtime};
 
     fn encoder() -> TimbreEncoder {
         runtime();

@@ -8,9 +8,9 @@ use std::path::Path;
 use ort::value::TensorRef;
 
 use super::graph::{SPEAKER, load};
-use crate::runtime::remote::Given;
-use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
-use crate::voice::ConvertError;
+use crate::ConvertError;
+use mynah_models::runtime::remote::Given;
+use mynah_models::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 
 /// The file beside a mode's graph that makes the modulation.
 const MODULATION: &str = "voice.modulation.onnx";
@@ -71,7 +71,7 @@ impl Told {
 }
 
 fn modulation(maker: &mut Session, speaker: &[f32], count: usize) -> Result<Vec<f32>, String> {
-    let told = crate::runtime::told::one_line;
+    let told = mynah_models::runtime::told::one_line;
     let input = TensorRef::from_array_view(([1, speaker.len()], speaker)).map_err(told)?;
     let outputs = maker.ort().run(ort::inputs!["speaker" => input]).map_err(told)?;
     let (_, numbers) = outputs.get("modulation").ok_or("its modulation is missing")?.try_extract_tensor::<f32>().map_err(told)?;

@@ -8,9 +8,9 @@ use ort::value::{Tensor, TensorElementType};
 
 use super::spectrum::{BINS, HOP};
 use super::tone::TONE;
-use crate::runtime::{RuntimeError, Session, SessionOptions};
-use crate::voice::ConvertError;
-use crate::voice::blocks::{Precision, chance, failed, numbers, read, sizes, wrong};
+use crate::ConvertError;
+use crate::blocks::{Precision, chance, failed, numbers, read, sizes, wrong};
+use mynah_models::runtime::{RuntimeError, Session, SessionOptions};
 
 /// What the inputs are, in their order.
 const INPUTS: &str = "the inputs spectrogram [1, 513, frames], its length, source tone and target tone [1, 256, 1], and tau";

@@ -20,8 +20,8 @@ use self::tone::SourceTone;
 pub use self::tone::{TONE, ToneEncoder};
 use super::blocks::{Join, sane, slide};
 use super::{Controls, ConvertError, Converter, TargetVoice};
-use crate::clock::{ConverterTiming, Mode};
-use crate::runtime::{RuntimeError, Session, SessionOptions};
+use mynah_models::runtime::{RuntimeError, Session, SessionOptions};
+use mynah_realtime::clock::{ConverterTiming, Mode};
 
 /// The files of the family, and what the tones that they make are known by.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use realfft::num_complex::Complex;
 
-use crate::dsp::stft::{Frames, hann};
+use mynah_dsp::stft::{Frames, hann};
 
 /// The rate of the sound, in Hz.
 pub const RATE: u32 = 22_050;

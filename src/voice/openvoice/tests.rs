@@ -2,8 +2,8 @@
 //! the windows make of it hop by hop must be the same at the same places; so the delay is the one that is told, to the sample.
 
 use super::*;
-use crate::voice::testing::{reference, root, runtime};
-use crate::voice::{HearsTimbre, Timbre};
+use crate::testing::{reference, root, runtime};
+use crate::{HearsTimbre, Timbre};
 
 /// The script keeps every so many samples, and every so many frames.
 const KEPT: usize = 11;
@@ -166,7 +166,7 @@ fn silence_and_what_is_no_number_are_silent() {
     x[9001] = f32::NEG_INFINITY;
     openvoice.reset(0);
     let y = convert(&mut openvoice, &x);
-    assert!(y.iter().all(|y| y.is_finite()) && crate::dsp::level::rms(&y) > 0.05);
+    assert!(y.iter().all(|y| y.is_finite()) && mynah_dsp::level::rms(&y) > 0.05);
 }
 
 #[test]

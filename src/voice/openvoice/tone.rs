@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::spectrum::{BINS, HOP, RATE, Spectrum, level};
-use crate::dsp::level::from_db;
-use crate::runtime::{RuntimeError, Session, SessionOptions};
-use crate::voice::blocks::{Precision, failed, numbers, read, sizes, wrong};
-use crate::voice::{ConvertError, HearsTimbre, TargetVoice, Timbre};
+use crate::blocks::{Precision, failed, numbers, read, sizes, wrong};
+use crate::{ConvertError, HearsTimbre, TargetVoice, Timbre};
+use mynah_dsp::level::from_db;
+use mynah_models::runtime::{RuntimeError, Session, SessionOptions};
 
 /// Numbers of a tone.
 pub const TONE: usize = 256;

@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
-use crate::runtime::{RuntimeError, Session, SessionOptions};
-use crate::voice::ConvertError;
-use crate::voice::blocks::{Precision, failed, numbers, read, sizes, wrong};
+use crate::ConvertError;
+use crate::blocks::{Precision, failed, numbers, read, sizes, wrong};
+use mynah_models::runtime::{RuntimeError, Session, SessionOptions};
 
 /// The rate that it hears, in Hz.
 pub const RATE: u32 = 16_000;

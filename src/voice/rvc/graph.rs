@@ -8,9 +8,9 @@ use std::path::Path;
 use ort::session::SessionInputValue;
 use ort::value::{Tensor, TensorElementType};
 
-use crate::runtime::{RuntimeError, Session, SessionOptions};
-use crate::voice::ConvertError;
-use crate::voice::blocks::{Precision, chance, failed, input, numbers, read, sizes, wrong};
+use crate::ConvertError;
+use crate::blocks::{Precision, chance, failed, input, numbers, read, sizes, wrong};
+use mynah_models::runtime::{RuntimeError, Session, SessionOptions};
 
 /// Frames a second of a generator's inputs.
 pub const FRAMES_A_SECOND: usize = 100;

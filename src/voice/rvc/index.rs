@@ -8,8 +8,8 @@ use std::path::Path;
 
 use half::f16;
 
-use crate::files;
-use crate::runtime::RuntimeError;
+use mynah_files as files;
+use mynah_models::runtime::RuntimeError;
 
 /// Rows that are mixed.
 const NEAREST: usize = 8;

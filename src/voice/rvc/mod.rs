@@ -23,9 +23,9 @@ use super::blocks::{Join, sane, slide};
 use super::mynah::noise;
 use super::pitch_shift::PitchShift;
 use super::{Controls, ConvertError, Converter, TargetVoice};
-use crate::clock::{ConverterTiming, Mode};
-use crate::dsp::resample::Resampler;
-use crate::runtime::{RuntimeError, Session, SessionOptions};
+use mynah_dsp::resample::Resampler;
+use mynah_models::runtime::{RuntimeError, Session, SessionOptions};
+use mynah_realtime::clock::{ConverterTiming, Mode};
 
 /// The files of a voice.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,11 +6,11 @@ use std::path::Path;
 use ort::session::SessionInputValue;
 
 use super::content;
-use crate::dsp::pitch::{self, PitchTracker};
-use crate::dsp::resample::Resampler;
-use crate::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
-use crate::voice::ConvertError;
-use crate::voice::blocks::{Precision, failed, input, numbers, read, wrong};
+use crate::ConvertError;
+use crate::blocks::{Precision, failed, input, numbers, read, wrong};
+use mynah_dsp::pitch::{self, PitchTracker};
+use mynah_dsp::resample::Resampler;
+use mynah_models::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 
 const CONTRACT: [TensorSpec; 2] = [TensorSpec::input("waveform", &[1, -1]), TensorSpec::input("threshold", &[1])];
 const PITCH: &str = "pitchf";

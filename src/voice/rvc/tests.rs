@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::voice::PitchMode;
-use crate::voice::testing::{reference, root, runtime};
+use crate::PitchMode;
+use crate::testing::{reference, root, runtime};
 
 const VOICES: [&str; 4] = ["okada-768", "okada-256-half", "project-768", "project-256"];
 /// The last of them, drawn to the features in `index.npy` by half.
@@ -179,7 +179,7 @@ fn silence_and_what_is_no_number_are_silent() {
     assert!(convert(&mut rvc, &x, &Controls::default()).iter().all(|y| y.is_finite()));
     rvc.reset(0);
     let y = convert(&mut rvc, &sound(48000, 1.0), &Controls::default());
-    assert!(y[..480].iter().all(|y| y.is_finite()) && crate::dsp::level::rms(&y) > 0.05);
+    assert!(y[..480].iter().all(|y| y.is_finite()) && mynah_dsp::level::rms(&y) > 0.05);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn the_pitch_moves_as_asked() {
     let (plain, up) = (heard(PitchMode::Semitones(0.0)), heard(PitchMode::Semitones(5.0)));
     assert!(plain.len() > 10);
     assert!(plain.iter().zip(&up).all(|(a, b)| (a * (5.0f32 / 12.0).exp2() - b).abs() < 0.01));
-    let median = crate::dsp::pitch::median(&heard(PitchMode::Auto));
+    let median = mynah_dsp::pitch::median(&heard(PitchMode::Auto));
     assert!((median / 200.0).log2().abs() < 1.5 / 12.0, "{median}");
 }
 
@@ -202,8 +202,8 @@ fn the_pitch_moves_as_asked() {
 fn the_trackers_pitch_stands_at_its_frame() {
     // At the tracker's own rate, so that no resampler comes between.
     for (hop, lag) in [(2400, 0), (5760, 2), (12000, 8)] {
-        let x: Vec<f32> = crate::voice::testing::clip().into_iter().cycle().take(48000).collect();
-        let whole = crate::dsp::pitch::track(&x, lag);
+        let x: Vec<f32> = crate::testing::clip().into_iter().cycle().take(48000).collect();
+        let whole = mynah_dsp::pitch::track(&x, lag);
         let mut pitch = Pitch::Own(Box::new(Own::new(24000, hop, lag)));
         let (mut all, mut hertz) = (Vec::new(), Vec::new());
         for start in [0, 3 * hop] {
@@ -241,10 +241,10 @@ fn graphs_are_told_apart() {
     assert_eq!(look("project-256"), voice(Layout::RvcProject, 32000, 256, true, Some(192), true));
     assert_eq!(look("content"), Some(Part::Content));
     let content = Session::load(&folder().join("content.onnx"), &SessionOptions::default()).expect("loads");
-    let widths: Vec<i64> = content.outputs().iter().map(|o| crate::voice::blocks::sizes(o)[2]).collect();
+    let widths: Vec<i64> = content.outputs().iter().map(|o| crate::blocks::sizes(o)[2]).collect();
     assert_eq!(widths, [-1, 768], "one output says its width, the other is known by its name");
     assert_eq!(look("rmvpe"), Some(Part::Pitch));
-    let other = Session::load(&crate::voice::testing::asset("silero_vad_16k.onnx"), &SessionOptions::default()).expect("loads");
+    let other = Session::load(&crate::testing::asset("silero_vad_16k.onnx"), &SessionOptions::default()).expect("loads");
     assert_eq!(part(&other, &SessionOptions::default()).expect("no error"), None);
 }
 

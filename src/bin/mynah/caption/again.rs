@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use mynah::captions::cues::{Spoken, Violation, lint, told};
-use mynah::captions::formats::{self, Format, ReadBack, is_read_back, read_back};
-use mynah::captions::language::Language;
-use mynah::captions::wording::corrected;
+use mynah::subtitles::cues::{Spoken, Violation, lint, told};
+use mynah::subtitles::formats::{self, Format, ReadBack, is_read_back, read_back};
+use mynah::subtitles::language::Language;
+use mynah::subtitles::wording::corrected;
 use mynah::typed::same_text;
 
 use super::record::{Guard, keep_unlisted};

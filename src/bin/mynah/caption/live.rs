@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use mynah::captions::stream::{Commit, Policy};
 use mynah::engine::offline::Pace;
+use mynah::recognition::stream::{Commit, Policy};
 
 use crate::terminal::Failure;
 

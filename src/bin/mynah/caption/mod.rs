@@ -17,15 +17,16 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use mynah::audio::{AudioError, Depth, Format as FileFormat, Note, Shape, Writer};
-use mynah::captions::cues::{Spoken, Violation};
-use mynah::captions::formats::{self, Format};
-use mynah::captions::stream::{Event, Settings};
-use mynah::captions::wording::Worded;
-use mynah::captions::{Word, stream::Policy};
 use mynah::dsp::bleep::Bleep;
 use mynah::engine::offline::{self, Course, Kept, Pace};
 use mynah::engine::{PackSource, Source};
 use mynah::names::did_you_mean;
+use mynah::recognition::stream::Policy;
+use mynah::recognition::stream::{Event, Settings};
+use mynah::subtitles::Word;
+use mynah::subtitles::cues::{Spoken, Violation};
+use mynah::subtitles::formats::{self, Format};
+use mynah::subtitles::wording::Worded;
 use mynah::typed::title;
 
 use crate::outputs::{Outputs, commit, make};

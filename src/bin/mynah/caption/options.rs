@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use mynah::captions::AUTO;
-use mynah::captions::cues::Style;
-use mynah::captions::formats::{Format, FrameRate, is_read_back};
+use mynah::recognition::AUTO;
+use mynah::subtitles::cues::Style;
+use mynah::subtitles::formats::{Format, FrameRate, is_read_back};
 use mynah::typed::{beside, meant};
 
 use super::live::LiveArguments;

@@ -171,7 +171,7 @@ impl Record {
             .parent()
             .map(std::fs::create_dir_all)
             .transpose()
-            .and_then(|_| mynah::audio::write_whole(&place, |file| serde_json::to_writer(file, &record).map_err(std::io::Error::from)));
+            .and_then(|_| mynah::files::write_whole(&place, |file| serde_json::to_writer(file, &record).map_err(std::io::Error::from)));
         if let Err(e) = kept {
             eprintln!("mynah: `{}` can't be noted as Mynah's own ({e}); to write it again takes --force", written.display());
         }
@@ -202,7 +202,7 @@ impl Record {
         let Some(place) = half_place(written) else { return };
         let half = Half { record: self.clone(), kept };
         if place.parent().is_some_and(|folder| std::fs::create_dir_all(folder).is_ok()) {
-            let _ = mynah::audio::write_whole(&place, |file| serde_json::to_writer(file, &half).map_err(std::io::Error::from));
+            let _ = mynah::files::write_whole(&place, |file| serde_json::to_writer(file, &half).map_err(std::io::Error::from));
         }
     }
 

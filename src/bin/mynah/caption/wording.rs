@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use mynah::captions::wording::{Glossary, Profanity, Wording};
+use mynah::subtitles::wording::{Glossary, Profanity, Wording};
 
 use crate::given;
 use crate::terminal::Failure;

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use mynah::captions::Word;
-use mynah::captions::cues::{Spoken, SpokenCue, Style, Violation, lint, spoken_cues_within, told};
-use mynah::captions::formats::{self, Format, FrameRate, Programme};
-use mynah::captions::language::Language;
-use mynah::captions::stream::{Policy, Settings};
-use mynah::captions::wording::{Worded, Wording};
+use mynah::recognition::stream::{Policy, Settings};
+use mynah::subtitles::Word;
+use mynah::subtitles::cues::{Spoken, SpokenCue, Style, Violation, lint, spoken_cues_within, told};
+use mynah::subtitles::formats::{self, Format, FrameRate, Programme};
+use mynah::subtitles::language::Language;
+use mynah::subtitles::wording::{Worded, Wording};
 
 use crate::terminal::Failure;
 

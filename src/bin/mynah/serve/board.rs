@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use mynah::captions::outlets::{OverlayStatus, Status};
+use mynah::outlets::{OverlayStatus, Status};
 
 /// See the top of the file.
 pub struct Board {

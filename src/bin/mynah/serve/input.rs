@@ -10,9 +10,9 @@ use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{Device, ErrorKind, FromSample, SampleFormat, SizedSample, StreamConfig, SupportedStreamConfig};
 
 use mynah::audio::{Mono, Reader};
-use mynah::bridge::{Block, Mix, Rendering};
 use mynah::engine::{AudioPort, PackSource};
 use mynah::names::{Meant, did_you_mean, meant};
+use mynah::realtime::{Block, Mix, Rendering};
 use mynah::typed::meant as meant_path;
 use mynah::voice::Controls;
 

@@ -10,13 +10,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use mynah::captions::AUTO;
-use mynah::captions::cues::Style;
-use mynah::captions::language::Language;
-use mynah::captions::outlets::{Cursor, OBS_ADDRESS, OVERLAY_PORT, Outlets, OverlayStatus, Password, Settings, Status, Wire, jsonl};
 use mynah::clock::Mode;
 use mynah::engine::{Engine, PackSource, Picks, Setup};
+use mynah::outlets::{Cursor, OBS_ADDRESS, OVERLAY_PORT, Outlets, OverlayStatus, Password, Settings, Status, Wire, jsonl};
+use mynah::recognition::AUTO;
 use mynah::runtime::Provider;
+use mynah::subtitles::cues::Style;
+use mynah::subtitles::language::Language;
 use mynah::typed::text_of;
 
 use super::caption::StyleName;

@@ -11,7 +11,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::matrix::Matrix;
-use crate::runtime::RuntimeError;
+use mynah_models::runtime::RuntimeError;
 
 /// What the name of a matrix's scales ends with.
 const SCALE: &str = ".scale";

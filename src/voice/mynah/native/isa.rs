@@ -66,7 +66,7 @@ macro_rules! for_every_isa {
     ($(#[$about:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$about])*
         #[allow(clippy::too_many_arguments)]
-        $vis fn $name(isa: $crate::voice::mynah::native::isa::Isa, $($arg: $type),*) {
+        $vis fn $name(isa: $crate::mynah::native::isa::Isa, $($arg: $type),*) {
             #[inline(always)]
             fn plain($($arg: $type),*) $body
             #[cfg(target_arch = "x86_64")]
@@ -76,13 +76,13 @@ macro_rules! for_every_isa {
             #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
             fn avx512($($arg: $type),*) { plain($($arg),*) }
             match isa.set() {
-                $crate::voice::mynah::native::isa::Set::Plain => plain($($arg),*),
+                $crate::mynah::native::isa::Set::Plain => plain($($arg),*),
                 // SAFETY: an `Isa` is only made of instructions that were found on this processor.
                 #[cfg(target_arch = "x86_64")]
-                $crate::voice::mynah::native::isa::Set::Avx2 => unsafe { avx2($($arg),*) },
+                $crate::mynah::native::isa::Set::Avx2 => unsafe { avx2($($arg),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
-                $crate::voice::mynah::native::isa::Set::Avx512 => unsafe { avx512($($arg),*) },
+                $crate::mynah::native::isa::Set::Avx512 => unsafe { avx512($($arg),*) },
             }
         }
     };

@@ -29,8 +29,8 @@ use self::matrix::{FRAMES, Matrix, stride};
 use self::weights::{JOINED, PITCH, Path2, Weights};
 use super::graph::EMBEDDING;
 use super::heard::{BANDS, BINS};
-use crate::clock::Mode;
-use crate::runtime::RuntimeError;
+use mynah_models::runtime::RuntimeError;
+use mynah_realtime::clock::Mode;
 
 /// Pitch from here on is voiced, and that of which the decoder counts octaves, in Hz.
 const LOWEST: f32 = 40.0;

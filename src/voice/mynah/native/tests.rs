@@ -9,9 +9,9 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 
 use super::*;
-use crate::runtime::SessionOptions;
-use crate::voice::mynah::graph::{Features, Graph, TIMBRE};
-use crate::voice::testing::{golden, model_file, runtime, voice_model};
+use crate::mynah::graph::{Features, Graph, TIMBRE};
+use crate::testing::{golden, model_file, runtime, voice_model};
+use mynah_models::runtime::SessionOptions;
 
 const FILE: &str = "voice.safetensors";
 

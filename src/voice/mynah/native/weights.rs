@@ -10,9 +10,9 @@ use super::block::BlockWeights;
 use super::file::File;
 use super::gru::GruWeights;
 use super::matrix::{Matrix, stride};
-use crate::clock::Mode;
-use crate::files;
-use crate::runtime::{Cache, RuntimeError};
+use mynah_files as files;
+use mynah_models::runtime::{Cache, RuntimeError};
+use mynah_realtime::clock::Mode;
 
 /// No file of weights is larger, in bytes: that of the repository's pack has 7.5 million.
 const MOST_BYTES: u64 = 1 << 28;
