@@ -5,13 +5,13 @@
 //! `bridge` stands beside `engine` and knows neither voice nor captions.
 
 pub mod editor;
-pub mod engine;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod plugin;
 
 pub use mynah_audio as audio;
 pub use mynah_dsp as dsp;
+pub use mynah_engine as engine;
 pub use mynah_files as files;
 pub use mynah_files::{names, typed};
 pub use mynah_models::{exit, packs, runtime, vad};

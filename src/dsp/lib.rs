@@ -13,3 +13,8 @@ pub mod pitch;
 pub mod resample;
 pub mod stft;
 pub mod true_peak;
+
+/// An allocation inside `assert_no_alloc` ends the test.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;

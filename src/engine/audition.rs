@@ -4,18 +4,18 @@
 use std::path::Path;
 
 use super::{HopLoop, OpenError, Source};
-use crate::audio::{self, AudioError, Sound};
-use crate::clock::{Mode, Timing};
-use crate::dsp::resample::resample_all;
-use crate::runtime::Provider;
-use crate::voice::{Controls, TargetVoice};
+use mynah_audio::{self, AudioError, Sound};
+use mynah_dsp::resample::resample_all;
+use mynah_models::runtime::Provider;
+use mynah_realtime::clock::{Mode, Timing};
+use mynah_voice::{Controls, TargetVoice};
 
 /// "Good evening, and welcome. This is how I would sound if I were reading to you." Made by `models/recipes/phrase`.
 const PHRASE: &[u8] = include_bytes!("phrase/phrase.flac");
 
 /// The phrase as it was spoken: mono.
 pub fn phrase() -> Result<Sound, AudioError> {
-    audio::Reader::from_bytes(PHRASE, Path::new("phrase.flac")).and_then(Sound::of)
+    mynah_audio::Reader::from_bytes(PHRASE, Path::new("phrase.flac")).and_then(Sound::of)
 }
 
 /// The modes sound alike (models/mynah-voice/EVALUATION.md), and this one has the longest hops, so it is the quickest.
@@ -55,9 +55,9 @@ pub fn convert_clip(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dsp::level::peak;
-    use crate::engine::PackSource;
-    use crate::engine::testing::{IdentitySource, any_voice};
+    use crate::PackSource;
+    use crate::testing::{IdentitySource, any_voice};
+    use mynah_dsp::level::peak;
     use std::time::Instant;
 
     #[test]

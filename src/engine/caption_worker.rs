@@ -10,14 +10,14 @@ use atomic_float::AtomicF32;
 
 use super::source::{Captioner, Source};
 use super::voice_worker::{Problem, panic_text};
-use crate::dsp::denormals::FlushDenormals;
-use crate::dsp::resample::Resampler;
-use crate::exit;
-use crate::outlets::Wire;
-use crate::realtime::{Shared, TapPull, TapSide};
-use crate::recognition::RecognizeError;
-use crate::recognition::stream::{Event, Settings};
-use crate::subtitles::transcript::{Place, Transcript};
+use mynah_dsp::denormals::FlushDenormals;
+use mynah_dsp::resample::Resampler;
+use mynah_models::exit;
+use mynah_outlets::Wire;
+use mynah_realtime::{Shared, TapPull, TapSide};
+use mynah_recognition::RecognizeError;
+use mynah_recognition::stream::{Event, Settings};
+use mynah_subtitles::transcript::{Place, Transcript};
 
 /// Rate of all recognisers in Hz.
 const RATE: u32 = 16000;

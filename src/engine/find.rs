@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::{OpenError, enrol_file};
-use crate::names::did_you_mean;
-use crate::typed::{meant, same_text, title};
-use crate::voice::TargetVoice;
-use crate::voice::library::{Library, LibraryError};
+use mynah_files::names::did_you_mean;
+use mynah_files::typed::{meant, same_text, title};
+use mynah_voice::TargetVoice;
+use mynah_voice::library::{Library, LibraryError};
 
 /// A file is enrolled, which takes some seconds; anything else is a name in the library.
 pub fn find_voice(typed: &str) -> Result<TargetVoice, OpenError> {

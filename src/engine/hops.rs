@@ -1,10 +1,10 @@
 //! The hop loop: host samples in, resampled, cut on absolute positions, converted, gated, limited, resampled back. Knows no threads and no rings.
 
-use crate::clock::{ConverterTiming, Timing};
-use crate::dsp::limiter::Limiter;
-use crate::dsp::resample::{Resampler, half_width};
-use crate::voice::gate::Gate;
-use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
+use mynah_dsp::limiter::Limiter;
+use mynah_dsp::resample::{Resampler, half_width};
+use mynah_realtime::clock::{ConverterTiming, Timing};
+use mynah_voice::gate::Gate;
+use mynah_voice::{Controls, ConvertError, Converter, TargetVoice};
 
 /// A converter with its resamplers, at one place on the timeline.
 pub struct HopLoop {
@@ -139,8 +139,8 @@ pub const PULL: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::latency;
-    use crate::engine::testing::Identity;
+    use crate::testing::Identity;
+    use mynah_realtime::clock::latency;
 
     /// What goes in at a position comes out at that position, wherever the loop was started.
     #[test]

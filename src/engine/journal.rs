@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::packs::user_folder;
+use mynah_models::packs::user_folder;
 
 /// Bytes at which another file begins.
 pub const MOST: u64 = 256 << 10;

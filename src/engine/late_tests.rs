@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use super::hops::{HopLoop, PULL};
 use super::testing::block;
 use super::voice_worker::{Order, Turn, VoiceWorker};
-use crate::clock::{ConverterTiming, Timing};
-use crate::dsp::level::click_dbfs;
-use crate::realtime::{Crossing, LateSound, Pull, WorkerState, crossing};
-use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
+use mynah_dsp::level::click_dbfs;
+use mynah_realtime::clock::{ConverterTiming, Timing};
+use mynah_realtime::{Crossing, LateSound, Pull, WorkerState, crossing};
+use mynah_voice::{Controls, ConvertError, Converter, TargetVoice};
 
 const RATE: usize = 48_000;
 const BLOCK: usize = 128;

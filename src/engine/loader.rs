@@ -10,11 +10,11 @@ use super::source::{OpenError, Opened, Source};
 use super::station::{Boards, Station};
 use super::voice_worker::{Order, panic_text};
 use super::{Setup, View};
-use crate::clock::Mode;
-use crate::exit::{self, Inside};
-use crate::realtime::{AudioSide, PortEntry};
-use crate::runtime::Provider;
-use crate::voice::{Controls, TargetVoice};
+use mynah_models::exit::{self, Inside};
+use mynah_models::runtime::Provider;
+use mynah_realtime::clock::Mode;
+use mynah_realtime::{AudioSide, PortEntry};
+use mynah_voice::{Controls, TargetVoice};
 
 /// What is wanted. `load` grows with each wish for a voice, so that the same voice asked for again is loaded again: that revives a dead worker.
 #[derive(Clone)]
@@ -194,10 +194,10 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
-    use crate::clock::ConverterTiming;
-    use crate::engine::source::Captioner;
-    use crate::engine::testing::{Identity, IdentitySource, block, setup};
-    use crate::engine::{AudioPort, Engine};
+    use crate::source::Captioner;
+    use crate::testing::{Identity, IdentitySource, block, setup};
+    use crate::{AudioPort, Engine};
+    use mynah_realtime::clock::ConverterTiming;
 
     /// The identity of a model that looks further ahead.
     #[derive(Default)]
@@ -220,7 +220,7 @@ mod tests {
             Ok(Opened { converter, provider, note: None })
         }
 
-        fn captioner(&self, settings: &crate::recognition::stream::Settings) -> Result<Box<dyn Captioner>, OpenError> {
+        fn captioner(&self, settings: &mynah_recognition::stream::Settings) -> Result<Box<dyn Captioner>, OpenError> {
             self.0.captioner(settings)
         }
     }

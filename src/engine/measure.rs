@@ -10,12 +10,12 @@ use ort::value::{DynValue, Tensor};
 use serde::Serialize;
 
 use super::{Engine, HopLoop, OpenError, Setup, Source};
-use crate::clock::{ConverterTiming, Mode, Timing};
-use crate::dsp::denormals::FlushDenormals;
-use crate::realtime::{Block, Mix, Rendering};
-use crate::runtime::{Placement, Provider, RuntimeError, Session, SessionOptions};
-use crate::voice::mynah::{self, Alone, Isa};
-use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
+use mynah_dsp::denormals::FlushDenormals;
+use mynah_models::runtime::{Placement, Provider, RuntimeError, Session, SessionOptions};
+use mynah_realtime::clock::{ConverterTiming, Mode, Timing};
+use mynah_realtime::{Block, Mix, Rendering};
+use mynah_voice::mynah::{self, Alone, Isa};
+use mynah_voice::{Controls, ConvertError, Converter, TargetVoice};
 
 /// Host rate of all measurements in Hz.
 pub const HOST_RATE: u32 = 48000;
@@ -328,7 +328,7 @@ pub fn port_cost(source: Arc<dyn Source>, block: usize, seconds: f64) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::testing::IdentitySource;
+    use crate::testing::IdentitySource;
 
     #[test]
     fn a_spread_is_that_of_its_times() {

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{AudioPort, Engine, OpenError, Setup, Source};
-use crate::audio::{AudioError, Blocks, Mono, Note, Sound};
-use crate::clock::{Latency, Mode};
-use crate::dsp::pitch;
-use crate::realtime::{Block, Mix, Rendering, WorkerState};
-use crate::recognition::stream::{Event, Settings};
-use crate::recognition::{RecognizeError, Word};
-use crate::runtime::Provider;
-use crate::subtitles::transcript::{Place, Transcript};
-use crate::voice::{Controls, TargetVoice};
+use mynah_audio::{AudioError, Blocks, Mono, Note, Sound};
+use mynah_dsp::pitch;
+use mynah_models::runtime::Provider;
+use mynah_realtime::clock::{Latency, Mode};
+use mynah_realtime::{Block, Mix, Rendering, WorkerState};
+use mynah_recognition::stream::{Event, Settings};
+use mynah_recognition::{RecognizeError, Word};
+use mynah_subtitles::transcript::{Place, Transcript};
+use mynah_voice::{Controls, TargetVoice};
 
 /// How long loading a voice or a recogniser may take.
 const LOADING: Duration = Duration::from_secs(120);
@@ -468,7 +468,7 @@ mod one_pass;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::testing::{IdentitySource, any_voice};
+    use crate::testing::{IdentitySource, any_voice};
 
     fn job(block: usize) -> Job {
         Job { mode: Mode::Live, provider: Provider::Cpu, controls: Controls::default(), block, captions: true }

@@ -8,17 +8,17 @@ use super::measure;
 use super::picks::{Offer, Picks};
 use super::source::{Captioner, OpenError, Opened, Source};
 use super::voices::{Family, own_slack};
-use crate::audio;
-use crate::clock::{ConverterTiming, Mode};
-use crate::packs::{self, Kind, Pack, PackError, Store};
-use crate::recognition::RecognizeError;
-use crate::recognition::online::Speech;
-use crate::recognition::stream::{Event, Settings, Streamer};
-use crate::recognition::whisper::{ENGLISH, Layout, Whisper};
-use crate::runtime::{self, Placement, Provider, RuntimeError, SessionOptions};
-use crate::vad::Vad;
-use crate::voice::enrol::{EnrolError, Enroller, Heard, SEARCHED};
-use crate::voice::{TargetVoice, mynah};
+use mynah_audio as audio;
+use mynah_models::packs::{self, Kind, Pack, PackError, Store};
+use mynah_models::runtime::{self, Placement, Provider, RuntimeError, SessionOptions};
+use mynah_models::vad::Vad;
+use mynah_realtime::clock::{ConverterTiming, Mode};
+use mynah_recognition::RecognizeError;
+use mynah_recognition::online::Speech;
+use mynah_recognition::stream::{Event, Settings, Streamer};
+use mynah_recognition::whisper::{ENGLISH, Layout, Whisper};
+use mynah_voice::enrol::{EnrolError, Enroller, Heard, SEARCHED};
+use mynah_voice::{TargetVoice, mynah};
 
 macro_rules! told {
     ($($error:ty),*) => {$(
@@ -385,12 +385,12 @@ pub fn enrol_file_and_tell(path: &Path, name: &str) -> Result<(TargetVoice, Hear
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{Timing, latency};
+    use mynah_realtime::clock::{Timing, latency};
 
     /// What people are promised: at 48 kHz and blocks of 128 samples the host is told no more than this.
     #[test]
     fn the_promised_latencies_are_kept() {
-        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
         for source in [PackSource::at(Store::at([models])), PackSource::at(Store::at([]))] {
             for (mode, most_ms) in [(Mode::Live, 40.0), (Mode::Balanced, 90.0), (Mode::Studio, 250.0)] {
                 let converter = source.timing(mode).expect("known without loading");
@@ -404,7 +404,7 @@ mod tests {
 
     #[test]
     fn timbres_are_known_by_their_weights() {
-        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
         let name = PackSource::at(Store::at([models])).timbre_model().expect("the repository's own pack");
         assert!(name.len() == 33 && name.split('-').all(|hash| hash.len() == 16), "{name}");
         assert_eq!(PackSource::at(Store::at([])).timbre_model(), None);

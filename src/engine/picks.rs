@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::ConverterTiming;
-use crate::packs::Kind;
-use crate::packs::listed::{forbids_commerce, licence_in_words};
+use mynah_models::packs::Kind;
+use mynah_models::packs::listed::{forbids_commerce, licence_in_words};
+use mynah_realtime::clock::ConverterTiming;
 
 /// What is picked of the packs. What isn't is as this machine's own choice has it (`mynah models use`), or else Mynah's own.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

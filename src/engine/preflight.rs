@@ -9,8 +9,8 @@ use super::measure::{Spread, hop_times};
 use super::usage::Steal;
 use super::voice_worker::panic_text;
 use super::{OpenError, Source, priority};
-use crate::clock::Mode;
-use crate::runtime::{Placement, Provider};
+use mynah_models::runtime::{Placement, Provider};
+use mynah_realtime::clock::Mode;
 
 /// Hops of each trial.
 const HOPS: usize = 150;

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use super::identify::{Identified, Origin, from_hub};
 use super::pack_source::PackSource;
 use super::source::OpenError;
-use crate::exit::Inside;
-use crate::packs::fetch::{FetchError, Progress, done_with, fetch_while, gather};
-use crate::packs::listed::{Listing, Trust};
-use crate::packs::{Kind, Pack, PackError, claims};
+use mynah_models::exit::Inside;
+use mynah_models::packs::fetch::{FetchError, Progress, done_with, fetch_while, gather};
+use mynah_models::packs::listed::{Listing, Trust};
+use mynah_models::packs::{Kind, Pack, PackError, claims};
 
 /// A published model that is here now.
 #[derive(Debug)]

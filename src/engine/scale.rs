@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::measure::{HOST_RATE, live_block, some_setup, some_speech};
 use super::{AudioPort, Engine, OpenError, Setup, Source, priority, usage};
-use crate::clock::Mode;
-use crate::dsp::denormals::FlushDenormals;
-use crate::realtime::{Block, Counters};
+use mynah_dsp::denormals::FlushDenormals;
+use mynah_realtime::clock::Mode;
+use mynah_realtime::{Block, Counters};
 
 /// Samples a block.
 const BLOCK: usize = 128;
@@ -102,7 +102,7 @@ pub fn first_sound(source: &Arc<dyn Source>, mode: Mode) -> Result<f64, OpenErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::testing::IdentitySource;
+    use crate::testing::IdentitySource;
 
     #[test]
     fn engines_are_counted_together() {

@@ -12,11 +12,11 @@ use serde::Serialize;
 use super::measure::HOST_RATE;
 use super::usage::{self, Steal};
 use super::{AudioPort, Engine, OpenError, Setup, Source, priority};
-use crate::clock::Mode;
-use crate::dsp::denormals::FlushDenormals;
-use crate::realtime::{Block, Counters, Mix, Rendering};
-use crate::runtime::Provider;
-use crate::voice::{Controls, TargetVoice};
+use mynah_dsp::denormals::FlushDenormals;
+use mynah_models::runtime::Provider;
+use mynah_realtime::clock::Mode;
+use mynah_realtime::{Block, Counters, Mix, Rendering};
+use mynah_voice::{Controls, TargetVoice};
 
 /// Samples a block.
 const BLOCK: usize = 128;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::picks::{Offer, Picks};
-use crate::clock::{ConverterTiming, Mode};
-use crate::recognition::RecognizeError;
-use crate::recognition::stream::{Event, Settings};
-use crate::runtime::{Placement, Provider};
-use crate::voice::{Converter, TargetVoice};
+use mynah_models::runtime::{Placement, Provider};
+use mynah_realtime::clock::{ConverterTiming, Mode};
+use mynah_recognition::RecognizeError;
+use mynah_recognition::stream::{Event, Settings};
+use mynah_voice::{Converter, TargetVoice};
 
 /// Why a voice or a recogniser can't be had: one sentence that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::audio::{AudioError, Choice, Mono, Reader};
-use crate::vad::{Detector, FRAME, RATE, START};
+use mynah_audio::{AudioError, Choice, Mono, Reader};
+use mynah_models::vad::{Detector, FRAME, RATE, START};
 
 /// All of the first seconds is listened to, then so many of each minute.
 const FIRST_SECONDS: u64 = 120;

@@ -10,12 +10,12 @@ use super::source::Source;
 use super::threads::{PATIENCE, Threads};
 use super::voice_worker::{Order, Problem, VoiceWorker, drop_guarded};
 use super::{OpenError, Setup};
-use crate::clock::{ConverterTiming, Latency, Mode, Timing};
-use crate::exit::{self, Act, Inside};
-use crate::outlets::Wire;
-use crate::realtime::{AudioSide, ScopeSide, Shared, crossing};
-use crate::subtitles::transcript::Transcript;
-use crate::voice::{Controls, Converter};
+use mynah_models::exit::{self, Act, Inside};
+use mynah_outlets::Wire;
+use mynah_realtime::clock::{ConverterTiming, Latency, Mode, Timing};
+use mynah_realtime::{AudioSide, ScopeSide, Shared, crossing};
+use mynah_subtitles::transcript::Transcript;
+use mynah_voice::{Controls, Converter};
 
 /// The voice worker's thread.
 const VOICE: &str = "mynah-voice";

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::source::{Captioner, OpenError, Opened, Source};
 use super::{AudioPort, Engine, Setup};
-use crate::clock::{ConverterTiming, Mode};
-use crate::realtime::{Block, Mix, Rendering};
-use crate::recognition::stream::{Event, Settings};
-use crate::recognition::{RecognizeError, Word};
-use crate::runtime::Provider;
-use crate::voice::{Controls, ConvertError, Converter, TargetVoice};
+use mynah_models::runtime::Provider;
+use mynah_realtime::clock::{ConverterTiming, Mode};
+use mynah_realtime::{Block, Mix, Rendering};
+use mynah_recognition::stream::{Event, Settings};
+use mynah_recognition::{RecognizeError, Word};
+use mynah_voice::{Controls, ConvertError, Converter, TargetVoice};
 
 /// Gives back what it got, `delay` samples later: what a perfect converter to the same voice would do.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::OpenError;
-use crate::engine::journal;
+use crate::journal;
 
 /// How long an ending waits, for all threads together.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -96,7 +96,7 @@ pub(super) fn join_within(thread: JoinHandle<()>, until: Instant) -> bool {
 #[cfg(unix)]
 fn pin_module() {
     use std::os::unix::ffi::OsStringExt;
-    let Some(path) = crate::packs::module_path() else { return };
+    let Some(path) = mynah_models::packs::module_path() else { return };
     let Ok(path) = std::ffi::CString::new(path.into_os_string().into_vec()) else { return };
     // SAFETY: the path is a C string that outlives the call; a module that is not loaded is not loaded by this.
     unsafe {

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use super::hops::{HopLoop, PULL};
 use super::priority::Priority;
-use crate::clock::{Latency, Timing};
-use crate::dsp::denormals::FlushDenormals;
-use crate::realtime::{Pull, WorkerSide, WorkerState};
-use crate::voice::{Controls, ConvertError};
+use mynah_dsp::denormals::FlushDenormals;
+use mynah_realtime::clock::{Latency, Timing};
+use mynah_realtime::{Pull, WorkerSide, WorkerState};
+use mynah_voice::{Controls, ConvertError};
 
 /// What the engine asks of the worker.
 pub enum Order {
@@ -380,7 +380,7 @@ pub(super) fn drop_guarded(hops: Box<HopLoop>) {
 }
 
 /// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(|s| (*s).to_owned())

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::source::OpenError;
-use crate::clock::{ConverterTiming, Mode};
-use crate::packs::{Pack, PackError};
-use crate::runtime::{Provider, RuntimeError, SessionOptions};
-use crate::voice::meanvc::{self, MeanVc, Model, SpeakerEncoder};
-use crate::voice::mynah::{self, Mynah, TimbreEncoder};
-use crate::voice::openvoice::{self, OpenVoice, ToneEncoder};
-use crate::voice::rvc::{self, Rvc};
-use crate::voice::{Converter, HearsTimbre, TargetVoice};
+use mynah_models::packs::{Pack, PackError};
+use mynah_models::runtime::{Provider, RuntimeError, SessionOptions};
+use mynah_realtime::clock::{ConverterTiming, Mode};
+use mynah_voice::meanvc::{self, MeanVc, Model, SpeakerEncoder};
+use mynah_voice::mynah::{self, Mynah, TimbreEncoder};
+use mynah_voice::openvoice::{self, OpenVoice, ToneEncoder};
+use mynah_voice::rvc::{self, Rvc};
+use mynah_voice::{Converter, HearsTimbre, TargetVoice};
 
 /// Names of files in packs, as docs/packs.md has them.
 pub(super) const ENCODER: &str = "encoder.onnx";
@@ -207,13 +207,13 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::engine::PackSource;
-    use crate::packs::Store;
+    use crate::PackSource;
+    use mynah_models::packs::Store;
 
     /// The weights where they are quick, the graphs for all other providers, on demand, and where a pack has nothing else.
     #[test]
     fn what_runs_a_voice_is_told_by_pack_and_provider() {
-        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
         let name = |source: &PackSource, provider| {
             let file = source.voice_network(Mode::Studio, provider).expect("a pack").expect("one file");
             file.file_name().expect("a name").to_string_lossy().into_owned()

@@ -165,3 +165,8 @@ pub trait Converter: Send {
     /// Whether somebody renders from the next hop on: then a hop may take its time. Matters where something beside this machine takes part.
     fn renders(&mut self, _renders: bool) {}
 }
+
+/// An allocation inside `assert_no_alloc` ends the test.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;

@@ -11,18 +11,18 @@ mod whisper;
 use std::path::{Path, PathBuf};
 
 use super::source::OpenError;
-use crate::packs::listed::{Listing, Trust};
-use crate::packs::{Builder, Kind, Manifest, PackError, sha256_of};
-use crate::recognition::Recognizer;
-use crate::recognition::moonshine::Moonshine;
-use crate::recognition::moonshine::files::{Layout, find, known};
-use crate::recognition::online::OnlineRecognizer;
-use crate::recognition::online::ctc::Ctc;
-use crate::recognition::online::nemo::{JointFiles, NemoCtc, NemoTransducer, is_signal};
-use crate::recognition::online::paraformer::{self, Paraformer};
-use crate::recognition::online::transducer::{Files, Transducer};
-use crate::runtime::graph::some_of;
-use crate::runtime::{RuntimeError, Session, SessionOptions, files_beside, precision};
+use mynah_models::packs::listed::{Listing, Trust};
+use mynah_models::packs::{Builder, Kind, Manifest, PackError, sha256_of};
+use mynah_models::runtime::graph::some_of;
+use mynah_models::runtime::{RuntimeError, Session, SessionOptions, files_beside, precision};
+use mynah_recognition::Recognizer;
+use mynah_recognition::moonshine::Moonshine;
+use mynah_recognition::moonshine::files::{Layout, find, known};
+use mynah_recognition::online::OnlineRecognizer;
+use mynah_recognition::online::ctc::Ctc;
+use mynah_recognition::online::nemo::{JointFiles, NemoCtc, NemoTransducer, is_signal};
+use mynah_recognition::online::paraformer::{self, Paraformer};
+use mynah_recognition::online::transducer::{Files, Transducer};
 
 /// A model that was recognised.
 #[derive(Debug, Clone, PartialEq, Eq)]

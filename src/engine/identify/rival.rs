@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use super::{Identified, some_of};
-use crate::engine::source::OpenError;
-use crate::recognition::moonshine::files::known;
-use crate::recognition::online::nemo::is_signal;
-use crate::runtime::{Session, SessionOptions, precision};
-use crate::voice::{openvoice, rvc};
+use crate::source::OpenError;
+use mynah_models::runtime::{Session, SessionOptions, precision};
+use mynah_recognition::moonshine::files::known;
+use mynah_recognition::online::nemo::is_signal;
+use mynah_voice::{openvoice, rvc};
 
 /// Graphs that play a part in a recogniser of several have one of these words in their names.
 const PARTS: [&str; 3] = ["encoder", "decoder", "joiner"];

@@ -1,10 +1,10 @@
 //! A trial of files before they are taken: a second of silence and a second of noise through the whole chain of a model, and what these may leave out.
 //! What can't run, or gives what are no numbers, is found here and not while somebody speaks. Knows no file.
 
-use crate::engine::source::OpenError;
-use crate::recognition::online::OnlineRecognizer;
-use crate::recognition::{RecognizeError, Recognizer};
-use crate::voice::{Controls, ConvertError, Converter, HearsTimbre, TargetVoice};
+use crate::source::OpenError;
+use mynah_recognition::online::OnlineRecognizer;
+use mynah_recognition::{RecognizeError, Recognizer};
+use mynah_voice::{Controls, ConvertError, Converter, HearsTimbre, TargetVoice};
 
 /// Samples a second that recognisers hear.
 const RATE: usize = 16_000;

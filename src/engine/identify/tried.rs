@@ -4,13 +4,13 @@
 use std::path::Path;
 
 use super::{Identified, identify, open_online, open_whole, trial};
-use crate::clock::Mode;
-use crate::engine::pack_source::PackSource;
-use crate::engine::source::OpenError;
-use crate::engine::voices::Family;
-use crate::packs::{Kind, Pack};
-use crate::recognition::whisper::{Layout, Whisper};
-use crate::runtime::{Provider, Session, SessionOptions};
+use crate::pack_source::PackSource;
+use crate::source::OpenError;
+use crate::voices::Family;
+use mynah_models::packs::{Kind, Pack};
+use mynah_models::runtime::{Provider, Session, SessionOptions};
+use mynah_realtime::clock::Mode;
+use mynah_recognition::whisper::{Layout, Whisper};
 
 impl PackSource {
     /// What a folder of model files is. Takes some seconds.

@@ -4,12 +4,12 @@
 use std::time::Instant;
 
 use super::{Identified, open_whole};
-use crate::engine::audition::phrase;
-use crate::engine::source::OpenError;
-use crate::recognition::Recognizer;
-use crate::recognition::online::OnlineRecognizer;
-use crate::recognition::whisper::{Layout, Whisper};
-use crate::runtime::SessionOptions;
+use crate::audition::phrase;
+use crate::source::OpenError;
+use mynah_models::runtime::SessionOptions;
+use mynah_recognition::Recognizer;
+use mynah_recognition::online::OnlineRecognizer;
+use mynah_recognition::whisper::{Layout, Whisper};
 
 /// Share of tokens or words that a smaller precision may hear otherwise.
 const OTHERWISE: f64 = 0.1;
@@ -116,7 +116,7 @@ fn trial(model: &Identified) -> Result<Trial, OpenError> {
 /// buffer that grows while somebody speaks.
 fn timed(unit: &'static str, mut hear: impl FnMut(&[f32]) -> Result<Vec<String>, OpenError>) -> Result<Trial, OpenError> {
     let sound = phrase()?;
-    let samples = crate::dsp::resample::resample_all(&sound.mono(), sound.rate, 16_000);
+    let samples = mynah_dsp::resample::resample_all(&sound.mono(), sound.rate, 16_000);
     let (first, mut trial) = (Instant::now(), Trial { said: Vec::new(), unit, seconds: f64::MAX });
     for _ in 0..TURNS {
         hear(&samples[..samples.len() / 2])?;

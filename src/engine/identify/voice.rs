@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::{Identified, some_of, trial};
-use crate::clock::Mode;
-use crate::engine::source::OpenError;
-use crate::engine::voices::{CONTENT, CONVERTER, DRAWN, ENCODER, FEATURES, FLOW, MEMORY, PITCH, SPEAKER, VOCODER, VOICE};
-use crate::packs::Kind;
-use crate::runtime::{Session, SessionOptions, precision};
-use crate::voice::meanvc::{self, Files, MeanVc, Model, SpeakerEncoder, Steps};
-use crate::voice::openvoice::{self, OpenVoice, ToneEncoder};
-use crate::voice::rvc::{self, Rvc};
+use crate::source::OpenError;
+use crate::voices::{CONTENT, CONVERTER, DRAWN, ENCODER, FEATURES, FLOW, MEMORY, PITCH, SPEAKER, VOCODER, VOICE};
+use mynah_models::packs::Kind;
+use mynah_models::runtime::{Session, SessionOptions, precision};
+use mynah_realtime::clock::Mode;
+use mynah_voice::meanvc::{self, Files, MeanVc, Model, SpeakerEncoder, Steps};
+use mynah_voice::openvoice::{self, OpenVoice, ToneEncoder};
+use mynah_voice::rvc::{self, Rvc};
 
 /// What a trial calls weights that have no name yet.
 const TRIAL: &str = "trial";

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::{Identified, Making, some_of, trial};
-use crate::engine::source::OpenError;
-use crate::packs::build::{self, Weights};
-use crate::packs::{Builder, Kind, sha256_of};
-use crate::recognition::Recognizer;
-use crate::recognition::whisper::{Layout, Whisper, is_sherpa_encoder};
-use crate::runtime::{Session, SessionOptions, precision};
+use crate::source::OpenError;
+use mynah_models::packs::build::{self, Weights};
+use mynah_models::packs::{Builder, Kind, sha256_of};
+use mynah_models::runtime::{Session, SessionOptions, precision};
+use mynah_recognition::Recognizer;
+use mynah_recognition::whisper::{Layout, Whisper, is_sherpa_encoder};
 
 const WEIGHTS: &str = "model.bin";
 const CONFIG: &str = "config.json";

@@ -1,14 +1,14 @@
 //! A test: a file is one pass of the transcript, so that no word of it takes another one's place.
 
 use super::{Pace, caption};
-use crate::audio::Sound;
-use crate::clock::{ConverterTiming, Mode};
-use crate::engine::testing::IdentitySource;
-use crate::engine::{Captioner, OpenError, Opened, Source};
-use crate::recognition::stream::{Event, Settings};
-use crate::recognition::{RecognizeError, Word};
-use crate::runtime::Provider;
-use crate::voice::TargetVoice;
+use crate::testing::IdentitySource;
+use crate::{Captioner, OpenError, Opened, Source};
+use mynah_audio::Sound;
+use mynah_models::runtime::Provider;
+use mynah_realtime::clock::{ConverterTiming, Mode};
+use mynah_recognition::stream::{Event, Settings};
+use mynah_recognition::{RecognizeError, Word};
+use mynah_voice::TargetVoice;
 
 /// Tells words as recognisers do whose tokens share a frame: no length, and far apart.
 struct Telling;

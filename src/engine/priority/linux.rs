@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::rtkit;
-use crate::engine::threads::join_within;
+use crate::threads::join_within;
 
 /// Turns of a worker without a long one until RTKit is asked; it ends the process of a thread that works for [`rtkit::MOST`] without sleeping.
 const CALM: u32 = 500;

@@ -43,16 +43,16 @@ pub use pack_source::{PackSource, enrol_file, enrol_file_and_tell, reference};
 pub use picks::{Offer, Picks};
 pub use source::{Captioner, OpenError, Opened, Source};
 
-pub(crate) use voice_worker::panic_text;
+pub use voice_worker::panic_text;
 
 use caption_worker::CaptionShared;
 
-use crate::clock::{Latency, Mode};
-use crate::outlets::Wire;
-use crate::realtime::{self, Counters, ScopeSide, Shared, WorkerState};
-use crate::runtime::Provider;
-use crate::subtitles::transcript::Transcript;
-use crate::voice::{Controls, TargetVoice};
+use mynah_models::runtime::Provider;
+use mynah_outlets::Wire;
+use mynah_realtime::clock::{Latency, Mode};
+use mynah_realtime::{self as realtime, Counters, ScopeSide, Shared, WorkerState};
+use mynah_subtitles::transcript::Transcript;
+use mynah_voice::{Controls, TargetVoice};
 
 /// What the host and the user have settled on. A change of rate, block or channels needs a new engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -352,3 +352,8 @@ impl Drop for Engine {
         }
     }
 }
+
+/// An allocation inside `assert_no_alloc` ends the test.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;
