@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """calibrate.py [--mynah PROGRAM] [--corpus FOLDER]: how far Mynah's word times are from a forced alignment, with sign and by kind of word.
 
-The constants of `src/captions/whisper/edges.rs` are found here, never on the evaluation's recordings: a woman's telephone prompts (Debian asterisk-core-sounds-en,
+The constants of `src/recognition/whisper/edges.rs` are found here, never on the evaluation's recordings: a woman's telephone prompts (Debian asterisk-core-sounds-en,
 with its texts), and, with --corpus, sentences rendered in many voices (a folder of `meta.jsonl.gz` and sounds: file, group, lang, text). Knows the recogniser by its lines only.
 """
 

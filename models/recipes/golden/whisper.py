@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""whisper.py MODEL_FOLDER FURTHER_BIN PRETRAINED_PT: writes the goldens of src/captions/whisper/features.rs and tests/build.rs to tests/golden.
+"""whisper.py MODEL_FOLDER FURTHER_BIN PRETRAINED_PT: writes the goldens of src/recognition/whisper/features.rs and tests/build.rs to tests/golden.
 
 MODEL_FOLDER holds Whisper tiny.en in CTranslate2's layout, FURTHER_BIN (models/whisper-tiny-en/encoder.bin) the variables that stand in
 the place of those with their names, PRETRAINED_PT is Resemblyzer's. They are recomputed with other people's
