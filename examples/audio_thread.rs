@@ -1,5 +1,6 @@
-//! What the audio thread does, for a counter of instructions: `cargo xtask bench` runs it under callgrind, which counts inside `mynah_audio_thread` only. With the
-//! argument `watched` a window is open, which empties its scope between blocks.
+//! What the audio thread does, for a counter of instructions: `cargo xtask bench` runs it under callgrind, which counts
+//! inside `mynah_audio_thread` only. With the argument `watched` a window is open, which empties its scope between
+//! blocks.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ fn mynah_audio_thread(port: &mut AudioPort, left: &mut [f32], right: &mut [f32],
 }
 
 fn main() {
-    let (engine, mut port) = Engine::start(setup(48000, BLOCK, 2, Mode::Live), Arc::new(IdentitySource::default())).expect("the identity");
+    let (engine, mut port) =
+        Engine::start(setup(48000, BLOCK, 2, Mode::Live), Arc::new(IdentitySource::default())).expect("the identity");
     engine.wait_ready(Duration::from_secs(60)).expect("the identity is ready");
     let watched = std::env::args().nth(1).is_some_and(|a| a == "watched");
     engine.watch(watched);

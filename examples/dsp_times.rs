@@ -1,7 +1,8 @@
-//! Resampling and Whisper's features as the workers do them, timed: samples (f32, little endian) come on stdin, results go to stdout, and the
-//! seconds that it took to stderr. Used by `models/recipes/evaluate/dsp.py`.
+//! Resampling and Whisper's features as the workers do them, timed: samples (f32, little endian) come on stdin, results
+//! go to stdout, and the seconds that it took to stderr. Used by `models/recipes/evaluate/dsp.py`.
 //!
-//! `dsp_times resample FROM TO BLOCK` takes one channel in blocks; `dsp_times whisper` gives `[80, frames]` of 16 kHz sound.
+//! `dsp_times resample FROM TO BLOCK` takes one channel in blocks; `dsp_times whisper` gives `[80, frames]` of 16 kHz
+//! sound.
 
 use std::io::{Read, Write, stdin, stdout};
 use std::time::Instant;

@@ -1,5 +1,6 @@
-//! Memory and speed of long recordings: `cargo run --release --example long_file -- HOURS [SPEECH.wav]` makes a stereo recording of so many hours at 48 kHz, speech and pauses of the
-//! given file (or of the fetched one) again and again, runs `mynah caption` and `mynah convert` on it and prints the peak of memory and the time of each. Linux.
+//! Memory and speed of long recordings: `cargo run --release --example long_file -- HOURS [SPEECH.wav]` makes a stereo
+//! recording of so many hours at 48 kHz, speech and pauses of the given file (or of the fetched one) again and again,
+//! runs `mynah caption` and `mynah convert` on it and prints the peak of memory and the time of each. Linux.
 
 use std::path::Path;
 use std::process::Command;
@@ -36,13 +37,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let voice = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac");
     let path = |p: &Path| p.to_string_lossy().into_owned();
     run(&mynah, &["caption".to_owned(), path(&recording), "-o".to_owned(), path(&captions)], hours)?;
-    let convert = ["convert".to_owned(), path(&recording), "--voice".to_owned(), path(&voice), "--mode".to_owned(), "studio".to_owned()];
+    let convert = [
+        "convert".to_owned(),
+        path(&recording),
+        "--voice".to_owned(),
+        path(&voice),
+        "--mode".to_owned(),
+        "studio".to_owned(),
+    ];
     run(&mynah, &[&convert[..], &["-o".to_owned(), path(&converted)]].concat(), hours)?;
     Ok(())
 }
 
 fn write(path: &Path, speech: &[f32], hours: f64) -> Result<(), Box<dyn std::error::Error>> {
-    let mut writer = Writer::new(std::fs::File::create(path)?, Shape { rate: RATE, channels: 2 }, Format::Wav(Depth::Int16))?;
+    let mut writer =
+        Writer::new(std::fs::File::create(path)?, Shape { rate: RATE, channels: 2 }, Format::Wav(Depth::Int16))?;
     let pause = vec![0.0; RATE as usize * 2];
     while (writer.frames() as f64) < hours * 3600.0 * f64::from(RATE) {
         writer.write(&[speech, speech])?;
@@ -59,7 +68,10 @@ fn run(program: &Path, arguments: &[String], hours: f64) -> Result<(), Box<dyn s
     let mut peak = 0.0f64;
     let status = loop {
         let about = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let kilobytes = about.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok());
+        let kilobytes = about
+            .lines()
+            .find_map(|l| l.strip_prefix("VmHWM:"))
+            .and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok());
         peak = peak.max(kilobytes.unwrap_or(0.0) / 1024.0);
         if let Some(status) = child.try_wait()? {
             break status;
@@ -67,6 +79,10 @@ fn run(program: &Path, arguments: &[String], hours: f64) -> Result<(), Box<dyn s
         std::thread::sleep(Duration::from_millis(200));
     };
     let took = began.elapsed().as_secs_f64();
-    println!("mynah {}: {status}, peak {peak:.0} MiB, {took:.0} s, {:.1} times real time", arguments[0], hours * 3600.0 / took);
+    println!(
+        "mynah {}: {status}, peak {peak:.0} MiB, {took:.0} s, {:.1} times real time",
+        arguments[0],
+        hours * 3600.0 / took
+    );
     Ok(())
 }

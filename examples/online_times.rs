@@ -1,6 +1,7 @@
-//! A recogniser that hears a stream, timed: `online_times LIBRARY FOLDER BLOCK` takes 16 kHz mono samples (f32, little endian) on stdin, hears them in
-//! blocks twice, and says as JSON what was heard, and of the second time, in seconds: what each block took in which a chunk was heard, how much of that
-//! this thread was computing (on Unix; else the same), and what all blocks took. Used by `models/recipes/evaluate/online.py`.
+//! A recogniser that hears a stream, timed: `online_times LIBRARY FOLDER BLOCK` takes 16 kHz mono samples (f32, little
+//! endian) on stdin, hears them in blocks twice, and says as JSON what was heard, and of the second time, in seconds:
+//! what each block took in which a chunk was heard, how much of that this thread was computing (on Unix; else the
+//! same), and what all blocks took. Used by `models/recipes/evaluate/online.py`.
 
 use std::io::{Read, stdin};
 use std::path::Path;
@@ -14,9 +15,9 @@ type Failure = Box<dyn std::error::Error>;
 /// A model of any family that hears a stream, as its files are published.
 fn open(folder: &Path) -> Result<Box<dyn OnlineRecognizer>, Failure> {
     let found = Identified::of(folder)?;
-    let recognizer = found
-        .open_online()
-        .ok_or_else(|| format!("`{}` holds a model of the family {}, which hears no stream", folder.display(), found.family))?;
+    let recognizer = found.open_online().ok_or_else(|| {
+        format!("`{}` holds a model of the family {}, which hears no stream", folder.display(), found.family)
+    })?;
     Ok(recognizer?)
 }
 

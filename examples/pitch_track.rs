@@ -1,5 +1,6 @@
-//! Writes the pitch of raw sound for `models/recipes/evaluate/pitch.py`: f32 little endian at 24 kHz on standard input, Hz each 10 ms on standard
-//! output. Arguments: frames of look-ahead, then optionally the costs voicing, octave, jump, switch, ringing and silence.
+//! Writes the pitch of raw sound for `models/recipes/evaluate/pitch.py`: f32 little endian at 24 kHz on standard input,
+//! Hz each 10 ms on standard output. Arguments: frames of look-ahead, then optionally the costs voicing, octave, jump,
+//! switch, ringing and silence.
 
 use std::io::{Read, Write};
 
@@ -9,7 +10,14 @@ fn main() -> std::io::Result<()> {
     let numbers: Vec<f32> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
     let lag = numbers.first().copied().unwrap_or(0.0) as usize;
     let mut costs = Costs::default();
-    let all = [&mut costs.voicing, &mut costs.octave, &mut costs.jump, &mut costs.switch, &mut costs.ringing, &mut costs.silence];
+    let all = [
+        &mut costs.voicing,
+        &mut costs.octave,
+        &mut costs.jump,
+        &mut costs.switch,
+        &mut costs.ringing,
+        &mut costs.silence,
+    ];
     for (to, from) in all.into_iter().zip(numbers.iter().skip(1)) {
         *to = *from;
     }

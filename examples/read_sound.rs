@@ -1,5 +1,5 @@
-//! What Mynah reads of sound files: `cargo run --example read_sound -- FILE...` prints rate, channels, tracks, length and notes of each;
-//! with `--wav FOLDER` before them what was read lies there too.
+//! What Mynah reads of sound files: `cargo run --example read_sound -- FILE...` prints rate, channels, tracks, length
+//! and notes of each; with `--wav FOLDER` before them what was read lies there too.
 
 use std::path::Path;
 
@@ -14,9 +14,17 @@ fn tell(path: &Path) -> Result<String, mynah::audio::AudioError> {
     }
     let level = 10.0 * (sum / frames.max(1) as f64).log10();
     let (rate, channels) = (reader.rate(), reader.channels());
-    let mut lines =
-        vec![format!("{frames} frames ({:.3} s) at {rate} Hz, {channels} channels, {level:.1} dBFS", frames as f64 / f64::from(rate))];
-    lines.extend(reader.tracks().iter().filter(|_| reader.tracks().len() > 1).map(|t| format!("track {}: {}", t.number, t.codec)));
+    let mut lines = vec![format!(
+        "{frames} frames ({:.3} s) at {rate} Hz, {channels} channels, {level:.1} dBFS",
+        frames as f64 / f64::from(rate)
+    )];
+    lines.extend(
+        reader
+            .tracks()
+            .iter()
+            .filter(|_| reader.tracks().len() > 1)
+            .map(|t| format!("track {}: {}", t.number, t.codec)),
+    );
     lines.extend(reader.notes().iter().map(|n| format!("note: {n}")));
     Ok(lines.join("\n    "))
 }

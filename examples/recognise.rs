@@ -1,4 +1,5 @@
-//! Reads sound files of at most 30 s with the recogniser alone, without streaming: a JSON line a file with its words and the time it took.
+//! Reads sound files of at most 30 s with the recogniser alone, without streaming: a JSON line a file with its words
+//! and the time it took.
 //!
 //! `cargo run --example recognise -- LIBRARY PACK_FOLDER FILE…`; used by `models/recipes/golden/compare_whisper.py`.
 
@@ -19,7 +20,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let start = Instant::now();
         let words = whisper.transcribe(&samples, "")?;
         let took = start.elapsed().as_secs_f64();
-        println!("{}", serde_json::json!({ "file": file, "seconds": samples.len() as f64 / 16_000.0, "took": took, "words": words }));
+        println!(
+            "{}",
+            serde_json::json!({ "file": file, "seconds": samples.len() as f64 / 16_000.0, "took": took, "words": words })
+        );
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
-//! The plugin's real window in a small host: loads the CLAP bundle, embeds its window in one of X11's, and plays a recording through it in real time, over and
-//! over, until the standard input ends. Each line there is answered: `voice` chooses the voice of the reference as a project that is loaded would, `status` is
-//! answered with what the plugin tells of itself, `where` with the seconds so far.
+//! The plugin's real window in a small host: loads the CLAP bundle, embeds its window in one of X11's, and plays a
+//! recording through it in real time, over and over, until the standard input ends. Each line there is answered:
+//! `voice` chooses the voice of the reference as a project that is loaded would, `status` is answered with what the
+//! plugin tells of itself, `where` with the seconds so far.
 
 use std::process::ExitCode;
 
@@ -41,7 +42,9 @@ mod x11 {
     use mynah::voice::TargetVoice;
     use x11rb::connection::Connection;
     use x11rb::protocol::Event;
-    use x11rb::protocol::xproto::{AtomEnum, ConfigureWindowAux, ConnectionExt, CreateWindowAux, EventMask, PropMode, WindowClass};
+    use x11rb::protocol::xproto::{
+        AtomEnum, ConfigureWindowAux, ConnectionExt, CreateWindowAux, EventMask, PropMode, WindowClass,
+    };
     use x11rb::rust_connection::RustConnection;
     use x11rb::wrapper::ConnectionExt as _;
 
@@ -102,7 +105,8 @@ mod x11 {
                 scope.spawn(|| starve(&starving));
             }
             let played = host.play_while(&recording(a)?, true, |host, seconds| {
-                let goes_on = frame.serve(host).unwrap_or(false) && answer(host, seconds, &lines, &project).unwrap_or(false);
+                let goes_on =
+                    frame.serve(host).unwrap_or(false) && answer(host, seconds, &lines, &project).unwrap_or(false);
                 if !goes_on {
                     starving.store(false, Ordering::Relaxed);
                 }
@@ -135,7 +139,9 @@ mod x11 {
     /// The lines of the standard input.
     fn lines() -> Receiver<String> {
         let (tx, rx) = channel();
-        std::thread::spawn(move || std::io::stdin().lock().lines().map_while(Result::ok).try_for_each(|line| tx.send(line)));
+        std::thread::spawn(move || {
+            std::io::stdin().lock().lines().map_while(Result::ok).try_for_each(|line| tx.send(line))
+        });
         rx
     }
 
@@ -172,10 +178,24 @@ mod x11 {
             let root = &x.setup().roots[screen];
             let window = x.generate_id()?;
             let events = CreateWindowAux::new().event_mask(EventMask::STRUCTURE_NOTIFY);
-            x.create_window(root.root_depth, window, root.root, 0, 0, 100, 100, 0, WindowClass::INPUT_OUTPUT, root.root_visual, &events)?;
+            x.create_window(
+                root.root_depth,
+                window,
+                root.root,
+                0,
+                0,
+                100,
+                100,
+                0,
+                WindowClass::INPUT_OUTPUT,
+                root.root_visual,
+                &events,
+            )?;
             x.change_property8(PropMode::REPLACE, window, AtomEnum::WM_NAME, AtomEnum::STRING, b"Mynah in its host")?;
-            let (protocols, closing) =
-                (x.intern_atom(false, b"WM_PROTOCOLS")?.reply()?.atom, x.intern_atom(false, b"WM_DELETE_WINDOW")?.reply()?.atom);
+            let (protocols, closing) = (
+                x.intern_atom(false, b"WM_PROTOCOLS")?.reply()?.atom,
+                x.intern_atom(false, b"WM_DELETE_WINDOW")?.reply()?.atom,
+            );
             x.change_property32(PropMode::REPLACE, window, protocols, AtomEnum::ATOM, &[closing])?;
             x.map_window(window)?;
             x.sync()?;
@@ -200,7 +220,9 @@ mod x11 {
             }
             while let Some(event) = self.x.poll_for_event()? {
                 match event {
-                    Event::ConfigureNotify(e) if e.window == self.window => host.size_window((e.width.into(), e.height.into()))?,
+                    Event::ConfigureNotify(e) if e.window == self.window => {
+                        host.size_window((e.width.into(), e.height.into()))?
+                    }
                     Event::ClientMessage(e) if e.data.as_data32()[0] == self.closing => return Ok(false),
                     _ => {}
                 }
@@ -212,14 +234,16 @@ mod x11 {
     /// Seconds from one shortage to the next, and how long one lasts.
     const SHORTAGE: (f64, f64) = (1.3, 0.07);
 
-    /// Puts the voice worker on one core with a thread that has the better claim to it, and lets that one work now and then.
+    /// Puts the voice worker on one core with a thread that has the better claim to it, and lets that one work now and
+    /// then.
     fn starve(goes_on: &AtomicBool) {
         // SAFETY: all-zero bytes are an empty set.
         let mut core: libc::cpu_set_t = unsafe { std::mem::zeroed() };
         // SAFETY: the set lives, and has a place 0.
         unsafe { libc::CPU_SET(0, &mut core) };
         let pin = |thread: i32| {
-            // SAFETY: the set is initialised and of the size that is told; a thread that is gone is an error and nothing more.
+            // SAFETY: the set is initialised and of the size that is told; a thread that is gone is an error and
+            // nothing more.
             _ = unsafe { libc::sched_setaffinity(thread, std::mem::size_of::<libc::cpu_set_t>(), &core) };
         };
         pin(0);
@@ -240,7 +264,8 @@ mod x11 {
 
     /// This process's threads of a name.
     fn threads(name: &str) -> Vec<i32> {
-        let named = |id: &i32| std::fs::read_to_string(format!("/proc/self/task/{id}/comm")).is_ok_and(|n| n.trim() == name);
+        let named =
+            |id: &i32| std::fs::read_to_string(format!("/proc/self/task/{id}/comm")).is_ok_and(|n| n.trim() == name);
         let all = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
         all.filter_map(|e| e.file_name().to_str()?.parse().ok()).filter(named).collect()
     }

@@ -1,5 +1,6 @@
-//! What a fuzzer plays with: for each kind of bytes that come from outside one function that takes any and must not panic, hang or fill the memory; where
-//! there is more to promise it asserts that. The fuzz targets in `fuzz/` and `tests/fuzzed.rs` call the same functions. No part of the library's interface.
+//! What a fuzzer plays with: for each kind of bytes that come from outside one function that takes any and must not
+//! panic, hang or fill the memory; where there is more to promise it asserts that. The fuzz targets in `fuzz/` and
+//! `tests/fuzzed.rs` call the same functions. No part of the library's interface.
 
 use std::io::Write;
 use std::path::Path;
@@ -67,11 +68,16 @@ fn pack_toml(data: &[u8]) {
 
 /// What a project or a file of the user's keeps: a state, packed words, a voice, the outlets' settings.
 fn state(data: &[u8]) {
-    for voice in [state::voice(data).ok().flatten(), serde_json::from_slice::<TargetVoice>(data).ok()].into_iter().flatten() {
+    for voice in
+        [state::voice(data).ok().flatten(), serde_json::from_slice::<TargetVoice>(data).ok()].into_iter().flatten()
+    {
         let whole = voice.timbres.iter().all(|t| t.numbers.iter().all(|x| x.is_finite()));
         if let Ok(Some(voice)) = state::checked(Some(voice).filter(|_| whole)) {
             let saved = state::with_voice(Some(&voice), &state::Settings::default(), state::Container::Clap);
-            assert!(state::voice(&saved).is_ok_and(|v| v == Some(voice)), "a voice that is used can be saved and read again");
+            assert!(
+                state::voice(&saved).is_ok_and(|v| v == Some(voice)),
+                "a voice that is used can be saved and read again"
+            );
         }
     }
     let _ = (state::transcript(data), serde_json::from_slice::<outlets::Settings>(data));
@@ -81,7 +87,10 @@ fn state(data: &[u8]) {
     for bytes in [data, &packed] {
         if let Ok(transcript) = Transcript::from_bytes(bytes) {
             let again = Transcript::from_bytes(&transcript.to_bytes());
-            assert!(again.is_ok_and(|a| a.words() == transcript.words()), "words that were read can be saved and read again");
+            assert!(
+                again.is_ok_and(|a| a.words() == transcript.words()),
+                "words that were read can be saved and read again"
+            );
         }
     }
 }
@@ -111,9 +120,16 @@ fn words_of(text: &str) -> Vec<Word> {
 fn wording(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let mut parts = text.splitn(3, '\0');
-    let (terms, list, said) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (terms, list, said) =
+        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let (glossary, profanity) = (Glossary::parse(terms), Profanity::with_list(list));
-    for told in glossary.as_ref().err().map(ToString::to_string).iter().chain(&profanity.as_ref().err().map(ToString::to_string)) {
+    for told in glossary
+        .as_ref()
+        .err()
+        .map(ToString::to_string)
+        .iter()
+        .chain(&profanity.as_ref().err().map(ToString::to_string))
+    {
         assert!(!told.contains('\n'), "an error is one line: {told}");
     }
     let wording = Wording { glossary: glossary.ok(), spell_numbers: true, profanity: profanity.ok() };
@@ -129,7 +145,10 @@ fn formats(data: &[u8]) {
     let styles = [Style::netflix, Style::bbc, Style::cea608, Style::live];
     let style = styles[data.len() % styles.len()]().spoken_in(Language::of_words("", &words));
     let cues = cues(&words, &style);
-    assert!(cues.windows(2).all(|pair| pair[0].end <= pair[1].start + 1e-6) && cues.iter().all(|c| c.start < c.end), "cues in order");
+    assert!(
+        cues.windows(2).all(|pair| pair[0].end <= pair[1].start + 1e-6) && cues.iter().all(|c| c.start < c.end),
+        "cues in order"
+    );
     for format in Format::ALL {
         readable(format, &render(format, &words, &cues));
     }
@@ -176,6 +195,8 @@ fn readable(format: formats::Format, content: &str) {
                 assert_eq!(block.matches("-->").count(), 1, "one line of times a cue: {block}");
             }
         }
-        Format::Text | Format::Ardour => assert!(content.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()), "a control character"),
+        Format::Text | Format::Ardour => {
+            assert!(content.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()), "a control character")
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Mynah: the voice on a track becomes another voice, and is captioned, live, with one exact latency.
 //!
-//! The map of the crate; `docs/architecture.md` has the picture. Imports run downward:
-//! `plugin`, `editor`, the binaries → `engine` → `voice`, `captions` → `vad` → `runtime`, `packs`, `audio` → `dsp`, `clock`.
-//! `bridge` stands beside `engine` and knows neither voice nor captions.
+//! The map of the crate; `docs/architecture.md` has the picture. Imports run downward: `plugin`, `editor`, the binaries
+//! → `engine` → `voice`, `captions` → `vad` → `runtime`, `packs`, `audio` → `dsp`, `clock`. `bridge` stands beside
+//! `engine` and knows neither voice nor captions.
 
 pub mod editor;
 #[doc(hidden)]
@@ -23,7 +23,8 @@ pub use mynah_subtitles as subtitles;
 pub use mynah_voice as voice;
 pub use plugin::clap_entry;
 
-/// In debug builds an allocation on the audio thread ends the process: the tests would see it. Release builds have the ordinary allocator.
+/// In debug builds an allocation on the audio thread ends the process: the tests would see it. Release builds have the
+/// ordinary allocator.
 #[cfg(debug_assertions)]
 #[global_allocator]
 static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;

@@ -1,4 +1,5 @@
-//! The audio thread allocates and frees nothing: not while a voice is swapped, a mode changes, the worker is late, dead or gone.
+//! The audio thread allocates and frees nothing: not while a voice is swapped, a mode changes, the worker is late, dead
+//! or gone.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -55,7 +56,8 @@ fn nothing_is_allocated_whatever_happens() {
     play(&mut port, 50, true);
 }
 
-/// What a window asks for beside the conversion: a recording, the likeness, clips that come, are replaced, stop and end.
+/// What a window asks for beside the conversion: a recording, the likeness, clips that come, are replaced, stop and
+/// end.
 #[test]
 fn nothing_is_allocated_for_a_window_either() {
     fn play(side: &mut BoothSide, blocks: usize, allowed: bool) {

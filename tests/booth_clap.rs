@@ -1,5 +1,6 @@
-//! What a window does with the sound, in a CLAP host: a phrase is heard in place of the track at a click and no longer than that, and a recording from
-//! the input holds what the host sent and becomes a voice. The voices are identities; the debug build aborts when the audio thread allocates.
+//! What a window does with the sound, in a CLAP host: a phrase is heard in place of the track at a click and no longer
+//! than that, and a recording from the input holds what the host sent and becomes a voice. The voices are identities;
+//! the debug build aborts when the audio thread allocates.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -155,6 +156,9 @@ fn eight_seconds_of_the_input_become_a_voice_whose_owner_agreed() {
     let about = entry.about.expect("its origin");
     println!("enrolled after {:.1} s: {:?}", began.elapsed().as_secs_f64(), about.heard);
     assert_eq!(about.consent, Some(consent));
-    assert!(about.from.contains("input") && (about.heard.seconds - 8.0).abs() < 1e-9 && about.heard.speech > 4.0, "{about:?}");
+    assert!(
+        about.from.contains("input") && (about.heard.seconds - 8.0).abs() < 1e-9 && about.heard.speech > 4.0,
+        "{about:?}"
+    );
     assert_eq!(instance.params.target.get().0, Some(entry.voice));
 }

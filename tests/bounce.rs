@@ -23,7 +23,12 @@ fn speech() -> Vec<f32> {
 
 /// Any voice will do: what is compared is the engine with itself.
 fn voice() -> TargetVoice {
-    TargetVoice { name: "bounce".to_owned(), embedding: vec![1.0 / 16.0; 256], median_pitch: 180.0, timbres: Vec::new() }
+    TargetVoice {
+        name: "bounce".to_owned(),
+        embedding: vec![1.0 / 16.0; 256],
+        median_pitch: 180.0,
+        timbres: Vec::new(),
+    }
 }
 
 fn started(mode: Mode, most: usize) -> (Engine, AudioPort) {
@@ -35,14 +40,15 @@ fn started(mode: Mode, most: usize) -> (Engine, AudioPort) {
     (engine, port)
 }
 
-/// What a host with delay compensation has of an output: larger blocks have a larger latency, which is part of the promise.
+/// What a host with delay compensation has of an output: larger blocks have a larger latency, which is part of the
+/// promise.
 fn compensated(port: &AudioPort, mut output: Vec<f32>) -> Vec<f32> {
     output.drain(..port.latency().total);
     output
 }
 
-/// As fast as the host asks: it says that it renders, or its user does and it is told by its pace. Gives also how many samples late hops may
-/// have changed, which are none where it says so itself.
+/// As fast as the host asks: it says that it renders, or its user does and it is told by its pace. Gives also how many
+/// samples late hops may have changed, which are none where it says so itself.
 fn rendered(mode: Mode, speech: &[f32], sizes: &[usize], rendering: Rendering) -> (Vec<f32>, usize) {
     let (_engine, mut port) = started(mode, *sizes.iter().max().expect("a size"));
     let output = run(&mut port, speech, sizes, &Block { rendering, ..block(true) });
@@ -56,7 +62,9 @@ fn live(mode: Mode, speech: &[f32], size: usize) -> (Vec<f32>, usize) {
     let (_engine, mut port) = started(mode, size);
     let (mut output, began) = (speech.to_vec(), Instant::now());
     for (n, sound) in output.chunks_mut(size).enumerate() {
-        std::thread::sleep(Duration::from_secs_f64((n * size) as f64 / f64::from(RATE)).saturating_sub(began.elapsed()));
+        std::thread::sleep(
+            Duration::from_secs_f64((n * size) as f64 / f64::from(RATE)).saturating_sub(began.elapsed()),
+        );
         port.process(&mut [sound], &block(false));
     }
     let changed = changed_by_late_hops(&port);
@@ -82,12 +90,17 @@ fn a_render_is_the_same_whatever_the_blocks_the_run_and_what_the_host_says() {
         println!("{mode:?}: {:.1} × real time, loading included", SECONDS as f64 / began.elapsed().as_secs_f64());
         assert!(first.iter().map(|x| x * x).sum::<f32>() > 1.0, "{mode:?}: there is sound");
         assert!(differing(&first, &speech) > speech.len() / 2, "{mode:?}: it is converted");
-        for (sizes, rendering) in
-            [(&[512][..], Rendering::Declared), (&[1, 7, 64, 1024, 333], Rendering::Declared), (&[128], Rendering::Unsaid)]
-        {
+        for (sizes, rendering) in [
+            (&[512][..], Rendering::Declared),
+            (&[1, 7, 64, 1024, 333], Rendering::Declared),
+            (&[128], Rendering::Unsaid),
+        ] {
             let (again, may_differ) = rendered(mode, &speech, sizes, rendering);
             let differ = differing(&first, &again);
-            println!("{mode:?}, blocks of {sizes:?}, {rendering:?}: {differ} samples differ; late hops explain up to {may_differ}");
+            println!(
+                "{mode:?}, blocks of {sizes:?}, {rendering:?}: {differ} samples differ; late hops explain up to \
+                 {may_differ}"
+            );
             assert!(
                 differ <= may_differ && may_differ < speech.len() / 20,
                 "{mode:?}, blocks of {sizes:?}: {differ} differ, not {may_differ}"
@@ -96,7 +109,8 @@ fn a_render_is_the_same_whatever_the_blocks_the_run_and_what_the_host_says() {
     }
 }
 
-/// Every sample that was heard live is the rendered one to the bit, but for those of hops that this machine was too slow for, which are counted.
+/// Every sample that was heard live is the rendered one to the bit, but for those of hops that this machine was too
+/// slow for, which are counted.
 #[test]
 fn what_is_heard_live_is_what_is_rendered() {
     let speech = speech();

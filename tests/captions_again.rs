@@ -1,5 +1,5 @@
-//! Captions that become captions again: any format and style from corrected words, a corrected text on the times of the words; and nothing that a person wrote
-//! is written over. Without packs.
+//! Captions that become captions again: any format and style from corrected words, a corrected text on the times of the
+//! words; and nothing that a person wrote is written over. Without packs.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -66,7 +66,8 @@ fn corrected_words_become_any_format_and_style() {
     home.done(&["caption", &words]);
     assert_eq!(
         home.read("words.srt"),
-        "1\n00:00:01,000 --> 00:00:03,900\nWe met mister Bennit at nether field.\n\n2\n00:00:06,000 --> 00:00:07,300\nIt rained.\n\n"
+        "1\n00:00:01,000 --> 00:00:03,900\nWe met mister Bennit at nether field.\n\n2\n00:00:06,000 --> \
+         00:00:07,300\nIt rained.\n\n"
     );
     for format in ["vtt", "ttml", "itt", "txt", "csv", "reaper", "ardour", "audition"] {
         home.done(&["caption", &words, "--format", format]);
@@ -94,17 +95,19 @@ fn corrected_words_become_any_format_and_style() {
 #[test]
 fn cues_of_other_programs_stay_unless_a_style_is_asked_for() {
     let home = Home::new();
-    let srt = "1\n00:00:01,000 --> 00:00:04,000\nOne line that is far longer than any norm of any house would allow\n\n2\n00:00:05,500 --> 00:00:06,000\nTwo & <three>\n\n";
+    let srt = "1\n00:00:01,000 --> 00:00:04,000\nOne line that is far longer than any norm of any house would \
+        allow\n\n2\n00:00:05,500 --> 00:00:06,000\nTwo & <three>\n\n";
     let edited = home.write("edited.srt", srt);
     home.done(&["caption", &edited, "--format", "vtt"]);
-    assert!(
-        home.read("edited.vtt")
-            .contains("00:00:01.000 --> 00:00:04.000\nOne line that is far longer than any norm of any house would allow\n")
-    );
+    assert!(home.read("edited.vtt").contains(
+        "00:00:01.000 --> 00:00:04.000\nOne line that is far longer than any norm of any house would allow\n"
+    ));
     home.done(&["caption", &home.at("edited.vtt"), "-o", &home.at("back.srt")]);
     assert_eq!(home.read("back.srt"), srt);
     home.done(&["caption", &edited, "-o", &home.at("cut.srt"), "--style", "bbc"]);
-    assert!(home.read("cut.srt").lines().filter(|l| l.contains(' ') && !l.contains("-->")).all(|l| l.chars().count() <= 37));
+    assert!(
+        home.read("cut.srt").lines().filter(|l| l.contains(' ') && !l.contains("-->")).all(|l| l.chars().count() <= 37)
+    );
     assert!(home.told(&["caption", &edited, "-o", &home.at("x.vtt"), "--strict"], 1).contains("norms of Netflix"));
     assert!(!Path::new(&home.at("x.vtt")).exists());
 }
@@ -125,7 +128,9 @@ fn a_corrected_text_gets_the_times_of_the_words() {
         .as_array()
         .expect("words")
         .iter()
-        .map(|w| (w["text"].as_str().expect("text"), w["start"].as_f64().expect("start"), w["end"].as_f64().expect("end")))
+        .map(|w| {
+            (w["text"].as_str().expect("text"), w["start"].as_f64().expect("start"), w["end"].as_f64().expect("end"))
+        })
         .collect();
     assert_eq!(said[2], ("Mr.", 1.6, 1.9));
     assert_eq!(said[3], ("Bennet", 2.0, 2.4));
@@ -133,7 +138,10 @@ fn a_corrected_text_gets_the_times_of_the_words() {
     assert_eq!((said[7].0, said[7].1), ("rained", 6.3));
     assert!(said[8].0 == "cats." && said[8].1 >= 6.8, "{said:?}");
     assert_eq!(out["language"], "en");
-    assert!(home.told(&["caption", &edited, "--words", &edited, "-o", &home.at("x.srt")], 2).contains("no words with times"));
+    assert!(
+        home.told(&["caption", &edited, "--words", &edited, "-o", &home.at("x.srt")], 2)
+            .contains("no words with times")
+    );
     assert!(home.told(&["caption", "a.wav", "--words", &words], 2).contains("--words"));
     assert!(home.told(&["caption", "a.wav", &edited], 2).contains("two calls"));
     assert!(home.told(&["caption", &words, "--jsonl"], 2).contains("--jsonl"));
@@ -175,7 +183,9 @@ fn other_languages_have_their_own_text() {
     let notes = home.done(&["caption", &german, "--language", "de", "--numbers", "spell", "--profanity", "mask"]);
     assert!(home.read("de.srt").contains("Das shit 3."), "{}", home.read("de.srt"));
     assert!(
-        notes.contains("number words in English alone") && notes.contains("--profanity-words") && notes.lines().count() == 2,
+        notes.contains("number words in English alone")
+            && notes.contains("--profanity-words")
+            && notes.lines().count() == 2,
         "{notes}"
     );
     let arabic = home.write("ar.json", r#"{"language": "ar", "words": [{"text": "مرحبا", "start": 0, "end": 1}]}"#);

@@ -1,5 +1,5 @@
-//! Captions on the host's timeline with the real recogniser: a bounce says what was heard live, and passes over the same stretch replace each
-//! other and are kept.
+//! Captions on the host's timeline with the real recogniser: a bounce says what was heard live, and passes over the
+//! same stretch replace each other and are kept.
 
 mod common;
 
@@ -47,7 +47,13 @@ impl Host {
             }
             let mut part = part.to_vec();
             let rendering = if offline { Rendering::Declared } else { Rendering::Live };
-            let about = Block { controls: Controls::default(), mix: Mix::default(), rendering, song: Some(from + at), captions: true };
+            let about = Block {
+                controls: Controls::default(),
+                mix: Mix::default(),
+                rendering,
+                song: Some(from + at),
+                captions: true,
+            };
             self.port.process(&mut [&mut part], &about);
         }
         self.port.pause();

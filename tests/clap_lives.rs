@@ -1,5 +1,6 @@
-//! Many lives of the plugin in one process with the packs of this machine: instances that come and go while models load, and a rack of them over one
-//! ONNX Runtime. What each costs in memory is printed. Linux only: elsewhere nothing tells threads and memory so simply.
+//! Many lives of the plugin in one process with the packs of this machine: instances that come and go while models
+//! load, and a rack of them over one ONNX Runtime. What each costs in memory is printed. Linux only: elsewhere nothing
+//! tells threads and memory so simply.
 #![cfg(target_os = "linux")]
 
 #[path = "common/linked.rs"]
@@ -18,7 +19,8 @@ const BLOCK: usize = 256;
 const LIVES: usize = 16;
 /// How many instances stand in the rack.
 const RACK: usize = 16;
-/// Memory that may stay behind after the first lives, in MB: pools of the allocator, no more with a thousand lives than with sixteen.
+/// Memory that may stay behind after the first lives, in MB: pools of the allocator, no more with a thousand lives than
+/// with sixteen.
 const LEFT_MB: f64 = 64.0;
 /// What a further instance may cost, in MB.
 const FURTHER_MB: f64 = 60.0;
@@ -51,7 +53,11 @@ fn instance(offline: bool) -> ClapHost {
 
 fn ready(host: &mut ClapHost, which: usize) -> bool {
     let report = host.diagnostics().expect("a report");
-    assert_eq!(report["instances"][which]["problems"], serde_json::json!([]), "run `cargo xtask test`, which fetches what tests need");
+    assert_eq!(
+        report["instances"][which]["problems"],
+        serde_json::json!([]),
+        "run `cargo xtask test`, which fetches what tests need"
+    );
     report["instances"][which]["engine"]["state"] == "ready"
 }
 
@@ -75,19 +81,29 @@ fn lives_leave_nothing_behind() {
         }
         std::thread::sleep(Duration::from_millis((life % 5) as u64 * 3));
         if life % 10 == 0 {
-            assert!(host.silence_until(Duration::from_secs(60), |host| ready(host, 0)).expect("silence"), "life {life}");
+            assert!(
+                host.silence_until(Duration::from_secs(60), |host| ready(host, 0)).expect("silence"),
+                "life {life}"
+            );
         }
         drop(host);
         if life == lives / 3 {
             settled = (memory_mb(), threads());
         }
         if life % 100 == 99 {
-            println!("{} lives: {:.1} MB, {} threads, {:.0} s", life + 1, memory_mb(), threads(), began.elapsed().as_secs_f64());
+            println!(
+                "{} lives: {:.1} MB, {} threads, {:.0} s",
+                life + 1,
+                memory_mb(),
+                threads(),
+                began.elapsed().as_secs_f64()
+            );
         }
     }
     let after = (memory_mb(), threads());
     println!(
-        "{lives} lives in {:.1} s: before {:.1} MB and {} threads, after a third {:.1} MB and {}, at the end {:.1} MB and {}",
+        "{lives} lives in {:.1} s: before {:.1} MB and {} threads, after a third {:.1} MB and {}, at the end {:.1} MB \
+         and {}",
         began.elapsed().as_secs_f64(),
         before.0,
         before.1,
@@ -127,7 +143,10 @@ fn a_rack_of_instances_sounds_as_one_and_loses_some_on_the_way() {
             host.process(&mut sound).expect("a block");
             all.push(sound);
         }
-        assert!(all.iter().all(|sound| *sound == all[0]), "block {block}: the instances hear the same and say the same");
+        assert!(
+            all.iter().all(|sound| *sound == all[0]),
+            "block {block}: the instances hear the same and say the same"
+        );
         heard = all[0][0].iter().fold(heard, |m, x| m.max(x.abs()));
         if block % 15 == 14 {
             // A track is thrown away while the others play: the first, so that what it began must live on without it.
@@ -144,7 +163,9 @@ fn wakes() -> u64 {
     let tasks = std::fs::read_dir("/proc/self/task")
         .expect("Linux")
         .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("status")).ok());
-    let switches = |status: String| status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:")?.trim().parse::<u64>().ok());
+    let switches = |status: String| {
+        status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:")?.trim().parse::<u64>().ok())
+    };
     tasks.filter_map(switches).sum()
 }
 
@@ -161,7 +182,8 @@ fn an_idle_instance_wakes_up_less_than_twenty_times_a_second() {
     println!("{rate:.1} wake-ups a second in silence");
     assert!(rate < 20.0, "{rate:.1} wake-ups a second");
     // Woken by the first block: no hop is late, though the worker slept.
-    let late = |host: &mut ClapHost| host.diagnostics().expect("a report")["instances"][0]["engine"]["late_hops"].as_u64();
+    let late =
+        |host: &mut ClapHost| host.diagnostics().expect("a report")["instances"][0]["engine"]["late_hops"].as_u64();
     let (before, mut at) = (late(&mut host), Instant::now());
     for block in 0..60 {
         host.process(&mut noise(block * BLOCK)).expect("a block");

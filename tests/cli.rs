@@ -1,4 +1,5 @@
-//! The command line as a script sees it: exit statuses, sentences, pipes, files that are whole or not there. With the packs of this machine.
+//! The command line as a script sees it: exit statuses, sentences, pipes, files that are whole or not there. With the
+//! packs of this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -37,8 +38,11 @@ fn in_folder(folder: &Path, name: &str) -> String {
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        std::fs::read_dir(folder).expect("a folder").flatten().map(|f| f.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .expect("a folder")
+        .flatten()
+        .map(|f| f.file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -72,7 +76,8 @@ fn usage_is_status_2_and_help_is_there() {
     let bare = mynah(&[]);
     assert_eq!(status(&bare), 2);
     assert!(stderr(&bare).contains("convert") && stderr(&bare).contains("doctor"), "{}", stderr(&bare));
-    let at = |words: &str| stderr(&bare).find(words).unwrap_or_else(|| panic!("`{words}` is missing in: {}", stderr(&bare)));
+    let at =
+        |words: &str| stderr(&bare).find(words).unwrap_or_else(|| panic!("`{words}` is missing in: {}", stderr(&bare)));
     assert!(at("Examples:") < at("Usage:") && at("Usage:") < at("Exit status:"));
     let help = mynah(&["--help"]);
     assert_eq!(status(&help), 0);
@@ -119,8 +124,12 @@ fn a_file_is_the_same_in_any_blocks_and_keeps_its_shape() {
     };
     let (a, b) = (out("a.wav", "64"), out("b.wav", "1000"));
     assert!(a == b, "blocks of 64 and of 1,000 give different files");
-    let (before, after) = (read(Path::new(&input)).expect("the clip"), read(&home.path().join("a.wav")).expect("the result"));
-    assert_eq!((before.rate, before.channels.len(), before.frames()), (after.rate, after.channels.len(), after.frames()));
+    let (before, after) =
+        (read(Path::new(&input)).expect("the clip"), read(&home.path().join("a.wav")).expect("the result"));
+    assert_eq!(
+        (before.rate, before.channels.len(), before.frames()),
+        (after.rate, after.channels.len(), after.frames())
+    );
     let loudness = |s: &Sound| (s.mono().iter().map(|x| (x * x) as f64).sum::<f64>() / s.frames() as f64).sqrt();
     assert!(loudness(&after) > 0.1 * loudness(&before), "the result is all but silent");
     assert_ne!(before.mono(), after.mono());
@@ -147,9 +156,13 @@ fn captions_come_as_lines_and_beside_the_file() {
     let input = clip(home.path(), 4.0);
     let lines = mynah(&["caption", &input, "--jsonl"]);
     assert_eq!(status(&lines), 0, "{}", stderr(&lines));
-    let events: Vec<serde_json::Value> = stdout(&lines).lines().map(|l| serde_json::from_str(l).expect("a JSON line")).collect();
-    let finals: Vec<_> =
-        events.iter().filter(|e| e["kind"] == "final").flat_map(|e| e["words"].as_array().cloned().unwrap_or_default()).collect();
+    let events: Vec<serde_json::Value> =
+        stdout(&lines).lines().map(|l| serde_json::from_str(l).expect("a JSON line")).collect();
+    let finals: Vec<_> = events
+        .iter()
+        .filter(|e| e["kind"] == "final")
+        .flat_map(|e| e["words"].as_array().cloned().unwrap_or_default())
+        .collect();
     assert!(!finals.is_empty(), "{}", stdout(&lines));
     assert!(finals.iter().all(|w| w["text"].is_string() && w["start"].as_f64() <= w["end"].as_f64()));
     assert_eq!(names(home.path()), ["clip.wav"], "--jsonl alone writes no file");
@@ -171,8 +184,12 @@ fn a_batch_goes_on_where_it_was_and_a_bad_file_stops_no_other() {
     let data = home.path().join("data");
     let program = |more: &[&str]| {
         let mut program = Command::new(env!("CARGO_BIN_EXE_mynah"));
-        let output =
-            program.args(["caption", &first, &bad, &second]).args(more).env("MYNAH_HOME", &data).env("MYNAH_PACKS", &packs).output();
+        let output = program
+            .args(["caption", &first, &bad, &second])
+            .args(more)
+            .env("MYNAH_HOME", &data)
+            .env("MYNAH_PACKS", &packs)
+            .output();
         output.expect("the program runs")
     };
     let run = |more: &[&str]| {
@@ -188,7 +205,10 @@ fn a_batch_goes_on_where_it_was_and_a_bad_file_stops_no_other() {
     // What somebody changed is never written over.
     std::fs::write(&srt, "mine").expect("written");
     let again = run(&[]);
-    assert!(again.matches("done before").count() == 1 && again.contains("second.srt: kept as it was changed; --force"), "{again}");
+    assert!(
+        again.matches("done before").count() == 1 && again.contains("second.srt: kept as it was changed; --force"),
+        "{again}"
+    );
     assert_eq!(std::fs::read_to_string(&srt).expect("captions"), "mine");
     let other = program(&["--style", "bbc"]);
     assert!(
@@ -208,12 +228,14 @@ fn a_conversion_brings_the_captions_that_the_recording_has() {
     let home = folder();
     let (input, list) = (clip(home.path(), 6.0), in_folder(home.path(), "terms.txt"));
     std::fs::write(&list, "TIMES = times\n").expect("written");
-    let (a, b, out) = (in_folder(home.path(), "a.json"), in_folder(home.path(), "b.json"), in_folder(home.path(), "out.wav"));
+    let (a, b, out) =
+        (in_folder(home.path(), "a.json"), in_folder(home.path(), "b.json"), in_folder(home.path(), "out.wav"));
     let how = ["--glossary", &list, "--style", "bbc", "--numbers", "spell"];
     let captioned = mynah(&[&["caption", &input, "-o", &a][..], &how].concat());
     assert_eq!(status(&captioned), 0, "{}", stderr(&captioned));
-    let convert =
-        |more: &[&str]| mynah(&[&["convert", &input, "--voice", &reference(), "-o", &out, "--captions", &b], &how[..], more].concat());
+    let convert = |more: &[&str]| {
+        mynah(&[&["convert", &input, "--voice", &reference(), "-o", &out, "--captions", &b], &how[..], more].concat())
+    };
     assert_eq!(status(&convert(&[])), 0);
     let (a, b_text) = (std::fs::read_to_string(&a).expect("captions"), std::fs::read_to_string(&b).expect("captions"));
     assert!(a.contains("TIMES"), "{a}");
@@ -267,14 +289,16 @@ fn recordings_become_speakers_of_one_file_and_masked_words_tones() {
     let (list, words, sound) =
         (in_folder(home.path(), "list.txt"), in_folder(home.path(), "clip.txt"), in_folder(home.path(), "clean.wav"));
     std::fs::write(&list, "times\n").expect("written");
-    let bleep = ["caption", &first, "--profanity", "bleep", "--profanity-words", &list, "--sound", &sound, "-o", &words];
+    let bleep =
+        ["caption", &first, "--profanity", "bleep", "--profanity-words", &list, "--sound", &sound, "-o", &words];
     let done = mynah(&bleep);
     assert_eq!(status(&done), 0, "{}", stderr(&done));
     let text = std::fs::read_to_string(&words).expect("captions");
     assert!(text.contains("t****") && !text.contains("times"), "{text}");
     let (before, after) = (read(Path::new(&first)).expect("the clip"), read(Path::new(&sound)).expect("the result"));
     assert_eq!((before.rate, before.frames()), (after.rate, after.frames()));
-    let changed = before.mono().iter().zip(after.mono()).filter(|(a, b)| (**a - b).abs() > 1e-3).count() as f64 / before.frames() as f64;
+    let changed = before.mono().iter().zip(after.mono()).filter(|(a, b)| (**a - b).abs() > 1e-3).count() as f64
+        / before.frames() as f64;
     assert!(changed > 0.02 && changed < 0.6, "{changed} of the sound is other than it was");
     told(&mynah(&["caption", &first, "--profanity", "bleep"]), 2, &["--sound"]);
     told(&mynah(&["caption", &first, "--speaker", "other.wav=Eve"]), 2, &["other.wav"]);
@@ -286,8 +310,9 @@ fn a_disk_that_is_full_leaves_the_old_captions() {
     let home = folder();
     let small = home.path().join("small");
     std::fs::create_dir(&small).expect("a folder");
-    let mount =
-        |program: &str, arguments: &[&str]| Command::new(program).args(arguments).arg(&small).output().is_ok_and(|o| o.status.success());
+    let mount = |program: &str, arguments: &[&str]| {
+        Command::new(program).args(arguments).arg(&small).output().is_ok_and(|o| o.status.success())
+    };
     if !mount("mount", &["-t", "tmpfs", "-o", "size=16k", "tmpfs"]) {
         println!("skipped: a small disk can't be made here");
         return;
@@ -316,9 +341,17 @@ fn wrong_sound_is_told_in_one_sentence() {
     let silent = write("silent.wav", 48000, vec![vec![0.0; 48000 * 4]]);
     told(&mynah(&["convert", &input, "--voice", &short, "-o", &out]), 1, &["0.2 s"]);
     told(&mynah(&["convert", &input, "--voice", &silent, "-o", &out]), 1, &[]);
-    told(&mynah(&["convert", &in_folder(home.path(), "none.wav"), "--voice", &reference(), "-o", &out]), 1, &["none.wav"]);
+    told(
+        &mynah(&["convert", &in_folder(home.path(), "none.wav"), "--voice", &reference(), "-o", &out]),
+        1,
+        &["none.wav"],
+    );
     std::fs::write(home.path().join("text.wav"), "no sound").expect("written");
-    told(&mynah(&["convert", &in_folder(home.path(), "text.wav"), "--voice", &reference(), "-o", &out]), 1, &["text.wav"]);
+    told(
+        &mynah(&["convert", &in_folder(home.path(), "text.wav"), "--voice", &reference(), "-o", &out]),
+        1,
+        &["text.wav"],
+    );
     let slow = write("slow.wav", 4000, vec![vec![0.1; 4000]]);
     told(&mynah(&["convert", &slow, "--voice", &reference(), "-o", &out]), 1, &["4000 Hz"]);
     assert!(!home.path().join("out.wav").exists());
@@ -412,7 +445,11 @@ fn a_special_file_is_no_output() {
         let link = home.path().join("full.wav");
         #[cfg(unix)]
         std::os::unix::fs::symlink("/dev/full", &link).expect("a link");
-        told(&mynah(&["convert", "x.wav", "--voice", "nobody", "-o", link.to_str().expect("UTF-8")]), 1, &["no ordinary file"]);
+        told(
+            &mynah(&["convert", "x.wav", "--voice", "nobody", "-o", link.to_str().expect("UTF-8")]),
+            1,
+            &["no ordinary file"],
+        );
     }
 }
 
@@ -423,7 +460,12 @@ fn voices_are_enrolled_listed_and_removed() {
     let packs = packs.folder().parent().expect("the folder of packs").to_owned();
     let mynah = |arguments: &[&str]| {
         let mut program = Command::new(env!("CARGO_BIN_EXE_mynah"));
-        program.args(arguments).env("MYNAH_HOME", home.path()).env("MYNAH_PACKS", &packs).output().expect("the program runs")
+        program
+            .args(arguments)
+            .env("MYNAH_HOME", home.path())
+            .env("MYNAH_PACKS", &packs)
+            .output()
+            .expect("the program runs")
     };
     let out = in_folder(home.path(), "out.wav");
     let input = clip(home.path(), 0.5);
@@ -468,7 +510,8 @@ fn voices_are_enrolled_listed_and_removed() {
 #[test]
 fn a_script_gets_one_object_and_nothing_else() {
     let home = folder();
-    let (input, out, words) = (clip(home.path(), 2.0), in_folder(home.path(), "out.wav"), in_folder(home.path(), "out.srt"));
+    let (input, out, words) =
+        (clip(home.path(), 2.0), in_folder(home.path(), "out.wav"), in_folder(home.path(), "out.srt"));
     let object = |arguments: &[&str]| -> serde_json::Value {
         let done = mynah(arguments);
         assert_eq!(status(&done), 0, "{}", stderr(&done));
@@ -521,7 +564,12 @@ fn shells_and_manuals_know_the_commands() {
 fn colours_are_left_out_where_nobody_wants_them() {
     let coloured = |name: &str, value: &str| {
         let mut program = Command::new(env!("CARGO_BIN_EXE_mynah"));
-        let output = program.args(["caption", "--nonsense"]).env("CLICOLOR_FORCE", "1").env_remove("NO_COLOR").env(name, value).output();
+        let output = program
+            .args(["caption", "--nonsense"])
+            .env("CLICOLOR_FORCE", "1")
+            .env_remove("NO_COLOR")
+            .env(name, value)
+            .output();
         stderr(&output.expect("the program runs")).contains('\u{1b}')
     };
     assert!(coloured("TERM", "xterm-256color"), "there is nothing to leave out");
@@ -534,7 +582,12 @@ fn a_reader_that_goes_ends_it_quietly() {
     let (read_end, write_end) = std::io::pipe().expect("a pipe");
     drop(read_end);
     let mut program = Command::new(env!("CARGO_BIN_EXE_mynah"));
-    let child = program.args(["completions", "bash"]).stdout(write_end).stderr(std::process::Stdio::piped()).spawn().expect("it runs");
+    let child = program
+        .args(["completions", "bash"])
+        .stdout(write_end)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it runs");
     let ended = child.wait_with_output().expect("it ends");
     assert_eq!((status(&ended), stderr(&ended)), (0, String::new()));
 }
@@ -544,7 +597,12 @@ fn missing_and_damaged_packs_are_told() {
     let home = folder();
     let mynah = |arguments: &[&str]| {
         let mut program = Command::new(env!("CARGO_BIN_EXE_mynah"));
-        program.args(arguments).env("MYNAH_HOME", home.path()).env("MYNAH_PACKS", home.path().join("given")).output().expect("runs")
+        program
+            .args(arguments)
+            .env("MYNAH_HOME", home.path())
+            .env("MYNAH_PACKS", home.path().join("given"))
+            .output()
+            .expect("runs")
     };
     let (input, out) = (clip(home.path(), 0.5), in_folder(home.path(), "out.wav"));
     told(&mynah(&["convert", &input, "--voice", &reference(), "-o", &out]), 1, &["mynah models fetch"]);
@@ -552,7 +610,9 @@ fn missing_and_damaged_packs_are_told() {
     told(&mynah(&["models", "info", "nonsense"]), 1, &["`nonsense`"]);
     told(&mynah(&["models", "fetch", "ge2e", "--offline"]), 1, &["--offline"]);
     let other = in_folder(home.path(), "other");
-    let other = |platform| mynah(&["models", "fetch", "onnxruntime-directml", "--for", platform, "--into", &other, "--offline"]);
+    let other = |platform| {
+        mynah(&["models", "fetch", "onnxruntime-directml", "--for", platform, "--into", &other, "--offline"])
+    };
     told(&other("macos-aarch64"), 1, &["`onnxruntime-directml` has no file for macos-aarch64"]);
     told(&other("windows-x86_64"), 1, &["the package onnxruntime-directml 1.24.4"]);
     let doctor = mynah(&["doctor", "--json"]);
@@ -587,7 +647,8 @@ fn models_are_listed_for_people_and_scripts() {
     for kind in ["runtime", "voice", "captions", "speaker", "vad"] {
         assert!(packs.iter().any(|p| p["kind"] == kind), "{kind}");
     }
-    let voice = packs.iter().find(|p| p["kind"] == "voice").and_then(|p| p["id"].as_str()).expect("a voice pack").to_owned();
+    let voice =
+        packs.iter().find(|p| p["kind"] == "voice").and_then(|p| p["id"].as_str()).expect("a voice pack").to_owned();
     let info = mynah(&["models", "info", &voice]);
     assert!(stdout(&info).contains("licence"), "{}", stdout(&info));
     assert!(stdout(&mynah(&["models", "list"])).contains(&voice));

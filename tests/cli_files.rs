@@ -1,4 +1,5 @@
-//! The command line and sound files: which track is heard, what is told, loudness, and long captions that are stopped. With the packs of this machine, and FFmpeg to make files.
+//! The command line and sound files: which track is heard, what is told, loudness, and long captions that are stopped.
+//! With the packs of this machine, and FFmpeg to make files.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -14,7 +15,8 @@ fn mynah(folder: &Path, line: &str) -> Output {
 
 fn ffmpeg(folder: &Path, line: &str) {
     let mut command = Command::new("ffmpeg");
-    let done = command.args(["-nostdin", "-v", "error", "-y"]).args(line.split_whitespace()).current_dir(folder).output();
+    let done =
+        command.args(["-nostdin", "-v", "error", "-y"]).args(line.split_whitespace()).current_dir(folder).output();
     let done = done.expect("ffmpeg is installed (`cargo xtask setup`)");
     assert!(done.status.success(), "ffmpeg {line}: {}", String::from_utf8_lossy(&done.stderr));
 }
@@ -25,7 +27,8 @@ fn stderr(output: &Output) -> String {
 
 fn json(output: &Output) -> serde_json::Value {
     assert!(output.status.success(), "{}", stderr(output));
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stdout)))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stdout)))
 }
 
 fn recording(name: &str) -> PathBuf {
@@ -69,7 +72,8 @@ fn what_was_lost_is_told_and_strict_writes_nothing() {
         let strict = mynah(home.path(), line);
         assert!(!strict.status.success() && stderr(&strict).contains("nothing was written"), "{}", stderr(&strict));
     }
-    let left = std::fs::read_dir(home.path()).expect("listed").flatten().map(|f| f.file_name().to_string_lossy().into_owned());
+    let left =
+        std::fs::read_dir(home.path()).expect("listed").flatten().map(|f| f.file_name().to_string_lossy().into_owned());
     let left: Vec<String> = left.collect();
     assert!(left.iter().all(|name| !name.starts_with("strict") && !name.starts_with('.')), "{left:?}");
 }
@@ -87,7 +91,8 @@ fn opposite_channels_are_heard_and_that_is_said() {
     let voice = mynah(home.path(), "convert in.wav --voice inverted.wav -o out.wav");
     assert!(voice.status.success(), "{}", stderr(&voice));
     assert!(mynah(home.path(), "convert inverted.wav --voice in.wav -o out.wav").status.success());
-    let loudest = read(&home.path().join("out.wav")).expect("read").channels[0].iter().fold(0.0f32, |a, x| a.max(x.abs()));
+    let loudest =
+        read(&home.path().join("out.wav")).expect("read").channels[0].iter().fold(0.0f32, |a, x| a.max(x.abs()));
     assert!(loudest > 0.05, "{loudest}");
 }
 
@@ -95,7 +100,10 @@ fn opposite_channels_are_heard_and_that_is_said() {
 fn a_result_has_the_loudness_that_was_asked_for() {
     let home = home(8.0);
     for (target, name, options) in [(-16.0, "podcast.flac", "--depth 24"), (-30.0, "soft.wav", "--depth 16")] {
-        let said = json(&mynah(home.path(), &format!("convert in.wav --voice in.wav -o {name} --loudness {target} {options} --json")));
+        let said = json(&mynah(
+            home.path(),
+            &format!("convert in.wav --voice in.wav -o {name} --loudness {target} {options} --json"),
+        ));
         let sound = read(&home.path().join(name)).expect("read");
         assert_eq!(sound.frames(), read(&home.path().join("in.wav")).expect("read").frames());
         let modes = ebur128::Mode::I | ebur128::Mode::TRUE_PEAK;
@@ -136,7 +144,11 @@ fn captions_that_were_stopped_go_on_where_they_were() {
     let again = mynah(home.path(), "caption in.wav -o words.txt");
     assert!(stderr(&again).contains("where it was stopped"), "{}", stderr(&again));
     let words = |name: &str| {
-        std::fs::read_to_string(home.path().join(name)).expect("written").split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        std::fs::read_to_string(home.path().join(name))
+            .expect("written")
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     let (one, other) = (words("whole.txt"), words("words.txt"));
     assert!(one.len().abs_diff(other.len()) <= one.len() / 50, "{} words for {}", other.len(), one.len());

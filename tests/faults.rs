@@ -12,7 +12,8 @@ use proptest::prelude::*;
 
 const RATE: u32 = 48000;
 const BLOCK: usize = 128;
-/// The most that a host may have to wait for an unload: the engine's patience with a thread that hangs, and some for a busy machine.
+/// The most that a host may have to wait for an unload: the engine's patience with a thread that hangs, and some for a
+/// busy machine.
 const UNLOAD: Duration = Duration::from_secs(13);
 
 fn tone(n: usize, from: usize) -> Vec<f32> {
@@ -55,14 +56,18 @@ impl Live {
         began.elapsed()
     }
 
-    /// The identity and the dry sound are equal but for the resampler's ripple, so the output must be the delayed tone at all times, except in
-    /// the 2 ms in which one is faded into the other.
+    /// The identity and the dry sound are equal but for the resampler's ripple, so the output must be the delayed tone
+    /// at all times, except in the 2 ms in which one is faded into the other.
     fn check(&self, from: usize) {
         let latency = self.port.latency().total;
         let wanted = tone(self.heard.len(), 0);
         let from = from.max(latency);
         let off = (from..self.heard.len()).filter(|&i| (self.heard[i] - wanted[i - latency]).abs() > 0.02).count();
-        assert!(off * 20 < self.heard.len() - from, "the timeline does not stand: {off} of {} samples are off", self.heard.len() - from);
+        assert!(
+            off * 20 < self.heard.len() - from,
+            "the timeline does not stand: {off} of {} samples are off",
+            self.heard.len() - from
+        );
         self.check_steps();
     }
 
@@ -207,14 +212,25 @@ fn bad_numbers_do_no_harm() {
     assert!(worst < 0.02, "{worst}");
 }
 
-/// Blocks that are no sound at all, of every kind in turn, for half a second; then a tone. What is right again is counted from the first clean sample on.
+/// Blocks that are no sound at all, of every kind in turn, for half a second; then a tone. What is right again is
+/// counted from the first clean sample on.
 #[test]
 fn a_storm_of_bad_numbers_is_over_two_hops_after_its_end() {
     let (_engine, mut port, _) = identity(setup(RATE, BLOCK, 1, Mode::Live));
     let latency = port.latency();
     let storm = RATE as usize / 2;
     let mut input = tone(2 * storm, 0);
-    let kinds = [f32::NAN, f32::INFINITY, -f32::NAN, f32::NEG_INFINITY, f32::MAX, f32::MIN, 1e30, f32::MIN_POSITIVE / 2.0, -1e-45];
+    let kinds = [
+        f32::NAN,
+        f32::INFINITY,
+        -f32::NAN,
+        f32::NEG_INFINITY,
+        f32::MAX,
+        f32::MIN,
+        1e30,
+        f32::MIN_POSITIVE / 2.0,
+        -1e-45,
+    ];
     for (i, x) in input[..storm].iter_mut().enumerate() {
         let (block, within) = (i / BLOCK, i % BLOCK);
         // Whole blocks of one kind, blocks of all kinds, and blocks of sound with one bad number.
@@ -327,13 +343,15 @@ fn another_mode_leaves_a_worker_that_hangs_behind() {
     faults.released.store(true, Ordering::Relaxed);
 }
 
-/// A host that can't make up its mind: each rate has an engine of its own, made while the last one may still be loading or hearing sound.
+/// A host that can't make up its mind: each rate has an engine of its own, made while the last one may still be loading
+/// or hearing sound.
 #[test]
 fn rates_flip_in_mid_sound_and_each_has_its_own_exact_latency() {
     let rates = [8_000, 44_100, 48_000, 192_000, 11_025, 96_000, 22_050, 88_200, 16_000, 176_400];
     for i in 0..60 {
         let rate = rates[i * 7 % rates.len()];
-        let (engine, mut port, faults) = identity(setup(rate, BLOCK, 1, [Mode::Live, Mode::Balanced, Mode::Studio][i % 3]));
+        let (engine, mut port, faults) =
+            identity(setup(rate, BLOCK, 1, [Mode::Live, Mode::Balanced, Mode::Studio][i % 3]));
         faults.load_ms.store(if i % 4 == 0 { 20 } else { 0 }, Ordering::Relaxed);
         if i % 5 == 0 {
             // Gone before anything was loaded.
@@ -409,7 +427,12 @@ fn a_panic_in_any_call_costs_the_voice_and_not_the_worker() {
             assert!(Instant::now() < until, "{call}: it never failed");
         }
         // A voice that was let go says nothing; another fault is told.
-        assert_eq!(engine.status().voice_problem.is_some(), call != "drop", "{call}: {:?}", engine.status().voice_problem);
+        assert_eq!(
+            engine.status().voice_problem.is_some(),
+            call != "drop",
+            "{call}: {:?}",
+            engine.status().voice_problem
+        );
         let late = engine.status().counters.late_hops;
         live.play(0.2);
         assert_eq!(engine.status().counters.late_hops, late, "{call}: nothing is late where no voice is");
@@ -458,7 +481,9 @@ const EVENTS: [Event; 15] = [
 
 fn happen(event: Event, engine: &Engine, port: &mut AudioPort, faults: &Faults) {
     match event {
-        Event::Stall => faults.stall_ms.store(if faults.stall_ms.load(Ordering::Relaxed) > 0 { 0 } else { 60 }, Ordering::Relaxed),
+        Event::Stall => {
+            faults.stall_ms.store(if faults.stall_ms.load(Ordering::Relaxed) > 0 { 0 } else { 60 }, Ordering::Relaxed)
+        }
         Event::Panic => faults.panics.store(1, Ordering::Relaxed),
         Event::ResetPanic => faults.reset_panics.store(1, Ordering::Relaxed),
         Event::DropPanic => faults.drop_panics.store(1, Ordering::Relaxed),
@@ -477,8 +502,9 @@ fn happen(event: Event, engine: &Engine, port: &mut AudioPort, faults: &Faults) 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10) })]
 
-    /// Whatever happens, in whatever order: with silence chosen, the speaker's own voice is never among what comes out. The sound is steady and positive; the voice
-    /// turns its sign, so what is positive by more than a filter's ripple is dry.
+    /// Whatever happens, in whatever order: with silence chosen, the speaker's own voice is never among what comes out.
+    /// The sound is steady and positive; the voice turns its sign, so what is positive by more than a filter's ripple
+    /// is dry.
     #[test]
     fn who_must_not_be_recognised_never_is(events in prop::collection::vec((prop::sample::select(EVENTS.to_vec()), 1u32..25), 8..20)) {
         let setup = Setup { voice: Some(any_voice(INVERTED)), ..setup(RATE, BLOCK, 1, Mode::Live) };

@@ -1,5 +1,5 @@
-//! Faults of real packs and of ONNX Runtime: files that change under a loaded voice, a model that asks for more memory than there is, a hundred changes of
-//! voice in ten seconds, the float mode of the threads that load and run models.
+//! Faults of real packs and of ONNX Runtime: files that change under a loaded voice, a model that asks for more memory
+//! than there is, a hundred changes of voice in ten seconds, the float mode of the threads that load and run models.
 
 mod common;
 #[path = "common/float_mode.rs"]
@@ -72,7 +72,8 @@ impl Spoilable {
 
     fn mend(&self) {
         for name in FILES {
-            std::fs::copy(common::asset("mynah-voice", name), self.home.path().join("mynah-voice").join(name)).expect("copied");
+            std::fs::copy(common::asset("mynah-voice", name), self.home.path().join("mynah-voice").join(name))
+                .expect("copied");
         }
     }
 }
@@ -172,7 +173,8 @@ fn greedy_graph() -> Vec<u8> {
     g.node("Add", &["zeros", "sum"], "noise", &[]);
     g.output("harmonic", &[Some(1), None, Some(513)]);
     g.output("noise", &[Some(1), None, Some(513)]);
-    let metadata = [("family", "mynah"), ("mode", "live"), ("lookahead_frames", "1"), ("rate", "24000"), ("hop", "240")];
+    let metadata =
+        [("family", "mynah"), ("mode", "live"), ("lookahead_frames", "1"), ("rate", "24000"), ("hop", "240")];
     let windows = [("rise", "720"), ("fall", "240"), ("n_fft", "1024"), ("n_mels", "80")];
     g.model(&[&metadata[..], &windows].concat())
 }
@@ -205,7 +207,8 @@ fn a_model_that_asks_for_more_memory_than_there_is_falls_to_dry_and_can_be_reviv
     let path = folder.path().join("voice.live.onnx");
     std::fs::write(&path, greedy_graph()).expect("written");
     let (engine, mut port) = start(Making(move |mode, voice: &TargetVoice| {
-        let converter = Mynah::open(&path, "none", mode, voice, &SessionOptions::default()).map_err(|e| e.to_string())?;
+        let converter =
+            Mynah::open(&path, "none", mode, voice, &SessionOptions::default()).map_err(|e| e.to_string())?;
         Ok(Box::new(converter) as Box<dyn Converter>)
     }));
     let latency = port.latency().total;
@@ -236,7 +239,8 @@ fn memory() -> Option<u64> {
     Some(pages / 256)
 }
 
-/// Each change opens the pack's graph, runs it warm and fades to it; of those that come while one is loaded only the last counts.
+/// Each change opens the pack's graph, runs it warm and fades to it; of those that come while one is loaded only the
+/// last counts.
 #[test]
 fn a_hundred_changes_of_a_real_voice_in_ten_seconds_end_in_the_last_one() {
     common::runtime();
@@ -300,7 +304,8 @@ impl Converter for Watching {
 
     fn process(&mut self, _: &[f32], _: &Controls, output: &mut [f32]) -> Result<(), ConvertError> {
         let before = flushes();
-        let numbers = ort::value::Tensor::from_array(([1usize], vec![2.0f32])).map_err(|e| ConvertError::Run(e.to_string()))?;
+        let numbers =
+            ort::value::Tensor::from_array(([1usize], vec![2.0f32])).map_err(|e| ConvertError::Run(e.to_string()))?;
         self.session.ort().run(ort::inputs!["x" => numbers]).map_err(|e| ConvertError::Run(e.to_string()))?;
         let mut seen = self.flushes.lock().unwrap_or_else(|e| e.into_inner());
         seen.extend([before, flushes()]);
@@ -329,7 +334,8 @@ fn the_worker_computes_with_denormals_as_zeros_before_and_after_each_run_of_a_mo
     let (graph, seen) = (doubling_graph(folder.path()), flushes.clone());
     let source = Making(move |mode, _: &TargetVoice| {
         let session = Session::load(&graph, &SessionOptions::default()).map_err(|e| e.to_string())?;
-        Ok(Box::new(Watching { timing: mynah::voice::mynah::timing(mode), flushes: seen.clone(), session }) as Box<dyn Converter>)
+        Ok(Box::new(Watching { timing: mynah::voice::mynah::timing(mode), flushes: seen.clone(), session })
+            as Box<dyn Converter>)
     });
     let (engine, mut port) = start(source);
     run(&mut port, &buzz(RATE as usize / 2), &[BLOCK], &block(true));

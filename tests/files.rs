@@ -1,6 +1,8 @@
-//! Sound files as recorders, players and converters leave them: all that is in them is read, where it was, and what is wrong is told.
+//! Sound files as recorders, players and converters leave them: all that is in them is read, where it was, and what is
+//! wrong is told.
 //!
-//! The files are made here by FFmpeg's program and by hand. FFmpeg is the judge of lengths and times as well, where it has them right.
+//! The files are made here by FFmpeg's program and by hand. FFmpeg is the judge of lengths and times as well, where it
+//! has them right.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -44,7 +46,8 @@ fn source(folder: &Path, seconds: f64, seed: u32) -> Vec<f32> {
     read(&folder.join("in.wav")).expect("read").channels.remove(0)
 }
 
-/// How many frames later than in `wanted` its stretch from `at` on lies in `heard`, of so many frames to each side; and how alike they are there.
+/// How many frames later than in `wanted` its stretch from `at` on lies in `heard`, of so many frames to each side; and
+/// how alike they are there.
 fn lag(heard: &[f32], wanted: &[f32], at: usize, most: usize) -> (i64, f64) {
     const WINDOW: usize = 4800;
     let piece = &wanted[at..at + WINDOW];
@@ -132,7 +135,9 @@ fn an_mp3_that_was_cut_in_a_frame_is_refused_and_one_between_frames_is_told() {
     let cut = folder.path().join("cut.mp3");
     let half = whole.len() / 2;
     // 96 kbit/s at 48 kHz: 288 bytes a frame; a frame begins with 0xFF 0xFB.
-    let frame = (half..).find(|i| whole[*i..].starts_with(&[0xFF, 0xFB]) && whole[i + 288..].starts_with(&[0xFF, 0xFB])).expect("a frame");
+    let frame = (half..)
+        .find(|i| whole[*i..].starts_with(&[0xFF, 0xFB]) && whole[i + 288..].starts_with(&[0xFF, 0xFB]))
+        .expect("a frame");
     std::fs::write(&cut, &whole[..frame + 100]).expect("written");
     assert!(matches!(read(&cut), Err(AudioError::Truncated { .. })), "{:?}", read(&cut).map(|s| s.seconds()));
     std::fs::write(&cut, &whole[..frame]).expect("written");
@@ -151,7 +156,10 @@ fn edit_lists_are_kept() {
     assert_eq!(sound.frames(), wanted.len());
     heard_at(&sound, &wanted, 2.0, 0.0, 0.1);
     assert_eq!(notes, []);
-    ffmpeg(folder.path(), "-f lavfi -i color=black:s=64x64:r=25:d=7 -itsoffset 2 -i in.wav -c:v mpeg4 -b:a 128k late.mp4");
+    ffmpeg(
+        folder.path(),
+        "-f lavfi -i color=black:s=64x64:r=25:d=7 -itsoffset 2 -i in.wav -c:v mpeg4 -b:a 128k late.mp4",
+    );
     let (sound, notes) = open(&folder.path().join("late.mp4"));
     heard_at(&sound, &wanted, 2.0, 2.0, 1.0);
     assert!(matches!(notes[..], [Note::LateStart { seconds }] if (1.9..2.05).contains(&seconds)), "{notes:?}");
@@ -162,10 +170,15 @@ fn missing_packets_are_silence() {
     let folder = folder();
     let wanted = source(folder.path(), 8.0, 5);
     // Packets of 1,024 samples, of 20 ms, of 4,608 samples: those from 2.0 to 4.5 s are left out.
-    for (coder, name, first, last) in
-        [("aac -b:a 128k", "hole.mkv", 94, 211), ("libopus -b:a 96k", "hole.webm", 100, 225), ("flac", "holes.mkv", 21, 47)]
-    {
-        ffmpeg(folder.path(), &format!("-i in.wav -c:a {coder} -bsf:a noise=drop=between(n\\,{first}\\,{last}) {name}"));
+    for (coder, name, first, last) in [
+        ("aac -b:a 128k", "hole.mkv", 94, 211),
+        ("libopus -b:a 96k", "hole.webm", 100, 225),
+        ("flac", "holes.mkv", 21, 47),
+    ] {
+        ffmpeg(
+            folder.path(),
+            &format!("-i in.wav -c:a {coder} -bsf:a noise=drop=between(n\\,{first}\\,{last}) {name}"),
+        );
         let (sound, notes) = open(&folder.path().join(name));
         heard_at(&sound, &wanted, 1.0, 0.0, 25.0);
         heard_at(&sound, &wanted, 6.0, 0.0, 25.0);
@@ -178,7 +191,10 @@ fn missing_packets_are_silence() {
 fn every_track_can_be_chosen() {
     let folder = folder();
     let wanted = source(folder.path(), 4.0, 6);
-    ffmpeg(folder.path(), "-f lavfi -i sine=frequency=220:duration=4 -i in.wav -map 0 -map 1 -c:a aac -b:a 128k obs.mkv");
+    ffmpeg(
+        folder.path(),
+        "-f lavfi -i sine=frequency=220:duration=4 -i in.wav -map 0 -map 1 -c:a aac -b:a 128k obs.mkv",
+    );
     let path = folder.path().join("obs.mkv");
     let (sound, notes) = open_track(&path, Choice::Number(2));
     heard_at(&sound, &wanted, 2.0, 0.0, 25.0);
@@ -285,7 +301,11 @@ fn wave_headers_of_killed_and_piped_recorders_cost_nothing() {
         riff(b"RIFF", long + 40, &[(b"fmt ", 20, &twenty), (b"data", long, &data)]),
         riff(b"RF64", u32::MAX, &[(b"ds64", 28, &ds64), form, (b"data", u32::MAX, &data)]),
         riff(b"BW64", u32::MAX, &[(b"ds64", 28, &ds64), form, (b"data", u32::MAX, &data)]),
-        riff(b"RIFF", 0, &[(b"fact", 8, &[0; 8]), form, (b"LIST", 3, b"abc\0"), (b"data", long, &data), (b"LIST", 4, b"abcd")]),
+        riff(
+            b"RIFF",
+            0,
+            &[(b"fact", 8, &[0; 8]), form, (b"LIST", 3, b"abc\0"), (b"data", long, &data), (b"LIST", 4, b"abcd")],
+        ),
     ];
     for (k, bytes) in right.iter().enumerate() {
         std::fs::write(&path, bytes).expect("written");
@@ -309,11 +329,16 @@ fn every_wave_coding_is_read() {
     let folder = folder();
     let wanted = source(folder.path(), 3.0, 9);
     let codings = "pcm_u8 pcm_s24le pcm_s32le pcm_f32le pcm_f64le pcm_mulaw pcm_alaw adpcm_ms adpcm_ima_wav";
-    for (coding, more) in codings.split(' ').map(|c| (c, "")).chain([("pcm_s16le", "-rf64 always"), ("pcm_s16le -f w64", "")]) {
+    for (coding, more) in
+        codings.split(' ').map(|c| (c, "")).chain([("pcm_s16le", "-rf64 always"), ("pcm_s16le -f w64", "")])
+    {
         ffmpeg(folder.path(), &format!("-i in.wav -c:a {coding} {more} out.wav"));
         let (sound, notes) = open(&folder.path().join("out.wav"));
         let over = sound.frames() as i64 - wanted.len() as i64;
-        assert!(if coding.starts_with("adpcm") { (0..4100).contains(&over) } else { over == 0 }, "{coding}: {over} frames too many");
+        assert!(
+            if coding.starts_with("adpcm") { (0..4100).contains(&over) } else { over == 0 },
+            "{coding}: {over} frames too many"
+        );
         heard_at(&sound, &wanted, 1.0, 0.0, 0.0);
         assert_eq!(notes, [], "{coding}");
     }
@@ -368,10 +393,12 @@ proptest! {
         let folder = folder();
         let wanted = source(folder.path(), seconds, seed);
         let picture = late > 0.0 && name.ends_with(".mkv");
-        let before = if picture { format!("-f lavfi -i color=black:s=64x64:r=25:d={} -itsoffset {late:.3} -i in.wav -c:v mpeg4", late + seconds) } else { "-i in.wav".to_owned() };
+        let before = if picture { format!("-f lavfi -i color=black:s=64x64:r=25:d={} -itsoffset {late:.3} -i in.wav \
+            -c:v mpeg4", late + seconds) } else { "-i in.wav".to_owned() };
         ffmpeg(folder.path(), &format!("{before} -ac {channels} -ar {rate} -c:a {coding} {name}"));
         let (sound, notes) = open(&folder.path().join(name));
-        ffmpeg(folder.path(), &format!("-i {name} -map 0:a -af aresample=async=1:first_pts=0 -c:a pcm_f32le judge.wav"));
+        ffmpeg(folder.path(), &format!("-i {name} -map 0:a -af aresample=async=1:first_pts=0 -c:a pcm_f32le \
+            judge.wav"));
         let judge = read(&folder.path().join("judge.wav")).expect("read");
         prop_assert_eq!((sound.rate, sound.channels.len()), (judge.rate, judge.channels.len()));
         prop_assert!(sound.frames().abs_diff(judge.frames()) <= slack, "{} {}: {} frames for {}; {:?}", name, coding, sound.frames(), judge.frames(), notes);

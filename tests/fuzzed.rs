@@ -1,5 +1,5 @@
-//! Every input of the fuzz corpora, and mutations of them that are the same in each run, through the fuzz targets: a short run of what `cargo xtask fuzz`
-//! does for long. What a fuzzer once broke lies among the inputs.
+//! Every input of the fuzz corpora, and mutations of them that are the same in each run, through the fuzz targets: a
+//! short run of what `cargo xtask fuzz` does for long. What a fuzzer once broke lies among the inputs.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -29,7 +29,8 @@ fn mutated(random: &mut StdRng, inputs: &[(PathBuf, Vec<u8>)]) -> Vec<u8> {
         match random.random_range(0..7) {
             0 if at < bytes.len() => bytes[at] ^= 1 << random.random_range(0..8),
             1 if at < bytes.len() => {
-                bytes[at] = *[0, 0x7f, 0x80, 0xff, b'\n', b'"', b'0'].get(random.random_range(0..7)).expect("one of seven")
+                bytes[at] =
+                    *[0, 0x7f, 0x80, 0xff, b'\n', b'"', b'0'].get(random.random_range(0..7)).expect("one of seven")
             }
             2 => bytes.truncate(at),
             3 => drop(bytes.drain(at..end)),
@@ -62,7 +63,10 @@ fn no_input_and_no_mutation_of_one_breaks_a_reader() {
             if let Err(panic) = std::panic::catch_unwind(|| f(&bytes)) {
                 let kept = std::env::temp_dir().join(format!("mynah-{target}-{done}"));
                 std::fs::write(&kept, &bytes).expect("kept");
-                eprintln!("{target}: mutation {done} breaks it; it lies in `{}`, put it into fuzz/corpus/{target}", kept.display());
+                eprintln!(
+                    "{target}: mutation {done} breaks it; it lies in `{}`, put it into fuzz/corpus/{target}",
+                    kept.display()
+                );
                 std::panic::resume_unwind(panic);
             }
             done += 1;

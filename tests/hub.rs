@@ -1,4 +1,5 @@
-//! Published models from a hub of our own on loopback: lines that break, bytes that are wrong, licences; nothing is ever half installed.
+//! Published models from a hub of our own on loopback: lines that break, bytes that are wrong, licences; nothing is
+//! ever half installed.
 
 #[path = "common/program.rs"]
 mod program;
@@ -68,7 +69,11 @@ fn answer(mut line: TcpStream, shelf: &Mutex<Shelf>) -> std::io::Result<()> {
         reader.read_line(&mut header)?;
         let Some((name, value)) = header.trim().split_once(':') else { break };
         if name.eq_ignore_ascii_case("range") {
-            range = value.trim().strip_prefix("bytes=").and_then(|r| r.split_once('-')).map(|(a, b)| (a.to_owned(), b.to_owned()));
+            range = value
+                .trim()
+                .strip_prefix("bytes=")
+                .and_then(|r| r.split_once('-'))
+                .map(|(a, b)| (a.to_owned(), b.to_owned()));
         }
     }
     let mut shelf = shelf.lock().expect("a shelf");
@@ -85,7 +90,8 @@ fn answer(mut line: TcpStream, shelf: &Mutex<Shelf>) -> std::io::Result<()> {
         let list = format!("{{\"sha\": \"0123\", \"siblings\": [{}]}}", paths.join(", "));
         return write!(
             line,
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{list}",
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: \
+             close\r\n\r\n{list}",
             list.len()
         );
     }
@@ -102,7 +108,8 @@ fn answer(mut line: TcpStream, shelf: &Mutex<Shelf>) -> std::io::Result<()> {
         shelf.asked.push((name, from));
     }
     let head = format!(
-        "HTTP/1.1 206 Partial Content\r\nx-repo-commit: 0123\r\nETag: \"{mark}\"\r\nContent-Range: bytes {from}-{to}/{}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 206 Partial Content\r\nx-repo-commit: 0123\r\nETag: \"{mark}\"\r\nContent-Range: bytes \
+         {from}-{to}/{}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         bytes.len(),
         part.len()
     );
@@ -120,7 +127,10 @@ fn shelf() -> Shelf {
     let mut files: HashMap<String, Vec<u8>> = ["encoder.onnx", "decoder.onnx", "joiner.onnx", "tokens.txt"]
         .map(|name| (name.to_owned(), std::fs::read(from.join(name)).expect("a contract")))
         .into();
-    files.insert("notes.bin".to_owned(), (0..9_500_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect());
+    files.insert(
+        "notes.bin".to_owned(),
+        (0..9_500_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect(),
+    );
     Shelf { files, marked: vec!["encoder.onnx".to_owned(), "notes.bin".to_owned()], ..Shelf::default() }
 }
 
@@ -131,7 +141,10 @@ fn home(licence: &str, hashes: &[(&str, String)]) -> tempfile::TempDir {
         "[[model]]\nid = \"mine\"\nkind = \"captions\"\ntitle = \"Somebody's\"\nlicence = \"{licence}\"\nhub = \"somebody/zipformer\"\n"
     );
     for name in ["notes.bin", "encoder.onnx", "decoder.onnx", "joiner.onnx", "tokens.txt"] {
-        let hash = hashes.iter().find(|(of, _)| *of == name).map_or_else(String::new, |(_, hash)| format!("sha256 = \"{hash}\"\n"));
+        let hash = hashes
+            .iter()
+            .find(|(of, _)| *of == name)
+            .map_or_else(String::new, |(_, hash)| format!("sha256 = \"{hash}\"\n"));
         list += &format!("[[model.files]]\nname = \"{name}\"\n{hash}");
     }
     std::fs::write(home.path().join("catalogue.toml"), list).expect("written");
@@ -144,7 +157,9 @@ fn home_of_a_voice(precision: &str) -> tempfile::TempDir {
     let mut list = "[[model]]\nid = \"mine\"\nkind = \"voice\"\ntitle = \"Mean\"\nlicence = \"Apache-2.0 AND CC-BY-SA-3.0\"\nhub = \"somebody/zipformer\"\n\
                     about = 5000000\nnote = \"its speaker encoder is CC-BY-SA-3.0\"\n"
         .to_owned();
-    for (name, precision) in [("asr", precision), ("gtm", "full"), ("dit", precision), ("vocos", "full"), ("speaker", precision)] {
+    for (name, precision) in
+        [("asr", precision), ("gtm", "full"), ("dit", precision), ("vocos", "full"), ("speaker", precision)]
+    {
         list += &format!("[[model.files]]\nname = \"{name}.onnx\"\nfind = \"{precision}\"\n");
     }
     std::fs::write(home.path().join("catalogue.toml"), list).expect("written");
@@ -182,13 +197,20 @@ fn a_line_that_breaks_is_gone_on_with_and_the_model_becomes_a_pack() {
     assert_eq!(asked[0], ("notes.bin".to_owned(), 4 << 20), "gone on with behind what was here: {asked:?}");
     assert!(told.contains("zipformer2 of the family transducer, unverified"), "{told}");
     assert!(mynah(home.path(), &hub, &["models", "verify", "mine"]).1.contains("whole"));
-    let inside: Vec<_> = std::fs::read_dir(home.path().join("packs")).expect("packs").flatten().map(|e| e.file_name()).collect();
+    let inside: Vec<_> =
+        std::fs::read_dir(home.path().join("packs")).expect("packs").flatten().map(|e| e.file_name()).collect();
     assert_eq!(inside, ["mine"], "nothing else stays");
     let toml = std::fs::read_to_string(installed(home.path()).join("pack.toml")).expect("a pack");
-    assert!(toml.contains("model hub, somebody/zipformer at main; unverified") && toml.contains("title = \"Somebody's\""), "{toml}");
+    assert!(
+        toml.contains("model hub, somebody/zipformer at main; unverified") && toml.contains("title = \"Somebody's\""),
+        "{toml}"
+    );
 
     let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
-    assert!(status == Some(0) && told.contains("whole") && hub.asked().is_empty(), "the second time needs no hub: {told}");
+    assert!(
+        status == Some(0) && told.contains("whole") && hub.asked().is_empty(),
+        "the second time needs no hub: {told}"
+    );
 }
 
 #[test]
@@ -198,7 +220,8 @@ fn wrong_bytes_are_never_installed() {
     let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
     assert!(status == Some(1) && told.contains("sha256") && told.contains("tokens.txt"), "{told}");
     assert!(!installed(home.path()).exists());
-    // What a large file's mark says holds too, where the list says nothing: what is here is no longer the hub's, and the next try fetches it anew.
+    // What a large file's mark says holds too, where the list says nothing: what is here is no longer the hub's, and
+    // the next try fetches it anew.
     hub.set(|s| s.files.get_mut("encoder.onnx").expect("there")[100] ^= 1);
     let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
     assert!(status == Some(1) && told.contains("sha256") && told.contains("encoder.onnx"), "{told}");
@@ -216,7 +239,8 @@ fn wrong_bytes_are_never_installed() {
 fn a_listed_model_takes_neither_mynahs_own_names_nor_the_place_of_another_pack() {
     let (home, hub) = (home("MIT", &[]), Hub::open(shelf()));
     let list = home.path().join("catalogue.toml");
-    let named = |id: &str| std::fs::read_to_string(&list).expect("a list").replace("id = \"mine\"", &format!("id = \"{id}\""));
+    let named =
+        |id: &str| std::fs::read_to_string(&list).expect("a list").replace("id = \"mine\"", &format!("id = \"{id}\""));
     std::fs::write(&list, named("onnxruntime-openvino")).expect("written");
     let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "onnxruntime-openvino"]);
     assert!(status == Some(1) && told.contains("Mynah's own") && hub.asked().is_empty(), "{told}");
@@ -229,7 +253,10 @@ fn a_listed_model_takes_neither_mynahs_own_names_nor_the_place_of_another_pack()
     // Damaged, it isn't used, and is somebody's all the same.
     std::fs::write(home.path().join("packs/theirs/tokens.txt"), "").expect("damaged");
     let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "theirs"]);
-    assert!(status == Some(1) && told.contains("a pack `theirs` is there already (zipformer2-2 (zipformer2), in"), "{told}");
+    assert!(
+        status == Some(1) && told.contains("a pack `theirs` is there already (zipformer2-2 (zipformer2), in"),
+        "{told}"
+    );
     assert!(hub.asked().is_empty(), "nothing was fetched for it");
 }
 
@@ -239,16 +266,23 @@ fn a_voice_whose_paths_nobody_published_is_found_in_the_hubs_own_list() {
     let read = |name: &str| std::fs::read(from.join(name)).expect("a contract");
     let parts = ["fbank.onnx", "asr.onnx", "gtm.onnx", "dit.onnx", "vocos.onnx", "speaker/speaker.onnx"];
     let mut files: HashMap<String, Vec<u8>> = parts.map(|name| (name.to_owned(), read(name))).into();
-    files.extend(["int8/asr.onnx", "int8/dit.onnx", "int8/speaker/speaker.onnx"].map(|name| (name.to_owned(), read(name))));
+    files.extend(
+        ["int8/asr.onnx", "int8/dit.onnx", "int8/speaker/speaker.onnx"].map(|name| (name.to_owned(), read(name))),
+    );
     files.insert("int8/asr.onnx.data".to_owned(), vec![7; 100]);
     let hub = Hub::open(Shelf { files, ..Shelf::default() });
     for (precision, asr) in [("full", "asr.onnx"), ("int8", "int8/asr.onnx")] {
         let home = home_of_a_voice(precision);
         let (_, listed) = mynah(home.path(), &hub, &["models", "list"]);
         assert!(listed.contains("published, about 5 MB, licence Apache-2.0 AND CC-BY-SA-3.0"), "{listed}");
-        assert!(mynah(home.path(), &hub, &["models", "info", "mine"]).1.contains("its speaker encoder is CC-BY-SA-3.0"));
+        assert!(
+            mynah(home.path(), &hub, &["models", "info", "mine"]).1.contains("its speaker encoder is CC-BY-SA-3.0")
+        );
         let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
-        assert!(status == Some(0) && told.contains("MeanVC 2, chunks of 120 ms of the family meanvc2, unverified"), "{told}");
+        assert!(
+            status == Some(0) && told.contains("MeanVC 2, chunks of 120 ms of the family meanvc2, unverified"),
+            "{told}"
+        );
         assert!(told.contains("its speaker encoder is CC-BY-SA-3.0"), "{told}");
         let asked: Vec<String> = hub.asked().into_iter().map(|(name, _)| name).collect();
         assert!(asked.iter().any(|name| name == asr) && !asked.iter().any(|name| name == "fbank.onnx"), "{asked:?}");
@@ -263,7 +297,10 @@ fn a_voice_whose_paths_nobody_published_is_found_in_the_hubs_own_list() {
     hub.set(|s| drop(s.files.remove("gtm.onnx")));
     let home = home_of_a_voice("full");
     let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
-    assert!(status == Some(1) && told.contains("`gtm.onnx`") && told.contains("none of the repository's 9 files"), "{told}");
+    assert!(
+        status == Some(1) && told.contains("`gtm.onnx`") && told.contains("none of the repository's 9 files"),
+        "{told}"
+    );
     assert!(!installed(home.path()).exists());
 }
 
@@ -271,7 +308,10 @@ fn a_voice_whose_paths_nobody_published_is_found_in_the_hubs_own_list() {
 fn a_licence_that_forbids_commerce_is_told_before_anything_is_fetched_and_again_before_use() {
     let (home, hub) = (home("CC-BY-NC-4.0", &[]), Hub::open(shelf()));
     let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine"]);
-    assert!(status == Some(1) && told.contains("CC-BY-NC-4.0 forbids commercial use") && hub.asked().is_empty(), "{told}");
+    assert!(
+        status == Some(1) && told.contains("CC-BY-NC-4.0 forbids commercial use") && hub.asked().is_empty(),
+        "{told}"
+    );
     let (status, told) = mynah(home.path(), &hub, &["models", "fetch", "mine", "--non-commercial"]);
     assert_eq!(status, Some(0), "{told}");
     let (status, told) = mynah(home.path(), &hub, &["models", "use", "mine"]);
@@ -300,7 +340,11 @@ fn in_a_window() {
     models::fetch(&instance, &listing);
     instance.models.cancel();
     until("the end", &|| instance.models.told().is_some());
-    assert!(instance.models.told().is_some_and(|t| t.is_err_and(|why| why.contains("cancelled"))), "{:?}", instance.models.told());
+    assert!(
+        instance.models.told().is_some_and(|t| t.is_err_and(|why| why.contains("cancelled"))),
+        "{:?}",
+        instance.models.told()
+    );
     assert!(listed().is_some() && instance.models.coming().is_none());
 
     models::fetch(&instance, &listing);
@@ -324,7 +368,8 @@ fn a_window_fetches_gives_up_and_goes_on() {
         return in_a_window();
     }
     let (home, hub) = (home("CC-BY-NC-4.0", &[]), Hub::open(shelf()));
-    let mut child = program::at_home(std::process::Command::new(std::env::current_exe().expect("this program")), home.path());
+    let mut child =
+        program::at_home(std::process::Command::new(std::env::current_exe().expect("this program")), home.path());
     child
         .args(["--exact", "a_window_fetches_gives_up_and_goes_on"])
         .env(WINDOW, "1")

@@ -1,5 +1,5 @@
-//! The promise of one exact latency: an impulse lands where the host was told it would, whatever the block sizes, rates and modes, and the
-//! output does not depend on the blocks.
+//! The promise of one exact latency: an impulse lands where the host was told it would, whatever the block sizes, rates
+//! and modes, and the output does not depend on the blocks.
 
 use mynah::clock::Mode;
 use mynah::engine::testing::{block, identity, run, setup};

@@ -1,5 +1,5 @@
-//! Moonshine against the runtimes of its layouts: `models/recipes/contracts/moonshine.py` writes graphs of the published contracts with random weights, and
-//! what Moonshine's own library or sherpa-onnx hears with them.
+//! Moonshine against the runtimes of its layouts: `models/recipes/contracts/moonshine.py` writes graphs of the
+//! published contracts with random weights, and what Moonshine's own library or sherpa-onnx hears with them.
 
 #[path = "common/models.rs"]
 mod models;
@@ -41,7 +41,8 @@ fn told(name: &str) -> Told {
 }
 
 fn sound() -> Vec<f32> {
-    let sound = mynah::audio::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac")).expect("the reference");
+    let sound = mynah::audio::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac"))
+        .expect("the reference");
     assert_eq!(sound.rate, 16_000);
     sound.mono().to_vec()
 }
@@ -75,9 +76,13 @@ fn tokens_equal_those_of_the_peers() {
         let (heard, tokens) = hear(&mut open(&contract(name)), &sound, &[]);
         assert_eq!(tokens, told.tokens, "{name}");
         assert_eq!(text(words(&heard)), told.text, "{name}");
-        assert!(!heard.doubtful && heard.words.iter().all(|w| w.word.confidence > 0.0 && w.word.confidence <= 1.0), "{name}");
+        assert!(
+            !heard.doubtful && heard.words.iter().all(|w| w.word.confidence > 0.0 && w.word.confidence <= 1.0),
+            "{name}"
+        );
         if name.starts_with("streaming") {
-            // Moonshine's library keeps back the last features; the recipe checks it to the letter against the same sound less those.
+            // Moonshine's library keeps back the last features; the recipe checks it to the letter against the same
+            // sound less those.
             let peer: Vec<&str> = told.peer.split(' ').collect();
             assert!(told.text.starts_with(&peer[..peer.len() - 2].join(" ")), "{name}: {}", told.peer);
         } else {
@@ -93,9 +98,18 @@ fn a_buffer_that_grows_is_heard_like_one_that_is_new() {
         let (mut growing, mut fresh) = (open(&contract(name)), open(&contract(name)));
         let mut different = std::collections::BTreeSet::new();
         // Steps of whole frames and of none, then a buffer that was cut in front, then the old one again.
-        for range in
-            [0..300, 0..6_400, 0..6_401, 0..12_900, 0..20_000, 0..51_200, 0..sound.len(), 16_000..sound.len(), 16_000..40_000, 0..12_900]
-        {
+        for range in [
+            0..300,
+            0..6_400,
+            0..6_401,
+            0..12_900,
+            0..20_000,
+            0..51_200,
+            0..sound.len(),
+            16_000..sound.len(),
+            16_000..40_000,
+            0..12_900,
+        ] {
             let (heard, tokens) = hear(&mut growing, &sound[range.clone()], &[]);
             // Another sound in between: nothing of the last buffer is left.
             hear(&mut fresh, &[0.1; 700], &[]);
@@ -118,7 +132,12 @@ fn settled_words_stand_first_and_only_new_ones_are_told() {
         let (rest, same) = hear(&mut model, &sound, &all[..4]);
         assert_eq!(same, tokens, "{name}");
         assert_eq!(text(words(&rest)), text(all[4..].to_vec()), "{name}");
-        assert!(rest.words[0].word.start >= all[3].end - 0.3, "{name}: {} after {}", rest.words[0].word.start, all[3].end);
+        assert!(
+            rest.words[0].word.start >= all[3].end - 0.3,
+            "{name}: {} after {}",
+            rest.words[0].word.start,
+            all[3].end
+        );
     }
 }
 
@@ -201,7 +220,10 @@ fn the_policies_make_it_stream() {
                 }
             }
         }
-        assert!(first.is_some_and(|n| n < 20), "{name}: a word shows within two seconds of speech, not after {first:?} blocks");
+        assert!(
+            first.is_some_and(|n| n < 20),
+            "{name}: a word shows within two seconds of speech, not after {first:?} blocks"
+        );
         assert!(finals.len() >= 8, "{name}: {finals:?}");
         assert!(
             finals.windows(2).all(|w| w[0].end <= w[1].start) && finals.iter().all(|w| w.start <= w.end && w.end < 6.3),
@@ -214,16 +236,20 @@ fn the_policies_make_it_stream() {
 fn folders_become_packs_and_captions() {
     let home = tempfile::tempdir().expect("a folder");
     let sound = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac");
-    for (name, family) in [("streaming-2", "moonshine-streaming"), ("four-1", "moonshine"), ("merged-2", "moonshine-merged")] {
+    for (name, family) in
+        [("streaming-2", "moonshine-streaming"), ("four-1", "moonshine"), ("merged-2", "moonshine-merged")]
+    {
         let folder = contract(name);
-        let (ok, told, failed) = mynah(home.path(), &["models", "add", folder.to_str().expect("a path"), "--licence", "MIT"]);
+        let (ok, told, failed) =
+            mynah(home.path(), &["models", "add", folder.to_str().expect("a path"), "--licence", "MIT"]);
         assert!(ok && told.contains(name) && told.contains(family), "{told}{failed}");
         let (ok, _, failed) = mynah(home.path(), &["models", "use", name]);
         assert!(ok, "{failed}");
         let (ok, heard, failed) = mynah(home.path(), &["caption", sound.to_str().expect("a path"), "--jsonl"]);
         assert!(ok && heard.contains("\"text\""), "{name}: {heard}{failed}");
         // Another language is refused, not passed over.
-        let (ok, _, told) = mynah(home.path(), &["caption", sound.to_str().expect("a path"), "--jsonl", "--language", "de"]);
+        let (ok, _, told) =
+            mynah(home.path(), &["caption", sound.to_str().expect("a path"), "--jsonl", "--language", "de"]);
         assert!(!ok && told.contains("its own alone"), "{name}: {told}");
     }
 }
@@ -233,7 +259,9 @@ fn what_is_wrong_with_a_folder_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let from = contract("streaming-1");
     let copy = |name: &str| std::fs::copy(from.join(name), folder.path().join(name)).expect("copied");
-    for name in ["frontend.onnx", "encoder.onnx", "adapter.onnx", "cross_kv.onnx", "streaming_config.json", "tokenizer.bin"] {
+    for name in
+        ["frontend.onnx", "encoder.onnx", "adapter.onnx", "cross_kv.onnx", "streaming_config.json", "tokenizer.bin"]
+    {
         copy(name);
     }
     let why = || PackSource::standard().identify(folder.path()).err().map(|e| e.to_string()).unwrap_or_default();
@@ -265,19 +293,28 @@ fn set(folder: &str, names: &[&'static str]) -> Vec<(String, &'static str)> {
 #[test]
 fn of_two_precisions_the_one_that_serves_better_is_taken() {
     let home = tempfile::tempdir().expect("a folder");
-    let full = set("contracts-moonshine/four-1", &["preprocess.onnx", "uncached_decode.onnx", "cached_decode.onnx", "tokens.txt"]);
+    let full = set(
+        "contracts-moonshine/four-1",
+        &["preprocess.onnx", "uncached_decode.onnx", "cached_decode.onnx", "tokens.txt"],
+    );
     let slow = set("contracts-precisions/slow", &["encode.onnx"]);
     // What the full one is without its burden is as right and quicker.
     let same = [("contracts-moonshine/four-1/encode.onnx".to_owned(), "encode.int8.onnx")];
-    let (told, taken) = added(home.path(), &folder(home.path(), "same", &[&full[..], &slow, &same].concat()), "encode.int8.onnx");
+    let (told, taken) =
+        added(home.path(), &folder(home.path(), "same", &[&full[..], &slow, &same].concat()), "encode.int8.onnx");
     assert!(
-        told.contains("in the smaller precision 0 % of a phrase's words differ") && told.contains("the smaller one is taken"),
+        told.contains("in the smaller precision 0 % of a phrase's words differ")
+            && told.contains("the smaller one is taken"),
         "{told}"
     );
     assert!(taken, "{told}");
     // Random weights don't bear 8 bits: other words are heard, and however quick it is, it is not taken.
-    let eight = set("contracts-precisions/moonshine", &["encode.int8.onnx", "uncached_decode.int8.onnx", "cached_decode.int8.onnx"]);
-    let (told, taken) = added(home.path(), &folder(home.path(), "eight", &[&full[..], &slow, &eight].concat()), "encode.onnx");
+    let eight = set(
+        "contracts-precisions/moonshine",
+        &["encode.int8.onnx", "uncached_decode.int8.onnx", "cached_decode.int8.onnx"],
+    );
+    let (told, taken) =
+        added(home.path(), &folder(home.path(), "eight", &[&full[..], &slow, &eight].concat()), "encode.onnx");
     assert!(taken && told.contains("% of a phrase's words differ") && told.contains("the full one is taken"), "{told}");
     assert!(!told.contains(" 0 % of a phrase's"), "{told}");
 }
@@ -285,7 +322,10 @@ fn of_two_precisions_the_one_that_serves_better_is_taken() {
 #[test]
 fn a_folder_with_a_smaller_precision_only_is_a_model() {
     let home = tempfile::tempdir().expect("a folder");
-    let eight = set("contracts-precisions/moonshine", &["encode.int8.onnx", "uncached_decode.int8.onnx", "cached_decode.int8.onnx"]);
+    let eight = set(
+        "contracts-precisions/moonshine",
+        &["encode.int8.onnx", "uncached_decode.int8.onnx", "cached_decode.int8.onnx"],
+    );
     let rest = set("contracts-moonshine/four-1", &["preprocess.onnx", "tokens.txt"]);
     let (told, taken) = added(home.path(), &folder(home.path(), "four", &[eight, rest].concat()), "encode.int8.onnx");
     assert!(taken && told.contains("of the family moonshine,") && !told.contains("smaller precision"), "{told}");

@@ -1,5 +1,7 @@
-//! Recognisers that hear a stream, against the runtime of their families: `models/recipes/contracts` writes graphs of the published contracts with random
-//! weights, and what sherpa-onnx hears with them (where it strays from NeMo or gives no times, what its recipe says). The same tokens at the same times, whatever the blocks, and again after a reset.
+//! Recognisers that hear a stream, against the runtime of their families: `models/recipes/contracts` writes graphs of
+//! the published contracts with random weights, and what sherpa-onnx hears with them (where it strays from NeMo or
+//! gives no times, what its recipe says). The same tokens at the same times, whatever the blocks, and again after a
+//! reset.
 
 #[path = "common/program.rs"]
 mod program;
@@ -38,7 +40,8 @@ fn contracts() -> PathBuf {
 }
 
 fn sound() -> Vec<f32> {
-    let sound = mynah::audio::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac")).expect("the reference");
+    let sound = mynah::audio::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac"))
+        .expect("the reference");
     assert_eq!(sound.rate, 16_000);
     sound.mono().to_vec()
 }
@@ -46,21 +49,35 @@ fn sound() -> Vec<f32> {
 fn open(folder: &Path, name: &str) -> Box<dyn OnlineRecognizer> {
     let options = SessionOptions::default();
     let file = |name: &str| folder.join(name);
-    let files =
-        || Files { encoder: file("encoder.onnx"), decoder: file("decoder.onnx"), joiner: file("joiner.onnx"), tokens: file("tokens.txt") };
+    let files = || Files {
+        encoder: file("encoder.onnx"),
+        decoder: file("decoder.onnx"),
+        joiner: file("joiner.onnx"),
+        tokens: file("tokens.txt"),
+    };
     if name.starts_with("paraformer") {
-        let files = paraformer::Files { encoder: file("encoder.onnx"), decoder: file("decoder.onnx"), tokens: file("tokens.txt") };
+        let files = paraformer::Files {
+            encoder: file("encoder.onnx"),
+            decoder: file("decoder.onnx"),
+            tokens: file("tokens.txt"),
+        };
         return Box::new(Paraformer::open(&files, &options).expect("a Paraformer"));
     }
     if name.starts_with("nemo-joint") {
-        let files = JointFiles { encoder: file("encoder.onnx"), decoder_joint: file("decoder_joint.onnx"), tokens: file("tokens.txt") };
+        let files = JointFiles {
+            encoder: file("encoder.onnx"),
+            decoder_joint: file("decoder_joint.onnx"),
+            tokens: file("tokens.txt"),
+        };
         return Box::new(NemoTransducer::open_joint(&files, &options).expect("a transducer of two graphs"));
     }
     match (name.starts_with("nemo"), name.contains("ctc")) {
         (false, false) => Box::new(Transducer::open(&files(), &options).expect("a transducer")),
         (false, true) => Box::new(Ctc::open(&file("model.onnx"), &file("tokens.txt"), &options).expect("a CTC model")),
         (true, false) => Box::new(NemoTransducer::open(&files(), &options).expect("a transducer of NeMo")),
-        (true, true) => Box::new(NemoCtc::open(&file("model.onnx"), &file("tokens.txt"), &options).expect("a CTC model of NeMo")),
+        (true, true) => {
+            Box::new(NemoCtc::open(&file("model.onnx"), &file("tokens.txt"), &options).expect("a CTC model of NeMo"))
+        }
     }
 }
 
@@ -99,12 +116,18 @@ fn same(recognizer: &mut dyn OnlineRecognizer, sound: &[f32], theirs: &Heard, na
 fn tokens_and_times_equal_those_of_sherpa_onnx() {
     runtime::runtime();
     let sound = sound();
-    let mut folders: Vec<PathBuf> = std::fs::read_dir(contracts()).expect("contracts").flatten().map(|e| e.path()).collect();
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(contracts()).expect("contracts").flatten().map(|e| e.path()).collect();
     folders.sort();
-    assert_eq!(folders.len(), 24, "two models of each layout, one of each with Whisper's features, X-ASR and Nemotron 3.5");
+    assert_eq!(
+        folders.len(),
+        24,
+        "two models of each layout, one of each with Whisper's features, X-ASR and Nemotron 3.5"
+    );
     for folder in folders {
         let name = folder.file_name().and_then(|n| n.to_str()).expect("a name").to_owned();
-        let theirs: Heard = serde_json::from_slice(&std::fs::read(folder.join("heard.json")).expect("what was heard")).expect("JSON");
+        let theirs: Heard =
+            serde_json::from_slice(&std::fs::read(folder.join("heard.json")).expect("what was heard")).expect("JSON");
         let mut recognizer = open(&folder, &name);
         let ours = same(&mut *recognizer, &sound, &theirs, &name);
         assert_eq!(hear(&mut *recognizer, &sound, 777), ours, "{name}: other blocks, after a reset");
@@ -127,7 +150,8 @@ fn of_two_precisions_the_one_that_serves_better_is_taken() {
     let model = home.path().join("ctc");
     std::fs::create_dir(&model).expect("a folder");
     let from = contracts().join("zipformer2-ctc-1");
-    for (name, copy) in [("model.onnx", "model.onnx"), ("model.onnx", "model.int8.onnx"), ("tokens.txt", "tokens.txt")] {
+    for (name, copy) in [("model.onnx", "model.onnx"), ("model.onnx", "model.int8.onnx"), ("tokens.txt", "tokens.txt")]
+    {
         std::fs::copy(from.join(name), model.join(copy)).expect("copied");
     }
     // The same graph twice: nothing differs, and which is quicker is chance.
@@ -143,8 +167,14 @@ fn of_two_precisions_the_one_that_serves_better_is_taken() {
     let whole = std::fs::read(from.join("model.onnx")).expect("a graph");
     std::fs::write(model.join("model.int8.onnx"), &whole[..whole.len() / 2]).expect("written");
     let (ok, told, failed) = mynah(home.path(), &["models", "add", model.to_str().expect("a path"), "--id", "cut"]);
-    assert!(ok && told.contains("the smaller precision can't be used (") && told.contains("model.int8.onnx"), "{told}{failed}");
-    assert!(told.contains("the full one is taken") && mynah(home.path(), &["models", "info", "cut"]).1.contains(&full), "{told}");
+    assert!(
+        ok && told.contains("the smaller precision can't be used (") && told.contains("model.int8.onnx"),
+        "{told}{failed}"
+    );
+    assert!(
+        told.contains("the full one is taken") && mynah(home.path(), &["models", "info", "cut"]).1.contains(&full),
+        "{told}"
+    );
 }
 
 #[test]
@@ -187,8 +217,12 @@ fn a_graph_of_another_shape_is_told() {
     runtime::runtime();
     let folder = contracts().join("zipformer2-1");
     let file = |name: &str| folder.join(name);
-    let files =
-        Files { encoder: file("joiner.onnx"), decoder: file("decoder.onnx"), joiner: file("joiner.onnx"), tokens: file("tokens.txt") };
+    let files = Files {
+        encoder: file("joiner.onnx"),
+        decoder: file("decoder.onnx"),
+        joiner: file("joiner.onnx"),
+        tokens: file("tokens.txt"),
+    };
     let why = Transducer::open(&files, &SessionOptions::default()).err().map(|e| e.to_string()).unwrap_or_default();
     assert!(why.contains("joiner.onnx") && why.contains("`T`"), "{why}");
     let files = Files { encoder: file("encoder.onnx"), joiner: file("decoder.onnx"), ..files };
@@ -200,14 +234,21 @@ fn a_graph_of_another_shape_is_told() {
     assert!(why.contains("64 symbols"), "{why}");
 
     let other = contracts().join("paraformer-1");
-    let files =
-        paraformer::Files { encoder: other.join("decoder.onnx"), decoder: other.join("encoder.onnx"), tokens: other.join("tokens.txt") };
+    let files = paraformer::Files {
+        encoder: other.join("decoder.onnx"),
+        decoder: other.join("encoder.onnx"),
+        tokens: other.join("tokens.txt"),
+    };
     let why = Paraformer::open(&files, &SessionOptions::default()).err().map(|e| e.to_string()).unwrap_or_default();
     assert!(why.contains("decoder.onnx") && why.contains("2 inputs and 3 outputs"), "{why}");
     let (joint, other) = (contracts().join("nemo-joint-2"), contracts().join("nemo-transducer-1"));
-    let files =
-        JointFiles { encoder: joint.join("encoder.onnx"), decoder_joint: other.join("decoder.onnx"), tokens: joint.join("tokens.txt") };
-    let why = NemoTransducer::open_joint(&files, &SessionOptions::default()).err().map(|e| e.to_string()).unwrap_or_default();
+    let files = JointFiles {
+        encoder: joint.join("encoder.onnx"),
+        decoder_joint: other.join("decoder.onnx"),
+        tokens: joint.join("tokens.txt"),
+    };
+    let why =
+        NemoTransducer::open_joint(&files, &SessionOptions::default()).err().map(|e| e.to_string()).unwrap_or_default();
     assert!(why.contains("decoder.onnx") && why.contains("5 inputs and 4 outputs"), "{why}");
 }
 
@@ -230,9 +271,11 @@ fn each_family_is_known_by_its_files() {
         assert_eq!((found.family, found.model.as_str()), (family, model), "{name}");
         assert!(found.open_online().is_some_and(|opened| opened.is_ok()), "{name}: opened by what it was found to be");
     }
-    for (files, told) in
-        [(&["tokens.txt"][..], "no graph"), (&["a-encoder.onnx", "tokens.txt"], "decoder"), (&["model.onnx"], "tokens.txt")]
-    {
+    for (files, told) in [
+        (&["tokens.txt"][..], "no graph"),
+        (&["a-encoder.onnx", "tokens.txt"], "decoder"),
+        (&["model.onnx"], "tokens.txt"),
+    ] {
         let folder = tempfile::tempdir().expect("a folder");
         files.iter().for_each(|f| std::fs::write(folder.path().join(f), b"").expect("written"));
         let why = source.identify(folder.path()).err().map(|e| e.to_string()).unwrap_or_default();
@@ -240,7 +283,8 @@ fn each_family_is_known_by_its_files() {
     }
 }
 
-/// The files that the list of published models names for them: graphs of their contracts under those names are known, opened and heard with.
+/// The files that the list of published models names for them: graphs of their contracts under those names are known,
+/// opened and heard with.
 #[test]
 fn the_newest_recognisers_are_known_by_the_files_that_are_listed() {
     runtime::runtime();
@@ -251,27 +295,37 @@ fn the_newest_recognisers_are_known_by_the_files_that_are_listed() {
         ("nemotron-3.5-560ms", "nemo-prompt-3", "nemo-transducer"),
     ] {
         let listing = listed.iter().find(|l| &*l.id == id).expect("it is listed");
-        assert!(listing.trust() == mynah::packs::listed::Trust::Listed && listing.bytes().is_some_and(|b| b > 100_000_000), "{id}");
+        assert!(
+            listing.trust() == mynah::packs::listed::Trust::Listed && listing.bytes().is_some_and(|b| b > 100_000_000),
+            "{id}"
+        );
         let (folder, from) = (tempfile::tempdir().expect("a folder"), contracts().join(contract));
         for file in &listing.files {
             let part = ["encoder", "decoder", "joiner"].into_iter().find(|part| file.name.starts_with(part));
-            let small =
-                part.map(|part| from.join(format!("{part}.int8.onnx"))).filter(|small| file.name.contains("int8") && small.exists());
+            let small = part
+                .map(|part| from.join(format!("{part}.int8.onnx")))
+                .filter(|small| file.name.contains("int8") && small.exists());
             let graph = small.or_else(|| part.map(|part| from.join(format!("{part}.onnx"))));
-            std::fs::copy(graph.unwrap_or_else(|| from.join("tokens.txt")), folder.path().join(&*file.name)).expect("copied");
+            std::fs::copy(graph.unwrap_or_else(|| from.join("tokens.txt")), folder.path().join(&*file.name))
+                .expect("copied");
         }
         // What else lies in the repository.
         std::fs::write(folder.path().join("bpe.model"), b"not read").expect("written");
         let found = mynah::engine::PackSource::standard().identify(folder.path()).expect("a model");
         assert_eq!(found.family, family, "{id}");
         let mut recognizer = found.open_online().expect("it hears a stream").expect("it opens");
-        let theirs: Heard = serde_json::from_slice(&std::fs::read(from.join("heard.json")).expect("what was heard")).expect("JSON");
+        let theirs: Heard =
+            serde_json::from_slice(&std::fs::read(from.join("heard.json")).expect("what was heard")).expect("JSON");
         let heard: Vec<usize> = hear(&mut *recognizer, &sound, 1600).iter().map(|t| t.id).collect();
         let same = heard.iter().zip(&theirs.tokens).filter(|(a, b)| a == b).count();
         println!("{id}: {same} of {} tokens as in full precision", theirs.tokens.len());
         // Random weights in 8 bits say other tokens where two are nearly as likely.
         assert!(
-            if id.ends_with("160ms") || contract == "nemo-prompt-3" { heard == theirs.tokens } else { heard.len() >= 6 },
+            if id.ends_with("160ms") || contract == "nemo-prompt-3" {
+                heard == theirs.tokens
+            } else {
+                heard.len() >= 6
+            },
             "{id}: {heard:?}"
         );
     }

@@ -1,4 +1,5 @@
-//! The outlets as people see them: the overlay in Chromium, words in a real OBS. Where one of them isn't installed its tests say so and stop.
+//! The outlets as people see them: the overlay in Chromium, words in a real OBS. Where one of them isn't installed its
+//! tests say so and stop.
 
 #[path = "outlets_seen/browser.rs"]
 mod browser;

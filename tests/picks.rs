@@ -1,5 +1,6 @@
-//! Packs picked for one track while it runs: real graphs of several families behind an instance of the plugin, as its window picks them. The host is told
-//! another latency where the pack has another, captions go on where they were, and what was said stays.
+//! Packs picked for one track while it runs: real graphs of several families behind an instance of the plugin, as its
+//! window picks them. The host is told another latency where the pack has another, captions go on where they were, and
+//! what was said stays.
 
 #[path = "common/models.rs"]
 mod models;
@@ -41,7 +42,9 @@ fn home(models: &[(&str, Files, &str)]) -> tempfile::TempDir {
 
 /// The files of a streaming recogniser's contract.
 fn contract(name: &str) -> Files {
-    ["encoder.onnx", "decoder.onnx", "joiner.onnx", "tokens.txt"].map(|part| (format!("contracts/{name}/{part}"), part)).into()
+    ["encoder.onnx", "decoder.onnx", "joiner.onnx", "tokens.txt"]
+        .map(|part| (format!("contracts/{name}/{part}"), part))
+        .into()
 }
 
 /// The packs of a home, and behind them those of this machine.
@@ -67,7 +70,8 @@ impl Track {
         let values = mynah::plugin::state::Settings { captions, ..Default::default() };
         mynah::plugin::values::apply(&instance.params, &values);
         let port = instance.start(FRAME, source).expect("a port");
-        let sound = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac")).expect("a recording");
+        let sound =
+            read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac")).expect("a recording");
         Self { instance, port, sound: sound.mono(), at: 0 }
     }
 
@@ -80,7 +84,8 @@ impl Track {
         let controls = Block::<Controls> { captions: self.instance.params.captions.on.value(), ..block(true) };
         let mut heard = Vec::new();
         while heard.len() < (seconds * f64::from(FRAME.rate)) as usize {
-            let mut samples: Vec<f32> = (0..FRAME.block).map(|i| self.sound[(self.at + i) % self.sound.len()]).collect();
+            let mut samples: Vec<f32> =
+                (0..FRAME.block).map(|i| self.sound[(self.at + i) % self.sound.len()]).collect();
             self.at += FRAME.block;
             self.port.process(&mut [&mut samples], &controls);
             heard.extend(samples);
@@ -111,7 +116,11 @@ impl Track {
     fn wait_for_word(&self, second: f64) {
         let start = Instant::now();
         while self.words().iter().all(|(_, start)| *start < second) {
-            assert!(start.elapsed() < Duration::from_secs(30), "nothing is said from {second} s on: {:?}", self.words());
+            assert!(
+                start.elapsed() < Duration::from_secs(30),
+                "nothing is said from {second} s on: {:?}",
+                self.words()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -183,7 +192,8 @@ fn another_recogniser_takes_over_where_the_first_one_was() {
     track.wait("the first recogniser", |s| s.captions_ready);
     assert!(track.status().languages.is_empty());
     track.play(6.0);
-    // The change falls on a second that doesn't depend on the machine: all sound is heard before it, and none comes while the second one is loaded.
+    // The change falls on a second that doesn't depend on the machine: all sound is heard before it, and none comes
+    // while the second one is loaded.
     track.wait_for_word(5.0);
     track.wait("the end of the sound", |s| s.captions_behind == 0.0);
     let first = track.words();
@@ -196,7 +206,11 @@ fn another_recogniser_takes_over_where_the_first_one_was() {
     track.wait_for_word(6.0);
     // Where one ends and the other begins a word may be heard by both: then the newer one counts.
     let sure = first.iter().filter(|(_, start)| *start < 5.8).count();
-    assert!(sure > 0 && track.words()[..sure] == first[..sure], "what the first one heard stays: {first:?}, {:?}", track.words());
+    assert!(
+        sure > 0 && track.words()[..sure] == first[..sure],
+        "what the first one heard stays: {first:?}, {:?}",
+        track.words()
+    );
 
     // A language that it doesn't know is told, and another pick mends it.
     track.instance.choose_picks(picked(None, Some("second"), Some("tlh")));

@@ -1,5 +1,5 @@
-//! The plugin inside a CLAP host, in process: what a host sees and hears. The voices are identities, so that the sound can be predicted; the
-//! debug build aborts when the audio thread allocates.
+//! The plugin inside a CLAP host, in process: what a host sees and hears. The voices are identities, so that the sound
+//! can be predicted; the debug build aborts when the audio thread allocates.
 
 #[path = "common/float_mode.rs"]
 mod float_mode;
@@ -107,12 +107,21 @@ fn the_voice_comes_exactly_at_the_latency() {
 #[test]
 fn a_state_comes_back_and_holds_the_voice() {
     let mut host = instance();
-    let settings = Settings { mode: Mode::Studio, wet: 0.25, gain_db: -6.0, gate_dbfs: -50.0, captions: true, ..Settings::default() };
+    let settings = Settings {
+        mode: Mode::Studio,
+        wet: 0.25,
+        gain_db: -6.0,
+        gate_dbfs: -50.0,
+        captions: true,
+        ..Settings::default()
+    };
     host.load(&with_voice(Some(&any_voice("Ada")), &settings, Container::Clap)).expect("a state");
     let saved = host.save().expect("saved");
     assert_eq!(voice(&saved).expect("a state"), Some(any_voice("Ada")));
     let params: PluginParams = host.extension("params").expect("parameters");
-    for (name, expected) in [("mode", 2.0), ("mix", 0.25), ("gain", 0.375), ("gate", 0.375), ("capt", 1.0), ("bypass", 0.0)] {
+    for (name, expected) in
+        [("mode", 2.0), ("mix", 0.25), ("gain", 0.375), ("gate", 0.375), ("capt", 1.0), ("bypass", 0.0)]
+    {
         let value = params.get_value(&host.plugin.plugin_handle(), id(name)).expect("a value");
         assert!((value - expected).abs() < 1e-6, "{name}: {value}");
     }
@@ -139,8 +148,10 @@ fn every_parameter_reads_its_own_text() {
         let (number, values) = (p.id, [p.min_value, (p.min_value + p.max_value) / 2.0, p.max_value, p.default_value]);
         for value in values {
             let (mut text, mut again) = ([0u8; 256], [0u8; 256]);
-            let text = CString::new(params.value_to_text(&handle, number, value, &mut text).expect("text").to_vec()).expect("no NUL");
-            let back = params.text_to_value(&handle, number, &text).unwrap_or_else(|| panic!("{text:?} is not read back"));
+            let text = CString::new(params.value_to_text(&handle, number, value, &mut text).expect("text").to_vec())
+                .expect("no NUL");
+            let back =
+                params.text_to_value(&handle, number, &text).unwrap_or_else(|| panic!("{text:?} is not read back"));
             let again = params.value_to_text(&handle, number, back, &mut again).expect("text");
             assert_eq!(again, text.as_bytes());
         }
@@ -155,7 +166,9 @@ fn a_change_of_mode_moves_the_latency_once() {
     let live = host.activate(48000, 256).expect("an activation");
     let changes = host.latency_changes();
     host.set("mode", 2.0).expect("a block");
-    until(&mut host, "the new latency", |host| host.latency().expect("a latency") != live && host.latency_changes() > changes);
+    until(&mut host, "the new latency", |host| {
+        host.latency().expect("a latency") != live && host.latency_changes() > changes
+    });
     let studio = host.latency().expect("a latency");
     assert!(studio > live);
     let settled = Instant::now();
@@ -163,7 +176,11 @@ fn a_change_of_mode_moves_the_latency_once() {
     assert_eq!((host.latency().expect("a latency"), host.latency_changes()), (studio, changes + 1));
     let mut fresh = instance();
     fresh.load(&state(Mode::Studio, false)).expect("a state");
-    assert_eq!(fresh.activate(48000, 256).expect("an activation"), studio, "the same as where the project begins with it");
+    assert_eq!(
+        fresh.activate(48000, 256).expect("an activation"),
+        studio,
+        "the same as where the project begins with it"
+    );
 }
 
 #[test]
@@ -171,7 +188,9 @@ fn rates_and_blocks_change_in_mid_session() {
     let mut host = instance();
     host.load(&state(Mode::Live, true)).expect("a state");
     host.render_offline(true).expect("offline");
-    for (rate, block) in [(44100, 512), (48000, 128), (48000, 128), (96000, 2048), (384000, 512), (768000, 4096), (44100, 512)] {
+    for (rate, block) in
+        [(44100, 512), (48000, 128), (48000, 128), (96000, 2048), (384000, 512), (768000, 4096), (44100, 512)]
+    {
         let latency = host.activate(rate, block).expect("an activation");
         let [left, _] = impulse(&mut host, block, latency + 100);
         assert_eq!((peak_at(&left), left[latency]), (latency, 1.0), "{rate} Hz, blocks of {block}");
@@ -244,7 +263,8 @@ fn rush(host: &mut ClapHost) {
     }
 }
 
-/// A host that says nothing of rendering is never kept waiting, however fast it comes; one of which its user has said that it renders loses nothing.
+/// A host that says nothing of rendering is never kept waiting, however fast it comes; one of which its user has said
+/// that it renders loses nothing.
 #[test]
 fn who_renders_without_saying_so_is_told_by_its_user() {
     let home = tempfile::tempdir().expect("a folder");
@@ -261,7 +281,9 @@ fn who_renders_without_saying_so_is_told_by_its_user() {
     until(&mut host, "the suspicion", |host| engine(host, "hurry") == true);
     assert_eq!(engine(&mut host, "offline"), false);
     mynah::plugin::host::set_renders_unsaid(true).expect("kept");
-    assert!(std::fs::read_to_string(home.path().join("hosts.toml")).expect("kept").contains(&mynah::plugin::host::name()));
+    assert!(
+        std::fs::read_to_string(home.path().join("hosts.toml")).expect("kept").contains(&mynah::plugin::host::name())
+    );
     host.processor().expect("a processor").reset();
     rush(&mut host);
     let before = engine(&mut host, "late_hops");
@@ -327,8 +349,8 @@ fn playing_rendering_at_another_rate_and_playing_again_are_the_same() {
     assert!(differ <= may, "{differ} samples differ where late hops explain {may}");
 }
 
-/// Whichever call of the host breaks down inside, the host goes on: the sound is dry at the latency that it was told, windows say why, and another activation
-/// converts again.
+/// Whichever call of the host breaks down inside, the host goes on: the sound is dry at the latency that it was told,
+/// windows say why, and another activation converts again.
 #[test]
 fn a_panic_in_any_call_of_the_host_costs_the_voice_alone() {
     for call in [Call::Process, Call::Reset, Call::Stop, Call::Activate] {

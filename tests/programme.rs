@@ -1,7 +1,8 @@
 //! Ten minutes of real speech in each style: every norm kept, in the cues and in the files that programs read.
 //!
-//! tests/data/programme.words.json holds what the recogniser heard in public readings (Dickens: two_cities of the recordings pack; Austen:
-//! LibriVox excerpts of Debian's pocketsphinx-testdata): text, start, end, confidence. They are joined with pauses as in a programme.
+//! tests/data/programme.words.json holds what the recogniser heard in public readings (Dickens: two_cities of the
+//! recordings pack; Austen: LibriVox excerpts of Debian's pocketsphinx-testdata): text, start, end, confidence. They
+//! are joined with pauses as in a programme.
 
 use mynah::subtitles::Word;
 use mynah::subtitles::cues::{Cue, Style, cues, leaning_ends, lint, told};

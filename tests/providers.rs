@@ -1,5 +1,5 @@
-//! A provider other than the processor, for real: OpenVINO's runtime from its package computes the voice on any x86-64 processor. It must sound like the
-//! processor's own result, and what runs where must be told.
+//! A provider other than the processor, for real: OpenVINO's runtime from its package computes the voice on any x86-64
+//! processor. It must sound like the processor's own result, and what runs where must be told.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,7 +30,8 @@ fn openvino() -> Option<PathBuf> {
 }
 
 fn mynah(packs: &Path, arguments: &[&str]) -> (bool, String, String) {
-    let done = Command::new(env!("CARGO_BIN_EXE_mynah")).args(arguments).env("MYNAH_PACKS", packs).output().expect("it runs");
+    let done =
+        Command::new(env!("CARGO_BIN_EXE_mynah")).args(arguments).env("MYNAH_PACKS", packs).output().expect("it runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (done.status.success(), text(&done.stdout), text(&done.stderr))
 }
@@ -47,7 +48,8 @@ fn openvino_sounds_like_the_processor_and_tells_what_it_runs() {
     write_wav(&home.path().join("clip.wav"), &clip).expect("written");
     for provider in ["cpu", "openvino"] {
         let (clip, out) = (place("clip.wav"), place(&format!("{provider}.wav")));
-        let (ok, told, failed) = mynah(&packs, &["convert", &clip, "--voice", &clip, "-o", &out, "--provider", provider, "--json"]);
+        let (ok, told, failed) =
+            mynah(&packs, &["convert", &clip, "--voice", &clip, "-o", &out, "--provider", provider, "--json"]);
         assert!(ok, "{failed}");
         let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
         assert_eq!(told["provider"], provider, "{told}");

@@ -1,5 +1,6 @@
-//! Bad input of captions with the real models: nobody speaks, two speak at once, a bad line, no English, no pause, a disk that fills, a stdout
-//! that is full. What was final is never lost, and nothing is invented. tests/outlets/obs_faults.rs has OBS that goes away.
+//! Bad input of captions with the real models: nobody speaks, two speak at once, a bad line, no English, no pause, a
+//! disk that fills, a stdout that is full. What was final is never lost, and nothing is invented.
+//! tests/outlets/obs_faults.rs has OBS that goes away.
 
 mod common;
 #[path = "common/text.rs"]
@@ -25,7 +26,8 @@ const BECKETT: &str = "Ever tried, ever failed. No matter. Try again. Fail again
 fn streamer(policy: Policy) -> Streamer {
     let vad = vad();
     let folder = common::asset("whisper-tiny-en", "decoder.onnx");
-    let whisper = Whisper::open(folder.parent().expect("a folder"), &SessionOptions::default()).expect("the captions pack opens");
+    let whisper =
+        Whisper::open(folder.parent().expect("a folder"), &SessionOptions::default()).expect("the captions pack opens");
     Streamer::new(Box::new(whisper), vad, &Settings { policy, ..Settings::default() }).expect("nothing is expected")
 }
 
@@ -152,7 +154,8 @@ fn of_two_voices_the_louder_is_heard_and_what_is_said_was_said() {
     let reading = &reading[..seconds(12.0)];
     let said: Vec<String> = plain(READING).into_iter().take(35).collect();
     let both: HashSet<String> = said.iter().cloned().chain(plain(BECKETT)).collect();
-    // The other one below the reader, in dB; the least share of the reader's words that is heard, and of what is heard that somebody said.
+    // The other one below the reader, in dB; the least share of the reader's words that is heard, and of what is heard
+    // that somebody said.
     for (name, policy, below, least, true_words) in [
         ("live", Policy::default(), -10.0, 0.75, 0.85),
         ("whole", Policy::whole(), -10.0, 0.6, 0.85),
@@ -163,7 +166,10 @@ fn of_two_voices_the_louder_is_heard_and_what_is_said_was_said() {
         let words = plain(&text(&heard(policy, &mixed)));
         let found = in_order(&said, &words) as f64 / said.len() as f64;
         let known = words.iter().filter(|w| both.contains(*w)).count() as f64 / words.len() as f64;
-        println!("{name}, {below} dB: {found:.2} of the reader's words, {known:.2} of what is heard was said: {}", words.join(" "));
+        println!(
+            "{name}, {below} dB: {found:.2} of the reader's words, {known:.2} of what is heard was said: {}",
+            words.join(" ")
+        );
         assert!(found >= least, "{name}, {below} dB: {found:.2} of the reader's words");
         assert!(known >= true_words, "{name}, {below} dB: {known:.2} of the words were said by somebody");
         // Both together say 35 and 12 words.
@@ -196,7 +202,11 @@ fn what_is_not_english_is_marked_and_the_english_behind_it_is_heard() {
         let words = heard(policy, &[sound.as_slice(), &behind].concat());
         let marks = words.iter().take_while(|w| w.text == UNCLEAR).count();
         assert!(marks > 0, "{name}: {}", text(&words));
-        assert_eq!(plain(&text(&words[marks..])).join(" "), "it was the best of times it was the worst of times", "{name}");
+        assert_eq!(
+            plain(&text(&words[marks..])).join(" "),
+            "it was the best of times it was the worst of times",
+            "{name}"
+        );
     }
 }
 
@@ -207,8 +217,8 @@ fn without_pauses(samples: &[f32]) -> Vec<f32> {
     samples.chunks_exact(FRAME).filter(speaks).collect::<Vec<_>>().concat()
 }
 
-/// Eighty seconds, the first quarter on a machine that keeps up, the rest on one that is a second behind, which costs less: ten minutes take too
-/// long here; src/captions/stream/tests.rs has them with a recogniser that costs nothing.
+/// Eighty seconds, the first quarter on a machine that keeps up, the rest on one that is a second behind, which costs
+/// less: ten minutes take too long here; src/captions/stream/tests.rs has them with a recogniser that costs nothing.
 #[test]
 fn eighty_seconds_without_a_pause_stay_bounded_and_are_all_said() {
     let loops = without_pauses(&recording("two_cities.wav"));
@@ -376,7 +386,10 @@ mod full {
         assert!(told.len() == 1 && said.contains("1 of 2"), "{said}");
         assert!(std::fs::read_to_string(home.path().join("a.srt")).expect("captions").contains("worst of times"));
         assert_eq!(std::fs::read_to_string(home.path().join("b.srt")).expect("captions"), "old");
-        assert_eq!(names(home.path()).into_iter().filter(|n| n != "data").collect::<Vec<_>>(), ["a.srt", "a.wav", "b.srt", "b.wav"]);
+        assert_eq!(
+            names(home.path()).into_iter().filter(|n| n != "data").collect::<Vec<_>>(),
+            ["a.srt", "a.wav", "b.srt", "b.wav"]
+        );
     }
 
     fn packs() -> PathBuf {
@@ -393,7 +406,8 @@ mod full {
             let done = command.stdout(full()).output().expect("the program runs");
             let said = stderr(&done);
             assert_eq!(done.status.code(), Some(1), "{said}");
-            let ours: Vec<&str> = said.lines().filter(|l| l.contains("could not be printed") && l.contains("stdout")).collect();
+            let ours: Vec<&str> =
+                said.lines().filter(|l| l.contains("could not be printed") && l.contains("stdout")).collect();
             assert_eq!(ours.len(), 1, "{said}");
         };
         told(&mut mynah(&["caption", utf8(&input), "--jsonl"]));
@@ -404,14 +418,22 @@ mod full {
 
         // A reader that has gone is no failure, and costs no file either.
         std::fs::remove_file(&out).expect("removed");
-        let mut child = mynah(&["caption", utf8(&input), "--jsonl", "-o", utf8(&out)]).stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut child = mynah(&["caption", utf8(&input), "--jsonl", "-o", utf8(&out)])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it runs");
         drop(child.stdout.take());
         assert!(child.wait().expect("an end").success());
         assert!(std::fs::read_to_string(&out).expect("captions").contains("worst of times"));
     }
 
     fn says(text: &str, from: f64, count: usize) -> Event {
-        let word = |i| Word { text: format!("{text}{i}"), start: from + i as f64, end: from + i as f64 + 0.5, confidence: 1.0 };
+        let word = |i| Word {
+            text: format!("{text}{i}"),
+            start: from + i as f64,
+            end: from + i as f64 + 0.5,
+            confidence: 1.0,
+        };
         Event::Final((0..count).map(word).collect())
     }
 
@@ -429,7 +451,10 @@ mod full {
         assert!(String::from_utf8_lossy(&before).contains("kept2"));
         assert_eq!(names(folder).len(), 1, "{:?}", names(folder));
         assert_eq!(transcript.words().len(), 5003, "the captions themselves are not touched");
-        assert!(copy.is_due(transcript.edition(), Instant::now() + Duration::from_secs(60), false), "it is tried again");
+        assert!(
+            copy.is_due(transcript.edition(), Instant::now() + Duration::from_secs(60), false),
+            "it is tried again"
+        );
     }
 
     #[test]

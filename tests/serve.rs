@@ -1,5 +1,5 @@
-//! `mynah serve` as a script and a browser see it: a recording at its own pace, words on stdout and over HTTP, Ctrl-C, sentences. With the
-//! packs of this machine.
+//! `mynah serve` as a script and a browser see it: a recording at its own pace, words on stdout and over HTTP, Ctrl-C,
+//! sentences. With the packs of this machine.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -18,7 +18,8 @@ const SAID: &str = "It was the best of times. It was the worst of times.";
 /// The beginning of a recording of the fetched pack.
 fn clip(folder: &Path) -> PathBuf {
     let pack = Store::standard().find(Kind::Recordings, None);
-    let file = pack.and_then(|p| p.file("two_cities.wav")).unwrap_or_else(|e| panic!("{e}; `cargo xtask setup` fetches it"));
+    let file =
+        pack.and_then(|p| p.file("two_cities.wav")).unwrap_or_else(|e| panic!("{e}; `cargo xtask setup` fetches it"));
     let mut sound = read(&file).expect("a recording");
     let frames = (SECONDS * f64::from(sound.rate)) as usize;
     sound.channels.iter_mut().for_each(|c| c.truncate(frames));
@@ -84,8 +85,12 @@ fn a_recording_is_captioned_at_its_own_pace_on_stdout_and_over_http() {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("the overlay answers");
     socket.write_all(b"GET /words.jsonl?since=0 HTTP/1.0\r\nHost: localhost\r\n\r\n").expect("asked");
     // It ends with the program.
-    let served: Vec<Value> =
-        BufReader::new(socket).lines().map_while(Result::ok).skip_while(|l| !l.starts_with('{')).map(|l| json(&l)).collect();
+    let served: Vec<Value> = BufReader::new(socket)
+        .lines()
+        .map_while(Result::ok)
+        .skip_while(|l| !l.starts_with('{'))
+        .map(|l| json(&l))
+        .collect();
     let ended = serve.0.wait().expect("an end");
     let took = began.elapsed().as_secs_f64();
     let printed = printed.join().expect("the lines");
@@ -106,19 +111,22 @@ fn ctrl_c_ends_it_cleanly_with_the_last_words_and_says_how_obs_is() {
     let home = tempfile::tempdir().expect("a folder");
     let arguments = ["--jsonl", "--no-overlay", "--obs", "127.0.0.1:1", "--obs-source", "Captions"];
     let mut serve = Running(started(&arguments, &clip(home.path())));
-    let mut lines = BufReader::new(serve.0.stdout.take().expect("its stdout")).lines().map(|l| json(&l.expect("UTF-8")));
+    let mut lines =
+        BufReader::new(serve.0.stdout.take().expect("its stdout")).lines().map(|l| json(&l.expect("UTF-8")));
     let mut printed: Vec<Value> = Vec::new();
     while printed.last().is_none_or(|l| l["kind"] != "partial" || text_of(l).len() < 2) {
         printed.push(lines.next().expect("words before the end"));
     }
-    // SAFETY: a signal to a process that this test started and has not waited for; it can't touch this process's memory.
+    // SAFETY: a signal to a process that this test started and has not waited for; it can't touch this process's
+    // memory.
     unsafe { libc::kill(serve.0.id() as i32, libc::SIGINT) };
     printed.extend(lines);
     assert!(serve.0.wait().expect("an end").success());
     assert!(finals(&printed).starts_with("It was"), "{printed:?}");
     assert!(finals(&printed).len() < SAID.len(), "it did not stop: {printed:?}");
     assert_eq!(text_of(printed.last().expect("lines")).len(), 0, "words are left open: {printed:?}");
-    let told: Vec<_> = BufReader::new(serve.0.stderr.take().expect("its stderr")).lines().map_while(Result::ok).collect();
+    let told: Vec<_> =
+        BufReader::new(serve.0.stderr.take().expect("its stderr")).lines().map_while(Result::ok).collect();
     assert!(told.iter().any(|l| l.starts_with("mynah: OBS does not answer at 127.0.0.1:1")), "{told:?}");
     assert!(!told.concat().contains("not to be told"), "{told:?}");
 }

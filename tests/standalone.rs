@@ -1,5 +1,6 @@
-//! The standalone against a real sound server, which each test starts for itself: PulseAudio without a sound card, with a sink that stands for the
-//! air before a microphone and one that stands for headphones. With the packs of this machine; skipped, with a line, where no server is installed.
+//! The standalone against a real sound server, which each test starts for itself: PulseAudio without a sound card, with
+//! a sink that stands for the air before a microphone and one that stands for headphones. With the packs of this
+//! machine; skipped, with a line, where no server is installed.
 #![cfg(target_os = "linux")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -46,7 +47,8 @@ impl Server {
         for module in [
             "module-native-protocol-unix auth-anonymous=1",
             "module-null-sink sink_name=air rate=48000",
-            "module-remap-source master=air.monitor source_name=mic source_properties=device.description=Test-microphone",
+            "module-remap-source master=air.monitor source_name=mic \
+             source_properties=device.description=Test-microphone",
             "module-null-sink sink_name=phones rate=48000 sink_properties=device.description=Test-headphones",
         ] {
             command.arg(format!("--load={module}"));
@@ -77,14 +79,23 @@ impl Server {
         let stderr = BufReader::new(child.stderr.take().expect("its stderr"));
         let said = Arc::<Mutex<Vec<String>>>::default();
         let into = said.clone();
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(|l| into.lock().expect("lines").push(l)));
+        std::thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).for_each(|l| into.lock().expect("lines").push(l))
+        });
         Standalone { child: Ends(child), stdin, said }
     }
 
     /// Plays a recording into the air before the microphone, and gives what a source hears meanwhile.
     fn heard(&self, clip: &Path, source: &str, seconds: f64) -> Vec<f32> {
         let mut record = Command::new("parec");
-        record.args([&format!("--device={source}"), "--format=float32le", "--rate=48000", "--channels=1", "--raw", "--latency-msec=50"]);
+        record.args([
+            &format!("--device={source}"),
+            "--format=float32le",
+            "--rate=48000",
+            "--channels=1",
+            "--raw",
+            "--latency-msec=50",
+        ]);
         let mut record = Ends(inside(&mut record, self.home.path()).stdout(Stdio::piped()).spawn().expect("parec"));
         let mut play = Command::new("paplay");
         play.arg("--device=air").arg(clip);
@@ -134,7 +145,8 @@ impl Standalone {
     }
 
     fn signal(&self, signal: i32) {
-        // SAFETY: a signal to a process that this test started and has not waited for; it can't touch this process's memory.
+        // SAFETY: a signal to a process that this test started and has not waited for; it can't touch this process's
+        // memory.
         unsafe { libc::kill(self.child.0.id() as i32, signal) };
     }
 
@@ -163,8 +175,9 @@ fn level(sound: &[f32]) -> f64 {
     (sound.iter().map(|x| f64::from(x * x)).sum::<f64>() / sound.len().max(1) as f64).sqrt()
 }
 
-/// How alike the waveforms of what was heard and what was spoken are, 0 to 1: the median over tenths of a second in which there is sound, each at
-/// the best of all delays. A server without a sound card has a clock that stumbles on a busy machine, so one delay for all would say little.
+/// How alike the waveforms of what was heard and what was spoken are, 0 to 1: the median over tenths of a second in
+/// which there is sound, each at the best of all delays. A server without a sound card has a clock that stumbles on a
+/// busy machine, so one delay for all would say little.
 fn likeness(heard: &[f32], spoken: &[f32]) -> f64 {
     let length = (spoken.len() * 2).next_power_of_two();
     let mut planner = RealFftPlanner::<f32>::new();
@@ -196,7 +209,11 @@ fn likeness(heard: &[f32], spoken: &[f32]) -> f64 {
         let at = |lag: usize| {
             let there = sums[lag + piece] - sums[lag];
             // A place that is all but silent is like nothing.
-            if there < 0.01 * own { 0.0 } else { f64::from(agreement[lag]).abs() / length as f64 / (own * there).sqrt() }
+            if there < 0.01 * own {
+                0.0
+            } else {
+                f64::from(agreement[lag]).abs() / length as f64 / (own * there).sqrt()
+            }
         };
         likenesses.push((0..spoken.len() - piece).map(at).fold(0.0, f64::max));
     }
@@ -211,14 +228,28 @@ fn a_microphone_becomes_another_voice_in_a_virtual_one() {
     let (file, spoken) = clip(server.home.path(), 6);
     let reference = recording("clone-test.wav");
     let reference = reference.to_str().expect("UTF-8");
-    let mut live =
-        server.standalone(&["--input", "test-mic", "--output", "headphones", "--voice", reference, "--mode", "studio", "--passthrough"]);
+    let mut live = server.standalone(&[
+        "--input",
+        "test-mic",
+        "--output",
+        "headphones",
+        "--voice",
+        reference,
+        "--mode",
+        "studio",
+        "--passthrough",
+    ]);
     live.waits_for("the sound runs");
     live.waits_for("delay");
     assert!(server.pactl(&["list", "sources"]).contains("Description: Mynah microphone"));
 
     let own = server.heard(&file, "mynah_microphone", 5.0);
-    assert!(likeness(&own, &spoken) > 0.9, "passthrough is {:.2} of what was spoken\n{}", likeness(&own, &spoken), live.said());
+    assert!(
+        likeness(&own, &spoken) > 0.9,
+        "passthrough is {:.2} of what was spoken\n{}",
+        likeness(&own, &spoken),
+        live.said()
+    );
     assert!(level(&server.heard(&file, "phones.monitor", 2.0)) < 1e-6, "the headphones are not silent");
     live.press("m", "hearing yourself: on");
     let phones = level(&server.heard(&file, "phones.monitor", 4.0));
@@ -229,7 +260,11 @@ fn a_microphone_becomes_another_voice_in_a_virtual_one() {
     live.press("s", "hops");
     let said = live.said();
     assert!(level(&other) > 0.2 * level(&own), "the virtual microphone is all but silent\n{said}");
-    assert!(likeness(&other, &spoken) < 0.7, "what comes out is {:.2} of what was spoken\n{said}", likeness(&other, &spoken));
+    assert!(
+        likeness(&other, &spoken) < 0.7,
+        "what comes out is {:.2} of what was spoken\n{said}",
+        likeness(&other, &spoken)
+    );
     println!("{said}\npassthrough {:.3}, converted {:.3}", likeness(&own, &spoken), likeness(&other, &spoken));
     live.press("d", "noise suppression: on");
     std::thread::sleep(Duration::from_millis(300));
@@ -261,7 +296,11 @@ fn what_a_killed_run_left_is_removed_and_two_runs_leave_each_other_alone() {
 
     let mut third = server.standalone(&arguments);
     third.waits_for("choose it as the microphone");
-    assert!(third.said().contains("Mynah microphone 2") && !third.said().contains("has been removed"), "{}", third.said());
+    assert!(
+        third.said().contains("Mynah microphone 2") && !third.said().contains("has been removed"),
+        "{}",
+        third.said()
+    );
     assert_eq!(server.modules(), 4);
     writeln!(third.stdin, "q").expect("it reads");
     third.ends_well();
@@ -269,8 +308,10 @@ fn what_a_killed_run_left_is_removed_and_two_runs_leave_each_other_alone() {
     second.signal(libc::SIGTERM);
     second.ends_well();
     assert_eq!(server.modules(), 0);
-    let left =
-        std::fs::read_dir(server.home.path()).expect("a folder").flatten().filter(|f| f.path().extension().is_some_and(|e| e == "lock"));
+    let left = std::fs::read_dir(server.home.path())
+        .expect("a folder")
+        .flatten()
+        .filter(|f| f.path().extension().is_some_and(|e| e == "lock"));
     assert_eq!(left.count(), 0, "marks are left");
 }
 
@@ -279,7 +320,8 @@ fn a_device_that_is_gone_is_told_and_replaced() {
     let Some(server) = Server::start() else { return };
     let data = server.home.path().join("data");
     std::fs::create_dir_all(&data).expect("a folder");
-    std::fs::write(data.join("standalone.json"), r#"{ "input": "Old microphone", "voice": "nobody" }"#).expect("written");
+    std::fs::write(data.join("standalone.json"), r#"{ "input": "Old microphone", "voice": "nobody" }"#)
+        .expect("written");
     let live = server.standalone(&[]);
     live.waits_for("the sound runs");
     let said = live.said();

@@ -1,4 +1,5 @@
-//! The captions of a stream with the real models over a real recording: few words wrong, soon final, the same however it is portioned.
+//! The captions of a stream with the real models over a real recording: few words wrong, soon final, the same however
+//! it is portioned.
 
 mod common;
 #[path = "common/text.rs"]
@@ -16,7 +17,8 @@ const RATE: usize = 16_000;
 fn streamer() -> Streamer {
     common::runtime();
     let folder = common::asset("whisper-tiny-en", "decoder.onnx");
-    let whisper = Whisper::open(folder.parent().expect("a folder"), &SessionOptions::default()).expect("the captions pack opens");
+    let whisper =
+        Whisper::open(folder.parent().expect("a folder"), &SessionOptions::default()).expect("the captions pack opens");
     let vad = Vad::open(&common::asset("silero-vad", "silero_vad_16k.onnx")).expect("the vad pack opens");
     Streamer::new(Box::new(whisper), vad, &Settings::default()).expect("nothing is expected")
 }
@@ -58,7 +60,8 @@ fn a_reading_is_captioned_soon_and_with_few_errors() {
     delays.sort_unstable_by(f64::total_cmp);
     let (middle, late) = (delays[delays.len() / 2], delays[delays.len() * 95 / 100]);
     println!(
-        "WER {:.1} %, final after {middle:.1} s (p50), {late:.1} s (p95) of sound, at most {kept:.1} s kept, {took:.1} s for {} s\n{}",
+        "WER {:.1} %, final after {middle:.1} s (p50), {late:.1} s (p95) of sound, at most {kept:.1} s kept, \
+         {took:.1} s for {} s\n{}",
         100.0 * rate,
         samples.len() / RATE,
         text(&words)

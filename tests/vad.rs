@@ -24,7 +24,8 @@ fn sentence() -> Vec<f32> {
 
 #[test]
 fn probabilities_are_those_of_the_python_package() {
-    let golden: Vec<f32> = serde_json::from_str(&std::fs::read_to_string(data("sentence.json")).expect("read")).expect("numbers");
+    let golden: Vec<f32> =
+        serde_json::from_str(&std::fs::read_to_string(data("sentence.json")).expect("read")).expect("numbers");
     let samples = sentence();
     let mut vad = open();
     for pass in 0..2 {

@@ -1,5 +1,6 @@
-//! Voice models of other families from a folder of files to sound, with graphs of their published contracts and random weights: added, chosen, enrolled with,
-//! converted in every mode. What sounds is the same whatever blocks the host sends, and as long as what went in.
+//! Voice models of other families from a folder of files to sound, with graphs of their published contracts and random
+//! weights: added, chosen, enrolled with, converted in every mode. What sounds is the same whatever blocks the host
+//! sends, and as long as what went in.
 
 #[path = "common/models.rs"]
 mod models;
@@ -18,7 +19,8 @@ struct Home(tempfile::TempDir);
 impl Home {
     fn new() -> Self {
         let home = tempfile::tempdir().expect("a folder");
-        let mut sound = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac")).expect("a recording");
+        let mut sound =
+            read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac")).expect("a recording");
         sound.channels.iter_mut().for_each(|c| c.truncate(4 * 16_000));
         write_wav(&home.path().join("clip.wav"), &sound).expect("written");
         Self(home)
@@ -40,14 +42,18 @@ impl Home {
 
     fn add(&self, folder: &str, id: &str, family: &str) {
         let (ok, told) = self.mynah(&["models", "add", folder, "--id", id, "--licence", "MIT"]);
-        assert!(ok && told.contains(&format!("of the family {family},")) && told.contains("makes voices with it"), "{told}");
+        assert!(
+            ok && told.contains(&format!("of the family {family},")) && told.contains("makes voices with it"),
+            "{told}"
+        );
         let (ok, told) = self.mynah(&["models", "use", id]);
         assert!(ok && told.contains("voices are made with"), "{told}");
     }
 
     fn convert(&self, voice: &str, mode: &str, block: &str) -> (Sound, String) {
         let (clip, out) = (self.place("clip.wav"), self.place("out.wav"));
-        let (ok, told) = self.mynah(&["convert", &clip, "--voice", voice, "-o", &out, "--mode", mode, "--block", block]);
+        let (ok, told) =
+            self.mynah(&["convert", &clip, "--voice", voice, "-o", &out, "--mode", mode, "--block", block]);
         assert!(ok, "{mode}: {told}");
         (read(Path::new(&out)).expect("sound"), told)
     }
@@ -95,7 +101,8 @@ fn openvoice_takes_the_tone_of_a_reference() {
     assert!(!ok && told.contains("reference encoder"), "{told}");
     let (ok, told) = home.mynah(&["voices", "enrol", &home.place("clip.wav"), "--name", "early", "--permitted"]);
     assert!(ok, "{told}");
-    let folder = home.folder("whole", &[converter, ("converters/openvoice/encoder.onnx", "tone_color_extract_model.onnx")]);
+    let folder =
+        home.folder("whole", &[converter, ("converters/openvoice/encoder.onnx", "tone_color_extract_model.onnx")]);
     home.add(&folder, "tones", "openvoice");
     home.sounds(&home.place("clip.wav"));
     // A voice that was enrolled with another pack has no tone that this one knows.
@@ -107,9 +114,17 @@ fn openvoice_takes_the_tone_of_a_reference() {
 #[test]
 fn meanvc_hears_a_reference_with_its_own_encoder() {
     let home = Home::new();
-    let names = [("encoder.onnx", "asr.onnx"), ("memory.onnx", "gtm.onnx"), ("flow.onnx", "dit.onnx"), ("vocoder.onnx", "vocos.onnx")];
-    for (model, family, parts) in [("meanvc2-4", "meanvc2", &names[..]), ("meanvc-20", "meanvc", &[names[0], names[2], names[3]][..])] {
-        let from: Vec<(String, &str)> = parts.iter().map(|(part, name)| (format!("contracts-meanvc/{model}/{part}"), *name)).collect();
+    let names = [
+        ("encoder.onnx", "asr.onnx"),
+        ("memory.onnx", "gtm.onnx"),
+        ("flow.onnx", "dit.onnx"),
+        ("vocoder.onnx", "vocos.onnx"),
+    ];
+    for (model, family, parts) in
+        [("meanvc2-4", "meanvc2", &names[..]), ("meanvc-20", "meanvc", &[names[0], names[2], names[3]][..])]
+    {
+        let from: Vec<(String, &str)> =
+            parts.iter().map(|(part, name)| (format!("contracts-meanvc/{model}/{part}"), *name)).collect();
         let mut files: Vec<(&str, &str)> = from.iter().map(|(from, name)| (from.as_str(), *name)).collect();
         let (ok, told) = home.mynah(&["models", "add", &home.folder(&format!("{model} half"), &files)]);
         assert!(!ok && told.contains("speaker"), "{told}");
@@ -119,8 +134,8 @@ fn meanvc_hears_a_reference_with_its_own_encoder() {
     }
 }
 
-/// The files of `kiarina/MeanVC2-ONNX`: features that nobody needs to run, the encoder of speakers in a folder of its own, precisions apart or with a word in
-/// their names.
+/// The files of `kiarina/MeanVC2-ONNX`: features that nobody needs to run, the encoder of speakers in a folder of its
+/// own, precisions apart or with a word in their names.
 #[test]
 fn the_published_files_of_meanvc2_are_a_voice_in_either_precision() {
     let home = Home::new();
@@ -133,7 +148,11 @@ fn the_published_files_of_meanvc2_are_a_voice_in_either_precision() {
     let (memory, speaker) = (("gtm", "gtm.onnx"), ("speaker/speaker", "speaker/speaker.onnx"));
     let (ok, told) = home.mynah(&["models", "add", &folder("half", &[&graphs[..], &[speaker]].concat())]);
     assert!(!ok && told.contains("no memory graph"), "{told}");
-    let small = [("int8/asr", "int8/asr.onnx"), ("int8/dit", "int8/dit.onnx"), ("int8/speaker/speaker", "int8/speaker/speaker.onnx")];
+    let small = [
+        ("int8/asr", "int8/asr.onnx"),
+        ("int8/dit", "int8/dit.onnx"),
+        ("int8/speaker/speaker", "int8/speaker/speaker.onnx"),
+    ];
     let both = folder("both", &[&graphs[..], &[memory, speaker], &small].concat());
     let (ok, told) = home.mynah(&["models", "add", &both, "--id", "full"]);
     assert!(ok && told.contains("MeanVC 2, chunks of 120 ms of the family meanvc2"), "{told}");
@@ -144,14 +163,22 @@ fn the_published_files_of_meanvc2_are_a_voice_in_either_precision() {
     home.sounds(&home.place("clip.wav"));
     let (first, _) = home.convert(&home.place("clip.wav"), "live", "512");
 
-    let (named, voices) =
-        ([("int8/asr", "asr.int8.onnx"), ("int8/dit", "dit.int8.onnx")], ("int8/speaker/speaker", "speaker/speaker.int8.onnx"));
+    let (named, voices) = (
+        [("int8/asr", "asr.int8.onnx"), ("int8/dit", "dit.int8.onnx")],
+        ("int8/speaker/speaker", "speaker/speaker.int8.onnx"),
+    );
     let eight = folder("eight", &[&named[..], &graphs[3..], &[memory, voices]].concat());
     let (ok, told) = home.mynah(&["models", "add", &eight, "--id", "eight"]);
-    assert!(ok && told.contains("asr.int8.onnx, dit.int8.onnx, speaker/speaker.int8.onnx have a smaller precision"), "{told}");
+    assert!(
+        ok && told.contains("asr.int8.onnx, dit.int8.onnx, speaker/speaker.int8.onnx have a smaller precision"),
+        "{told}"
+    );
     assert!(home.mynah(&["models", "use", "eight"]).0);
     home.sounds(&home.place("clip.wav"));
-    assert!(home.convert(&home.place("clip.wav"), "live", "512").0.channels != first.channels, "other numbers, other sound");
+    assert!(
+        home.convert(&home.place("clip.wav"), "live", "512").0.channels != first.channels,
+        "other numbers, other sound"
+    );
 }
 
 #[test]
@@ -169,7 +196,10 @@ fn a_pack_of_meanvc_says_in_how_many_steps_it_paints() {
     let clip = home.place("clip.wav");
     let (usual, _) = home.convert(&clip, "live", "512");
     steps("2");
-    assert!(home.convert(&clip, "live", "512").0.channels == usual.channels, "two is what it does where nothing is told");
+    assert!(
+        home.convert(&clip, "live", "512").0.channels == usual.channels,
+        "two is what it does where nothing is told"
+    );
     steps("1");
     assert!(home.mynah(&["models", "info", "mean"]).1.contains("paints its frames in 1 step\n"));
     let (ok, json) = home.mynah(&["models", "info", "mean", "--json"]);
@@ -177,5 +207,8 @@ fn a_pack_of_meanvc_says_in_how_many_steps_it_paints() {
     assert!(home.convert(&clip, "live", "512").0.channels != usual.channels, "one step paints otherwise");
     steps("3");
     let (_, told) = home.mynah(&["models", "list"]);
-    assert!(told.contains("pack.toml`, line 1") && told.contains("`painting_steps` is 3 where 1 or 2 is expected"), "{told}");
+    assert!(
+        told.contains("pack.toml`, line 1") && told.contains("`painting_steps` is 3 where 1 or 2 is expected"),
+        "{told}"
+    );
 }

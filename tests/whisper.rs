@@ -92,7 +92,8 @@ fn the_same_samples_give_the_same_words_and_a_prompt_is_not_repeated() {
     let first = whisper.transcribe(piece, "").expect("transcribes");
     assert_eq!(first, whisper.transcribe(piece, "").expect("transcribes"));
     let text = |words: &[Word]| words.iter().map(|w| w.text.clone()).collect::<Vec<_>>().join(" ");
-    let prompted = whisper.transcribe(piece, "It was the best of times, it was the worst of times.").expect("transcribes");
+    let prompted =
+        whisper.transcribe(piece, "It was the best of times, it was the worst of times.").expect("transcribes");
     let rate = word_error_rate(&plain(&text(&first)), &plain(&text(&prompted)));
     assert!(rate < 0.2, "{} / {}", text(&first), text(&prompted));
 }
@@ -110,7 +111,8 @@ fn graphs_of_another_family_are_refused() {
 
 fn golden(name: &str) -> Vec<f32> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.f32"));
-    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; run models/recipes/golden/whisper.py", path.display()));
+    let bytes = std::fs::read(&path)
+        .unwrap_or_else(|e| panic!("{}: {e}; run models/recipes/golden/whisper.py", path.display()));
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes"))).collect()
 }
 
@@ -123,7 +125,8 @@ fn worst(a: &[f32], b: &[f32]) -> f32 {
 fn the_speaker_encoder_equals_torch() {
     common::runtime();
     let mut session = Session::load(&asset("ge2e", "ge2e.onnx"), &SessionOptions::default()).expect("loads");
-    let cell = |n: usize, t: usize, b: usize| (0.02 * (1.0 + (0.05 * t as f64 + 0.3 * b as f64 + n as f64).sin())) as f32;
+    let cell =
+        |n: usize, t: usize, b: usize| (0.02 * (1.0 + (0.05 * t as f64 + 0.3 * b as f64 + n as f64).sin())) as f32;
     let mel: Vec<f32> = (0..2 * 160 * 40).map(|i| cell(i / 6400, i / 40 % 160, i % 40)).collect();
     let mel = TensorRef::from_array_view(([2, 160, 40], &mel[..])).expect("a tensor");
     let outputs = session.ort().run(ort::inputs!["mel" => mel]).expect("runs");
@@ -132,14 +135,16 @@ fn the_speaker_encoder_equals_torch() {
     assert!(worst(ours, &golden("ge2e_graph")) < 1e-5);
 }
 
-/// CTranslate2 computes the same weights in 32 bits. The encoder's products are of 8 bits, so the two differ by what rounding gives
-/// over four layers: 0.02 to 0.08 of the signal's spread (`models/recipes/golden/whisper.py` has the golden; weights in half floats come
-/// within 1e-3). A product, a layer or a scale in the wrong place gives as much as the signal itself, and sums that are cut off at 16 bits,
-/// as ONNX Runtime does for weights with a sign on processors without VNNI, gave 0.2 in the first row.
+/// CTranslate2 computes the same weights in 32 bits. The encoder's products are of 8 bits, so the two differ by what
+/// rounding gives over four layers: 0.02 to 0.08 of the signal's spread (`models/recipes/golden/whisper.py` has the
+/// golden; weights in half floats come within 1e-3). A product, a layer or a scale in the wrong place gives as much as
+/// the signal itself, and sums that are cut off at 16 bits, as ONNX Runtime does for weights with a sign on processors
+/// without VNNI, gave 0.2 in the first row.
 #[test]
 fn the_encoder_equals_ctranslate2_but_for_its_8_bits() {
     common::runtime();
-    let mut session = Session::load(&asset("whisper-tiny-en", "encoder.onnx"), &SessionOptions::default()).expect("loads");
+    let mut session =
+        Session::load(&asset("whisper-tiny-en", "encoder.onnx"), &SessionOptions::default()).expect("loads");
     let mel: Vec<f32> = (0..80 * 3000).map(|i| (0.5 * (f64::from(i) * 0.01).sin()) as f32).collect();
     let mel = TensorRef::from_array_view(([1, 80, 3000], &mel[..])).expect("a tensor");
     let outputs = session.ort().run(ort::inputs!["mel" => mel]).expect("runs");

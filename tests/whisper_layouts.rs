@@ -1,5 +1,6 @@
-//! Whisper in the layouts that people have: `models/recipes/contracts/whisper_layouts.py` writes the same random weights in three layouts, and what
-//! sherpa-onnx, CTranslate2 and ONNX Runtime hear with them alike. Every layout gives the same tokens and languages here.
+//! Whisper in the layouts that people have: `models/recipes/contracts/whisper_layouts.py` writes the same random
+//! weights in three layouts, and what sherpa-onnx, CTranslate2 and ONNX Runtime hear with them alike. Every layout
+//! gives the same tokens and languages here.
 
 #[path = "common/program.rs"]
 mod program;
@@ -45,7 +46,8 @@ fn heard(set: &str) -> Vec<Heard> {
 }
 
 fn sound() -> Vec<f32> {
-    let sound = mynah::audio::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac")).expect("the reference");
+    let sound = mynah::audio::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference.flac"))
+        .expect("the reference");
     assert_eq!(f64::from(sound.rate), RATE);
     sound.mono().to_vec()
 }
@@ -62,7 +64,11 @@ fn open(set: &str, layout: Layout) -> Whisper {
         Layout::Mynah => {
             let (from, to) = (models(set, "ctranslate2"), tempfile::tempdir().expect("a folder"));
             build::whisper(&from, to.path(), Weights::Half, None).expect("builds");
-            Whisper::open_as(layout, &|name| if name.ends_with(".onnx") { to.path().join(name) } else { from.join(name) }, &options)
+            Whisper::open_as(
+                layout,
+                &|name| if name.ends_with(".onnx") { to.path().join(name) } else { from.join(name) },
+                &options,
+            )
         }
         Layout::Sherpa => {
             let from = models(set, "sherpa");
@@ -106,7 +112,10 @@ fn every_layout_says_what_the_runtimes_of_the_layouts_say() {
                     let words = whisper.transcribe(&samples, "").expect("transcribes");
                     assert_eq!(text(&words), said.text, "{set} {layout:?} {} s {code}", heard.begin);
                     let length = heard.end - heard.begin;
-                    assert!(words.iter().all(|w| w.start <= w.end && w.start >= 0.0 && w.end <= length + 1e-9), "{words:?}");
+                    assert!(
+                        words.iter().all(|w| w.start <= w.end && w.start >= 0.0 && w.end <= length + 1e-9),
+                        "{words:?}"
+                    );
                     assert!(words.windows(2).all(|w| w[0].end <= w[1].start + 1e-9), "{words:?}");
                     match layout {
                         Layout::Mynah => aligned.push(words),
@@ -143,7 +152,10 @@ fn the_language_is_heard_as_the_runtimes_hear_it_until_one_is_told() {
         whisper.speak(Some("FR-ca")).expect("French");
         assert_eq!(whisper.spoken(), Some("fr"));
         let refused = whisper.speak(Some("it")).expect_err("not one of its languages");
-        assert!(matches!(&refused, RecognizeError::Language { asked, known } if asked == "it" && known.contains("haw")), "{refused}");
+        assert!(
+            matches!(&refused, RecognizeError::Language { asked, known } if asked == "it" && known.contains("haw")),
+            "{refused}"
+        );
         assert_eq!(whisper.spoken(), Some("fr"), "what is refused changes nothing");
     }
 }
@@ -181,7 +193,10 @@ fn settled_words_and_a_draft_change_nothing_in_any_layout() {
         let rest: Vec<Word> = rest.words.into_iter().map(|w| w.word).collect();
         assert_eq!(format!("{} {}", text(settled), text(&rest)), said.text, "{layout:?}");
         let end = settled.last().expect("words").end;
-        assert!(whisper.has_attention() || rest.iter().all(|w| w.start >= end - 1e-9), "{layout:?}: {rest:?} before {end}");
+        assert!(
+            whisper.has_attention() || rest.iter().all(|w| w.start >= end - 1e-9),
+            "{layout:?}: {rest:?} before {end}"
+        );
     }
 }
 
@@ -211,7 +226,10 @@ fn a_folder_of_any_layout_becomes_a_pack_that_captions_in_a_language() {
         assert!(!ok && why.contains(needed.trim_start_matches("random-")), "{layout}: {why}");
         std::fs::write(model.join(needed), kept).expect("written");
         let (ok, said, why) = mynah(home.path(), &["models", "add", folder, "--licence", "MIT"]);
-        assert!(ok && said.contains(&format!("of the family {family}")) && said.contains(told), "{layout}: {said}{why}");
+        assert!(
+            ok && said.contains(&format!("of the family {family}")) && said.contains(told),
+            "{layout}: {said}{why}"
+        );
         let pack = home.path().join("packs").join(layout);
         let manifest = std::fs::read_to_string(pack.join("pack.toml")).expect("a manifest");
         assert_eq!(manifest.matches("[[built]]").count(), if layout == "ctranslate2" { 2 } else { 0 }, "{manifest}");
@@ -241,7 +259,8 @@ fn weights_of_another_network_and_half_an_export_are_told() {
         files.iter().for_each(|(name, text)| std::fs::write(folder.path().join(name), text).expect("written"));
         source.identify(folder.path()).err().map(|e| e.to_string()).unwrap_or_default()
     };
-    let told = why(&[("model.bin", "x"), ("config.json", r#"{"alignment_heads": [[0, 0]]}"#), ("tokenizer.json", "{}")]);
+    let told =
+        why(&[("model.bin", "x"), ("config.json", r#"{"alignment_heads": [[0, 0]]}"#), ("tokenizer.json", "{}")]);
     assert!(told.contains("model.bin"), "{told}");
     let told = why(&[("encoder_model.onnx", ""), ("decoder_model.onnx", ""), ("tokenizer.json", "{}")]);
     assert!(told.contains("decoder_model_merged.onnx"), "{told}");
@@ -282,12 +301,18 @@ fn of_several_precisions_the_one_that_serves_better_is_taken() {
         std::fs::copy(models("1", "sherpa").join(&name), sherpa.join(&name)).expect("copied");
     }
     let (told, full) = add("other", &sherpa, "random-decoder.onnx");
-    assert!(full && told.contains("5 languages; words' times come of its attention") && !told.contains("smaller precision"), "{told}");
+    assert!(
+        full && told.contains("5 languages; words' times come of its attention") && !told.contains("smaller precision"),
+        "{told}"
+    );
 
     let optimum = home.path().join("optimum");
     copy(&models("1", "optimum"), &optimum);
-    for (part, precision) in [("encoder_model", "quantized"), ("decoder_model_merged", "quantized"), ("decoder_model_merged", "fp16")] {
-        std::fs::copy(optimum.join(format!("{part}.onnx")), optimum.join(format!("{part}_{precision}.onnx"))).expect("copied");
+    for (part, precision) in
+        [("encoder_model", "quantized"), ("decoder_model_merged", "quantized"), ("decoder_model_merged", "fp16")]
+    {
+        std::fs::copy(optimum.join(format!("{part}.onnx")), optimum.join(format!("{part}_{precision}.onnx")))
+            .expect("copied");
     }
     let (told, _) = add("several", &optimum, "decoder_model_merged.onnx");
     for precision in ["quantized", "fp16"] {

@@ -1,5 +1,6 @@
-//! The demo: Mynah at its main job inside a host, as a DAW would run it. Loads the CLAP bundle, enrols a reference, plays a recording through the
-//! plugin in blocks of 128 samples at 48 kHz with the transport rolling, and leaves the converted sound, its captions and a picture.
+//! The demo: Mynah at its main job inside a host, as a DAW would run it. Loads the CLAP bundle, enrols a reference,
+//! plays a recording through the plugin in blocks of 128 samples at 48 kHz with the transport rolling, and leaves the
+//! converted sound, its captions and a picture.
 
 mod measures;
 mod report;
@@ -59,8 +60,8 @@ struct Arguments {
     /// Render as fast as it goes, as a bounce, instead of in real time
     #[arg(long)]
     fast: bool,
-    /// What is said in the recording, as plain text: captions are measured against it; without it the project's own transcript of a
-    /// recording of that name
+    /// What is said in the recording, as plain text: captions are measured against it; without it the project's own
+    /// transcript of a recording of that name
     #[arg(long)]
     transcript: Option<PathBuf>,
     /// live, balanced or studio
@@ -99,7 +100,8 @@ pub struct Story {
 }
 
 fn run(a: &Arguments) -> HostResult<()> {
-    std::fs::create_dir_all(&a.output).map_err(|e| format!("`{}` can't be made: {e}; choose another folder", a.output.display()))?;
+    std::fs::create_dir_all(&a.output)
+        .map_err(|e| format!("`{}` can't be made: {e}; choose another folder", a.output.display()))?;
     let input = recording(&a.input, a.seconds)?;
     println!("enrolling {} …", a.reference.display());
     let voice = enrol_file(&a.reference, &stem(&a.reference))?;
@@ -111,12 +113,16 @@ fn run(a: &Arguments) -> HostResult<()> {
     host.render_offline(a.fast)?;
     host.activate(RATE, BLOCK)?;
     let began = Instant::now();
-    let ready = host.until(LOADING, |d| ours(d)["engine"]["state"] == "ready" && ours(d)["engine"]["captions_ready"] == true)?;
+    let ready =
+        host.until(LOADING, |d| ours(d)["engine"]["state"] == "ready" && ours(d)["engine"]["captions_ready"] == true)?;
     let now = host.diagnostics()?;
     if !ready {
-        return Err(
-            format!("the plugin was not ready after {} s: {}; run `mynah doctor`", LOADING.as_secs(), ours(&now)["problems"]).into()
-        );
+        return Err(format!(
+            "the plugin was not ready after {} s: {}; run `mynah doctor`",
+            LOADING.as_secs(),
+            ours(&now)["problems"]
+        )
+        .into());
     }
     let latency = host.latency()?;
     let loading = began.elapsed().as_secs_f64();
@@ -126,7 +132,11 @@ fn run(a: &Arguments) -> HostResult<()> {
         c.resize(frames + latency + (TAIL * RATE as f64) as usize, 0.0);
         c
     });
-    println!("playing {:.1} s {} …", frames as f64 / RATE as f64, if a.fast { "as fast as it goes" } else { "in real time" });
+    println!(
+        "playing {:.1} s {} …",
+        frames as f64 / RATE as f64,
+        if a.fast { "as fast as it goes" } else { "in real time" }
+    );
     let steal = Steal::watch();
     let played = host.play(&padded, !a.fast, |_, _| ())?;
     let stolen = steal.share();
@@ -135,7 +145,8 @@ fn run(a: &Arguments) -> HostResult<()> {
     let words = transcript(&host.save()?)?.words().to_vec();
     drop(host);
 
-    let converted = Sound { rate: RATE, channels: played.channels.iter().map(|c| c[latency..latency + frames].to_vec()).collect() };
+    let converted =
+        Sound { rate: RATE, channels: played.channels.iter().map(|c| c[latency..latency + frames].to_vec()).collect() };
     let files = leave(a, &converted, &words)?;
     let before = Sound { rate: RATE, channels: input.to_vec() };
     let likeness = measures::likeness(&voice, &before, &converted)?;
@@ -155,7 +166,12 @@ fn run(a: &Arguments) -> HostResult<()> {
         before: before.mono(),
         after: converted.mono(),
         rate: RATE,
-        title: format!("{} in the voice of {}, {} mode, inside a CLAP host", stem(&a.input), stem(&a.reference), a.mode.name()),
+        title: format!(
+            "{} in the voice of {}, {} mode, inside a CLAP host",
+            stem(&a.input),
+            stem(&a.reference),
+            a.mode.name()
+        ),
         figures: figures.line(),
         words,
     };
@@ -166,7 +182,8 @@ fn run(a: &Arguments) -> HostResult<()> {
 }
 
 fn said_in(a: &Arguments) -> Option<PathBuf> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/transcripts").join(stem(&a.input)).with_extension("txt");
+    let own =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/transcripts").join(stem(&a.input)).with_extension("txt");
     a.transcript.clone().or_else(|| own.is_file().then_some(own))
 }
 
@@ -188,11 +205,13 @@ fn recording(path: &Path, seconds: f64) -> HostResult<[Vec<f32>; 2]> {
     Ok([at(0), at(1)])
 }
 
-/// Waits until the recogniser has heard all and no word has come for a while. Gives the worst load: the plugin tells each only once.
+/// Waits until the recogniser has heard all and no word has come for a while. Gives the worst load: the plugin tells
+/// each only once.
 fn last_words(host: &mut ClapHost) -> HostResult<f64> {
     let (mut words, mut since, mut worst) = (u64::MAX, Instant::now(), 0.0f64);
     host.until(Duration::from_secs(120), |d| {
-        let (now, behind) = (ours(d)["words"].as_u64().unwrap_or(0), ours(d)["engine"]["captions_behind"].as_f64().unwrap_or(0.0));
+        let (now, behind) =
+            (ours(d)["words"].as_u64().unwrap_or(0), ours(d)["engine"]["captions_behind"].as_f64().unwrap_or(0.0));
         if now != words || behind > 0.0 {
             (words, since) = (now, Instant::now());
         }
@@ -242,7 +261,8 @@ impl Figures<'_> {
         let (late, hops) = self.late();
         let wer = self.wer.as_ref().map_or_else(String::new, |w| format!(" · WER {:.1} %", w.rate() * 1e2));
         format!(
-            "latency {:.1} ms ({} samples) · RTF {:.2} · {late} of {hops} hops late · likeness to the target {:.2}, was {:.2}{wer}",
+            "latency {:.1} ms ({} samples) · RTF {:.2} · {late} of {hops} hops late · likeness to the target {:.2}, \
+             was {:.2}{wer}",
             self.latency_ms(),
             self.latency,
             self.rtf(),
@@ -271,7 +291,10 @@ fn tell(a: &Arguments, f: &Figures, story: &Story, files: &[PathBuf], picture: &
         }
         None => println!("captions     {} words (no transcript to measure them against)", story.words.len()),
     }
-    println!("likeness     converted to target {:.3}, recording to target {:.3} (GE2E cosine)", f.likeness.after, f.likeness.before);
+    println!(
+        "likeness     converted to target {:.3}, recording to target {:.3} (GE2E cosine)",
+        f.likeness.after, f.likeness.before
+    );
     println!("late hops    {late} of {hops}{}", steal_clause(f.stolen));
     println!("load         {:.2} of a hop's time, worst {:.2}", f.rtf(), f.worst_load);
     println!("latency      {:.1} ms, {} samples at {RATE} Hz in blocks of {BLOCK}", f.latency_ms(), f.latency);
@@ -282,7 +305,11 @@ fn tell(a: &Arguments, f: &Figures, story: &Story, files: &[PathBuf], picture: &
         f.played.took,
         f.loading
     );
-    println!("audio thread {:.1} µs a block (p50) of {:.0} µs", median(f.played.blocks.clone()) * 1e6, BLOCK as f64 / RATE as f64 * 1e6);
+    println!(
+        "audio thread {:.1} µs a block (p50) of {:.0} µs",
+        median(f.played.blocks.clone()) * 1e6,
+        BLOCK as f64 / RATE as f64 * 1e6
+    );
     if let Some(problems) = f.end["problems"].as_array().filter(|p| !p.is_empty()) {
         problems.iter().for_each(|p| println!("problem      {}", p.as_str().unwrap_or_default()));
     }
@@ -296,9 +323,13 @@ fn tell(a: &Arguments, f: &Figures, story: &Story, files: &[PathBuf], picture: &
     );
     files.iter().map(PathBuf::as_path).chain([picture]).for_each(|p| println!("  {}", p.display()));
     println!(
-        "To open it in a DAW: copy {} to {CLAP_FOLDER} (or add its folder to the DAW's CLAP paths), rescan, put Mynah on a track",
+        "To open it in a DAW: copy {} to {CLAP_FOLDER} (or add its folder to the DAW's CLAP paths), rescan, put Mynah \
+         on a track",
         a.plugin.display()
     );
-    println!("with a voice, and choose {} as the reference in its window. Reaper, Bitwig and Qtractor load CLAP;", a.reference.display());
+    println!(
+        "with a voice, and choose {} as the reference in its window. Reaper, Bitwig and Qtractor load CLAP;",
+        a.reference.display()
+    );
     println!("other hosts take Mynah.vst3 from the same folder.");
 }

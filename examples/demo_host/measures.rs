@@ -28,9 +28,11 @@ impl Wer {
     }
 }
 
-/// Word errors of captions against a text file: against as much of its start as fits best, since a recording may be played in part.
+/// Word errors of captions against a text file: against as much of its start as fits best, since a recording may be
+/// played in part.
 pub fn wer_of_file(path: &Path, words: &[Word]) -> HostResult<Wer> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("the transcript `{}` can't be read: {e}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|e| format!("the transcript `{}` can't be read: {e}", path.display()))?;
     let said = words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
     Ok(wer(&plain(&text), &plain(&said)))
 }
@@ -39,7 +41,9 @@ pub fn wer_of_file(path: &Path, words: &[Word]) -> HostResult<Wer> {
 fn plain(text: &str) -> Vec<String> {
     let words = text.split(|c: char| c.is_whitespace() || c == '-' || c == '—' || c == '…');
     words
-        .map(|w| w.to_lowercase().replace('’', "'").chars().filter(|c| c.is_alphanumeric() || *c == '\'').collect::<String>())
+        .map(|w| {
+            w.to_lowercase().replace('’', "'").chars().filter(|c| c.is_alphanumeric() || *c == '\'').collect::<String>()
+        })
         .map(|w| w.trim_matches('\'').to_owned())
         .filter(|w| !w.is_empty())
         .collect()

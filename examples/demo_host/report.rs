@@ -1,4 +1,5 @@
-//! The picture: waveforms and spectrograms before and after on one time axis, the words under them. Knows no host and no plugin.
+//! The picture: waveforms and spectrograms before and after on one time axis, the words under them. Knows no host and
+//! no plugin.
 
 use std::path::Path;
 
@@ -27,13 +28,15 @@ const LINE: RGBColor = RGBColor(214, 218, 226);
 const BEFORE: RGBColor = RGBColor(86, 104, 132);
 const AFTER: RGBColor = RGBColor(198, 84, 44);
 /// Dark to bright.
-const HEAT: [(u8, u8, u8); 6] = [(10, 10, 30), (58, 15, 100), (130, 35, 125), (210, 65, 95), (250, 145, 70), (252, 250, 200)];
+const HEAT: [(u8, u8, u8); 6] =
+    [(10, 10, 30), (58, 15, 100), (130, 35, 125), (210, 65, 95), (250, 145, 70), (252, 250, 200)];
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
 /// Draws it.
 pub fn draw(path: &Path, story: &Story) -> HostResult<()> {
-    register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT).map_err(|_| "the font can't be read")?;
+    register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
+        .map_err(|_| "the font can't be read")?;
     let root = BitMapBackend::new(path, SIZE).into_drawing_area();
     let failed = |e: &dyn std::fmt::Display| format!("`{}` can't be drawn: {e}", path.display());
     root.fill(&WHITE).map_err(|e| failed(&e))?;
@@ -77,8 +80,8 @@ fn waveform(root: &Area, (top, height): (i32, i32), samples: &[f32], peak: f32, 
     line((LEFT, middle), (RIGHT, middle), &LINE)?;
     let columns = (RIGHT - LEFT) as usize;
     for k in 0..columns {
-        let stretch = &samples
-            [k * samples.len() / columns..((k + 1) * samples.len() / columns).max(k * samples.len() / columns + 1).min(samples.len())];
+        let stretch = &samples[k * samples.len() / columns
+            ..((k + 1) * samples.len() / columns).max(k * samples.len() / columns + 1).min(samples.len())];
         let (low, high) = stretch.iter().fold((0.0f32, 0.0f32), |(l, h), &x| (l.min(x), h.max(x)));
         line((LEFT + k as i32, y_of(low)), (LEFT + k as i32, y_of(high)), colour)?;
     }
@@ -94,12 +97,14 @@ struct Spectrum {
 impl Spectrum {
     fn of(samples: &[f32], rate: u32) -> Self {
         let fft = RealFftPlanner::<f32>::new().plan_fft_forward(WINDOW);
-        let hann: Vec<f32> = (0..WINDOW).map(|i| 0.5 - 0.5 * (i as f32 / WINDOW as f32 * std::f32::consts::TAU).cos()).collect();
+        let hann: Vec<f32> =
+            (0..WINDOW).map(|i| 0.5 - 0.5 * (i as f32 / WINDOW as f32 * std::f32::consts::TAU).cos()).collect();
         let count = (RIGHT - LEFT) as usize;
         let columns = (0..count).map(|k| {
             let middle = (k as f64 + 0.5) / count as f64 * samples.len() as f64;
             let first = middle as i64 - WINDOW as i64 / 2;
-            let at = |i: usize| usize::try_from(first + i as i64).ok().and_then(|j| samples.get(j)).copied().unwrap_or(0.0);
+            let at =
+                |i: usize| usize::try_from(first + i as i64).ok().and_then(|j| samples.get(j)).copied().unwrap_or(0.0);
             let mut input: Vec<f32> = (0..WINDOW).map(|i| at(i) * hann[i]).collect();
             let mut output = fft.make_output_vec();
             // Only wrong lengths fail, and these are the plan's own.
@@ -139,7 +144,9 @@ fn heat(root: &Area, (top, height): (i32, i32), spectrum: &Spectrum, loudest: f3
             root.draw_pixel((LEFT + column as i32, top + row), &colour(share)).map_err(|e| e.to_string())?;
         }
     }
-    for (frequency, label) in [(200.0, "200"), (500.0, "500"), (1000.0, "1 k"), (2000.0, "2 k"), (4000.0, "4 k"), (8000.0, "8 kHz")] {
+    for (frequency, label) in
+        [(200.0, "200"), (500.0, "500"), (1000.0, "1 k"), (2000.0, "2 k"), (4000.0, "4 k"), (8000.0, "8 kHz")]
+    {
         let y = top + (height as f64 * (1.0 - mel(frequency) / mel(HIGHEST))).round() as i32;
         root.draw(&PathElement::new(vec![(LEFT - 6, y), (LEFT, y)], FAINT)).map_err(|e| e.to_string())?;
         text(root, label, (LEFT - 10, y), 15.0, &FAINT, HPos::Right)?;
@@ -177,10 +184,13 @@ fn words(root: &Area, story: &Story, seconds: f64) -> HostResult<()> {
         }
         let style = ("sans-serif", 18.0).into_font();
         let width = style.box_size(&word.text).map_or(60, |(w, _)| w as i32);
-        let row = (0..ends.len()).find(|&r| ends[r] + 8 <= from).unwrap_or_else(|| (0..ends.len()).min_by_key(|&r| ends[r]).unwrap_or(0));
+        let row = (0..ends.len())
+            .find(|&r| ends[r] + 8 <= from)
+            .unwrap_or_else(|| (0..ends.len()).min_by_key(|&r| ends[r]).unwrap_or(0));
         ends[row] = (from + width).max(to);
         let y = WORDS + row as i32 * 29;
-        root.draw(&Rectangle::new([(from, y - 4), (to.max(from + 2), y - 2)], AFTER.filled())).map_err(|e| e.to_string())?;
+        root.draw(&Rectangle::new([(from, y - 4), (to.max(from + 2), y - 2)], AFTER.filled()))
+            .map_err(|e| e.to_string())?;
         text(root, &word.text, (from, y + 9), 18.0, &INK, HPos::Left)?;
     }
     text(root, "words", (LEFT - 12, WORDS + 8), 21.0, &INK, HPos::Right)?;

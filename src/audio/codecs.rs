@@ -66,7 +66,8 @@ impl Decoder {
         }
     }
 
-    /// Decodes a packet into interleaved samples, which replace those in `out`. What the container marks as the coder's delay or padding is left out.
+    /// Decodes a packet into interleaved samples, which replace those in `out`. What the container marks as the coder's
+    /// delay or padding is left out.
     pub fn decode(&mut self, packet: &Packet, out: &mut Vec<f32>) -> Result<Shape, String> {
         let shape = match self {
             Self::Opus(opus) => opus.decode(packet, out)?,
@@ -99,7 +100,8 @@ impl Bits<'_> {
 
     /// A rate: an index, or for the index 15 the rate itself.
     fn rate(&mut self) -> Option<u32> {
-        const RATES: [u32; 13] = [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
+        const RATES: [u32; 13] =
+            [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350];
         match self.take(4)? {
             15 => self.take(24),
             index => RATES.get(index as usize).copied(),
@@ -107,8 +109,9 @@ impl Bits<'_> {
     }
 }
 
-/// Of HE-AAC (spectral band replication over AAC-LC; ISO/IEC 14496-3, 1.6.2.1) the parameters of the AAC-LC below, and its rate in Hz. The band above is made up by
-/// the decoder from the one below; no Rust decoder does that, and it holds no words.
+/// Of HE-AAC (spectral band replication over AAC-LC; ISO/IEC 14496-3, 1.6.2.1) the parameters of the AAC-LC below, and
+/// its rate in Hz. The band above is made up by the decoder from the one below; no Rust decoder does that, and it holds
+/// no words.
 fn lower_layer(params: &AudioCodecParameters) -> Option<(AudioCodecParameters, u32)> {
     const AAC_LC: u32 = 2;
     const SBR: u32 = 5;
@@ -127,8 +130,9 @@ fn lower_layer(params: &AudioCodecParameters) -> Option<(AudioCodecParameters, u
         AAC_LC => true,
         _ => false,
     };
-    let index =
-        [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350].iter().position(|r| *r == rate)? as u32;
+    let index = [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350]
+        .iter()
+        .position(|r| *r == rate)? as u32;
     let plain = (AAC_LC << 11 | index << 7 | channels << 3) as u16;
     let mut changed = params.clone();
     changed.with_extra_data(plain.to_be_bytes().into()).with_sample_rate(rate);
@@ -147,7 +151,8 @@ mod tests {
 
     #[test]
     fn the_lower_layer_of_he_aac_is_plain_aac() {
-        // Object type 5 or 29 at 22,050 Hz in mono, 44,100 above, AAC-LC below; then AAC-LC at 24,000 Hz that announces the upper band behind its own header.
+        // Object type 5 or 29 at 22,050 Hz in mono, 44,100 above, AAC-LC below; then AAC-LC at 24,000 Hz that announces
+        // the upper band behind its own header.
         for (config, rate, plain) in [
             (&[0x2B, 0x8A, 0x08, 0x00][..], 22_050, [0x13, 0x88]),
             (&[0xEB, 0x8A, 0x08, 0x00][..], 22_050, [0x13, 0x88]),

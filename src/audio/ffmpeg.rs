@@ -25,14 +25,25 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts decoding the n-th track of sound, from 0. The source is a wave file without an end in its header, on the file's own timeline.
+    /// Starts decoding the n-th track of sound, from 0. The source is a wave file without an end in its header, on the
+    /// file's own timeline.
     pub fn start(program: &Path, file: &Path, track: usize) -> io::Result<(Self, Box<dyn MediaSource>)> {
         let said = tempfile::NamedTempFile::new()?;
         let mut input = std::ffi::OsString::from("file:");
         input.push(std::path::absolute(file)?);
         let mut command = Command::new(program);
         command.args(["-nostdin", "-v", "error", "-i"]).arg(input);
-        command.args(["-map", &format!("0:a:{track}"), "-af", "aresample=async=1:first_pts=0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]);
+        command.args([
+            "-map",
+            &format!("0:a:{track}"),
+            "-af",
+            "aresample=async=1:first_pts=0",
+            "-c:a",
+            "pcm_f32le",
+            "-f",
+            "wav",
+            "pipe:1",
+        ]);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said.reopen()?).spawn()?;
         let output = child.stdout.take().ok_or_else(|| io::Error::other("it has no output"))?;
         Ok((Self { child, said }, Box::new(Output { output: std::sync::Mutex::new(output), at: 0 })))

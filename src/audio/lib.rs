@@ -61,7 +61,8 @@ impl Sound {
         Ok(Sound { rate: reader.rate(), channels })
     }
 
-    /// One channel: the mean, unless the channels cancel each other out in it; of more than two those that are silent don't count.
+    /// One channel: the mean, unless the channels cancel each other out in it; of more than two those that are silent
+    /// don't count.
     pub fn mono(&self) -> Vec<f32> {
         let mut mix = Downmix::of_sounding(self.channels.len(), self.rate);
         (0..self.frames()).map(|i| mix.frame(|k| self.channels[k].get(i).copied().unwrap_or(0.0))).collect()
@@ -97,7 +98,8 @@ pub enum AudioError {
     Empty(PathBuf),
     /// No format that Mynah knows.
     #[error(
-        "`{path}` is no sound file that Mynah can read ({why}); give a wav, flac, mp3, ogg, m4a, mkv or webm file, or install FFmpeg, through which Mynah reads nearly all others"
+        "`{path}` is no sound file that Mynah can read ({why}); give a wav, flac, mp3, ogg, m4a, mkv or webm file, or \
+         install FFmpeg, through which Mynah reads nearly all others"
     )]
     Format {
         /// The file.
@@ -107,7 +109,8 @@ pub enum AudioError {
     },
     /// A known container with sound in a codec that Mynah lacks.
     #[error(
-        "the sound in `{path}` is coded in a way that Mynah can't decode ({codec}); install FFmpeg, through which Mynah reads it, or convert it to wav or flac first"
+        "the sound in `{path}` is coded in a way that Mynah can't decode ({codec}); install FFmpeg, through which \
+         Mynah reads it, or convert it to wav or flac first"
     )]
     Codec {
         /// The file.

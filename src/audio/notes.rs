@@ -8,7 +8,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Note {
-    /// The header doesn't say how long the sound is, as when a recorder was killed or wrote into a pipe: all there was was read.
+    /// The header doesn't say how long the sound is, as when a recorder was killed or wrote into a pipe: all there was
+    /// was read.
     NoLength,
     /// The header or tag is wrong about the length.
     OtherLength {
@@ -86,7 +87,14 @@ pub enum Note {
 impl Note {
     /// Whether something of the sound is missing, replaced or estimated; else something was only chosen or recognised.
     pub fn is_loss(&self) -> bool {
-        !matches!(self, Self::Track { .. } | Self::LateStart { .. } | Self::Joined { .. } | Self::ByFfmpeg { .. } | Self::Opposite { .. })
+        !matches!(
+            self,
+            Self::Track { .. }
+                | Self::LateStart { .. }
+                | Self::Joined { .. }
+                | Self::ByFfmpeg { .. }
+                | Self::Opposite { .. }
+        )
     }
 }
 
@@ -94,16 +102,28 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoLength => {
-                write!(f, "its header doesn't say how long it is (was the recorder stopped by force?); all that is there was read")
+                write!(
+                    f,
+                    "its header doesn't say how long it is (was the recorder stopped by force?); all that is there \
+                     was read"
+                )
             }
             Self::OtherLength { promised, found } => {
                 write!(f, "its header says {promised:.1} s, but {found:.1} s are there; all of it was read")
             }
-            Self::Hole { at, holes: 1, seconds } => write!(f, "{seconds:.2} s of sound are missing at {at:.2} s; silence stands there"),
-            Self::Hole { at, holes, seconds } => {
-                write!(f, "sound is missing in {holes} places, first at {at:.2} s, {seconds:.2} s in all; silence stands there")
+            Self::Hole { at, holes: 1, seconds } => {
+                write!(f, "{seconds:.2} s of sound are missing at {at:.2} s; silence stands there")
             }
-            Self::LateStart { seconds } => write!(f, "its sound begins {seconds:.2} s after the file does; silence stands before it"),
+            Self::Hole { at, holes, seconds } => {
+                write!(
+                    f,
+                    "sound is missing in {holes} places, first at {at:.2} s, {seconds:.2} s in all; silence stands \
+                     there"
+                )
+            }
+            Self::LateStart { seconds } => {
+                write!(f, "its sound begins {seconds:.2} s after the file does; silence stands before it")
+            }
             Self::Damaged { at, packets: 1, why } => {
                 write!(f, "a packet at {at:.2} s can't be decoded ({why}); silence stands for it")
             }
@@ -114,17 +134,26 @@ impl fmt::Display for Note {
             Self::ChangedShape { at } => {
                 write!(f, "rate or channels change at {at:.2} s; what follows was made as the beginning is")
             }
-            Self::Unfinished => write!(f, "it ends without the mark of its end; if it was cut off, what is missing can't be known"),
+            Self::Unfinished => {
+                write!(f, "it ends without the mark of its end; if it was cut off, what is missing can't be known")
+            }
             Self::NotNumbers { samples } => write!(f, "{samples} samples are no numbers; they became silence"),
-            Self::Track { read, of, why } => write!(f, "track {read} of {of} was read ({why}); choose another with --track"),
+            Self::Track { read, of, why } => {
+                write!(f, "track {read} of {of} was read ({why}); choose another with --track")
+            }
             Self::LowerBand { up_to_khz } => {
-                write!(f, "it is HE-AAC, of which frequencies up to {up_to_khz:.0} kHz were read; for all of it convert it to wav first")
+                write!(
+                    f,
+                    "it is HE-AAC, of which frequencies up to {up_to_khz:.0} kHz were read; for all of it convert it \
+                     to wav first"
+                )
             }
             Self::ByFfmpeg { what } => write!(f, "FFmpeg read it, since Mynah doesn't know what it holds ({what})"),
             Self::Opposite { at } => {
                 write!(
                     f,
-                    "its channels cancel each other out from {at:.2} s on (one is wired the wrong way round?); the louder one was heard"
+                    "its channels cancel each other out from {at:.2} s on (one is wired the wrong way round?); the \
+                     louder one was heard"
                 )
             }
         }

@@ -1,10 +1,13 @@
 //! Opus packets, by libopus in its translation to Rust. Knows no containers.
 //!
-//! RFC 6716 (the codec), RFC 7845 5.1 (the header: channels, gain, streams). The translation needs no C compiler and no CMake, which the other ways to libopus do.
+//! RFC 6716 (the codec), RFC 7845 5.1 (the header: channels, gain, streams). The translation needs no C compiler and no
+//! CMake, which the other ways to libopus do.
 
 use symphonia::core::codecs::audio::AudioCodecParameters;
 use symphonia::core::packet::Packet;
-use unsafe_libopus::{OpusMSDecoder, opus_multistream_decode_float, opus_multistream_decoder_create, opus_multistream_decoder_destroy};
+use unsafe_libopus::{
+    OpusMSDecoder, opus_multistream_decode_float, opus_multistream_decoder_create, opus_multistream_decoder_destroy,
+};
 
 use super::codecs::Shape;
 
@@ -58,9 +61,11 @@ impl Opus {
     pub fn decode(&mut self, packet: &Packet, out: &mut Vec<f32>) -> Result<Shape, String> {
         out.resize(LONGEST * self.channels, 0.0);
         let length = i32::try_from(packet.data.len()).map_err(|_| "a packet is too long".to_owned())?;
-        // SAFETY: the packet's bytes are as many as `length` says, and `out` has room for LONGEST frames, which is what libopus is told.
-        let frames =
-            unsafe { opus_multistream_decode_float(self.state, packet.data.as_ptr(), length, out.as_mut_ptr(), LONGEST as i32, 0) };
+        // SAFETY: the packet's bytes are as many as `length` says, and `out` has room for LONGEST frames, which is what
+        // libopus is told.
+        let frames = unsafe {
+            opus_multistream_decode_float(self.state, packet.data.as_ptr(), length, out.as_mut_ptr(), LONGEST as i32, 0)
+        };
         let frames = usize::try_from(frames).map_err(|_| format!("Opus error {frames}"))?;
         out.truncate(frames * self.channels);
         let trimmed = |n: u64| usize::try_from(n).unwrap_or(frames).min(frames);

@@ -1,7 +1,8 @@
-//! Reads a sound file block by block, whatever it is: its times kept, nothing lost unsaid. Knows containers and decoders, no models.
+//! Reads a sound file block by block, whatever it is: its times kept, nothing lost unsaid. Knows containers and
+//! decoders, no models.
 //!
-//! A file is one or more links in a row (recordings joined, chained streams); each has a container with tracks, of which one is decoded and laid on the timeline.
-//! Memory does not grow with the length of a file.
+//! A file is one or more links in a row (recordings joined, chained streams); each has a container with tracks, of
+//! which one is decoded and laid on the timeline. Memory does not grow with the length of a file.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -83,7 +84,8 @@ struct Link {
 }
 
 impl Link {
-    /// Seconds that it promises, where an end that comes earlier is a cut: that of a film with pictures may be the pictures'.
+    /// Seconds that it promises, where an end that comes earlier is a cut: that of a film with pictures may be the
+    /// pictures'.
     fn promise(&self) -> Option<f64> {
         match self.kind {
             Kind::Matroska if self.container.all_tracks() > 1 => None,
@@ -147,8 +149,9 @@ pub(super) fn one_line(e: &Error) -> String {
 
 /// Runs what calls other people's decoders: some break down over what a fuzzer makes of a file.
 fn guarded<T>(path: &Path, run: impl FnOnce() -> Result<T, AudioError>) -> Result<T, AudioError> {
-    std::panic::catch_unwind(AssertUnwindSafe(run))
-        .unwrap_or_else(|_| Err(AudioError::Damaged { path: path.to_owned(), seconds: 0.0, why: "its decoder broke down".to_owned() }))
+    std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        Err(AudioError::Damaged { path: path.to_owned(), seconds: 0.0, why: "its decoder broke down".to_owned() })
+    })
 }
 
 impl Reader {
@@ -240,7 +243,8 @@ impl Reader {
         &self.notes
     }
 
-    /// The next block: one vector a channel, of equal length, ±1 (more where a file of floats says so); `None` at the end.
+    /// The next block: one vector a channel, of equal length, ±1 (more where a file of floats says so); `None` at the
+    /// end.
     ///
     /// Fails where the file is cut off or damaged: what was given before is not all of it.
     pub fn next_block(&mut self) -> Result<Option<Vec<Vec<f32>>>, AudioError> {
@@ -319,7 +323,8 @@ impl Reader {
     /// Begins what comes behind the present link; false where nothing does.
     fn begin_next(&mut self) -> Result<bool, AudioError> {
         let Some(next) = self.next.pop_front() else { return Ok(false) };
-        let unreadable = |path: &Path, e: std::io::Error| AudioError::Open { path: path.to_owned(), why: e.to_string() };
+        let unreadable =
+            |path: &Path, e: std::io::Error| AudioError::Open { path: path.to_owned(), why: e.to_string() };
         match next {
             Next::Part(part) => {
                 match part.joint {
@@ -469,7 +474,8 @@ impl Reader {
         };
         self.counts.lost_in_a_row = 0;
         if link.origin.is_none() {
-            let first = link.container.time_base(packet.track_id).map(|base| container::seconds(packet.pts.get(), base));
+            let first =
+                link.container.time_base(packet.track_id).map(|base| container::seconds(packet.pts.get(), base));
             link.origin = Some(first.unwrap_or(0.0).max(0.0));
         }
         if packet.track_id != link.track.id {
@@ -516,11 +522,13 @@ impl Reader {
         self.counts.first_damage.get_or_insert((self.timeline.seconds(), why));
     }
 
-    /// Silence for a packet that can't be decoded, so that what follows keeps its place. A damaged header may claim any length for it.
+    /// Silence for a packet that can't be decoded, so that what follows keeps its place. A damaged header may claim any
+    /// length for it.
     fn stand_in(&mut self, packet: &Packet) {
         let (Some(link), true) = (&self.link, self.shape.rate > 0) else { return };
         let Some(base) = link.track.time_base else { return };
-        let frames = container::frames(packet.dur.get().min(i64::MAX as u64) as i64, base, self.shape.rate).clamp(0, LONGEST_PACKET as i64);
+        let frames = container::frames(packet.dur.get().min(i64::MAX as u64) as i64, base, self.shape.rate)
+            .clamp(0, LONGEST_PACKET as i64);
         let start = self.start_of(packet, self.shape.rate);
         let placed = self.timeline.place(start.filter(|_| self.reshape.is_none()), frames as usize);
         let silence = placed.silence + frames as u64 - placed.skip as u64;
@@ -529,7 +537,8 @@ impl Reader {
         }
     }
 
-    /// The frame at which what is left of a packet begins in its track's own time; `None` where the container has no times.
+    /// The frame at which what is left of a packet begins in its track's own time; `None` where the container has no
+    /// times.
     fn start_of(&self, packet: &Packet, rate: u32) -> Option<i64> {
         let link = self.link.as_ref()?;
         if link.kind == Kind::Mpeg {
@@ -537,7 +546,8 @@ impl Reader {
             return None;
         }
         let base: TimeBase = link.track.time_base?;
-        let ticks = packet.pts.get().saturating_add(packet.trim_start.get().min(i64::MAX as u64) as i64) - link.track.delay;
+        let ticks =
+            packet.pts.get().saturating_add(packet.trim_start.get().min(i64::MAX as u64) as i64) - link.track.delay;
         let origin = if link.edits.is_some() { 0.0 } else { link.origin.unwrap_or(0.0) };
         Some(container::frames(ticks, base, rate) - (origin * f64::from(rate)).round() as i64)
     }
@@ -564,7 +574,9 @@ impl Reader {
         self.flush_reshape();
         let start = self.start_of(packet, shape.rate);
         let pieces = match (start, self.link.as_ref().and_then(|l| l.edits.as_ref())) {
-            (Some(start), Some(edits)) => edits.pieces(start, frames, shape.rate).into_iter().map(|p| (p, Some(p.heard))).collect(),
+            (Some(start), Some(edits)) => {
+                edits.pieces(start, frames, shape.rate).into_iter().map(|p| (p, Some(p.heard))).collect()
+            }
             _ => vec![(Piece { from: 0, to: frames, heard: 0 }, start)],
         };
         for (piece, at) in pieces {
@@ -578,7 +590,11 @@ impl Reader {
             if from < to {
                 let whole = from == 0 && to == frames;
                 let cut = |c: &Vec<f32>| c[from..to].to_vec();
-                self.chunks.push_back(Chunk::Sound(if whole { std::mem::take(&mut sound) } else { sound.iter().map(cut).collect() }));
+                self.chunks.push_back(Chunk::Sound(if whole {
+                    std::mem::take(&mut sound)
+                } else {
+                    sound.iter().map(cut).collect()
+                }));
             }
         }
         Ok(())
@@ -638,7 +654,9 @@ impl Reader {
         } else if early && matches!(link.kind, Kind::Ogg | Kind::Matroska) {
             self.notes.push(Note::Unfinished);
         }
-        if let Some((seconds, why)) = self.counts.first_damage.clone().filter(|_| sound_lost || self.timeline.told() == 0) {
+        if let Some((seconds, why)) =
+            self.counts.first_damage.clone().filter(|_| sound_lost || self.timeline.told() == 0)
+        {
             return Err(AudioError::Damaged { path: self.path.clone(), seconds, why });
         }
         if !self.begin_next()? {

@@ -1,4 +1,5 @@
-//! Sound of one shape made into another, block by block: for files whose rate or channels change, and for whoever hears at another rate. Knows no files.
+//! Sound of one shape made into another, block by block: for files whose rate or channels change, and for whoever hears
+//! at another rate. Knows no files.
 
 use super::codecs::Shape;
 use mynah_dsp::resample::Resampler;

@@ -77,7 +77,8 @@ fn wav_comes_back_at_every_depth_with_eight_channels() {
 fn full_scale_is_held_at_integer_depths() {
     let folder = folder();
     let path = folder.path().join("loud.wav");
-    write_wav_as(&path, &Sound { rate: 8000, channels: vec![vec![1.5, -1.5, f32::INFINITY]] }, Depth::Int16).expect("written");
+    write_wav_as(&path, &Sound { rate: 8000, channels: vec![vec![1.5, -1.5, f32::INFINITY]] }, Depth::Int16)
+        .expect("written");
     assert_eq!(read(&path).expect("read").channels[0], vec![32767.0 / 32768.0, -1.0, 32767.0 / 32768.0]);
 }
 
@@ -85,7 +86,8 @@ fn full_scale_is_held_at_integer_depths() {
 fn what_is_not_finite_becomes_nothing_and_is_counted() {
     let folder = folder();
     let path = folder.path().join("nan.wav");
-    write_wav(&path, &Sound { rate: 48_000, channels: vec![vec![0.25, f32::NAN, f32::NEG_INFINITY, -0.25]] }).expect("written");
+    write_wav(&path, &Sound { rate: 48_000, channels: vec![vec![0.25, f32::NAN, f32::NEG_INFINITY, -0.25]] })
+        .expect("written");
     let mut reader = Reader::open(&path).expect("opens");
     let sound = reader.next_block().expect("read").expect("a block");
     assert!(reader.next_block().expect("read").is_none());
@@ -103,7 +105,11 @@ fn what_is_no_sound_is_told_in_one_sentence() {
     std::fs::write(at("empty.wav"), b"").expect("written");
     assert!(matches!(read(&at("empty.wav")).expect_err("empty"), AudioError::Empty(_)));
     for name in ["text.wav", "text.txt", "text.mp3", "text.m4a"] {
-        std::fs::write(at(name), "It is a truth universally acknowledged, that a text file is no sound.\n".repeat(2000)).expect("written");
+        std::fs::write(
+            at(name),
+            "It is a truth universally acknowledged, that a text file is no sound.\n".repeat(2000),
+        )
+        .expect("written");
         let e = read(&at(name)).expect_err("text");
         sentence(&e, name);
         assert!(matches!(e, AudioError::Format { .. } | AudioError::Damaged { .. }), "{name}: {e:?}");
@@ -164,7 +170,8 @@ fn a_full_disk_is_told_and_leaves_the_old_file() {
     let folder = folder();
     let disk = folder.path().join("disk");
     std::fs::create_dir(&disk).expect("made");
-    let mount = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "mynah-test"]).arg(&disk).output();
+    let mount =
+        std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "mynah-test"]).arg(&disk).output();
     if !mount.is_ok_and(|m| m.status.success()) {
         eprintln!("skipped: a small disk can't be mounted here (needs root)");
         return;

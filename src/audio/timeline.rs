@@ -1,9 +1,10 @@
-//! Where decoded sound lies on a file's timeline: holes become silence, what lies before the beginning is left out. Arithmetic only; knows no files.
+//! Where decoded sound lies on a file's timeline: holes become silence, what lies before the beginning is left out.
+//! Arithmetic only; knows no files.
 //!
 //! All positions are frames (one sample of each channel) at the decoded rate, from the beginning of the file.
 
-/// A packet may lie so many seconds from where the sound before it ended without being moved: containers round their times, and recorders jitter.
-/// The difference is to the packet's own time, so it never adds up.
+/// A packet may lie so many seconds from where the sound before it ended without being moved: containers round their
+/// times, and recorders jitter. The difference is to the packet's own time, so it never adds up.
 const TOLERANCE_SECONDS: f64 = 0.030;
 /// A longer hole is believed only where the container promises a sound that long.
 const LONGEST_UNPROMISED_SECONDS: f64 = 3600.0;

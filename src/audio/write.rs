@@ -110,11 +110,22 @@ impl<W: Write + Seek> Writer<W> {
         let kind = match format {
             Format::Wav(depth) => Kind::Wav { depth, data: 0 },
             Format::Flac(_) if shape.channels > FLAC_MOST.0 || shape.rate > FLAC_MOST.1 => {
-                return Err(wrong(format!("FLAC holds up to 8 channels and 655,350 Hz, not {} at {} Hz", shape.channels, shape.rate)));
+                return Err(wrong(format!(
+                    "FLAC holds up to 8 channels and 655,350 Hz, not {} at {} Hz",
+                    shape.channels, shape.rate
+                )));
             }
             Format::Flac(depth) => Kind::Flac { depth, encoder: Box::new(Flac::new(shape, depth).map_err(wrong)?) },
         };
-        let mut writer = Self { out: BufWriter::new(out), shape, frames: 0, clipped: 0, kind, bytes: Vec::new(), riff_most: RIFF_MOST };
+        let mut writer = Self {
+            out: BufWriter::new(out),
+            shape,
+            frames: 0,
+            clipped: 0,
+            kind,
+            bytes: Vec::new(),
+            riff_most: RIFF_MOST,
+        };
         writer.header()?;
         Ok(writer)
     }
@@ -196,7 +207,8 @@ impl<W: Write + Seek> Writer<W> {
                 let align = channels.wrapping_mul(bits / 8);
                 let long = *data > self.riff_most;
                 let floats = *depth == Depth::Float32;
-                // Up to two channels of 16 bits as every program reads them; else the extensible kind, without speaker positions, which nobody knows here.
+                // Up to two channels of 16 bits as every program reads them; else the extensible kind, without speaker
+                // positions, which nobody knows here.
                 let extensible = channels > 2 || bits == 24;
                 let format: u32 = if extensible { 40 } else { 16 };
                 let fact: u32 = if floats { 12 } else { 0 };
@@ -271,7 +283,8 @@ impl Flac {
             let mut frame = FrameBuf::with_size(channels, block.len() / channels).map_err(|e| other(&e))?;
             frame.fill_interleaved(block).map_err(|e| other(&e))?;
             self.context.fill_interleaved(block).map_err(|e| other(&e))?;
-            let coded = flacenc::encode_fixed_size_frame(&self.config, &frame, self.frame, &self.info).map_err(|e| other(&e))?;
+            let coded = flacenc::encode_fixed_size_frame(&self.config, &frame, self.frame, &self.info)
+                .map_err(|e| other(&e))?;
             let mut sink = ByteSink::new();
             coded.write(&mut sink).map_err(|e| other(&e))?;
             out.write_all(sink.as_slice())?;
@@ -304,7 +317,11 @@ impl AudioError {
     /// What went wrong while a sound file was written.
     pub fn written(path: &Path, e: &std::io::Error) -> Self {
         let (path, why) = (path.to_owned(), e.to_string());
-        if e.kind() == std::io::ErrorKind::InvalidInput { Self::Unwritable { path, why } } else { Self::Write { path, why } }
+        if e.kind() == std::io::ErrorKind::InvalidInput {
+            Self::Unwritable { path, why }
+        } else {
+            Self::Write { path, why }
+        }
     }
 }
 
@@ -316,7 +333,8 @@ mod tests {
     use super::*;
 
     fn written(sound: &[Vec<f32>], rate: u32, format: Format, riff_most: u64) -> Vec<u8> {
-        let mut writer = Writer::new(Cursor::new(Vec::new()), Shape { rate, channels: sound.len() }, format).expect("begins");
+        let mut writer =
+            Writer::new(Cursor::new(Vec::new()), Shape { rate, channels: sound.len() }, format).expect("begins");
         writer.riff_most = riff_most;
         let frames = sound[0].len();
         for at in (0..frames).step_by(1000) {
@@ -342,8 +360,18 @@ mod tests {
                     let bytes = written(&sound, 44_100, format, riff_most);
                     let reader = Reader::from_bytes(&bytes, Path::new(name)).expect("opens");
                     let back = Sound::of(reader).expect("read");
-                    assert_eq!((back.rate, back.channels.len(), back.frames()), (44_100, channels, 12_345), "{format:?}");
-                    let off = back.channels.iter().flatten().zip(sound.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                    assert_eq!(
+                        (back.rate, back.channels.len(), back.frames()),
+                        (44_100, channels, 12_345),
+                        "{format:?}"
+                    );
+                    let off = back
+                        .channels
+                        .iter()
+                        .flatten()
+                        .zip(sound.iter().flatten())
+                        .map(|(a, b)| (a - b).abs())
+                        .fold(0.0, f32::max);
                     assert!(off <= worst, "{format:?} {channels}: {off}");
                     if name == "a.wav" {
                         assert_eq!(&bytes[..4], if riff_most == 1000 { b"RF64" } else { b"RIFF" });
@@ -356,9 +384,13 @@ mod tests {
     #[test]
     fn what_integers_cannot_hold_is_counted() {
         let mut writer =
-            Writer::new(Cursor::new(Vec::new()), Shape { rate: 8000, channels: 1 }, Format::Wav(Depth::Int16)).expect("begins");
+            Writer::new(Cursor::new(Vec::new()), Shape { rate: 8000, channels: 1 }, Format::Wav(Depth::Int16))
+                .expect("begins");
         writer.write(&[&[1.5, 0.5, -2.0]]).expect("written");
         assert_eq!((writer.clipped(), writer.frames()), (2, 3));
-        assert!(Writer::new(Cursor::new(Vec::new()), Shape { rate: 48_000, channels: 9 }, Format::Flac(Depth::Int16)).is_err());
+        assert!(
+            Writer::new(Cursor::new(Vec::new()), Shape { rate: 48_000, channels: 9 }, Format::Flac(Depth::Int16))
+                .is_err()
+        );
     }
 }

@@ -12,8 +12,8 @@ const MARGIN: f64 = 0.060;
 /// Seconds in which sound and tone change places, inside the margin.
 const FADE: f64 = 0.005;
 
-/// Replaces spans, in seconds from the first sample, by a tone in all channels. Outside of a span and its margin of 60 ms no sample changes;
-/// spans that meet become one. Returns the samples that were replaced, in order.
+/// Replaces spans, in seconds from the first sample, by a tone in all channels. Outside of a span and its margin of 60
+/// ms no sample changes; spans that meet become one. Returns the samples that were replaced, in order.
 pub fn bleep(channels: &mut [Vec<f32>], rate: u32, spans: &[(f64, f64)]) -> Vec<Range<usize>> {
     let frames = channels.iter().map(Vec::len).min().unwrap_or(0);
     let bleep = Bleep::new(rate, frames, spans);
@@ -52,7 +52,8 @@ impl Bleep {
         let fade = FADE * f64::from(self.rate);
         for range in self.ranges.iter().filter(|r| r.start < end && r.end > start) {
             for i in range.start.max(start)..range.end.min(end) {
-                // How far in: 0 at the first and last sample's outer edge, 1 after the fade. The edge of the file needs no fade.
+                // How far in: 0 at the first and last sample's outer edge, 1 after the fade. The edge of the file needs
+                // no fade.
                 let before = if range.start == 0 { f64::MAX } else { (i - range.start) as f64 + 0.5 };
                 let behind = if range.end == self.frames { f64::MAX } else { (range.end - i) as f64 - 0.5 };
                 let share = (before.min(behind) / fade).min(1.0) as f32;
@@ -73,7 +74,8 @@ mod tests {
     #[test]
     fn blocks_give_what_the_whole_gives() {
         let mut whole = vec![(0..9000).map(|i| (i % 17) as f32 * 0.05).collect::<Vec<f32>>(); 2];
-        let mut parts: Vec<Vec<Vec<f32>>> = (0..9).map(|k| whole.iter().map(|c| c[k * 1000..(k + 1) * 1000].to_vec()).collect()).collect();
+        let mut parts: Vec<Vec<Vec<f32>>> =
+            (0..9).map(|k| whole.iter().map(|c| c[k * 1000..(k + 1) * 1000].to_vec()).collect()).collect();
         let spans = [(0.0, 0.1), (0.35, 0.6), (1.05, 2.0)];
         bleep(&mut whole, 8000, &spans);
         let in_blocks = Bleep::new(8000, 9000, &spans);

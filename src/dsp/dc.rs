@@ -1,4 +1,5 @@
-//! Takes a constant offset off a signal, as cheap interfaces add one: it is no sound, but it would count as loudness. Knows nothing of voices.
+//! Takes a constant offset off a signal, as cheap interfaces add one: it is no sound, but it would count as loudness.
+//! Knows nothing of voices.
 
 /// Corner of the filter, in Hz: below every voice.
 const CORNER: f64 = 20.0;

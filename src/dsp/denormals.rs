@@ -1,6 +1,7 @@
 //! Flushes denormal numbers to zero for as long as a guard lives, and leaves the thread as it was found.
 
-/// While it lives, this thread computes with denormals as zeros. The former state comes back when it drops: it is the host's thread.
+/// While it lives, this thread computes with denormals as zeros. The former state comes back when it drops: it is the
+/// host's thread.
 #[derive(Debug)]
 pub struct FlushDenormals {
     former: Register,
@@ -48,8 +49,11 @@ mod register {
     }
 
     pub fn set(value: u32) {
-        // SAFETY: LDMXCSR reads four bytes; the value came from `get` with two defined mode bits added, so no reserved bit is set.
-        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const value, options(nostack, readonly, preserves_flags)) };
+        // SAFETY: LDMXCSR reads four bytes; the value came from `get` with two defined mode bits added, so no reserved
+        // bit is set.
+        unsafe {
+            std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const value, options(nostack, readonly, preserves_flags))
+        };
     }
 }
 
@@ -66,7 +70,8 @@ mod register {
     }
 
     pub fn set(value: u64) {
-        // SAFETY: FPCR can be written at every exception level; the value came from `get` with a defined mode bit added.
+        // SAFETY: FPCR can be written at every exception level; the value came from `get` with a defined mode bit
+        // added.
         unsafe { std::arch::asm!("msr fpcr, {}", in(reg) value, options(nomem, nostack, preserves_flags)) };
     }
 }

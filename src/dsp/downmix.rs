@@ -1,12 +1,15 @@
 //! Channels to one: their mean, unless they cancel each other out in it.
 //!
-//! A recording with one channel wired the wrong way round, or a widened one, is heard by every ear and is silence in the mean. Where what is left of the sum is far below what its parts
-//! hold, the loudest channel takes the mean's place, with a fade between the two. Of many channels of a file those that are silent may count for nothing, so that one microphone
-//! among 24 inputs is as loud as alone. Sample by sample: the result doesn't depend on the length of calls. Allocation-free after `new`.
+//! A recording with one channel wired the wrong way round, or a widened one, is heard by every ear and is silence in
+//! the mean. Where what is left of the sum is far below what its parts hold, the loudest channel takes the mean's
+//! place, with a fade between the two. Of many channels of a file those that are silent may count for nothing, so that
+//! one microphone among 24 inputs is as loud as alone. Sample by sample: the result doesn't depend on the length of
+//! calls. Allocation-free after `new`.
 
 /// Energies are averaged over so many seconds; from the beginning at once.
 const MEMORY_SECONDS: f32 = 0.3;
-/// Below this share of the parts' energy the sum counts as cancelled, above that one as heard again. Uncorrelated channels have 1, two equal ones 2.
+/// Below this share of the parts' energy the sum counts as cancelled, above that one as heard again. Uncorrelated
+/// channels have 1, two equal ones 2.
 const CANCELLED: f32 = 0.05;
 const HEARD: f32 = 0.3;
 /// Nothing softer is judged: -100 dBFS.
@@ -96,7 +99,11 @@ impl Downmix {
             self.step = (1.0 / (self.samples + 1) as f32).max(self.least_step);
         }
         let mean = sum / count;
-        if self.cancelled || self.share > 0.0 || self.sum < CANCELLED * self.parts { self.replace(mean, &channel) } else { mean }
+        if self.cancelled || self.share > 0.0 || self.sum < CANCELLED * self.parts {
+            self.replace(mean, &channel)
+        } else {
+            mean
+        }
     }
 
     /// How many channels sound in effect: all where they are equally loud, one where one alone sounds.
@@ -181,7 +188,11 @@ mod tests {
 
     #[test]
     fn what_adds_up_is_the_mean_to_the_bit() {
-        for (a, b) in [(noise(48_000, 1), noise(48_000, 2)), (noise(48_000, 1), vec![0.0; 48_000]), (noise(48_000, 1), noise(48_000, 1))] {
+        for (a, b) in [
+            (noise(48_000, 1), noise(48_000, 2)),
+            (noise(48_000, 1), vec![0.0; 48_000]),
+            (noise(48_000, 1), noise(48_000, 1)),
+        ] {
             let (out, mix) = mixed(&[a.clone(), b.clone()], 481);
             assert!(out.iter().zip(a.iter().zip(&b)).all(|(y, (a, b))| *y == (a + b) / 2.0));
             assert_eq!(mix.opposite_from(), None);

@@ -1,9 +1,10 @@
-//! Log mel filterbanks over a stream: the features of recognisers from icefall, NeMo and FunASR, and of those that hear as Whisper does. Knows no
-//! model.
+//! Log mel filterbanks over a stream: the features of recognisers from icefall, NeMo and FunASR, and of those that hear
+//! as Whisper does. Knows no model.
 //!
-//! As kaldi-native-fbank computes them with `dither = 0` and `use_energy = false` (Kaldi's `feature-window.cc`, `mel-computations.cc`): frame `t` is
-//! centred on sample `160·t + 80` and the sound is mirrored at its ends (`snip_edges = false`), or it begins with sample `160·t` and there are only
-//! frames that lie within the sound; then pre-emphasis 0.97, a window, power, triangles, the natural logarithm.
+//! As kaldi-native-fbank computes them with `dither = 0` and `use_energy = false` (Kaldi's `feature-window.cc`,
+//! `mel-computations.cc`): frame `t` is centred on sample `160·t + 80` and the sound is mirrored at its ends
+//! (`snip_edges = false`), or it begins with sample `160·t` and there are only frames that lie within the sound; then
+//! pre-emphasis 0.97, a window, power, triangles, the natural logarithm.
 
 use realfft::num_complex::Complex;
 
@@ -28,11 +29,11 @@ pub enum Recipe {
     Icefall,
     /// NeMo's: a Hann window, Slaney's bands from 0 to 8,000 Hz.
     Nemo,
-    /// FunASR's: samples as 16-bit numbers, the mean of a frame taken out, a Hamming window, Kaldi's mel scale from 20 to 8,000 Hz; only frames within
-    /// the sound.
+    /// FunASR's: samples as 16-bit numbers, the mean of a frame taken out, a Hamming window, Kaldi's mel scale from 20
+    /// to 8,000 Hz; only frames within the sound.
     FunAsr,
-    /// Whisper's: no pre-emphasis, a Hann window, Slaney's bands from 0 to 8,000 Hz, the decimal logarithm of at least 1e-10. What Whisper makes of the
-    /// loudest number of a stretch is left to who has one.
+    /// Whisper's: no pre-emphasis, a Hann window, Slaney's bands from 0 to 8,000 Hz, the decimal logarithm of at least
+    /// 1e-10. What Whisper makes of the loudest number of a stretch is left to who has one.
     Whisper,
 }
 
@@ -119,7 +120,8 @@ impl Fbank {
         (self.start, self.pushed, self.next) = (0, 0, 0);
     }
 
-    /// Takes samples (16 kHz, ±1) that follow the last ones, and appends the frames that they complete. What is no number counts as 0.
+    /// Takes samples (16 kHz, ±1) that follow the last ones, and appends the frames that they complete. What is no
+    /// number counts as 0.
     pub fn push(&mut self, samples: &[f32], features: &mut Vec<f32>) {
         self.held.extend(samples.iter().map(|x| if x.is_finite() { *x * self.scale } else { 0.0 }));
         self.pushed += samples.len() as i64;

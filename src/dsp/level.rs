@@ -23,8 +23,9 @@ pub fn from_db(db: f32) -> f32 {
     10f32.powf(db / 20.0)
 }
 
-/// The loudest sample above 4 kHz from a place on, in dBFS: what of a sound of low tones is a click. Two high passes in a row that make a
-/// Butterworth filter of the fourth order (Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients").
+/// The loudest sample above 4 kHz from a place on, in dBFS: what of a sound of low tones is a click. Two high passes in
+/// a row that make a Butterworth filter of the fourth order (Bristow-Johnson, "Cookbook formulae for audio EQ biquad
+/// filter coefficients").
 pub fn click_dbfs(sound: &[f32], rate: u32, from: usize) -> f32 {
     let mut x: Vec<f64> = sound.iter().map(|&s| f64::from(s)).collect();
     for q in [0.541_196_1, 1.306_562_97] {

@@ -1,4 +1,5 @@
-//! Signal processing: plain functions over slices, and `new / reset / process` types. Knows no threads, files or models.
+//! Signal processing: plain functions over slices, and `new / reset / process` types. Knows no threads, files or
+//! models.
 
 pub mod bleep;
 pub mod dc;

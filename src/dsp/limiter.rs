@@ -1,14 +1,17 @@
-//! Keeps converted sound below full scale, without delay: a hop is known whole before its first sample is heard. Knows no model.
+//! Keeps converted sound below full scale, without delay: a hop is known whole before its first sample is heard. Knows
+//! no model.
 //!
-//! A voice made of pulses has higher peaks than the speech it was made from, so a source below full scale could come out above it and be clipped behind us. Where the input itself
-//! lies above full scale, as sound in floats may, nothing is limited.
+//! A voice made of pulses has higher peaks than the speech it was made from, so a source below full scale could come
+//! out above it and be clipped behind us. Where the input itself lies above full scale, as sound in floats may, nothing
+//! is limited.
 
 /// Highest sample, as a share of full scale: 1 dB below, since a resampler's output may rise between samples.
 const CEILING: f32 = 0.891;
 /// Seconds in which the gain comes back by 1 − 1/e.
 const RELEASE: f64 = 0.1;
 
-/// A limiter for one channel, hop by hop. Allocation-free after `new`. The output is a pure function of the hops since `reset`; what needs no limiting is not touched.
+/// A limiter for one channel, hop by hop. Allocation-free after `new`. The output is a pure function of the hops since
+/// `reset`; what needs no limiting is not touched.
 #[derive(Debug, Clone)]
 pub struct Limiter {
     gain: f32,
@@ -79,7 +82,8 @@ mod tests {
     const HOP: usize = 240;
 
     proptest! {
-        /// Whatever comes: where the input was below full scale for as long as the output lies behind it, nothing rises above the ceiling; and what is below it all the time is not touched.
+        /// Whatever comes: where the input was below full scale for as long as the output lies behind it, nothing rises
+        /// above the ceiling; and what is below it all the time is not touched.
         #[test]
         fn nothing_rises_above_full_scale(levels in prop::collection::vec((prop_oneof![4 => 0.0f32..1.0, 1 => 1.0f32..2.0], 0.0f32..4.0), 1..40), seed in 0u32..1000) {
             let (mut limiter, mut x) = (Limiter::new(24000, HOP, 3 * HOP), seed);

@@ -1,7 +1,7 @@
 //! Mel filterbanks on Slaney's and Kaldi's scale, and the features of the GE2E speaker encoder.
 //!
-//! The scale: M. Slaney, Auditory Toolbox, Interval Research report 1998-010: linear below 1 kHz, logarithmic above; each triangle has unit
-//! area. Equal to `librosa.filters.mel` within 1e-6.
+//! The scale: M. Slaney, Auditory Toolbox, Interval Research report 1998-010: linear below 1 kHz, logarithmic above;
+//! each triangle has unit area. Equal to `librosa.filters.mel` within 1e-6.
 
 use super::stft::{Frames, hann};
 use realfft::num_complex::Complex;
@@ -24,7 +24,11 @@ fn to_mel(hertz: f64) -> f64 {
 
 fn to_hertz(mel: f64) -> f64 {
     let break_mel = BREAK_HERTZ / HERTZ_PER_MEL;
-    if mel < break_mel { mel * HERTZ_PER_MEL } else { BREAK_HERTZ * (LOG_STEP_FACTOR.ln() * (mel - break_mel) / LOG_STEPS).exp() }
+    if mel < break_mel {
+        mel * HERTZ_PER_MEL
+    } else {
+        BREAK_HERTZ * (LOG_STEP_FACTOR.ln() * (mel - break_mel) / LOG_STEPS).exp()
+    }
 }
 
 /// A bank of triangles over power spectra.
@@ -40,7 +44,8 @@ struct Band {
 }
 
 impl MelBank {
-    /// `count` triangles from `low` to `high` Hz over the `size / 2 + 1` bins of transforms of `size` samples at `rate`.
+    /// `count` triangles from `low` to `high` Hz over the `size / 2 + 1` bins of transforms of `size` samples at
+    /// `rate`.
     pub fn slaney(rate: u32, size: usize, count: usize, low: f64, high: f64) -> Self {
         let (from, to) = (to_mel(low), to_mel(high));
         let edge = |i: usize| to_hertz(from + (to - from) * i as f64 / (count + 1) as f64);
@@ -60,8 +65,8 @@ impl MelBank {
         Self { bands: bands.collect() }
     }
 
-    /// `count` triangles from `low` to `high` Hz over all bins but the last of transforms of `size` samples at `rate`, straight on the scale
-    /// `1127·ln(1 + f/700)` and 1 at their tops, as in Kaldi's `mel-computations.cc`.
+    /// `count` triangles from `low` to `high` Hz over all bins but the last of transforms of `size` samples at `rate`,
+    /// straight on the scale `1127·ln(1 + f/700)` and 1 at their tops, as in Kaldi's `mel-computations.cc`.
     pub fn kaldi(rate: u32, size: usize, count: usize, low: f64, high: f64) -> Self {
         let to_mel = |hertz: f64| 1127.0 * (1.0 + hertz / 700.0).ln();
         let edge = |i: usize| to_mel(low) + (to_mel(high) - to_mel(low)) * i as f64 / (count + 1) as f64;
@@ -96,8 +101,9 @@ pub const GE2E_BANDS: usize = 40;
 pub const GE2E_HOP: usize = 160;
 const GE2E_WINDOW: usize = 400;
 
-/// The features of the GE2E speaker encoder (Resemblyzer's `wav_to_mel_spectrogram`): power in 40 bands from 0 to 8 kHz, 16 kHz sound,
-/// windows of 25 ms each 10 ms, frame `t` centred on sample `160·t`, silence beyond the ends. Frames lie one after the other.
+/// The features of the GE2E speaker encoder (Resemblyzer's `wav_to_mel_spectrogram`): power in 40 bands from 0 to 8
+/// kHz, 16 kHz sound, windows of 25 ms each 10 ms, frame `t` centred on sample `160·t`, silence beyond the ends. Frames
+/// lie one after the other.
 pub fn ge2e(samples_16k: &[f32]) -> Vec<f32> {
     let mut frames = Frames::new(hann(GE2E_WINDOW), GE2E_WINDOW);
     let bank = MelBank::slaney(16000, GE2E_WINDOW, GE2E_BANDS, 0.0, 8000.0);
@@ -159,7 +165,9 @@ mod tests {
     #[test]
     fn ge2e_features_equal_librosa() {
         let theirs = golden("ge2e_mel");
-        let x: Vec<f32> = (0..4000).map(|i| (0.3 * (i as f64 * 0.11).sin() + 0.2 * (i as f64 * i as f64 * 0.0002).sin()) as f32).collect();
+        let x: Vec<f32> = (0..4000)
+            .map(|i| (0.3 * (i as f64 * 0.11).sin() + 0.2 * (i as f64 * i as f64 * 0.0002).sin()) as f32)
+            .collect();
         let ours = ge2e(&x);
         assert_eq!(ours.len(), theirs.len());
         let scale = theirs.iter().fold(0.0f32, |a, b| a.max(*b));

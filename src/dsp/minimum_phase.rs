@@ -1,5 +1,6 @@
-//! The causal filter of given magnitudes that answers soonest: their complex spectrum by way of the folded cepstrum (A. Oppenheim and R. Schafer,
-//! "Discrete-time signal processing", 1989, section 12.7). Knows nothing of frames and voices.
+//! The causal filter of given magnitudes that answers soonest: their complex spectrum by way of the folded cepstrum (A.
+//! Oppenheim and R. Schafer, "Discrete-time signal processing", 1989, section 12.7). Knows nothing of frames and
+//! voices.
 
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};

@@ -1,9 +1,11 @@
-//! The pitch of a voice, frame by frame, from windows no longer than those of the mel spectrum, so that pitch costs no latency of its own.
+//! The pitch of a voice, frame by frame, from windows no longer than those of the mel spectrum, so that pitch costs no
+//! latency of its own.
 //!
-//! Candidates are the peaks of the normalised cross-correlation of each window with itself (D. Talkin, "A robust algorithm for pitch tracking
-//! (RAPT)", 1995; here over the whole window, so that each lag is seen symmetrically around the frame's centre). The path through them is
-//! found by dynamic programming with the costs of P. Boersma, "Accurate short-term analysis of the fundamental frequency", 1993, and read
-//! out after `lag` frames: 0 for live use. Knows no threads and no files.
+//! Candidates are the peaks of the normalised cross-correlation of each window with itself (D. Talkin, "A robust
+//! algorithm for pitch tracking (RAPT)", 1995; here over the whole window, so that each lag is seen symmetrically
+//! around the frame's centre). The path through them is found by dynamic programming with the costs of P. Boersma,
+//! "Accurate short-term analysis of the fundamental frequency", 1993, and read out after `lag` frames: 0 for live use.
+//! Knows no threads and no files.
 
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
@@ -133,7 +135,8 @@ impl PitchTracker {
         self.loudest = PEAK_FLOOR;
     }
 
-    /// Takes the next window and gives the pitch of the frame `lag` windows before in Hz, 0 where it is unvoiced or before the first.
+    /// Takes the next window and gives the pitch of the frame `lag` windows before in Hz, 0 where it is unvoiced or
+    /// before the first.
     pub fn push(&mut self, window: &[f32]) -> f32 {
         let peak = self.correlate(&window[..WINDOW]);
         self.loudest = (self.loudest * PEAK_DECAY).max(peak).max(PEAK_FLOOR);
@@ -208,7 +211,8 @@ impl PitchTracker {
             let offset = if bend < 0.0 { (0.5 * (before - after) / bend).clamp(-0.5, 0.5) } else { 0.0 };
             let height = here - 0.25 * (before - after) * offset;
             let hertz = RATE as f32 / (lag as f32 + offset);
-            let score = height.min(1.0) + c.octave * (hertz / LOW).log2() - c.ringing * self.decay(lag, here) * ringing_share(hertz);
+            let score = height.min(1.0) + c.octave * (hertz / LOW).log2()
+                - c.ringing * self.decay(lag, here) * ringing_share(hertz);
             // When all places are taken the weakest makes room.
             let at = if frame.count < CANDIDATES {
                 frame.count += 1;

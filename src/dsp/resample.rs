@@ -1,8 +1,9 @@
 //! Resampling on absolute positions: output sample `m` is the input's value at time `m/to`, neither earlier nor later.
 //!
-//! A delay is then only a matter of how far the kernel reaches ahead, and stays a whole number of samples at the host's rate; the ready-made
-//! streaming resamplers have delays of fractions of a sample, or need blocks. Windowed sinc, Kaiser β = 8 (Oppenheim & Schafer,
-//! Discrete-Time Signal Processing, 7.5.3), one row of taps for each phase of the reduced ratio. Knows nothing of threads.
+//! A delay is then only a matter of how far the kernel reaches ahead, and stays a whole number of samples at the host's
+//! rate; the ready-made streaming resamplers have delays of fractions of a sample, or need blocks. Windowed sinc,
+//! Kaiser β = 8 (Oppenheim & Schafer, Discrete-Time Signal Processing, 7.5.3), one row of taps for each phase of the
+//! reduced ratio. Knows nothing of threads.
 
 /// Passband edge as a share of the lower rate's Nyquist frequency.
 const CUTOFF: f64 = 0.93;
@@ -53,8 +54,8 @@ impl Resampler {
         r
     }
 
-    /// Forgets all input: what lies before `input` counts as silence. The next input sample lies at position `input`, the next output
-    /// sample at position `output` (each at its own rate).
+    /// Forgets all input: what lies before `input` counts as silence. The next input sample lies at position `input`,
+    /// the next output sample at position `output` (each at its own rate).
     pub fn reset(&mut self, input: i64, output: u64) {
         self.held.clear();
         self.next = output;
@@ -222,9 +223,15 @@ mod tests {
 
     #[test]
     fn a_tone_stays_where_it_is() {
-        for (from, to) in
-            [(48000, 24000), (44100, 24000), (24000, 44100), (8000, 24000), (192_000, 24000), (24000, 192_000), (44100, 16000)]
-        {
+        for (from, to) in [
+            (48000, 24000),
+            (44100, 24000),
+            (24000, 44100),
+            (8000, 24000),
+            (192_000, 24000),
+            (24000, 192_000),
+            (44100, 16000),
+        ] {
             let y = resample_all(&tone(from, from as usize), from, to);
             let wanted = tone(to, to as usize);
             let edge = to as usize / 50;

@@ -9,7 +9,8 @@ pub fn hann(n: usize) -> Vec<f32> {
     (0..n).map(|i| (0.5 - 0.5 * (std::f64::consts::TAU * i as f64 / n as f64).cos()) as f32).collect()
 }
 
-/// A window that goes up over `rise` samples and down over `fall`, each half of a periodic Hann window; its peak of 1 is sample `rise`.
+/// A window that goes up over `rise` samples and down over `fall`, each half of a periodic Hann window; its peak of 1
+/// is sample `rise`.
 pub fn leaning(rise: usize, fall: usize) -> Vec<f32> {
     let mut window = hann(2 * rise);
     window.truncate(rise);
@@ -48,16 +49,20 @@ impl Frames {
             *t = x * w;
         }
         self.time[n..].fill(0.0);
-        self.forward.process_with_scratch(&mut self.time, spectrum, &mut self.scratch).expect("all buffers have the plan's sizes");
+        self.forward
+            .process_with_scratch(&mut self.time, spectrum, &mut self.scratch)
+            .expect("all buffers have the plan's sizes");
     }
 
-    /// Adds the inverse of a spectrum, all `size` samples of it times `gain` and without a window, to `sum`. The spectrum is spent. The
-    /// imaginary parts of its first and last bins count as 0.
+    /// Adds the inverse of a spectrum, all `size` samples of it times `gain` and without a window, to `sum`. The
+    /// spectrum is spent. The imaginary parts of its first and last bins count as 0.
     pub fn add_inverse(&mut self, spectrum: &mut [Complex<f32>], gain: f32, sum: &mut [f32]) {
         let last = spectrum.len() - 1;
         spectrum[0].im = 0.0;
         spectrum[last].im = 0.0;
-        self.inverse.process_with_scratch(spectrum, &mut self.time, &mut self.scratch).expect("all buffers have the plan's sizes");
+        self.inverse
+            .process_with_scratch(spectrum, &mut self.time, &mut self.scratch)
+            .expect("all buffers have the plan's sizes");
         let scale = gain / self.time.len() as f32;
         for (y, t) in sum.iter_mut().zip(&self.time) {
             *y += t * scale;
@@ -88,7 +93,10 @@ mod tests {
     fn a_leaning_window_has_its_peak_where_it_turns() {
         let window = leaning(720, 240);
         assert_eq!((window.len(), window[0], window[720]), (960, 0.0, 1.0));
-        assert!(window[..721].windows(2).all(|w| w[0] < w[1] || w[1] == 1.0) && window[720..].windows(2).all(|w| w[0] >= w[1]));
+        assert!(
+            window[..721].windows(2).all(|w| w[0] < w[1] || w[1] == 1.0)
+                && window[720..].windows(2).all(|w| w[0] >= w[1])
+        );
         assert_eq!(leaning(240, 240), hann(480));
     }
 }

@@ -1,7 +1,8 @@
 //! A limiter that looks ahead, for files: nothing between the samples rises above a ceiling either.
 //!
-//! ITU-R BS.1770-4, annex 2: the true peak is that of the signal at four times its rate. The gain falls in a straight line before a peak and comes back as slowly; it is the mean, over the
-//! look-ahead, of the least gain that any peak in it needs. Knows no files and no engine.
+//! ITU-R BS.1770-4, annex 2: the true peak is that of the signal at four times its rate. The gain falls in a straight
+//! line before a peak and comes back as slowly; it is the mean, over the look-ahead, of the least gain that any peak in
+//! it needs. Knows no files and no engine.
 
 use std::collections::VecDeque;
 
@@ -31,7 +32,8 @@ pub struct TruePeakLimiter {
     /// Least needs over the look-ahead, and their sum.
     least: VecDeque<f32>,
     sum: f64,
-    /// Samples of the silence before the sound whose gains are still to be found: the gain falls before the first sample too.
+    /// Samples of the silence before the sound whose gains are still to be found: the gain falls before the first
+    /// sample too.
     early: usize,
     lowered: u64,
     ended: bool,

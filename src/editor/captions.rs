@@ -59,7 +59,9 @@ impl CaptionCard {
                 let (text, colour) = match &status.caption_problem {
                     Some(_) => ("stopped".to_owned(), p.bad),
                     None if !status.captions_ready => ("being loaded".to_owned(), p.muted),
-                    None if status.captions_behind > 3.0 => (format!("{:.0} s behind", status.captions_behind), p.accent),
+                    None if status.captions_behind > 3.0 => {
+                        (format!("{:.0} s behind", status.captions_behind), p.accent)
+                    }
                     None => ("listening".to_owned(), p.good),
                 };
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| ui.label(RichText::new(text).color(colour)));
@@ -76,13 +78,17 @@ impl CaptionCard {
         let transcript = board.lock().unwrap_or_else(|e| e.into_inner());
         let (empty, (job, spans)) = (transcript.words().is_empty(), layout(&transcript, ui.available_width() - 8.0, p));
         let spoken = readings.status.as_ref().and_then(|s| s.spoken.as_deref()).unwrap_or_default();
-        let broken = self.norms.look(&transcript, &self.export.style(), spoken).map(|sentence| (sentence.to_owned(), p.accent));
+        let broken =
+            self.norms.look(&transcript, &self.export.style(), spoken).map(|sentence| (sentence.to_owned(), p.accent));
         drop(transcript);
         let notes: Vec<_> = self.notes(p).into_iter().chain(broken).collect();
         let foot = 70.0 + 40.0 * notes.len() as f32 + if self.picked.is_some() { 20.0 } else { 0.0 };
-        ScrollArea::vertical().id_salt("words").max_height(ui.available_height() - foot).auto_shrink(false).stick_to_bottom(true).show(
-            ui,
-            |ui| {
+        ScrollArea::vertical()
+            .id_salt("words")
+            .max_height(ui.available_height() - foot)
+            .auto_shrink(false)
+            .stick_to_bottom(true)
+            .show(ui, |ui| {
                 if job.is_empty() {
                     ui.label(RichText::new("What is said will stand here, word by word.").color(p.muted));
                 } else {
@@ -94,13 +100,16 @@ impl CaptionCard {
                         self.picked = spans.into_iter().find(|(span, _)| span.contains(&index)).map(|(_, word)| word);
                     }
                 }
-            },
-        );
+            });
         if let Some(word) = &self.picked {
             ui.label(RichText::new(told(word)).small().color(p.text)).on_hover_text("The word that was clicked");
         }
         ui.horizontal_wrapped(|ui| {
-            if ui.add_enabled(!empty, egui::Button::new("Export")).on_hover_text("Into a file, in ten formats and four styles").clicked() {
+            if ui
+                .add_enabled(!empty, egui::Button::new("Export"))
+                .on_hover_text("Into a file, in ten formats and four styles")
+                .clicked()
+            {
                 self.export.open();
             }
             if ui.add_enabled(!empty, egui::Button::new("Clear")).clicked() {
@@ -143,7 +152,11 @@ impl CaptionCard {
         let (mut speaker, track) = (params.speaker.get().0, self.instance.track());
         let hint = if track.is_empty() { "Speaker" } else { &track };
         let field = TextEdit::singleline(&mut speaker).hint_text(hint).char_limit(80).desired_width(110.0);
-        if ui.add(field).on_hover_text("Who speaks, for exported captions; the track's name where nothing is written here").changed() {
+        if ui
+            .add(field)
+            .on_hover_text("Who speaks, for exported captions; the track's name where nothing is written here")
+            .changed()
+        {
             params.speaker.choose(speaker);
         }
         let mut keep = !params.no_copy.get().0;
@@ -173,7 +186,8 @@ impl CaptionCard {
 
 /// A word with its time and how sure it is.
 fn told(word: &Word) -> String {
-    let time = |seconds: f64| format!("{}{:05.2}", &clock(seconds)[..clock(seconds).len() - 2], seconds.max(0.0) % 60.0);
+    let time =
+        |seconds: f64| format!("{}{:05.2}", &clock(seconds)[..clock(seconds).len() - 2], seconds.max(0.0) % 60.0);
     format!("“{}”  {}–{}, {:.0} % sure", word.text, time(word.start), time(word.end), 100.0 * word.confidence)
 }
 

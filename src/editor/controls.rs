@@ -1,7 +1,9 @@
-//! Controls for the host's parameters: a slider, a row of choices, a switch. Each tells the host where a gesture begins and ends.
+//! Controls for the host's parameters: a slider, a row of choices, a switch. Each tells the host where a gesture begins
+//! and ends.
 
 use egui::{
-    Align2, CursorIcon, Event, EventFilter, FontId, Id, Key, Modifiers, Rect, Response, Role, Sense, StrokeKind, Ui, WidgetInfo, pos2, vec2,
+    Align2, CursorIcon, Event, EventFilter, FontId, Id, Key, Modifiers, Rect, Response, Role, Sense, StrokeKind, Ui,
+    WidgetInfo, pos2, vec2,
 };
 use nice_plug::prelude::{BoolParam, Enum, EnumParam, FloatParam, Param, ParamSetter};
 
@@ -27,8 +29,8 @@ pub fn set<P: Param>(setter: &ParamSetter, param: &P, normalized: f32) {
     setter.end_set_parameter(param);
 }
 
-/// Tells the host that the project has changed where no parameter has, such as by another voice: no plugin format of ours has a call for it in this shell,
-/// so a parameter is set to the value that it has.
+/// Tells the host that the project has changed where no parameter has, such as by another voice: no plugin format of
+/// ours has a call for it in this shell, so a parameter is set to the value that it has.
 pub fn touch<P: Param>(setter: &ParamSetter, param: &P) {
     set(setter, param, param.unmodulated_normalized_value());
 }
@@ -53,8 +55,8 @@ fn key(ui: &Ui, key: Key) -> bool {
     ui.input_mut(|i| i.consume_key(Modifiers::NONE, key) || i.consume_key(Modifiers::SHIFT, key))
 }
 
-/// A slider with its value in it: drag, shift-drag for fine steps, double click for the default. With the keyboard: arrows, with Shift in fine steps, Home and
-/// End, or a number and Enter.
+/// A slider with its value in it: drag, shift-drag for fine steps, double click for the default. With the keyboard:
+/// arrows, with Shift in fine steps, Home and End, or a number and Enter.
 pub fn slider(ui: &mut Ui, setter: &ParamSetter, param: &FloatParam, enabled: bool) -> Response {
     let rect = row(ui, param.name());
     let id = ui.scope_id().with(param.name());
@@ -94,14 +96,21 @@ pub fn slider(ui: &mut Ui, setter: &ParamSetter, param: &FloatParam, enabled: bo
     let text = typed.map_or(value, |typed| format!("{typed}▏"));
     painter.text(rect.center(), Align2::CENTER_CENTER, text, font(), if enabled { p.text } else { p.muted });
     ring(ui, &response, rect);
-    response
-        .on_hover_text("Drag or use the arrow keys, with Shift in fine steps; type a number and press Enter; double click for the default")
+    response.on_hover_text(
+        "Drag or use the arrow keys, with Shift in fine steps; type a number and press Enter; double \
+            click for the default",
+    )
 }
 
 /// What the keys do to a slider that has the keyboard; gives what is typed so far.
 fn keys(ui: &Ui, setter: &ParamSetter, param: &FloatParam, id: Id) -> Option<String> {
     let typed: Option<String> = ui.data(|d| d.get_temp(id));
-    let filter = EventFilter { horizontal_arrows: true, vertical_arrows: true, escape: typed.is_some(), ..EventFilter::default() };
+    let filter = EventFilter {
+        horizontal_arrows: true,
+        vertical_arrows: true,
+        escape: typed.is_some(),
+        ..EventFilter::default()
+    };
     ui.memory_mut(|m| m.set_focus_lock_filter(id, filter));
     let fine = ui.input(|i| i.modifiers.shift);
     let value = param.unmodulated_normalized_value();
@@ -118,7 +127,10 @@ fn keys(ui: &Ui, setter: &ParamSetter, param: &FloatParam, id: Id) -> Option<Str
     ui.input(|i| {
         let written = i.events.iter().filter_map(|e| if let Event::Text(t) = e { Some(t.as_str()) } else { None });
         text.extend(
-            written.flat_map(str::chars).filter(|c| c.is_ascii_digit() || "+-.,".contains(*c)).map(|c| if c == ',' { '.' } else { c }),
+            written
+                .flat_map(str::chars)
+                .filter(|c| c.is_ascii_digit() || "+-.,".contains(*c))
+                .map(|c| if c == ',' { '.' } else { c }),
         );
     });
     if key(ui, Key::Backspace) {
@@ -189,7 +201,13 @@ pub fn cells<T: Enum + PartialEq + 'static>(
         ui.painter().text(cell.center() - vec2(0.0, up), Align2::CENTER_CENTER, name, font(), colour);
         if let Some(line) = lines.get(i) {
             let colour = if i == chosen { p.on_fill } else { p.muted };
-            ui.painter().text(cell.center() + vec2(0.0, 8.0), Align2::CENTER_CENTER, line, FontId::proportional(11.0), colour);
+            ui.painter().text(
+                cell.center() + vec2(0.0, 8.0),
+                Align2::CENTER_CENTER,
+                line,
+                FontId::proportional(11.0),
+                colour,
+            );
         }
         if let Some(hint) = hints.get(i) {
             response.on_hover_text(*hint);
@@ -210,7 +228,13 @@ pub fn switch(ui: &mut Ui, setter: &ParamSetter, param: &BoolParam) -> Response 
     let on = param.value();
     response.widget_info(|| WidgetInfo::selected(Role::CheckBox, true, on, param.name()));
     let track = Rect::from_min_size(pos2(rect.right() - knob.x, rect.center().y - knob.y / 2.0), knob);
-    ui.painter().rect(track, 8.0, if on { p.fill } else { p.well }, (1.0, if on { p.fill } else { p.muted }), StrokeKind::Inside);
+    ui.painter().rect(
+        track,
+        8.0,
+        if on { p.fill } else { p.well },
+        (1.0, if on { p.fill } else { p.muted }),
+        StrokeKind::Inside,
+    );
     let x = if on { track.right() - 8.0 } else { track.left() + 8.0 };
     ui.painter().circle_filled(pos2(x, track.center().y), 5.0, if on { p.on_fill } else { p.muted });
     ui.painter().galley(pos2(rect.left(), rect.center().y - name.size().y / 2.0), name, p.text);

@@ -127,20 +127,30 @@ impl Export {
         });
         ui.horizontal(|ui| {
             ui.label("Format");
-            egui::ComboBox::from_id_salt("format").selected_text(format!(".{}", self.format.extension())).show_ui(ui, |ui| {
-                for format in Format::ALL {
-                    ui.selectable_value(&mut self.format, format, format!(".{}  {}", format.extension(), purpose(format)));
-                }
-            });
+            egui::ComboBox::from_id_salt("format").selected_text(format!(".{}", self.format.extension())).show_ui(
+                ui,
+                |ui| {
+                    for format in Format::ALL {
+                        ui.selectable_value(
+                            &mut self.format,
+                            format,
+                            format!(".{}  {}", format.extension(), purpose(format)),
+                        );
+                    }
+                },
+            );
         });
         if self.format == Format::Itt {
             ui.horizontal(|ui| {
                 ui.label("Frames a second");
-                egui::ComboBox::from_id_salt("frame rate").selected_text(self.frame_rate.to_string()).show_ui(ui, |ui| {
-                    for (name, rate) in FrameRate::all() {
-                        ui.selectable_value(&mut self.frame_rate, rate, name);
-                    }
-                });
+                egui::ComboBox::from_id_salt("frame rate").selected_text(self.frame_rate.to_string()).show_ui(
+                    ui,
+                    |ui| {
+                        for (name, rate) in FrameRate::all() {
+                            ui.selectable_value(&mut self.frame_rate, rate, name);
+                        }
+                    },
+                );
             });
         }
         ui.label(RichText::new(purpose(self.format)).small().color(palette(ui).muted));
@@ -176,7 +186,11 @@ mod tests {
         let style = Style::netflix();
         assert!(export(&folder.path().join("a.srt"), said(""), &style, FrameRate::F25).is_ok());
         assert!(read("a.srt").contains("Good morning."));
-        assert!(export(&folder.path().join("a.docx"), said(""), &style, FrameRate::F25).expect_err("no such format").contains(".srt"));
+        assert!(
+            export(&folder.path().join("a.docx"), said(""), &style, FrameRate::F25)
+                .expect_err("no such format")
+                .contains(".srt")
+        );
         assert!(export(&folder.path().join("a.vtt"), said("Ada"), &style, FrameRate::F25).is_ok());
         assert!(read("a.vtt").contains("<v Ada>Good morning."), "{}", read("a.vtt"));
         assert!(export(&folder.path().join("a.ttml"), said(""), &style, FrameRate::F25).is_ok());
@@ -188,9 +202,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let words: Vec<Word> = (0..12).map(|i| word("syllable", 0.5 * f64::from(i))).collect();
         let longest = |style: &str| {
-            let export_it = Export { style: Style::NAMES.iter().find(|n| **n == style).expect("a style"), ..Export::default() };
+            let export_it =
+                Export { style: Style::NAMES.iter().find(|n| **n == style).expect("a style"), ..Export::default() };
             let path = folder.path().join("a.srt");
-            export(&path, Said { words: words.clone(), ..Said::default() }, &export_it.style(), FrameRate::F25).expect("written");
+            export(&path, Said { words: words.clone(), ..Said::default() }, &export_it.style(), FrameRate::F25)
+                .expect("written");
             let text = std::fs::read_to_string(&path).expect("read");
             text.lines().filter(|l| l.contains("syllable")).map(str::len).max().unwrap_or(0)
         };

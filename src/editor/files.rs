@@ -1,4 +1,5 @@
-//! A picker of files inside the window: it works in every host, also where no desktop offers a dialog. Knows only the file system.
+//! A picker of files inside the window: it works in every host, also where no desktop offers a dialog. Knows only the
+//! file system.
 
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,8 @@ pub enum Picked {
 }
 
 impl Picker {
-    /// Draws the picker of a panel, where one is open: gives the file once one is chosen, closes it when it is done, remembers its folder.
+    /// Draws the picker of a panel, where one is open: gives the file once one is chosen, closes it when it is done,
+    /// remembers its folder.
     pub fn file(open: &mut Option<Picker>, folder: &mut PathBuf, ctx: &Context) -> Option<PathBuf> {
         let picker = open.as_mut()?;
         let picked = picker.show(ctx);
@@ -58,8 +60,15 @@ impl Picker {
 
     /// A picker that shows a folder; `typed` stands in its field.
     pub fn new(title: &'static str, purpose: Purpose, folder: &Path, typed: &str) -> Self {
-        let mut picker =
-            Self { title, purpose, folder: PathBuf::new(), entries: Vec::new(), typed: typed.to_owned(), focused: false, problem: None };
+        let mut picker = Self {
+            title,
+            purpose,
+            folder: PathBuf::new(),
+            entries: Vec::new(),
+            typed: typed.to_owned(),
+            focused: false,
+            problem: None,
+        };
         picker.enter(folder.to_owned());
         picker
     }
@@ -77,7 +86,9 @@ impl Picker {
                 self.entries.sort_by_key(|(name, is_folder)| (!is_folder, name.to_lowercase()));
                 self.folder = folder;
             }
-            Err(e) => self.problem = Some(format!("the folder {} can't be read: {e}; choose another", folder.display())),
+            Err(e) => {
+                self.problem = Some(format!("the folder {} can't be read: {e}; choose another", folder.display()))
+            }
         }
     }
 
@@ -125,24 +136,31 @@ impl Picker {
             });
             ui.label(RichText::new(self.folder.display().to_string()).small().color(palette(ui).muted));
             let mut enter = None;
-            ScrollArea::vertical().id_salt("entries").max_height(240.0).min_scrolled_height(240.0).auto_shrink(false).show(ui, |ui| {
-                for (name, is_folder) in &self.entries {
-                    let text = if *is_folder { format!("{name}/") } else { name.clone() };
-                    let line = ui.selectable_label(self.typed == *name, text);
-                    if line.clicked() && *is_folder {
-                        enter = Some(self.folder.join(name));
-                    } else if line.clicked() {
-                        self.typed = name.clone();
+            ScrollArea::vertical()
+                .id_salt("entries")
+                .max_height(240.0)
+                .min_scrolled_height(240.0)
+                .auto_shrink(false)
+                .show(ui, |ui| {
+                    for (name, is_folder) in &self.entries {
+                        let text = if *is_folder { format!("{name}/") } else { name.clone() };
+                        let line = ui.selectable_label(self.typed == *name, text);
+                        if line.clicked() && *is_folder {
+                            enter = Some(self.folder.join(name));
+                        } else if line.clicked() {
+                            self.typed = name.clone();
+                        }
+                        if line.double_clicked() && !is_folder {
+                            picked = Picked::File(self.folder.join(name));
+                        }
                     }
-                    if line.double_clicked() && !is_folder {
-                        picked = Picked::File(self.folder.join(name));
-                    }
-                }
-            });
+                });
             if let Some(folder) = enter {
                 self.enter(folder);
             }
-            let field = ui.add(TextEdit::singleline(&mut self.typed).hint_text("A file's name or path").desired_width(f32::INFINITY));
+            let field = ui.add(
+                TextEdit::singleline(&mut self.typed).hint_text("A file's name or path").desired_width(f32::INFINITY),
+            );
             if !std::mem::replace(&mut self.focused, true) {
                 field.request_focus();
             }

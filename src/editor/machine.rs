@@ -1,5 +1,5 @@
-//! What computes the voice and what each choice costs: the latency of every mode before it is chosen, the providers with why some can't be had, and a
-//! measurement of what this machine holds. Knows no model.
+//! What computes the voice and what each choice costs: the latency of every mode before it is chosen, the providers
+//! with why some can't be had, and a measurement of what this machine holds. Knows no model.
 
 use std::sync::Arc;
 
@@ -55,7 +55,13 @@ fn hint(readings: &Readings, mode: usize) -> String {
 }
 
 /// The provider, what runs in fact, and the measurement.
-pub fn machine(ui: &mut Ui, setter: &ParamSetter, instance: &Arc<Instance>, readings: &Readings, models: &mut ModelsDialog) {
+pub fn machine(
+    ui: &mut Ui,
+    setter: &ParamSetter,
+    instance: &Arc<Instance>,
+    readings: &Readings,
+    models: &mut ModelsDialog,
+) {
     let stage = instance.check.stage();
     let found = match &stage {
         Stage::Done(found) => Some(&**found),
@@ -66,7 +72,12 @@ pub fn machine(ui: &mut Ui, setter: &ParamSetter, instance: &Arc<Instance>, read
         providers(ui, setter, instance, readings, found);
         match &stage {
             Stage::Running(done) => {
-                ui.add(ProgressBar::new(*done as f32).desired_width(130.0).text("Measuring").fill(p.fill.linear_multiply(0.6)));
+                ui.add(
+                    ProgressBar::new(*done as f32)
+                        .desired_width(130.0)
+                        .text("Measuring")
+                        .fill(p.fill.linear_multiply(0.6)),
+                );
             }
             Stage::Idle | Stage::Failed(_) | Stage::Done(_) => buttons(ui, setter, instance, found),
         }
@@ -116,7 +127,8 @@ fn buttons(ui: &mut Ui, setter: &ParamSetter, instance: &Arc<Instance>, found: O
         check::begin(instance);
     }
     if let Some(best) = found.and_then(Preflight::choice)
-        && (Mode::from(instance.params.voice.mode.value()), instance.params.provider.get().0) != (best.mode, best.provider)
+        && (Mode::from(instance.params.voice.mode.value()), instance.params.provider.get().0)
+            != (best.mode, best.provider)
         && ui.button("Use it").on_hover_text("Takes this mode and this provider").clicked()
     {
         take(setter, instance, best);
@@ -172,7 +184,11 @@ fn table(ui: &mut Ui, found: &Preflight) {
             ui.label(RichText::new(format!("{}: {}", capital(t.mode), placement.sentence())).small());
         }
     }
-    let late = format!("A thread wakes up to {:.2} ms late in 99 of 100 times{}.", found.wake.p99 * 1000.0, steal_clause(found.stolen));
+    let late = format!(
+        "A thread wakes up to {:.2} ms late in 99 of 100 times{}.",
+        found.wake.p99 * 1000.0,
+        steal_clause(found.stolen)
+    );
     ui.label(RichText::new(late).small());
     for note in &found.notes {
         ui.label(RichText::new(note).small());
@@ -180,25 +196,34 @@ fn table(ui: &mut Ui, found: &Preflight) {
 }
 
 fn providers(ui: &mut Ui, setter: &ParamSetter, instance: &Instance, readings: &Readings, found: Option<&Preflight>) {
-    let (p, chosen, mode) = (palette(ui), instance.params.provider.get().0, Mode::from(instance.params.voice.mode.value()));
-    let list = egui::ComboBox::from_id_salt("provider").selected_text(chosen.name().to_uppercase()).width(76.0).show_ui(ui, |ui| {
-        for provider in Provider::ALL {
-            let (lacks, measured) = (lacks(provider, found), measured(provider, mode, found));
-            let text = format!("{}{measured}", provider.name().to_uppercase());
-            let line = ui.add_enabled(lacks.is_none() || provider == chosen, egui::Button::selectable(provider == chosen, text));
-            if line.on_disabled_hover_text(lacks.unwrap_or_default()).clicked() && provider != chosen {
-                instance.choose_provider(provider);
-                touch(setter, &instance.params.voice.on);
+    let (p, chosen, mode) =
+        (palette(ui), instance.params.provider.get().0, Mode::from(instance.params.voice.mode.value()));
+    let list = egui::ComboBox::from_id_salt("provider")
+        .selected_text(chosen.name().to_uppercase())
+        .width(76.0)
+        .show_ui(ui, |ui| {
+            for provider in Provider::ALL {
+                let (lacks, measured) = (lacks(provider, found), measured(provider, mode, found));
+                let text = format!("{}{measured}", provider.name().to_uppercase());
+                let line = ui.add_enabled(
+                    lacks.is_none() || provider == chosen,
+                    egui::Button::selectable(provider == chosen, text),
+                );
+                if line.on_disabled_hover_text(lacks.unwrap_or_default()).clicked() && provider != chosen {
+                    instance.choose_provider(provider);
+                    touch(setter, &instance.params.voice.on);
+                }
             }
-        }
-        let line = ui.selectable_label(chosen.server().is_some(), "REMOTE…").on_hover_text(REMOTE);
-        if line.clicked() {
-            let address = chosen.server().map_or("http://", |server| server.address());
-            ui.data_mut(|d| d.insert_temp(draft_id(), Draft { address: address.to_owned(), wrong: None }));
-        }
-    });
+            let line = ui.selectable_label(chosen.server().is_some(), "REMOTE…").on_hover_text(REMOTE);
+            if line.clicked() {
+                let address = chosen.server().map_or("http://", |server| server.address());
+                ui.data_mut(|d| d.insert_temp(draft_id(), Draft { address: address.to_owned(), wrong: None }));
+            }
+        });
     list.response.on_hover_text(
-        chosen.server().map_or("What computes the voice".to_owned(), |server| format!("The server {server} computes the voice")),
+        chosen
+            .server()
+            .map_or("What computes the voice".to_owned(), |server| format!("The server {server} computes the voice")),
     );
     server(ui, setter, instance);
     if let Some(s) = readings.status.as_ref().filter(|s| s.voice.is_some() && !s.loading && s.provider != chosen) {
@@ -228,8 +253,9 @@ fn draft_id() -> egui::Id {
 /// The field of a server's address, once it was asked for: Enter chooses it and measures it, Escape leaves it.
 fn server(ui: &mut Ui, setter: &ParamSetter, instance: &Instance) {
     let Some(mut draft) = ui.data(|d| d.get_temp::<Draft>(draft_id())) else { return };
-    let field =
-        ui.add(egui::TextEdit::singleline(&mut draft.address).desired_width(170.0).hint_text("http://HOST:8000")).on_hover_text(REMOTE);
+    let field = ui
+        .add(egui::TextEdit::singleline(&mut draft.address).desired_width(170.0).hint_text("http://HOST:8000"))
+        .on_hover_text(REMOTE);
     let mut done = false;
     if field.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter)) {
         match format!("remote={}", draft.address).parse() {
@@ -257,7 +283,9 @@ fn server(ui: &mut Ui, setter: &ParamSetter, instance: &Instance) {
 /// One sentence on why a provider can't be had; none where nothing speaks against it.
 fn lacks(provider: Provider, found: Option<&Preflight>) -> Option<String> {
     if provider != Provider::Cpu && !provider.compiled_in() {
-        return Some("The ONNX Runtime of this machine is made without it; `mynah doctor` tells which there are".to_owned());
+        return Some(
+            "The ONNX Runtime of this machine is made without it; `mynah doctor` tells which there are".to_owned(),
+        );
     }
     let note = found?.notes.iter().find(|note| note.starts_with(&format!("{provider}:")));
     note.filter(|_| !found.is_some_and(|f| f.trials.iter().any(|t| t.provider == provider))).cloned()
@@ -278,19 +306,34 @@ mod tests {
 
     fn trial(mode: Mode, ms: f64, holds: bool) -> Trial {
         let hop = Spread { p99: ms / 1000.0, ..Spread::default() };
-        Trial { mode, provider: Provider::Cpu, budget: 0.01, slack: 0.0045, hop, margin: 0.0012, holds, placement: None }
+        Trial {
+            mode,
+            provider: Provider::Cpu,
+            budget: 0.01,
+            slack: 0.0045,
+            hop,
+            margin: 0.0012,
+            holds,
+            placement: None,
+        }
     }
 
     #[test]
     fn the_costs_are_those_that_the_host_would_be_told() {
-        assert_eq!((cost(&Readings::default(), 0).as_str(), hint(&Readings::default(), 1).as_str()), ("—", "A middle way"));
+        assert_eq!(
+            (cost(&Readings::default(), 0).as_str(), hint(&Readings::default(), 1).as_str()),
+            ("—", "A middle way")
+        );
         let instance = Instance::new(Arc::default());
         let frame = Frame { rate: 44100, block: 441, channels: 2 };
         let port = instance.start(frame, Arc::new(IdentitySource::default())).expect("a port");
         let readings = instance.readings();
         let costs = readings.costs.expect("the source tells them");
         assert_eq!(costs[0], port.latency().total);
-        assert!(costs.is_sorted() && hint(&readings, 0).contains(&format!("{} samples at 44100 Hz in blocks of 441", costs[0])));
+        assert!(
+            costs.is_sorted()
+                && hint(&readings, 0).contains(&format!("{} samples at 44100 Hz in blocks of 441", costs[0]))
+        );
         assert_eq!(cost(&readings, 0), format!("{:.1} ms", costs[0] as f64 / 44.1));
         instance.end();
     }
@@ -298,7 +341,8 @@ mod tests {
     #[test]
     fn a_verdict_names_the_mode_and_what_is_left() {
         let trials = vec![trial(Mode::Live, 7.0, false), trial(Mode::Balanced, 2.94, true)];
-        let found = Preflight { wake: Spread::default(), stolen: None, trials, notes: vec!["cuda: no driver".to_owned()] };
+        let found =
+            Preflight { wake: Spread::default(), stolen: None, trials, notes: vec!["cuda: no driver".to_owned()] };
         assert_eq!(verdict(&found), "Balanced holds on CPU: a hop takes 2.9 of 10 ms, 1.2 ms to spare");
         assert_eq!(
             (measured(Provider::Cpu, Mode::Live, Some(&found)), lacks(Provider::Cpu, Some(&found))),

@@ -87,14 +87,22 @@ impl Meters {
             let number = if held <= FLOOR { "silent".to_owned() } else { format!("{held:.1}") };
             let full = hold.was_full(now);
             let (text, colour) = if full { ("▲ full".to_owned(), p.bad) } else { (number.clone(), p.text) };
-            painter.text(pos2(centre, rect.bottom() - 15.0), Align2::CENTER_BOTTOM, text, FontId::proportional(11.5), colour);
+            painter.text(
+                pos2(centre, rect.bottom() - 15.0),
+                Align2::CENTER_BOTTOM,
+                text,
+                FontId::proportional(11.5),
+                colour,
+            );
             painter.text(pos2(centre, rect.bottom()), Align2::CENTER_BOTTOM, name, FontId::proportional(11.0), p.muted);
             told += &format!("{name}: {number} dBFS at most{}. ", if full { ", too loud: turn it down" } else { "" });
         }
         // On a low scale -6 would stand on its neighbours.
         for tick in TICKS.into_iter().filter(|t| bars.height() > 110.0 || *t != -6) {
             let y = bars.top() + bars.height() * (tick as f32 / FLOOR);
-            let near = |text| painter.text(pos2(rect.center().x, y), Align2::CENTER_CENTER, text, FontId::proportional(9.5), p.muted);
+            let near = |text| {
+                painter.text(pos2(rect.center().x, y), Align2::CENTER_CENTER, text, FontId::proportional(9.5), p.muted)
+            };
             near(if tick == 0 { "0 dB".to_owned() } else { format!("−{}", -tick) });
         }
         ui.interact(rect, ui.scope_id().with("meters"), Sense::hover()).on_hover_text(told)
@@ -109,7 +117,11 @@ fn draw(painter: &Painter, bar: Rect, level: f32, held: f32, p: Palette) {
         // From the lower level up to the higher one, as far as the bar is filled.
         let (low, high) = (from, level.min(to));
         if high > low {
-            painter.rect_filled(Rect::from_min_max(pos2(bar.left(), y(high)), pos2(bar.right(), y(low))), round, colour);
+            painter.rect_filled(
+                Rect::from_min_max(pos2(bar.left(), y(high)), pos2(bar.right(), y(low))),
+                round,
+                colour,
+            );
         }
     };
     part(FLOOR, 0.0, p.good);

@@ -1,4 +1,5 @@
-//! The window. It reads what the watcher has gathered and sets parameters through the host; it never touches the audio thread.
+//! The window. It reads what the watcher has gathered and sets parameters through the host; it never touches the audio
+//! thread.
 
 mod captions;
 mod controls;
@@ -34,7 +35,9 @@ use nice_plug::editor::dpi::LogicalSize;
 use nice_plug::editor::{ResizeHint, SizeConstraints};
 use nice_plug::prelude::ParamSetter;
 use nice_plug_egui::baseview::HandlerError;
-use nice_plug_egui::{EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, create_egui_editor};
+use nice_plug_egui::{
+    EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, create_egui_editor,
+};
 
 use crate::engine::journal;
 use crate::engine::panic_text;
@@ -114,7 +117,8 @@ pub fn create(instance: Arc<Instance>) -> Option<MynahEditor> {
 }
 
 impl NiceEguiApp for Window {
-    // The windowing library keeps a panic and raises it again when the window is closed, inside a call of the host, which then ends. So none gets past here.
+    // The windowing library keeps a panic and raises it again when the window is closed, inside a call of the host,
+    // which then ends. So none gets past here.
 
     fn build(&mut self, ctx: egui::Context, host: GuiContext, _frame: &mut Frame) -> Result<(), HandlerError> {
         self.drawing = Some(OpenWindow::open());
@@ -169,7 +173,8 @@ impl Window {
     fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) {
             let why = panic_text(&*panic);
-            self.broken = Some(format!("This window broke down ({why}). The sound goes on; close the window and open it again."));
+            self.broken =
+                Some(format!("This window broke down ({why}). The sound goes on; close the window and open it again."));
         }
     }
 
@@ -203,12 +208,15 @@ impl Window {
         self.keep();
     }
 
-    /// Asks for a picture now and then from outside, until the window closes: each picture asks for the next one, and X11 may swallow a request while a
-    /// window is being placed, which would leave it as it is for good.
+    /// Asks for a picture now and then from outside, until the window closes: each picture asks for the next one, and
+    /// X11 may swallow a request while a window is being placed, which would leave it as it is for good.
     fn keep_drawing(&mut self) {
-        let (closed, notifier, weak) = (Arc::new(AtomicBool::new(false)), self.notifier.clone(), Arc::downgrade(&self.instance));
+        let (closed, notifier, weak) =
+            (Arc::new(AtomicBool::new(false)), self.notifier.clone(), Arc::downgrade(&self.instance));
         self.closed = closed.clone();
-        let goes_on = move || !closed.load(Ordering::Relaxed) && weak.upgrade().is_some_and(|i| !i.ends().load(Ordering::Relaxed));
+        let goes_on = move || {
+            !closed.load(Ordering::Relaxed) && weak.upgrade().is_some_and(|i| !i.ends().load(Ordering::Relaxed))
+        };
         // Without the thread the window draws as long as no request is lost.
         let _ = self.instance.spawn("mynah-window", move || {
             while goes_on() {
@@ -282,7 +290,12 @@ impl Window {
         self.captions.picker(&ctx);
         self.models.dialog(&ctx, setter, &readings);
         let loading = readings.status.as_ref().is_some_and(|s| s.loading || s.counters.state == WorkerState::Loading);
-        sounds || loading || self.first_run.moves() || self.voices.moves() || self.models.moves() || machine::moves(&self.instance)
+        sounds
+            || loading
+            || self.first_run.moves()
+            || self.voices.moves()
+            || self.models.moves()
+            || machine::moves(&self.instance)
     }
 
     /// Follows the window's size, and sets it where the window has just been opened.
@@ -355,7 +368,12 @@ impl Window {
                     let width = ui.available_width();
                     let (whole, _) = ui.allocate_exact_size(vec2(width, SOUND + GAP + lower), egui::Sense::hover());
                     place(ui, "sound", Rect::from_min_size(whole.min, vec2(width, SOUND)), sound);
-                    place(ui, "engine", Rect::from_min_max(pos2(whole.left(), whole.bottom() - lower), whole.max), engine);
+                    place(
+                        ui,
+                        "engine",
+                        Rect::from_min_max(pos2(whole.left(), whole.bottom() - lower), whole.max),
+                        engine,
+                    );
                 });
             });
         }

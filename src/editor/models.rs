@@ -1,5 +1,5 @@
-//! The dialog of models: which packs this track's voice and captions are made with, each with its delay and its licence before it is taken, and published
-//! ones that can be fetched. Knows no file and no network.
+//! The dialog of models: which packs this track's voice and captions are made with, each with its delay and its licence
+//! before it is taken, and published ones that can be fetched. Knows no file and no network.
 
 use std::sync::Arc;
 
@@ -210,8 +210,13 @@ impl ModelsDialog {
 /// The language that is spoken, where the recogniser knows several, or where one was picked that it may not know.
 pub fn language(ui: &mut Ui, setter: &ParamSetter, instance: &Instance, readings: &Readings) {
     let mut picks = instance.params.picks.get().0;
-    let Some(status) = readings.status.as_ref().filter(|s| s.languages.len() > 1 || picks.language.is_some()) else { return };
-    let heard = status.spoken.as_deref().map_or_else(|| "Language: as heard".to_owned(), |code| format!("Heard: {}", named(code)));
+    let Some(status) = readings.status.as_ref().filter(|s| s.languages.len() > 1 || picks.language.is_some()) else {
+        return;
+    };
+    let heard = status
+        .spoken
+        .as_deref()
+        .map_or_else(|| "Language: as heard".to_owned(), |code| format!("Heard: {}", named(code)));
     let shown = picks.language.as_deref().map_or(heard, named);
     let before = picks.language.clone();
     ComboBox::from_id_salt("language").selected_text(shown).width(150.0).show_ui(ui, |ui| {

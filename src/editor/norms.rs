@@ -15,7 +15,8 @@ pub struct Norms {
 }
 
 impl Norms {
-    /// One sentence where the last cues, cut as an export cuts them, break a norm of the style. The language is its code, empty where it isn't known.
+    /// One sentence where the last cues, cut as an export cuts them, break a norm of the style. The language is its
+    /// code, empty where it isn't known.
     pub fn look(&mut self, transcript: &Transcript, style: &Style, language: &str) -> Option<&str> {
         if self.edition != Some(transcript.edition()) {
             self.edition = Some(transcript.edition());
@@ -49,8 +50,11 @@ mod tests {
         };
         say("A calm sentence.", 0.0, 2.0, &mut transcript);
         assert_eq!(norms.look(&transcript, &style, "en"), None);
-        let haste = "Nobody can read a sentence that is spoken as fast as this one is, whoever tries, and it goes on, and on, and on.";
+        let haste = "Nobody can read a sentence that is spoken as fast as this one is, whoever tries, and it goes on, \
+            and on, and on.";
         say(&[haste; 4].join(" "), 3.0, 6.0, &mut transcript);
-        assert!(norms.look(&transcript, &style, "en").is_some_and(|s| s.contains("Netflix") && s.contains("reading speed")));
+        assert!(
+            norms.look(&transcript, &style, "en").is_some_and(|s| s.contains("Netflix") && s.contains("reading speed"))
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The outlets in the card of captions: the overlay's link to copy and how OBS is doing, and a dialog with the settings. Knows no connection.
+//! The outlets in the card of captions: the overlay's link to copy and how OBS is doing, and a dialog with the
+//! settings. Knows no connection.
 
 use std::sync::Arc;
 
@@ -37,12 +38,20 @@ impl OutletPanel {
                 let colour = if overlay.is_problem() { p.bad } else { p.muted };
                 match overlay.link() {
                     Some(link) => {
-                        let more = [Some(overlay.sentence()), overlay.readers()].into_iter().flatten().collect::<Vec<_>>().join("; ");
+                        let more = [Some(overlay.sentence()), overlay.readers()]
+                            .into_iter()
+                            .flatten()
+                            .collect::<Vec<_>>()
+                            .join("; ");
                         let shown = egui::Link::new(RichText::new(&link).small().color(colour));
                         if ui.add(shown).on_hover_text(format!("{more}; click to look at it")).clicked() {
                             ui.ctx().open_url(egui::OpenUrl::new_tab(&link));
                         }
-                        if ui.small_button("Copy").on_hover_text("Paste it as the address of a browser source").clicked() {
+                        if ui
+                            .small_button("Copy")
+                            .on_hover_text("Paste it as the address of a browser source")
+                            .clicked()
+                        {
                             ui.ctx().copy_text(link);
                         }
                     }

@@ -1,4 +1,5 @@
-//! How often the window is drawn: sixty times a second while something moves and it costs little, less where it costs much. Knows no window.
+//! How often the window is drawn: sixty times a second while something moves and it costs little, less where it costs
+//! much. Knows no window.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,8 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Called at the beginning of each picture on the window's own thread: what the one before cost includes its way to the screen.
+    /// Called at the beginning of each picture on the window's own thread: what the one before cost includes its way to
+    /// the screen.
     pub fn begin(&mut self, spent: Option<Duration>) {
         if let (Some(last), Some(now)) = (self.last, spent) {
             let cost = now.saturating_sub(last).as_secs_f64();

@@ -1,4 +1,5 @@
-//! The menu of presets: those built in, the user's own, and the ways in and out of files. Knows the files only through `plugin::presets`.
+//! The menu of presets: those built in, the user's own, and the ways in and out of files. Knows the files only through
+//! `plugin::presets`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +32,16 @@ pub struct PresetMenu {
 impl PresetMenu {
     /// Of this instance.
     pub fn new(instance: Arc<Instance>) -> Self {
-        Self { instance, own: Vec::new(), open: false, saving: None, picker: None, folder: home(), chosen: None, told: None }
+        Self {
+            instance,
+            own: Vec::new(),
+            open: false,
+            saving: None,
+            picker: None,
+            folder: home(),
+            chosen: None,
+            told: None,
+        }
     }
 
     /// Draws the button with its menu.
@@ -93,15 +103,20 @@ impl PresetMenu {
         let response = egui::Modal::new(egui::Id::unique("mynah preset")).show(ctx, |ui| {
             ui.set_width(320.0);
             ui.label(RichText::new("A preset of your own").strong());
-            let field = ui.add(TextEdit::singleline(&mut name).hint_text("Name").char_limit(80).desired_width(f32::INFINITY));
+            let field =
+                ui.add(TextEdit::singleline(&mut name).hint_text("Name").char_limit(80).desired_width(f32::INFINITY));
             ui.add_enabled_ui(voice.is_some(), |ui| {
-                ui.checkbox(&mut with, "With the voice in use").on_hover_text("Whoever gets the file can speak with this voice");
+                ui.checkbox(&mut with, "With the voice in use")
+                    .on_hover_text("Whoever gets the file can speak with this voice");
             });
             ui.label(
-                RichText::new(format!("A file in {}, to be shared as it is", presets::folder().display())).small().color(palette(ui).muted),
+                RichText::new(format!("A file in {}, to be shared as it is", presets::folder().display()))
+                    .small()
+                    .color(palette(ui).muted),
             );
             ui.horizontal(|ui| {
-                done = ui.button("Save").clicked() || (field.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter)));
+                done = ui.button("Save").clicked()
+                    || (field.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter)));
                 closed = ui.button("Cancel").clicked();
             });
         });
@@ -134,6 +149,9 @@ mod tests {
         menu.save(folder.path(), "With Ada", true).expect("saved");
         assert!(menu.save(folder.path(), "", true).expect_err("no name").contains("name"));
         let saved = presets::list(folder.path());
-        assert_eq!(saved.iter().map(|p| p.voice.as_ref().map(|v| v.name.as_str())).collect::<Vec<_>>(), [None, Some("Ada")]);
+        assert_eq!(
+            saved.iter().map(|p| p.voice.as_ref().map(|v| v.name.as_str())).collect::<Vec<_>>(),
+            [None, Some("Ada")]
+        );
     }
 }

@@ -1,9 +1,13 @@
-//! The live picture of the sound: the spectra of input and output over the last seconds on one time axis, the output moved by the latency so that what
-//! belongs together stands together. Draws what `bridge` sends while the window is open; the audio thread does none of it.
+//! The live picture of the sound: the spectra of input and output over the last seconds on one time axis, the output
+//! moved by the latency so that what belongs together stands together. Draws what `bridge` sends while the window is
+//! open; the audio thread does none of it.
 
 use std::sync::{Arc, Mutex};
 
-use egui::{Color32, ColorImage, Context, CornerRadius, FontId, Painter, Pos2, Rect, TextureHandle, TextureOptions, Ui, pos2, vec2};
+use egui::{
+    Color32, ColorImage, Context, CornerRadius, FontId, Painter, Pos2, Rect, TextureHandle, TextureOptions, Ui, pos2,
+    vec2,
+};
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
@@ -32,7 +36,8 @@ struct Lane {
     at: usize,
     /// Position of the next sample.
     position: i64,
-    /// Brightness 0 to 255, column by column; a column's number is its position over the hop, its place that modulo `COLUMNS`.
+    /// Brightness 0 to 255, column by column; a column's number is its position over the hop, its place that modulo
+    /// `COLUMNS`.
     cells: Vec<[u8; ROWS]>,
     /// The next column.
     column: i64,
@@ -92,7 +97,8 @@ impl Spectra {
         let n = ((WINDOW_SECONDS * rate as f64) as usize).next_power_of_two();
         let fft = RealFftPlanner::new().plan_fft_forward(n);
         // A Hann window whose sum is 2: a full-scale tone comes out as 1.
-        let window = (0..n).map(|i| 2.0 / n as f32 * (1.0 - (std::f32::consts::TAU * i as f32 / n as f32).cos())).collect();
+        let window =
+            (0..n).map(|i| 2.0 / n as f32 * (1.0 - (std::f32::consts::TAU * i as f32 / n as f32).cos())).collect();
         let (low, high) = (HERTZ.0, HERTZ.1.min(0.49 * rate as f64));
         let edge = |row: f64| low * (high / low).powf(row / ROWS as f64) * n as f64 / rate as f64;
         let rows = std::array::from_fn(|r| {
@@ -213,7 +219,11 @@ impl Scope {
         let height = (rect.height() - gap) / 2.0;
         let lanes = [
             (&self.input, Rect::from_min_size(rect.min, vec2(rect.width(), height)), "IN".to_owned()),
-            (&self.output, Rect::from_min_size(pos2(rect.left(), rect.bottom() - height), vec2(rect.width(), height)), "OUT".to_owned()),
+            (
+                &self.output,
+                Rect::from_min_size(pos2(rect.left(), rect.bottom() - height), vec2(rect.width(), height)),
+                "OUT".to_owned(),
+            ),
         ];
         for (lane, place, name) in lanes {
             painter.rect_filled(place, CornerRadius::same(4), p.ground);
@@ -243,19 +253,25 @@ impl Scope {
         part(0.0, split, middle, place.right());
     }
 
-    /// Brings the textures up to date: whole ones where there are none or the palette has changed, else the columns that came.
+    /// Brings the textures up to date: whole ones where there are none or the palette has changed, else the columns
+    /// that came.
     fn paint(&mut self, ctx: &Context, p: Palette) {
         if self.painted != Some(p) {
             self.painted = Some(p);
             (self.input.texture, self.output.texture) = (None, None);
         }
-        for (lane, name, bright) in [(&mut self.input, "mynah scope in", p.good), (&mut self.output, "mynah scope out", p.accent)] {
+        for (lane, name, bright) in
+            [(&mut self.input, "mynah scope in", p.good), (&mut self.output, "mynah scope out", p.accent)]
+        {
             let colours: Vec<Color32> = (0..256).map(|v| shade(v as f32 / 255.0, bright, p)).collect();
             let column = |cells: &[u8; ROWS]| cells.iter().rev().map(|v| colours[*v as usize]).collect::<Vec<_>>();
             let Some(texture) = &mut lane.texture else {
                 let mut image = ColorImage::filled([COLUMNS, ROWS], p.ground);
                 for (x, cells) in lane.cells.iter().enumerate() {
-                    column(cells).into_iter().enumerate().for_each(|(y, colour)| image.pixels[y * COLUMNS + x] = colour);
+                    column(cells)
+                        .into_iter()
+                        .enumerate()
+                        .for_each(|(y, colour)| image.pixels[y * COLUMNS + x] = colour);
                 }
                 lane.texture = Some(ctx.load_texture(name, image, TextureOptions::LINEAR));
                 lane.fresh.clear();
@@ -324,7 +340,10 @@ mod tests {
             scope.push(at(10_000), at(10_000 + latency));
         }
         let (heard, answered) = (brightest(&scope.input), brightest(&scope.output));
-        assert!(heard.abs_diff(answered) <= 1 && heard.abs_diff((10_000 / scope.hop()) as usize) <= 1, "{heard} and {answered}");
+        assert!(
+            heard.abs_diff(answered) <= 1 && heard.abs_diff((10_000 / scope.hop()) as usize) <= 1,
+            "{heard} and {answered}"
+        );
         // The output of the last moments has not come yet.
         let last = (scope.input.column - 1).rem_euclid(COLUMNS as i64) as usize;
         assert_eq!(scope.output.cells[last], [0; ROWS]);
@@ -334,7 +353,8 @@ mod tests {
     fn a_tone_stands_in_its_row_and_a_reset_wipes_all() {
         let mut scope = Scope::of(None, RATE, 0);
         scope.jump(0);
-        (0..16_000).for_each(|i| scope.push(0.5 * (std::f32::consts::TAU * 1000.0 * i as f32 / RATE as f32).sin(), 0.0));
+        (0..16_000)
+            .for_each(|i| scope.push(0.5 * (std::f32::consts::TAU * 1000.0 * i as f32 / RATE as f32).sin(), 0.0));
         let cells = scope.input.cells[(scope.input.column - 10) as usize];
         let row = (0..ROWS).max_by_key(|r| cells[*r]).expect("rows");
         let hertz = HERTZ.0 * ((0.49 * RATE as f64) / HERTZ.0).powf((row as f64 + 0.5) / ROWS as f64);

@@ -1,4 +1,5 @@
-//! What a user sets about the window itself: its look, its scale and its size, kept in a small file of the data folder. Knows no window.
+//! What a user sets about the window itself: its look, its scale and its size, kept in a small file of the data folder.
+//! Knows no window.
 
 use std::path::{Path, PathBuf};
 
@@ -119,7 +120,10 @@ mod tests {
         chosen.save(&file);
         assert_eq!(WindowSettings::load(&file), chosen);
         std::fs::write(&file, "look = \"dark\"\nscale = 90.0\nwidth = nan\n").expect("written");
-        assert_eq!(WindowSettings::load(&file), WindowSettings { look: Look::Dark, scale: 2.0, ..WindowSettings::default() });
+        assert_eq!(
+            WindowSettings::load(&file),
+            WindowSettings { look: Look::Dark, scale: 2.0, ..WindowSettings::default() }
+        );
         std::fs::write(&file, "look = 3").expect("written");
         assert_eq!(WindowSettings::load(&file), WindowSettings::default());
     }

@@ -20,7 +20,10 @@ pub fn parameters(ui: &mut Ui, setter: &ParamSetter, params: &MynahParams, readi
     slider(ui, setter, &params.sound.gate, true);
     slider(ui, setter, &params.sound.mix, true);
     slider(ui, setter, &params.sound.gain, true);
-    let hints = ["Your own voice where a hop comes too late", "Silence where a hop comes too late, for those who must not be recognised"];
+    let hints = [
+        "Your own voice where a hop comes too late",
+        "Silence where a hop comes too late, for those who must not be recognised",
+    ];
     choice(ui, setter, &params.sound.late, &hints);
 }
 
@@ -31,7 +34,8 @@ pub fn engine(ui: &mut Ui, readings: &Readings) {
     let (load, worst) = (status.counters.load, readings.worst_load);
     let colour = if worst > 1.0 { p.bad } else { p.good };
     let text = format!("{:.0} % of the deadline, worst {:.0} %", load * 100.0, worst * 100.0);
-    bar(ui, "Load", load.max(worst), colour, &text).on_hover_text("What computing a hop takes of the time that it may take");
+    bar(ui, "Load", load.max(worst), colour, &text)
+        .on_hover_text("What computing a hop takes of the time that it may take");
     ui.horizontal(|ui| {
         let late = status.counters.late_hops;
         let colour = if late > 0 { p.bad } else { p.muted };

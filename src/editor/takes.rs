@@ -18,9 +18,14 @@ pub fn menu(ui: &mut Ui, board: &Mutex<Transcript>) {
         ui.menu_button("Takes", |ui| {
             let mut transcript = board.lock().unwrap_or_else(|e| e.into_inner());
             let takes = transcript.takes(f64::NEG_INFINITY, f64::INFINITY);
-            let lines: Vec<(u32, f64, f64, String)> = takes.iter().take(LISTED).map(|t| (t.id, t.from, t.to, line(t))).collect();
+            let lines: Vec<(u32, f64, f64, String)> =
+                takes.iter().take(LISTED).map(|t| (t.id, t.from, t.to, line(t))).collect();
             for (id, from, to, line) in lines {
-                if ui.add(Button::new(RichText::new(line))).on_hover_text("Shows this take from its beginning to its end").clicked() {
+                if ui
+                    .add(Button::new(RichText::new(line)))
+                    .on_hover_text("Shows this take from its beginning to its end")
+                    .clicked()
+                {
                     transcript.choose(id, from, to);
                     ui.close();
                 }
@@ -49,7 +54,8 @@ mod tests {
 
     #[test]
     fn a_take_is_told_in_a_line() {
-        let word = |i: usize| Word { text: format!("w{i}"), start: 64.0 + i as f64, end: 64.5 + i as f64, confidence: 1.0 };
+        let word =
+            |i: usize| Word { text: format!("w{i}"), start: 64.0 + i as f64, end: 64.5 + i as f64, confidence: 1.0 };
         let t: Transcript = (0..8).map(word).collect::<Vec<_>>().into();
         let takes = t.takes(f64::NEG_INFINITY, f64::INFINITY);
         assert_eq!(line(takes[0]), "1:04–1:11, transport stopped  w0 w1 w2 w3 w4 w5 …");

@@ -147,7 +147,19 @@ fn tab_comes_to_everything_in_the_order_of_the_window() {
         }
     }
     let mut from = 0;
-    let expected = ["View", "Bypass", "Add a voice", "Voice", "Mode: Live", "Pitch: Auto", "Gate", "Mix", "Gain", "Captions", "Stream"];
+    let expected = [
+        "View",
+        "Bypass",
+        "Add a voice",
+        "Voice",
+        "Mode: Live",
+        "Pitch: Auto",
+        "Gate",
+        "Mix",
+        "Gain",
+        "Captions",
+        "Stream",
+    ];
     for label in expected {
         let at = seen[from..].iter().position(|l| l == label);
         from += at.unwrap_or_else(|| panic!("`{label}` is not where it belongs: {seen:?}")) + 1;
@@ -216,7 +228,9 @@ fn space_toggles_and_arrows_choose() {
 fn running() -> (Arc<Instance>, AudioPort) {
     let instance = Instance::new(Arc::default());
     instance.choose_voice(Some(crate::engine::testing::any_voice("Ada")));
-    let port = instance.start(Frame { rate: 48_000, block: 512, channels: 2 }, Arc::new(IdentitySource::default())).expect("the identity");
+    let port = instance
+        .start(Frame { rate: 48_000, block: 512, channels: 2 }, Arc::new(IdentitySource::default()))
+        .expect("the identity");
     instance.look_at_sound(true);
     (instance, port)
 }
@@ -224,7 +238,8 @@ fn running() -> (Arc<Instance>, AudioPort) {
 #[test]
 fn a_picture_costs_little_and_shows_the_sound() {
     let (instance, mut port) = running();
-    let word = |i: usize| Word { text: format!("word{i}"), start: 0.4 * i as f64, end: 0.4 * i as f64 + 0.3, confidence: 1.0 };
+    let word =
+        |i: usize| Word { text: format!("word{i}"), start: 0.4 * i as f64, end: 0.4 * i as f64 + 0.3, confidence: 1.0 };
     instance.transcript().lock().expect("the words").replace((0..400).map(word).collect::<Vec<_>>().into());
     let mut bench = Bench::new(instance.clone());
     let (mut spent, mut uploads) = (Duration::ZERO, 0);
@@ -250,7 +265,9 @@ fn a_picture_costs_little_and_shows_the_sound() {
 fn every_size_and_look_is_drawn() {
     let (instance, _port) = running();
     let mut bench = Bench::new(instance.clone());
-    for (look, ground) in [(Look::Dark, theme::DARK.ground), (Look::Light, theme::LIGHT.ground), (Look::System, theme::DARK.ground)] {
+    for (look, ground) in
+        [(Look::Dark, theme::DARK.ground), (Look::Light, theme::LIGHT.ground), (Look::System, theme::DARK.ground)]
+    {
         bench.window.settings.look = look;
         for size in [LEAST, (1040.0, 720.0), (1300.0, 800.0), (2400.0, 1500.0)] {
             bench.size = size.into();
@@ -344,7 +361,10 @@ fn a_panic_in_the_window_is_its_own() {
     let mut window = Window::new(Instance::new(Arc::default()), WindowSettings::default(), RepaintNotifier::default());
     window.guarded(|_| panic!("a panic was asked for"));
     assert!(
-        window.broken.as_ref().is_some_and(|why| why.contains("a panic was asked for") && why.contains("sound goes on")),
+        window
+            .broken
+            .as_ref()
+            .is_some_and(|why| why.contains("a panic was asked for") && why.contains("sound goes on")),
         "{:?}",
         window.broken
     );

@@ -1,8 +1,12 @@
 //! Colours, type and the card that everything lies on. Knows no state.
 //!
-//! Colours are asked from the [`Palette`] that holds: `theme::palette(ui)`. State is never told by hue alone: a word or a shape goes with it.
+//! Colours are asked from the [`Palette`] that holds: `theme::palette(ui)`. State is never told by hue alone: a word or
+//! a shape goes with it.
 
-use egui::{Color32, Context, CornerRadius, FontFamily, FontId, Frame, Margin, RichText, Stroke, Style, TextStyle, Theme, Ui, Visuals};
+use egui::{
+    Color32, Context, CornerRadius, FontFamily, FontId, Frame, Margin, RichText, Stroke, Style, TextStyle, Theme, Ui,
+    Visuals,
+};
 
 /// The colours of one theme. Text colours are readable on `ground`, `card` and `well`: a contrast of 4.5 and more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,24 +162,35 @@ mod tests {
 
     /// CIE 1976 L*a*b* of linear sRGB, white D65.
     fn lab(rgb: [f64; 3]) -> [f64; 3] {
-        let xyz = times([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]], rgb.map(|x| x.clamp(0.0, 1.0)));
+        let xyz = times(
+            [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]],
+            rgb.map(|x| x.clamp(0.0, 1.0)),
+        );
         let f = |t: f64| if t > 0.008856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 };
         let (x, y, z) = (f(xyz[0] / 0.95047), f(xyz[1]), f(xyz[2] / 1.08883));
         [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
     }
 
-    /// Sight without the red or the green cones: Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision
-    /// Deficiency", IEEE TVCG 15 (2009), severity 1.0.
+    /// Sight without the red or the green cones: Machado, Oliveira and Fernandes, "A Physiologically-based Model for
+    /// Simulation of Color Vision Deficiency", IEEE TVCG 15 (2009), severity 1.0.
     const SIGHTS: [(&str, [[f64; 3]; 3]); 3] = [
         ("all cones", [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]),
-        ("protanopia", [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
-        ("deuteranopia", [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]]),
+        (
+            "protanopia",
+            [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        ),
+        (
+            "deuteranopia",
+            [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+        ),
     ];
 
     #[test]
     fn every_text_is_readable_on_every_ground() {
         for (theme, p) in [("dark", DARK), ("light", LIGHT)] {
-            for (name, text) in [("text", p.text), ("muted", p.muted), ("accent", p.accent), ("good", p.good), ("bad", p.bad)] {
+            for (name, text) in
+                [("text", p.text), ("muted", p.muted), ("accent", p.accent), ("good", p.good), ("bad", p.bad)]
+            {
                 for (on, ground) in [("ground", p.ground), ("card", p.card), ("well", p.well)] {
                     let c = contrast(text, ground);
                     assert!(c >= 4.5, "{theme}: {name} on {on}: {c:.2}");
@@ -189,7 +204,9 @@ mod tests {
     fn states_are_told_apart_without_red_or_green_cones() {
         for (theme, p) in [("dark", DARK), ("light", LIGHT)] {
             for (sight, matrix) in SIGHTS {
-                for (pair, a, b) in [("good, bad", p.good, p.bad), ("good, accent", p.good, p.accent), ("bad, accent", p.bad, p.accent)] {
+                for (pair, a, b) in
+                    [("good, bad", p.good, p.bad), ("good, accent", p.good, p.accent), ("bad, accent", p.bad, p.accent)]
+                {
                     let (a, b) = (lab(times(matrix, linear(a))), lab(times(matrix, linear(b))));
                     let apart = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
                     assert!(apart >= 15.0, "{theme}, {sight}: {pair}: ΔE {apart:.1}");

@@ -1,5 +1,5 @@
-//! A built-in phrase in another voice, as quickly as the processor makes it: through the converter alone, without an engine. Knows no threads and no
-//! window.
+//! A built-in phrase in another voice, as quickly as the processor makes it: through the converter alone, without an
+//! engine. Knows no threads and no window.
 
 use std::path::Path;
 
@@ -21,7 +21,8 @@ pub fn phrase() -> Result<Sound, AudioError> {
 /// The modes sound alike (models/mynah-voice/EVALUATION.md), and this one has the longest hops, so it is the quickest.
 const MODE: Mode = Mode::Studio;
 
-/// A mono sound in another voice, at a rate in Hz and as long as it was, converted on the processor. None where `stop` said so on the way.
+/// A mono sound in another voice, at a rate in Hz and as long as it was, converted on the processor. None where `stop`
+/// said so on the way.
 pub fn convert_clip(
     sound: &Sound,
     source: &dyn Source,
@@ -66,7 +67,8 @@ mod tests {
         assert!((3.0..6.0).contains(&phrase.seconds()) && (0.4..0.6).contains(&peak(&phrase.mono())));
         let about = &Controls::default();
         let convert = |stop: &dyn Fn() -> bool| {
-            convert_clip(&phrase, &IdentitySource::default(), &any_voice("a"), about, phrase.rate, stop).expect("the identity converts")
+            convert_clip(&phrase, &IdentitySource::default(), &any_voice("a"), about, phrase.rate, stop)
+                .expect("the identity converts")
         };
         let (heard, said) = (convert(&|| false).expect("all of it"), phrase.mono());
         let worst = heard.iter().zip(&said).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max);

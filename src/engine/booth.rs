@@ -1,6 +1,6 @@
-//! What a window needs of the sound beside the conversion: a recording of the input, the last of the output, and a clip that is heard in place of
-//! the track. `BoothSide` is the audio thread's and wait-free: nothing is allocated, freed or locked there. `Booth` is for any other thread.
-//! Knows no voices and no window.
+//! What a window needs of the sound beside the conversion: a recording of the input, the last of the output, and a clip
+//! that is heard in place of the track. `BoothSide` is the audio thread's and wait-free: nothing is allocated, freed or
+//! locked there. `Booth` is for any other thread. Knows no voices and no window.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -77,7 +77,17 @@ impl Default for Booth {
         let (output, output_out) = RingBuffer::new(ROOM);
         let (waiting_in, waiting) = RingBuffer::new(CLIPS);
         let (retired, retired_out) = RingBuffer::new(CLIPS);
-        let side = BoothSide { shared: shared.clone(), input, output, waiting, retired, clip: None, at: 0, gain: 0.0, step: 1.0 };
+        let side = BoothSide {
+            shared: shared.clone(),
+            input,
+            output,
+            waiting,
+            retired,
+            clip: None,
+            at: 0,
+            gain: 0.0,
+            step: 1.0,
+        };
         let clips = Clips { next: 1, waiting: waiting_in, retired: retired_out };
         Self {
             shared,
@@ -101,7 +111,8 @@ impl Booth {
         self.shared.lost.store(0, Ordering::Relaxed);
     }
 
-    /// Appends what was heard of the input since, the channels interleaved. Tells how many samples found no room since `hear_input`.
+    /// Appends what was heard of the input since, the channels interleaved. Tells how many samples found no room since
+    /// `hear_input`.
     pub fn input(&self, samples: &mut Vec<f32>) -> u64 {
         drain(&mut lock(&self.input), samples);
         self.shared.lost.load(Ordering::Relaxed)
@@ -117,8 +128,8 @@ impl Booth {
         drain(&mut lock(&self.output), samples);
     }
 
-    /// Lets a mono clip at the host's rate be heard in place of the track, from the next block on; another one ends first. Gives its number, or none
-    /// where the host takes no blocks and too many clips wait.
+    /// Lets a mono clip at the host's rate be heard in place of the track, from the next block on; another one ends
+    /// first. Gives its number, or none where the host takes no blocks and too many clips wait.
     pub fn play(&self, clip: Arc<[f32]>) -> Option<u64> {
         let mut clips = lock(&self.clips);
         while clips.retired.pop().is_ok() {}
@@ -197,8 +208,8 @@ impl BoothSide {
         }
     }
 
-    /// After the conversion: a block of the output, which a clip replaces where one shall be heard. `allowed` is false where the host renders or
-    /// bypasses: a clip ends there at once. Tells whether a clip is heard.
+    /// After the conversion: a block of the output, which a clip replaces where one shall be heard. `allowed` is false
+    /// where the host renders or bypasses: a clip ends there at once. Tells whether a clip is heard.
     pub fn output(&mut self, channels: &mut [&mut [f32]], allowed: bool) -> bool {
         let n = frames(channels);
         if self.shared.hears_output.load(Ordering::Relaxed)
@@ -258,7 +269,8 @@ impl BoothSide {
         if let Some(clip) = self.clip.take()
             && let Err(PushError::Full(clip)) = self.retired.push(clip)
         {
-            // Can't be: there was room when it was taken, and nobody else fills it. Leaking is better than freeing on this thread.
+            // Can't be: there was room when it was taken, and nobody else fills it. Leaking is better than freeing on
+            // this thread.
             std::mem::forget(clip);
         }
     }

@@ -1,5 +1,5 @@
-//! The caption worker: a thread of its own, so that a slow recogniser never costs a voice hop. Takes sound from the tap, gives words to the
-//! transcript. It knows no plugin type.
+//! The caption worker: a thread of its own, so that a slow recogniser never costs a voice hop. Takes sound from the
+//! tap, gives words to the transcript. It knows no plugin type.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -30,14 +30,16 @@ const SLEEP: Duration = Duration::from_secs(1);
 /// Silence pushed through the resampler at the end of a stretch, in host samples: its kernel's reach.
 const FLUSH: usize = 512;
 
-/// A backlog of less than so many seconds counts as none: what is live decides as a bounce does while the machine keeps up.
+/// A backlog of less than so many seconds counts as none: what is live decides as a bounce does while the machine keeps
+/// up.
 const KEEPS_UP: f64 = 1.0;
 
 /// What the caption worker tells the others. `Relaxed` suffices: each value stands for itself.
 pub struct CaptionShared {
     /// Writer: engine. Reader: caption worker. Where recognisers come from.
     source: Mutex<Arc<dyn Source>>,
-    /// Writers: engine (raises), caption worker (takes). Whether another recogniser is wanted than the one that is loaded.
+    /// Writers: engine (raises), caption worker (takes). Whether another recogniser is wanted than the one that is
+    /// loaded.
     renew: AtomicBool,
     /// Writer: caption worker. Reader: engine. The languages that the loaded recogniser can be told.
     languages: Mutex<Arc<[String]>>,
@@ -47,7 +49,8 @@ pub struct CaptionShared {
     wanted: AtomicBool,
     /// Writers: engine (raises), caption worker (takes). Whether one that could not be loaded is tried again.
     retry: AtomicBool,
-    /// Writer: engine. Reader: caption worker. How often the engine has asked for something: a worker that has seen less doesn't go to sleep.
+    /// Writer: engine. Reader: caption worker. How often the engine has asked for something: a worker that has seen
+    /// less doesn't go to sleep.
     asked: AtomicU64,
     /// Writer: caption worker. Reader: engine. Whether a recogniser is loaded.
     pub(super) ready: AtomicBool,
@@ -138,7 +141,8 @@ pub(super) struct CaptionWorker {
     pub asked: u64,
 }
 
-/// Where on the timeline the next sample stands. Counted in samples, so that portions of any size come to the same second.
+/// Where on the timeline the next sample stands. Counted in samples, so that portions of any size come to the same
+/// second.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Now {
     began: f64,
@@ -173,13 +177,18 @@ impl CaptionWorker {
                 captioner = self.load();
                 gave_up = captioner.is_none();
             }
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.step(captioner.as_deref_mut(), &mut resampler, &mut input, &mut heard)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                self.step(captioner.as_deref_mut(), &mut resampler, &mut input, &mut heard)
+            }));
             match outcome {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => return,
                 Ok(Err(e)) => self.fail(&mut captioner, &mut gave_up, e.to_string()),
                 Err(panic) => {
-                    let why = format!("the caption worker broke down ({}); switch captions off and on to revive it", panic_text(&*panic));
+                    let why = format!(
+                        "the caption worker broke down ({}); switch captions off and on to revive it",
+                        panic_text(&*panic)
+                    );
                     self.fail(&mut captioner, &mut gave_up, why);
                 }
             }
@@ -339,9 +348,9 @@ impl CaptionWorker {
         if self.empty < QUIET {
             return std::thread::sleep(NAP);
         }
-        self.shared
-            .caption_bell
-            .sleep(SLEEP, || self.tap.is_empty() && !self.shared.stopped() && self.captions.asked.load(Ordering::Acquire) == self.asked);
+        self.shared.caption_bell.sleep(SLEEP, || {
+            self.tap.is_empty() && !self.shared.stopped() && self.captions.asked.load(Ordering::Acquire) == self.asked
+        });
     }
 
     /// A pass begins where the sound stands.
@@ -356,7 +365,12 @@ impl CaptionWorker {
     }
 
     /// A pass is over: what is left of its sound is heard, and all its words are final.
-    fn finish(&self, c: &mut (dyn Captioner + 'static), resampler: &mut Resampler, heard: &mut [f32]) -> Result<(), RecognizeError> {
+    fn finish(
+        &self,
+        c: &mut (dyn Captioner + 'static),
+        resampler: &mut Resampler,
+        heard: &mut [f32],
+    ) -> Result<(), RecognizeError> {
         if self.now.is_none() {
             return Ok(());
         }

@@ -1,4 +1,5 @@
-//! The hop loop: host samples in, resampled, cut on absolute positions, converted, gated, limited, resampled back. Knows no threads and no rings.
+//! The hop loop: host samples in, resampled, cut on absolute positions, converted, gated, limited, resampled back.
+//! Knows no threads and no rings.
 
 use mynah_dsp::limiter::Limiter;
 use mynah_dsp::resample::{Resampler, half_width};
@@ -25,7 +26,8 @@ pub struct HopLoop {
 }
 
 impl HopLoop {
-    /// Around a converter whose timing is that of `timing`. Allocates all it needs, except what the converter itself allocates.
+    /// Around a converter whose timing is that of `timing`. Allocates all it needs, except what the converter itself
+    /// allocates.
     pub fn new(converter: Box<dyn Converter>, timing: &Timing) -> Self {
         let c = timing.converter;
         let hop_host = (c.hop as u64 * timing.host_rate as u64).div_ceil(c.rate as u64) as usize + 1;
@@ -48,9 +50,9 @@ impl HopLoop {
         hops
     }
 
-    /// Forgets all sound. The next input sample stands at `position`. Hops keep their places whatever happens, so the first one starts at or
-    /// after it, and the output begins there, where the resamplers know both sides of it; `position` tells where. Only a start at 0 has all
-    /// that it needs, since before it there is silence.
+    /// Forgets all sound. The next input sample stands at `position`. Hops keep their places whatever happens, so the
+    /// first one starts at or after it, and the output begins there, where the resamplers know both sides of it;
+    /// `position` tells where. Only a start at 0 has all that it needs, since before it there is silence.
     pub fn restart(&mut self, position: u64) {
         let t = self.timing;
         let hop_index = self.to_model_position(position).div_ceil(t.hop as u64);
@@ -91,8 +93,8 @@ impl HopLoop {
         self.to_model.ready() >= self.timing.hop
     }
 
-    /// Converts a hop, if one is full. Gives where the new host samples start, and the samples; an empty slice while the first ones are still
-    /// on their way.
+    /// Converts a hop, if one is full. Gives where the new host samples start, and the samples; an empty slice while
+    /// the first ones are still on their way.
     pub fn step(&mut self, controls: &Controls) -> Result<Option<(u64, &[f32])>, ConvertError> {
         if !self.is_ready() {
             return Ok(None);
@@ -145,7 +147,9 @@ mod tests {
     /// What goes in at a position comes out at that position, wherever the loop was started.
     #[test]
     fn positions_stand_across_a_restart() {
-        for (host_rate, start) in [(48000, 0), (44100, 0), (44100, 12_345), (8000, 777), (24000, 1001), (192_000, 100_003)] {
+        for (host_rate, start) in
+            [(48000, 0), (44100, 0), (44100, 12_345), (8000, 777), (24000, 1001), (192_000, 100_003)]
+        {
             let converter = ConverterTiming { rate: 24000, hop: 240, delay: 1440 };
             let timing = Timing { host_rate, max_block: 64, converter, slack: 0.0 };
             let mut hops = HopLoop::new(Box::new(Identity::new(converter)), &timing);

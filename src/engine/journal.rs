@@ -1,7 +1,9 @@
-//! The log for the day it happens: a small file in the user's folder with what Mynah did and met, no sound and no words. Knows no plugin and no engine.
+//! The log for the day it happens: a small file in the user's folder with what Mynah did and met, no sound and no
+//! words. Knows no plugin and no engine.
 //!
-//! `logs/mynah.log` in the data folder; at [`MOST`] it becomes `mynah.1.log`, in place of the one before. All programs and hosts of a user write to the same
-//! file, each line at once. Not for the audio thread: its panics wait until another thread comes by ([`flush`]).
+//! `logs/mynah.log` in the data folder; at [`MOST`] it becomes `mynah.1.log`, in place of the one before. All programs
+//! and hosts of a user write to the same file, each line at once. Not for the audio thread: its panics wait until
+//! another thread comes by ([`flush`]).
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -36,7 +38,8 @@ pub fn note(text: &str) {
     flush();
 }
 
-/// The same on a thread of its own, which is waited for no longer than `patience`, for a caller that must not hang with the disk. The module must be pinned.
+/// The same on a thread of its own, which is waited for no longer than `patience`, for a caller that must not hang with
+/// the disk. The module must be pinned.
 pub fn note_within(text: &str, patience: Duration) {
     hold(text);
     let (done, written) = channel();
@@ -74,8 +77,14 @@ pub fn flush() {
 fn stamped(text: &str) -> String {
     let t = OffsetDateTime::now_utc();
     let (year, month, day) = t.to_calendar_date();
-    let mut line =
-        format!("{year}-{:02}-{day:02}T{:02}:{:02}:{:02}Z {} ", u8::from(month), t.hour(), t.minute(), t.second(), std::process::id());
+    let mut line = format!(
+        "{year}-{:02}-{day:02}T{:02}:{:02}:{:02}Z {} ",
+        u8::from(month),
+        t.hour(),
+        t.minute(),
+        t.second(),
+        std::process::id()
+    );
     // One entry a line; what follows is set in.
     let _ = writeln!(line, "{}", text.trim_end().replace('\n', "\n    "));
     line
@@ -103,8 +112,8 @@ pub fn tail(path: &Path, lines: usize) -> std::io::Result<String> {
     Ok(all[all.len().saturating_sub(lines)..].join("\n"))
 }
 
-/// From now on the log tells of every panic, with its place and backtrace, beside what told of it before. A plugin's library has a standard library of its own,
-/// so the hook ends with it and meets no panic of the host's.
+/// From now on the log tells of every panic, with its place and backtrace, beside what told of it before. A plugin's
+/// library has a standard library of its own, so the hook ends with it and meets no panic of the host's.
 pub fn tell_of_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -138,13 +147,18 @@ mod tests {
             append(&path, &line).expect("written");
             written += line.len() as u64;
         }
-        let sizes: Vec<u64> =
-            [path.clone(), path.with_extension("1.log")].iter().map(|p| std::fs::metadata(p).expect("both").len()).collect();
+        let sizes: Vec<u64> = [path.clone(), path.with_extension("1.log")]
+            .iter()
+            .map(|p| std::fs::metadata(p).expect("both").len())
+            .collect();
         assert!(sizes.iter().all(|s| *s <= MOST) && sizes[1] > MOST / 2, "{sizes:?}");
         assert_eq!(std::fs::read_dir(path.parent().expect("a folder")).expect("listed").count(), 2);
         let last = tail(&path, 2).expect("read");
         assert_eq!(last.lines().count(), 2);
-        assert!(last.lines().next().is_some_and(|l| l.starts_with("20") && l.contains("Z ") && l.contains("line ")), "{last}");
+        assert!(
+            last.lines().next().is_some_and(|l| l.starts_with("20") && l.contains("Z ") && l.contains("line ")),
+            "{last}"
+        );
         assert!(last.ends_with("    and its second line"), "{last}");
     }
 
@@ -154,7 +168,10 @@ mod tests {
             hold(&format!("{n}"));
         }
         let mut waiting = WAIT.lock().expect("nobody broke down");
-        assert!(waiting.len() <= WAITING && waiting.back().is_some_and(|l| l.trim_end().ends_with(&(2 * WAITING - 1).to_string())));
+        assert!(
+            waiting.len() <= WAITING
+                && waiting.back().is_some_and(|l| l.trim_end().ends_with(&(2 * WAITING - 1).to_string()))
+        );
         waiting.clear();
     }
 }

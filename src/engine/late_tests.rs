@@ -1,4 +1,5 @@
-//! The late policy on a clock of its own: a worker that is robbed of its time as badly as chance can, and every sample of the output accounted for.
+//! The late policy on a clock of its own: a worker that is robbed of its time as badly as chance can, and every sample
+//! of the output accounted for.
 
 use std::sync::mpsc::channel;
 
@@ -59,7 +60,8 @@ fn tone(at: usize) -> f32 {
     0.5 * (at as f32 * 250.0 * std::f32::consts::TAU / RATE as f32).sin()
 }
 
-/// Plays so many blocks as each stretch says: with `true` the worker does all that there is to do after each, with `false` nothing.
+/// Plays so many blocks as each stretch says: with `true` the worker does all that there is to do after each, with
+/// `false` nothing.
 fn play(stretches: &[(bool, usize)], late: LateSound) -> Outcome {
     let timing = Timing { host_rate: RATE as u32, max_block: BLOCK, converter: CONVERTER, slack: 0.005 };
     let Crossing { latency, mut audio, worker, tap, shared, .. } = crossing::<Controls>(&timing, 1);
@@ -84,7 +86,8 @@ fn play(stretches: &[(bool, usize)], late: LateSound) -> Outcome {
 }
 
 impl Outcome {
-    /// What each sample from the latency on is: 1 converted, -1 what stands in for it, 0 neither, as far as the tone is loud enough there to tell.
+    /// What each sample from the latency on is: 1 converted, -1 what stands in for it, 0 neither, as far as the tone is
+    /// loud enough there to tell.
     fn kinds(&self, stand_in: f32) -> Vec<Option<i8>> {
         let kind = |i: usize| {
             let dry = self.input[i - self.latency];
@@ -159,7 +162,8 @@ fn a_few_samples_that_come_late_are_not_let_in() {
     worker.set_state(WorkerState::Ready);
     audio.reset();
     let (mut buffer, mut at) = (vec![0.0; PULL], 0);
-    // A block of the tone, after the worker has given so many samples of its own; gives by how much the block is not the dry one.
+    // A block of the tone, after the worker has given so many samples of its own; gives by how much the block is not
+    // the dry one.
     let mut hears = |given: usize| {
         let mut sound: Vec<f32> = (at..at + BLOCK).map(tone).collect();
         let first = at as i64 - latency.total as i64;

@@ -1,6 +1,8 @@
-//! The engine: workers, loading and swapping of voices, status. The plugin, the standalone and the command line all use this. Knows no plugin type.
+//! The engine: workers, loading and swapping of voices, status. The plugin, the standalone and the command line all use
+//! this. Knows no plugin type.
 //!
-//! `Engine` is for the threads of windows and commands, `AudioPort` for the audio thread. Both come from `Engine::start`.
+//! `Engine` is for the threads of windows and commands, `AudioPort` for the audio thread. Both come from
+//! `Engine::start`.
 
 pub mod audition;
 pub mod booth;
@@ -154,7 +156,8 @@ impl Engine {
             ending: Arc::default(),
         };
         boards.captions.want(setup.captions);
-        let (station, side) = station::Station::start(&setup, (setup.mode, source.slack(setup.mode, setup.provider)), &*source, &boards)?;
+        let (station, side) =
+            station::Station::start(&setup, (setup.mode, source.slack(setup.mode, setup.provider)), &*source, &boards)?;
         let (port, entry) = realtime::port(side, setup.host_rate, priority::of_this_thread);
         let view = View {
             mode: setup.mode,
@@ -169,7 +172,8 @@ impl Engine {
         };
         let view = Arc::new(Mutex::new(view));
         let (wishes, inbox) = channel();
-        let wish = loader::Wish { mode: setup.mode, provider: setup.provider, source, voice: setup.voice.clone(), load: 0 };
+        let wish =
+            loader::Wish { mode: setup.mode, provider: setup.provider, source, voice: setup.voice.clone(), load: 0 };
         let loader = loader::Loader {
             setup,
             boards: boards.clone(),
@@ -179,10 +183,10 @@ impl Engine {
             wishes: inbox,
             again: None,
         };
-        let thread = std::thread::Builder::new()
-            .name("mynah-loader".to_owned())
-            .spawn(move || loader.run())
-            .map_err(|e| OpenError(format!("the loader thread could not be started: {e}; close other programs and try again")))?;
+        let thread =
+            std::thread::Builder::new().name("mynah-loader".to_owned()).spawn(move || loader.run()).map_err(|e| {
+                OpenError(format!("the loader thread could not be started: {e}; close other programs and try again"))
+            })?;
         let engine = Self { wish: Mutex::new(wish.clone()), wishes: Some(wishes), view, boards, loader: Some(thread) };
         if wish.voice.is_some() {
             engine.set_voice(wish.voice);
@@ -210,7 +214,8 @@ impl Engine {
         view.loading = true;
     }
 
-    /// Loads a target voice and crossfades to it; without one the sound stays dry. Asking for the same voice again revives a dead worker.
+    /// Loads a target voice and crossfades to it; without one the sound stays dry. Asking for the same voice again
+    /// revives a dead worker.
     pub fn set_voice(&self, voice: Option<TargetVoice>) {
         if voice.is_some() {
             self.expect_voice();
@@ -231,8 +236,8 @@ impl Engine {
         });
     }
 
-    /// Loads the voice anew on another provider. The latency changes with it, once, where that is a server, or was one. The same server again is
-    /// measured again.
+    /// Loads the voice anew on another provider. The latency changes with it, once, where that is a server, or was one.
+    /// The same server again is measured again.
     pub fn set_provider(&self, provider: Provider) {
         self.wish(|w| {
             if w.provider != provider || provider.server().is_some() {
@@ -242,7 +247,8 @@ impl Engine {
         });
     }
 
-    /// Takes voices from another source, and loads the one in use anew. It is crossfaded where the timing stays as it was; else the latency changes, once.
+    /// Takes voices from another source, and loads the one in use anew. It is crossfaded where the timing stays as it
+    /// was; else the latency changes, once.
     pub fn set_voice_source(&self, source: Arc<dyn Source>) {
         let some = self.wish.lock().unwrap_or_else(|e| e.into_inner()).voice.is_some();
         if some {
@@ -254,7 +260,8 @@ impl Engine {
         });
     }
 
-    /// Takes recognisers from another source: what was said so far becomes final, and the next word is heard by the new one.
+    /// Takes recognisers from another source: what was said so far becomes final, and the next word is heard by the new
+    /// one.
     pub fn set_caption_source(&self, source: Arc<dyn Source>) {
         self.boards.captions.take_from(source);
         self.view().shared.ring();
@@ -307,7 +314,8 @@ impl Engine {
         view.shared.watch(looks);
     }
 
-    /// What a window that looks draws: input and output of the crossing in use. A change of mode makes another one. For one reader.
+    /// What a window that looks draws: input and output of the crossing in use. A change of mode makes another one. For
+    /// one reader.
     pub fn scope(&self) -> Arc<Mutex<ScopeSide>> {
         self.view().scope.clone()
     }
@@ -321,13 +329,18 @@ impl Engine {
                 match status.counters.state {
                     WorkerState::Ready | WorkerState::Idle => return Ok(()),
                     WorkerState::Dead => {
-                        return Err(OpenError(status.voice_problem.unwrap_or_else(|| "the voice could not be loaded".to_owned())));
+                        return Err(OpenError(
+                            status.voice_problem.unwrap_or_else(|| "the voice could not be loaded".to_owned()),
+                        ));
                     }
                     WorkerState::Loading => {}
                 }
             }
             if Instant::now() >= until {
-                return Err(OpenError(format!("the voice was not ready after {} s; run `mynah doctor`", patience.as_secs())));
+                return Err(OpenError(format!(
+                    "the voice was not ready after {} s; run `mynah doctor`",
+                    patience.as_secs()
+                )));
             }
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -340,7 +353,8 @@ impl Engine {
 }
 
 impl Drop for Engine {
-    /// Waits for the workers and then for the loader, which waits for them too: all have one deadline, the loader a little more.
+    /// Waits for the workers and then for the loader, which waits for them too: all have one deadline, the loader a
+    /// little more.
     fn drop(&mut self) {
         let until = Instant::now() + threads::PATIENCE;
         // Nobody else sets it.

@@ -1,5 +1,5 @@
-//! The loader: one thread that brings what runs in line with what is wanted. Loading takes up to seconds, so neither the user nor the audio
-//! thread waits for it; of many wishes in a row only the last is loaded.
+//! The loader: one thread that brings what runs in line with what is wanted. Loading takes up to seconds, so neither
+//! the user nor the audio thread waits for it; of many wishes in a row only the last is loaded.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -16,7 +16,8 @@ use mynah_realtime::clock::Mode;
 use mynah_realtime::{AudioSide, PortEntry};
 use mynah_voice::{Controls, TargetVoice};
 
-/// What is wanted. `load` grows with each wish for a voice, so that the same voice asked for again is loaded again: that revives a dead worker.
+/// What is wanted. `load` grows with each wish for a voice, so that the same voice asked for again is loaded again:
+/// that revives a dead worker.
 #[derive(Clone)]
 pub(super) struct Wish {
     pub mode: Mode,
@@ -26,10 +27,12 @@ pub(super) struct Wish {
     pub load: u64,
 }
 
-/// How often it looks for crossings that the audio thread has given back, while it waits for one, and for voices that a worker has.
+/// How often it looks for crossings that the audio thread has given back, while it waits for one, and for voices that a
+/// worker has.
 const LOOK: Duration = Duration::from_millis(20);
 const SELDOM: Duration = Duration::from_secs(1);
-/// How long after a failed load a server is asked again: it may have been started since, and nobody has to choose it again.
+/// How long after a failed load a server is asked again: it may have been started since, and nobody has to choose it
+/// again.
 const AGAIN: Duration = Duration::from_secs(2);
 
 pub(super) struct Loader {
@@ -51,7 +54,8 @@ impl Loader {
         let mut loaded = 0;
         let mut waiting: Option<Box<AudioSide<Controls>>> = None;
         loop {
-            let look = if waiting.is_some() || loader.stations.len() > 1 || loader.again.is_some() { LOOK } else { SELDOM };
+            let look =
+                if waiting.is_some() || loader.stations.len() > 1 || loader.again.is_some() { LOOK } else { SELDOM };
             let told = loader.wishes.recv_timeout(look);
             // In a process that is ending nothing is loaded or dropped any more: what it would need may be gone.
             let Some(_inside) = Inside::unless_over() else {
@@ -105,7 +109,8 @@ impl Loader {
         })
     }
 
-    /// Gives the new crossing where the latency changed: with the mode, with another pack, or with a server and its distance.
+    /// Gives the new crossing where the latency changed: with the mode, with another pack, or with a server and its
+    /// distance.
     fn meet(&mut self, wish: &Wish, loaded: &mut u64) -> Option<AudioSide<Controls>> {
         self.again = None;
         let due = wish.load != *loaded && wish.voice.is_some();
@@ -117,7 +122,8 @@ impl Loader {
         let slack = wish.source.slack(wish.mode, wish.provider);
         let current = self.stations.last()?;
         let mut side = None;
-        let moved = slack != current.slack || wish.source.timing(wish.mode).is_ok_and(|timing| timing != current.converter);
+        let moved =
+            slack != current.slack || wish.source.timing(wish.mode).is_ok_and(|timing| timing != current.converter);
         if wish.mode != current.mode || (known.is_ok() && moved) || current.is_over() {
             match Station::start(&self.setup, (wish.mode, slack), &*wish.source, &self.boards) {
                 Ok((station, audio)) => {
@@ -167,7 +173,9 @@ impl Loader {
             Ok((hops, provider, note)) => {
                 station.order(Order::Install(hops));
                 self.tell(None);
-                self.view(|v| (v.voice, v.provider, v.note, v.loading) = (Some(voice.name.clone()), provider, note, false));
+                self.view(|v| {
+                    (v.voice, v.provider, v.note, v.loading) = (Some(voice.name.clone()), provider, note, false)
+                });
             }
             Err(e) => {
                 station.order(Order::Failed);
@@ -225,7 +233,8 @@ mod tests {
         }
     }
 
-    /// A host that renders waits for the voice that is expected; not in a crossing that another one has taken over from, where none comes any more.
+    /// A host that renders waits for the voice that is expected; not in a crossing that another one has taken over
+    /// from, where none comes any more.
     #[test]
     fn a_render_goes_on_to_the_crossing_that_takes_over() {
         let source = IdentitySource::default();

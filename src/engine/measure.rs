@@ -1,5 +1,5 @@
-//! How quick the engine is on this machine: a hop against its budget and against a bare loop over the same network, the audio thread's own cost.
-//! Knows no files but the network's; prints nothing.
+//! How quick the engine is on this machine: a hop against its budget and against a bare loop over the same network, the
+//! audio thread's own cost. Knows no files but the network's; prints nothing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,7 +42,8 @@ impl Spread {
     pub fn of(times: &[f64]) -> Self {
         let mut sorted = times.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let at = |share: f64| sorted.get(((sorted.len() as f64 * share).ceil() as usize).max(1) - 1).copied().unwrap_or(0.0);
+        let at =
+            |share: f64| sorted.get(((sorted.len() as f64 * share).ceil() as usize).max(1) - 1).copied().unwrap_or(0.0);
         Self { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1.0) }
     }
 }
@@ -58,9 +59,11 @@ pub struct HopTimes {
     pub converter: Spread,
     /// All of a hop once silence has lasted for a while: the converter need not compute what it just has.
     pub silent: Spread,
-    /// A bare loop over the same network, between the same hops: of what runs it, the code in Rust or ONNX Runtime. None where no network was given.
+    /// A bare loop over the same network, between the same hops: of what runs it, the code in Rust or ONNX Runtime.
+    /// None where no network was given.
     pub bare: Option<Spread>,
-    /// What the engine adds around the converter, against the bare loop: `1 + (hop − converter) / bare`, the median of all hops.
+    /// What the engine adds around the converter, against the bare loop: `1 + (hop − converter) / bare`, the median of
+    /// all hops.
     pub engine_over_bare: Option<f64>,
     /// All of a hop against the bare loop, features and synthesis included: the median of all hops.
     pub hop_over_bare: Option<f64>,
@@ -111,7 +114,13 @@ pub(super) fn some_setup(mode: Mode, max_block: usize) -> Setup {
 
 /// What a live host says of a block.
 pub(super) fn live_block() -> Block<Controls> {
-    Block { controls: Controls::default(), mix: Mix::default(), rendering: Rendering::Live, song: None, captions: false }
+    Block {
+        controls: Controls::default(),
+        mix: Mix::default(),
+        rendering: Rendering::Live,
+        song: None,
+        captions: false,
+    }
 }
 
 /// A buzz of 120 Hz that swells four times a second: voiced and not silent, as speech is.
@@ -125,11 +134,17 @@ pub fn some_speech(rate: u32, samples: usize) -> Vec<f32> {
     (0..samples).map(at).collect()
 }
 
-/// Measures so many hops of a mode at 48 kHz on the calling thread. With a network, the file of weights or a graph, a bare loop on the same provider runs
-/// between the hops, one run a hop.
+/// Measures so many hops of a mode at 48 kHz on the calling thread. With a network, the file of weights or a graph, a
+/// bare loop on the same provider runs between the hops, one run a hop.
 ///
 /// Fails where the provider can't be used, instead of measuring another.
-pub fn hop_times(source: &dyn Source, mode: Mode, provider: Provider, hops: usize, network: Option<&Path>) -> Result<HopTimes, OpenError> {
+pub fn hop_times(
+    source: &dyn Source,
+    mode: Mode,
+    provider: Provider,
+    hops: usize,
+    network: Option<&Path>,
+) -> Result<HopTimes, OpenError> {
     let _flush = FlushDenormals::new();
     let last = Arc::new(std::sync::atomic::AtomicU64::new(0));
     source.measure(mode, provider)?;
@@ -181,7 +196,8 @@ fn frames(source: &dyn Source, timing: ConverterTiming) -> usize {
     source.timing(Mode::Live).map_or(1, |live| timing.hop / live.hop.max(1)).max(1)
 }
 
-/// Where the nodes of a mode's graph run when a provider is asked for, and what that takes: watched over some runs. Takes up to seconds.
+/// Where the nodes of a mode's graph run when a provider is asked for, and what that takes: watched over some runs.
+/// Takes up to seconds.
 pub fn placement(source: &dyn Source, mode: Mode, provider: Provider, graph: &Path) -> Result<Placement, OpenError> {
     let options = SessionOptions { provider, ..SessionOptions::default() };
     let session = Session::load_watched(graph, &options)?;
@@ -263,7 +279,8 @@ impl BareGraph {
         let failed = |why: String| RuntimeError::Model { path: path.clone(), why };
         let mut inputs = Vec::new();
         for outlet in session.ort().inputs() {
-            let shape = outlet.dtype().tensor_shape().ok_or_else(|| failed(format!("`{}` is no tensor", outlet.name())))?;
+            let shape =
+                outlet.dtype().tensor_shape().ok_or_else(|| failed(format!("`{}` is no tensor", outlet.name())))?;
             let shape: Vec<i64> = shape.iter().map(|&n| if n > 0 { n } else { frames as i64 }).collect();
             let numbers = vec![0.1f32; shape.iter().product::<i64>() as usize];
             let value = Tensor::from_array((shape, numbers)).map_err(|e| failed(e.to_string()))?.into_dyn();
@@ -275,7 +292,8 @@ impl BareGraph {
     /// One run; gives the seconds.
     fn run(&mut self) -> Result<f64, ConvertError> {
         let began = Instant::now();
-        let inputs: Vec<(&str, SessionInputValue)> = self.inputs.iter().map(|(name, value)| (name.as_str(), value.into())).collect();
+        let inputs: Vec<(&str, SessionInputValue)> =
+            self.inputs.iter().map(|(name, value)| (name.as_str(), value.into())).collect();
         let mut outputs = self.session.ort().run(inputs).map_err(|e| ConvertError::Run(e.to_string()))?;
         for (name, value) in &mut self.inputs {
             if let Some(next) = outputs.remove(format!("{name}_out")) {

@@ -1,5 +1,5 @@
-//! Whole files: a sound goes through the very engine that the plugin runs, block by block, and comes back at equal length with the latency
-//! taken out. Knows no files and no command line.
+//! Whole files: a sound goes through the very engine that the plugin runs, block by block, and comes back at equal
+//! length with the latency taken out. Knows no files and no command line.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -107,8 +107,8 @@ pub enum OfflineError {
 
 /// Converts a sound as the plugin would in an offline render of blocks of `job.block` samples.
 ///
-/// `progress` hears how many seconds of sound are done. Blocks until all is done; starts the engine's threads and ends them. The result has
-/// the input's rate, channels and length, and each sample stands where it stood.
+/// `progress` hears how many seconds of sound are done. Blocks until all is done; starts the engine's threads and ends
+/// them. The result has the input's rate, channels and length, and each sample stands where it stood.
 pub fn convert(
     sound: &Sound,
     voice: &TargetVoice,
@@ -155,7 +155,8 @@ pub struct Rendered {
     pub loading: f64,
 }
 
-/// The same of sound that comes in blocks; `out` takes the converted blocks, one slice a channel. Memory does not grow with the length.
+/// The same of sound that comes in blocks; `out` takes the converted blocks, one slice a channel. Memory does not grow
+/// with the length.
 pub fn convert_blocks(
     blocks: &mut dyn Blocks,
     voice: &TargetVoice,
@@ -202,7 +203,8 @@ pub fn convert_blocks(
     })
 }
 
-/// The median pitch of the speaker in Hz; `None` where no voice is found. For a recording that is there as a whole: a live one is found while it is heard.
+/// The median pitch of the speaker in Hz; `None` where no voice is found. For a recording that is there as a whole: a
+/// live one is found while it is heard.
 pub fn median_pitch(sound: &Sound) -> Option<f32> {
     if sound.frames() == 0 || sound.rate == 0 {
         return None;
@@ -288,7 +290,8 @@ fn render(
         let seconds = at.min(came) as f64 / rate;
         let counters = port.shared().counters();
         if counters.state == WorkerState::Dead {
-            let why = engine.status().voice_problem.unwrap_or_else(|| "no reason was given; run `mynah doctor`".to_owned());
+            let why =
+                engine.status().voice_problem.unwrap_or_else(|| "no reason was given; run `mynah doctor`".to_owned());
             return Err(OfflineError::Voice { seconds, why });
         }
         if counters.late_hops > 0 {
@@ -329,8 +332,8 @@ fn last_words(engine: &Engine, port: &mut AudioPort) -> Result<Vec<Word>, Offlin
 pub enum Pace {
     /// As fast as the recogniser takes it.
     Whole,
-    /// As if it were spoken now: what the recogniser needs too long for waits, and the policy hears how much that is. Nobody sleeps: the
-    /// time that passes is counted, so that a file is done sooner than it is long.
+    /// As if it were spoken now: what the recogniser needs too long for waits, and the policy hears how much that is.
+    /// Nobody sleeps: the time that passes is counted, so that a file is done sooner than it is long.
     Live,
 }
 
@@ -339,7 +342,8 @@ pub enum Pace {
 pub struct Told {
     /// Seconds of sound that were heard.
     pub heard: f64,
-    /// Seconds since the sound began to be spoken: no less than `heard`. Equal to it where nobody waits ([`Pace::Whole`]).
+    /// Seconds since the sound began to be spoken: no less than `heard`. Equal to it where nobody waits
+    /// ([`Pace::Whole`]).
     pub clock: f64,
 }
 
@@ -480,7 +484,8 @@ mod tests {
             (0..rate as usize + 37)
                 .map(|i| {
                     let loud = i > rate as usize / 2 && i < rate as usize * 6 / 10;
-                    gain * (if loud { 0.9 } else { 0.2 }) * (i as f32 * 300.0 * std::f32::consts::TAU / rate as f32).sin()
+                    gain * (if loud { 0.9 } else { 0.2 })
+                        * (i as f32 * 300.0 * std::f32::consts::TAU / rate as f32).sin()
                 })
                 .collect::<Vec<f32>>()
         };
@@ -492,8 +497,9 @@ mod tests {
         for rate in [8000, 44100, 48000, 96000] {
             let input = sound(rate);
             let mut heard = 0.0;
-            let out = convert(&input, &any_voice("a"), &job(512), Arc::new(IdentitySource::default()), &mut |s| heard = s)
-                .expect("the identity converts");
+            let out =
+                convert(&input, &any_voice("a"), &job(512), Arc::new(IdentitySource::default()), &mut |s| heard = s)
+                    .expect("the identity converts");
             assert_eq!((out.sound.rate, out.sound.channels.len(), out.sound.frames()), (rate, 2, input.frames()));
             assert!((heard - input.seconds()).abs() < 1e-9, "{heard}");
             // Equal but for the first and last milliseconds, where the resamplers reach over the edge.
@@ -508,7 +514,8 @@ mod tests {
     fn words_stand_on_the_files_timeline_and_blocks_do_not_matter() {
         let input = sound(48000);
         let convert = |block| {
-            convert(&input, &any_voice("a"), &job(block), Arc::new(IdentitySource::default()), &mut |_| ()).expect("the identity converts")
+            convert(&input, &any_voice("a"), &job(block), Arc::new(IdentitySource::default()), &mut |_| ())
+                .expect("the identity converts")
         };
         let (a, b) = (convert(64), convert(1000));
         assert_eq!(a.sound, b.sound);
@@ -522,7 +529,8 @@ mod tests {
         let source = IdentitySource::default();
         source.faults.errors.store(1, std::sync::atomic::Ordering::Relaxed);
         let input = sound(48000);
-        let wrong = convert(&input, &any_voice("a"), &job(512), Arc::new(source), &mut |_| ()).expect_err("a hop failed");
+        let wrong =
+            convert(&input, &any_voice("a"), &job(512), Arc::new(source), &mut |_| ()).expect_err("a hop failed");
         assert!(matches!(wrong, OfflineError::Voice { .. }), "{wrong}");
         let empty = Sound { rate: 48000, channels: vec![Vec::new()] };
         let wrong = convert(&empty, &any_voice("a"), &job(512), Arc::new(IdentitySource::default()), &mut |_| ());
@@ -543,7 +551,8 @@ mod tests {
             let mut kept = Vec::new();
             let course = Course { from, event: &mut |_, _| (), keep: &mut |k| kept.push(k) };
             let settings = Settings::default();
-            let said = caption_blocks(&mut sound.blocks(), &IdentitySource::default(), &settings, Pace::Whole, course).expect("captions");
+            let said = caption_blocks(&mut sound.blocks(), &IdentitySource::default(), &settings, Pace::Whole, course)
+                .expect("captions");
             (said, kept)
         };
         let (whole, kept) = run(None);

@@ -32,7 +32,8 @@ macro_rules! told {
 
 told!(PackError, RuntimeError, RecognizeError, EnrolError, audio::AudioError);
 
-/// The voice pack of the repository, and the recogniser that Mynah fetches: another pack beside them changes nothing until it is chosen.
+/// The voice pack of the repository, and the recogniser that Mynah fetches: another pack beside them changes nothing
+/// until it is chosen.
 const OWN_VOICE: &str = "mynah-voice";
 const OWN_CAPTIONS: &str = "whisper-tiny-en";
 
@@ -60,7 +61,8 @@ impl PackSource {
         Self { picks: picks.clone(), ..self }
     }
 
-    /// With every voice run from its graphs by ONNX Runtime, also where its weights can be run without: for comparisons.
+    /// With every voice run from its graphs by ONNX Runtime, also where its weights can be run without: for
+    /// comparisons.
     pub fn graphs_alone(self) -> Self {
         Self { graphs_alone: true, ..self }
     }
@@ -82,12 +84,15 @@ impl PackSource {
         self.pack_in_use(Kind::Captions, OWN_CAPTIONS)
     }
 
-    /// The pack of a kind that was picked here, or else chosen for this machine; where none was, Mynah's own where it is whole, else any other.
+    /// The pack of a kind that was picked here, or else chosen for this machine; where none was, Mynah's own where it
+    /// is whole, else any other.
     fn pack_in_use(&self, kind: Kind, own: &str) -> Result<Pack, PackError> {
         let picked = self.picks.pack(kind).map(str::to_owned);
         match picked.map_or_else(|| packs::chosen(kind), |id| Ok(Some(id)))? {
             Some(id) => self.store.find(kind, Some(&id)),
-            None => self.store.find(kind, Some(own)).or_else(|missing| self.store.find(kind, None).map_err(|_| missing)),
+            None => {
+                self.store.find(kind, Some(own)).or_else(|missing| self.store.find(kind, None).map_err(|_| missing))
+            }
         }
     }
 
@@ -98,33 +103,37 @@ impl PackSource {
         Ok((pack, family))
     }
 
-    /// The graph of the voice pack in use that alone makes the sound of a mode, for measurements; none where a pack has several.
+    /// The graph of the voice pack in use that alone makes the sound of a mode, for measurements; none where a pack has
+    /// several.
     pub fn voice_graph(&self, mode: Mode) -> Result<Option<PathBuf>, OpenError> {
         let (pack, family) = self.voice()?;
         Ok(family.graph(&pack, mode)?)
     }
 
-    /// The file that a provider runs a mode of the voice pack in use from, for measurements: weights or a graph; none where a pack has several.
+    /// The file that a provider runs a mode of the voice pack in use from, for measurements: weights or a graph; none
+    /// where a pack has several.
     pub fn voice_network(&self, mode: Mode, provider: Provider) -> Result<Option<PathBuf>, OpenError> {
         let (pack, family) = self.voice()?;
         Ok(Some(family.network(&pack, mode, provider, self.graphs_alone)).filter(|file| file.extension().is_some()))
     }
 
-    /// The name that the timbres of the voice pack in use bear; none without such a pack, or where its voice is the model. A voice whose timbre bears
-    /// another, or that has none, would be closer to its reference if it were enrolled again.
+    /// The name that the timbres of the voice pack in use bear; none without such a pack, or where its voice is the
+    /// model. A voice whose timbre bears another, or that has none, would be closer to its reference if it were
+    /// enrolled again.
     pub fn timbre_model(&self) -> Option<String> {
         let (pack, family) = self.voice().ok()?;
         family.timbre_name(&pack)
     }
 
-    /// The code of the language that captions are in, as far as that is known before a recogniser is loaded: the one that was picked, or that of Mynah's own
-    /// pack. Reads the pack's files once.
+    /// The code of the language that captions are in, as far as that is known before a recogniser is loaded: the one
+    /// that was picked, or that of Mynah's own pack. Reads the pack's files once.
     pub fn language(&self) -> Option<String> {
         let own = || self.captions_pack().ok().filter(|pack| pack.id() == OWN_CAPTIONS).map(|_| ENGLISH.to_owned());
         self.picks.language.clone().or_else(own)
     }
 
-    /// The number of the track in which somebody speaks, from 1; `None` where the file has one alone, or nobody speaks. Fails without a pack that hears speech.
+    /// The number of the track in which somebody speaks, from 1; `None` where the file has one alone, or nobody speaks.
+    /// Fails without a pack that hears speech.
     pub fn spoken_track(&self, path: &Path, tracks: usize) -> Result<Option<usize>, OpenError> {
         if tracks < 2 {
             return Ok(None);
@@ -149,8 +158,8 @@ impl PackSource {
         let speaker = self.only_model(Kind::Speaker, "ge2e")?;
         let vad = self.only_model(Kind::Vad, "silero")?;
         let enroller = Enroller::open(&speaker, &vad)?;
-        // Without a voice pack there is no timbre, but a voice all the same. The one in use must hear; Mynah's own hears too, so that a voice stays of use
-        // when the other is put away.
+        // Without a voice pack there is no timbre, but a voice all the same. The one in use must hear; Mynah's own
+        // hears too, so that a voice stays of use when the other is put away.
         let mut heard = Vec::new();
         if let Ok((pack, family)) = self.voice() {
             heard.extend(family.hears(&pack)?);
@@ -187,7 +196,11 @@ fn model_of(pack: &Pack) -> Result<PathBuf, OpenError> {
     let graphs: Vec<_> = pack.manifest().installed().filter(|(name, _)| name.ends_with(".onnx")).collect();
     match graphs[..] {
         [(name, _)] => Ok(pack.file(name)?),
-        _ => Err(OpenError(format!("the pack `{}` holds {} graphs where one is expected; choose another pack", pack.id(), graphs.len()))),
+        _ => Err(OpenError(format!(
+            "the pack `{}` holds {} graphs where one is expected; choose another pack",
+            pack.id(),
+            graphs.len()
+        ))),
     }
 }
 
@@ -209,7 +222,9 @@ impl Source for PackSource {
         self.open_runtime()?;
         let alone = || {
             OpenError(
-                "a server computes the voices of Mynah's own pack alone; choose it with `mynah models use`, or another provider".to_owned(),
+                "a server computes the voices of Mynah's own pack alone; choose it with `mynah models use`, or \
+                 another provider"
+                    .to_owned(),
             )
         };
         let graph = self.voice_graph(mode)?.ok_or_else(alone)?;
@@ -232,7 +247,8 @@ impl Source for PackSource {
         if converter.timing() != promised {
             let (found, said) = (converter.timing(), promised);
             return Err(OpenError(format!(
-                "the pack `{}` says in pack.toml a delay of {} samples at {} Hz, but its model has {} at {}; correct its look_ahead or rate",
+                "the pack `{}` says in pack.toml a delay of {} samples at {} Hz, but its model has {} at {}; correct \
+                 its look_ahead or rate",
                 pack.id(),
                 said.delay,
                 said.rate,
@@ -258,18 +274,20 @@ impl Source for PackSource {
 
     fn offers(&self, provider: Provider) -> Result<Vec<Offer>, OpenError> {
         let unpicked = Self::at(self.store.clone());
-        let standard = [unpicked.voice_pack(), unpicked.captions_pack()].map(|pack| pack.ok().map(|p| p.id().to_owned()));
+        let standard =
+            [unpicked.voice_pack(), unpicked.captions_pack()].map(|pack| pack.ok().map(|p| p.id().to_owned()));
         let mut offers: Vec<Offer> = Vec::new();
-        for pack in self.store.list().into_iter().flatten().filter(|p| matches!(p.kind(), Kind::Voice | Kind::Captions)) {
+        for pack in self.store.list().into_iter().flatten().filter(|p| matches!(p.kind(), Kind::Voice | Kind::Captions))
+        {
             // Of two packs of a name the first is taken.
             if offers.iter().any(|o| o.id == pack.id()) {
                 continue;
             }
             let id = Some(pack.id().to_owned());
             let (voice, family) = (pack.kind() == Kind::Voice, Family::of(&pack).ok());
-            let timings = family
-                .filter(|_| voice)
-                .map(|family| Mode::ALL.map(|mode| (family.timing(&pack, mode), family.slack(&pack, mode) + distance(mode, provider))));
+            let timings = family.filter(|_| voice).map(|family| {
+                Mode::ALL.map(|mode| (family.timing(&pack, mode), family.slack(&pack, mode) + distance(mode, provider)))
+            });
             let m = pack.manifest();
             offers.push(Offer {
                 id: pack.id().to_owned(),
@@ -361,7 +379,8 @@ impl Captioner for Streamer {
     }
 }
 
-/// The part of a recording that a voice may be made of: the track in which somebody speaks, and as much as is looked at.
+/// The part of a recording that a voice may be made of: the track in which somebody speaks, and as much as is looked
+/// at.
 pub fn reference(packs: &PackSource, path: &Path) -> Result<audio::Sound, OpenError> {
     let mut reader = audio::Reader::open(path)?;
     if let Some(number) = packs.spoken_track(path, reader.tracks().len())? {
@@ -394,7 +413,8 @@ mod tests {
         for source in [PackSource::at(Store::at([models])), PackSource::at(Store::at([]))] {
             for (mode, most_ms) in [(Mode::Live, 40.0), (Mode::Balanced, 90.0), (Mode::Studio, 250.0)] {
                 let converter = source.timing(mode).expect("known without loading");
-                let timing = Timing { host_rate: 48000, max_block: 128, converter, slack: source.slack(mode, Provider::Cpu) };
+                let timing =
+                    Timing { host_rate: 48000, max_block: 128, converter, slack: source.slack(mode, Provider::Cpu) };
                 let told = latency(&timing).total as f64 / 48.0;
                 println!("{}: {told:.1} ms", mode.name());
                 assert!(told <= most_ms, "{}: {told} ms", mode.name());

@@ -6,7 +6,8 @@ use mynah_models::packs::Kind;
 use mynah_models::packs::listed::{forbids_commerce, licence_in_words};
 use mynah_realtime::clock::ConverterTiming;
 
-/// What is picked of the packs. What isn't is as this machine's own choice has it (`mynah models use`), or else Mynah's own.
+/// What is picked of the packs. What isn't is as this machine's own choice has it (`mynah models use`), or else Mynah's
+/// own.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Picks {
@@ -42,7 +43,8 @@ pub struct Offer {
     pub licence: String,
     /// Whether it is taken where nothing is picked.
     pub standard: bool,
-    /// Of a pack of voices: the timing of each mode in the order of modes, and the seconds kept for computing a hop here.
+    /// Of a pack of voices: the timing of each mode in the order of modes, and the seconds kept for computing a hop
+    /// here.
     pub timings: Option<[(ConverterTiming, f64); 3]>,
 }
 

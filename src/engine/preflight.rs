@@ -1,5 +1,6 @@
-//! What this machine holds, found out in seconds: how late the system wakes a thread, how long a hop takes in each mode on each provider, and the
-//! smallest mode in which both fit. Knows no parameter and no window; whoever asks may overrule it.
+//! What this machine holds, found out in seconds: how late the system wakes a thread, how long a hop takes in each mode
+//! on each provider, and the smallest mode in which both fit. Knows no parameter and no window; whoever asks may
+//! overrule it.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,8 @@ const SHARE: f64 = 0.6;
 pub struct Preflight {
     /// How much later than asked the system wakes a thread of the worker's priority, in seconds.
     pub wake: Spread,
-    /// Share of the processors' time that the host of a virtual machine gave to others meanwhile, where the system tells it.
+    /// Share of the processors' time that the host of a virtual machine gave to others meanwhile, where the system
+    /// tells it.
     pub stolen: Option<f64>,
     /// Each mode on each provider that works, in the order of modes.
     pub trials: Vec<Trial>,
@@ -70,7 +72,11 @@ impl Preflight {
 /// Measures on threads of its own, some seconds; `progress` is told how much is done, 0 to 1.
 ///
 /// Fails only where not even the processor can run a mode.
-pub fn preflight(source: &dyn Source, providers: &[Provider], progress: &mut dyn FnMut(f64)) -> Result<Preflight, OpenError> {
+pub fn preflight(
+    source: &dyn Source,
+    providers: &[Provider],
+    progress: &mut dyn FnMut(f64),
+) -> Result<Preflight, OpenError> {
     preflight_while(source, providers, &|| true, progress)
 }
 
@@ -112,7 +118,16 @@ fn measure(
                         // That the hops ran is what counts; where they ran is only told.
                         _ => raised(|| source.placement(mode, provider)).ok().flatten(),
                     };
-                    found.trials.push(Trial { mode, provider, budget: times.budget, slack, hop: times.hop, margin, holds, placement });
+                    found.trials.push(Trial {
+                        mode,
+                        provider,
+                        budget: times.budget,
+                        slack,
+                        hop: times.hop,
+                        margin,
+                        holds,
+                        placement,
+                    });
                 }
                 Err(e) => {
                     found.notes.push(format!("{provider}: {e}"));
@@ -150,7 +165,8 @@ fn raised<T: Send>(what: impl FnOnce() -> Result<T, OpenError> + Send) -> Result
         priority::raise(priority::WORKER);
         what()
     };
-    let failed = |why: String| OpenError(format!("the measurement could not run: {why}; close other programs and try again"));
+    let failed =
+        |why: String| OpenError(format!("the measurement could not run: {why}; close other programs and try again"));
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().spawn_scoped(scope, run).map_err(|e| failed(e.to_string()))?;
         thread.join().unwrap_or_else(|panic| Err(failed(panic_text(&*panic))))

@@ -1,5 +1,5 @@
-//! A published model from the hub to a pack: its files are fetched, told apart as any folder of files is, and installed whole. Not for the audio thread;
-//! knows no window and prints nothing.
+//! A published model from the hub to a pack: its files are fetched, told apart as any folder of files is, and installed
+//! whole. Not for the audio thread; knows no window and prints nothing.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,10 @@ pub enum PublishedError {
     #[error(transparent)]
     Pack(#[from] PackError),
     /// Another pack of that name is there.
-    #[error("a pack `{id}` is there already ({what}, in `{folder}`); remove that folder, or give the model another id in catalogue.toml")]
+    #[error(
+        "a pack `{id}` is there already ({what}, in `{folder}`); remove that folder, or give the model another id in \
+         catalogue.toml"
+    )]
     Taken {
         /// The name.
         id: String,
@@ -57,7 +60,8 @@ pub enum PublishedError {
     },
 }
 
-/// Fetches a published model into a folder of packs, as long as `progress` goes on with it. With `offline`, only what has arrived already counts. Takes minutes.
+/// Fetches a published model into a folder of packs, as long as `progress` goes on with it. With `offline`, only what
+/// has arrived already counts. Takes minutes.
 pub fn fetch_published(
     listing: &Listing,
     into: &Path,

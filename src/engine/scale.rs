@@ -1,5 +1,5 @@
-//! Several engines at once, as a project with a voice on many tracks has them: how many this machine carries, and what each costs. In real time
-//! at 48 kHz on one audio thread, as a host plays its tracks. Prints nothing.
+//! Several engines at once, as a project with a voice on many tracks has them: how many this machine carries, and what
+//! each costs. In real time at 48 kHz on one audio thread, as a host plays its tracks. Prints nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -62,7 +62,9 @@ pub fn load(source: &Arc<dyn Source>, playing: &Playing) -> Result<Load, OpenErr
         let _ = priority::raise(priority::AUDIO);
         let (began, before) = (Instant::now(), usage::processor_seconds());
         for n in 0..(seconds * f64::from(HOST_RATE)) as usize / BLOCK {
-            std::thread::sleep(Duration::from_secs_f64((n * BLOCK) as f64 / f64::from(HOST_RATE)).saturating_sub(began.elapsed()));
+            std::thread::sleep(
+                Duration::from_secs_f64((n * BLOCK) as f64 / f64::from(HOST_RATE)).saturating_sub(began.elapsed()),
+            );
             let from = n % (sound.len() / BLOCK) * BLOCK;
             for (_, port) in all.iter_mut() {
                 let mut block: [f32; BLOCK] = std::array::from_fn(|i| sound[from + i]);
@@ -73,14 +75,14 @@ pub fn load(source: &Arc<dyn Source>, playing: &Playing) -> Result<Load, OpenErr
         before.zip(usage::processor_seconds()).map(|(before, after)| (after - before) / took)
     };
     // A thread of its own, so that the priority is its own too.
-    let processors =
-        std::thread::scope(|scope| scope.spawn(|| play(&mut all)).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let processors = std::thread::scope(|scope| scope.spawn(|| play(&mut all)).join())
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let sum = |f: &dyn Fn(&Counters) -> u64| all.iter().map(|(_, port)| f(&port.shared().counters())).sum();
     Ok(Load { engines, hops: sum(&|c| c.hops), late_hops: sum(&|c| c.late_hops), processors, memory: usage::memory() })
 }
 
-/// Seconds from the start of an engine to the first converted sound that is heard, everything that has to be loaded included: its first hop, and the
-/// latency after it.
+/// Seconds from the start of an engine to the first converted sound that is heard, everything that has to be loaded
+/// included: its first hop, and the latency after it.
 pub fn first_sound(source: &Arc<dyn Source>, mode: Mode) -> Result<f64, OpenError> {
     let began = Instant::now();
     let (engine, mut port) = Engine::start(some_setup(mode, BLOCK), source.clone())?;
@@ -94,7 +96,9 @@ pub fn first_sound(source: &Arc<dyn Source>, mode: Mode) -> Result<f64, OpenErro
         }
         port.process(&mut [&mut sound], &about);
         blocks += 1;
-        std::thread::sleep(Duration::from_secs_f64((blocks * BLOCK) as f64 / f64::from(HOST_RATE)).saturating_sub(began.elapsed()));
+        std::thread::sleep(
+            Duration::from_secs_f64((blocks * BLOCK) as f64 / f64::from(HOST_RATE)).saturating_sub(began.elapsed()),
+        );
     }
     Ok(began.elapsed().as_secs_f64() + port.latency().total as f64 / f64::from(HOST_RATE))
 }
@@ -108,7 +112,9 @@ mod tests {
     fn engines_are_counted_together() {
         let source: Arc<dyn Source> = Arc::new(IdentitySource::default());
         let sound = some_speech(HOST_RATE, BLOCK * 375);
-        let few = load(&source, &Playing { engines: 3, mode: Mode::Live, captions: false, sound: &sound, seconds: 0.5 }).expect("measured");
+        let few =
+            load(&source, &Playing { engines: 3, mode: Mode::Live, captions: false, sound: &sound, seconds: 0.5 })
+                .expect("measured");
         assert_eq!(few.engines, 3);
         // Three engines, half a second, a hop each 10 ms.
         assert!((100..=160).contains(&(few.hops + few.late_hops)), "{few:?}");

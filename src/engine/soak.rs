@@ -1,5 +1,6 @@
-//! A long run of the whole engine over one recording, again and again: does it hold? In real time beside other load, or as fast as the machine can.
-//! Each round of the recording is judged by the same figures, so the last one can be compared with the first. Knows no files; prints nothing.
+//! A long run of the whole engine over one recording, again and again: does it hold? In real time beside other load, or
+//! as fast as the machine can. Each round of the recording is judged by the same figures, so the last one can be
+//! compared with the first. Knows no files; prints nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,7 +85,8 @@ pub struct Report {
     pub raised: bool,
     /// By how much memory grew, in KiB an hour of sound: the least squares through all rounds but the first two.
     pub growth: Option<f64>,
-    /// Share of the processors' time that the host of a virtual machine gave to others during the run, where the system tells it.
+    /// Share of the processors' time that the host of a virtual machine gave to others during the run, where the system
+    /// tells it.
     pub stolen: Option<f64>,
     /// What did not hold; each one sentence.
     pub broken: Vec<String>,
@@ -92,7 +94,8 @@ pub struct Report {
 
 /// How far the delay may wander, in milliseconds: what loudness can tell.
 const DELAY_WANDERS: usize = 6;
-/// Rounds in a row that must agree on a delay that has moved: a single one may take another hill of the loudness for the true one, as about 1 in 20 does.
+/// Rounds in a row that must agree on a delay that has moved: a single one may take another hill of the loudness for
+/// the true one, as about 1 in 20 does.
 const AGREE: usize = 3;
 /// How much less like its target the last round may be than the first.
 const LIKENESS_WANDERS: f32 = 0.02;
@@ -101,8 +104,8 @@ const GROWTH: f64 = 4096.0;
 /// How much steeper than in the first round a step may be.
 const STEEPER: f32 = 1.5;
 
-/// Runs a plan. `judge` hears the output of a round (mono at [`HOST_RATE`]); `progress` is told of each round and ends the run with `false`. Both run on
-/// the calling thread, while the next round plays on one of its own.
+/// Runs a plan. `judge` hears the output of a round (mono at [`HOST_RATE`]); `progress` is told of each round and ends
+/// the run with `false`. Both run on the calling thread, while the next round plays on one of its own.
 pub fn soak(
     source: Arc<dyn Source>,
     plan: &Plan,
@@ -189,7 +192,8 @@ fn play(mut port: AudioPort, speech: &[f32], plan: &Plan, stop: &AtomicBool, hea
             }
             let mix = Mix::default();
             let rendering = if plan.realtime { Rendering::Live } else { Rendering::Declared };
-            let about = Block { controls: Controls::default(), mix, rendering, song: Some(seconds), captions: plan.captions };
+            let about =
+                Block { controls: Controls::default(), mix, rendering, song: Some(seconds), captions: plan.captions };
             port.process(&mut [block], &about);
             sent += BLOCK as u64;
         }
@@ -233,7 +237,8 @@ impl Drop for Busy {
 
 /// Root mean square of each step, less the mean of all.
 fn envelope(sound: &[f32]) -> Vec<f32> {
-    let mut levels: Vec<f32> = sound.chunks_exact(STEP).map(|c| (c.iter().map(|x| x * x).sum::<f32>() / STEP as f32).sqrt()).collect();
+    let mut levels: Vec<f32> =
+        sound.chunks_exact(STEP).map(|c| (c.iter().map(|x| x * x).sum::<f32>() / STEP as f32).sqrt()).collect();
     let mean = levels.iter().sum::<f32>() / levels.len().max(1) as f32;
     levels.iter_mut().for_each(|x| *x -= mean);
     levels
@@ -242,13 +247,18 @@ fn envelope(sound: &[f32]) -> Vec<f32> {
 /// How many steps the loudness of `output` is behind that of `input`: where both correlate best.
 fn delay(input: &[f32], output: &[f32]) -> usize {
     let (input, output) = (envelope(input), envelope(output));
-    let product = |lag: usize| input.iter().zip(&output[lag..]).map(|(a, b)| a * b).sum::<f32>() / (output.len() - lag) as f32;
-    (0..LONGEST_DELAY.min(output.len())).map(|lag| (lag, product(lag))).max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(lag, _)| lag)
+    let product =
+        |lag: usize| input.iter().zip(&output[lag..]).map(|(a, b)| a * b).sum::<f32>() / (output.len() - lag) as f32;
+    (0..LONGEST_DELAY.min(output.len()))
+        .map(|lag| (lag, product(lag)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map_or(0, |(lag, _)| lag)
 }
 
 /// KiB an hour of sound, by least squares.
 fn growth(rounds: &[Round]) -> Option<f64> {
-    let points: Vec<(f64, f64)> = rounds.iter().skip(WARM_ROUNDS).filter_map(|r| Some((r.until / 3600.0, r.memory? as f64))).collect();
+    let points: Vec<(f64, f64)> =
+        rounds.iter().skip(WARM_ROUNDS).filter_map(|r| Some((r.until / 3600.0, r.memory? as f64))).collect();
     if points.len() < 3 {
         return None;
     }
@@ -261,7 +271,8 @@ fn growth(rounds: &[Round]) -> Option<f64> {
 /// What did not hold.
 fn broken(rounds: &[Round], growth: Option<f64>) -> Vec<String> {
     let mut broken = Vec::new();
-    // The first round begins with silence instead of the end of the one before: the second one is what the rest is like.
+    // The first round begins with silence instead of the end of the one before: the second one is what the rest is
+    // like.
     let (Some(first), Some(last)) = (rounds.get(1).or(rounds.first()), rounds.last()) else { return broken };
     let (hops, late) = rounds.iter().fold((0, 0), |(h, l), r| (h + r.hops, l + r.late_hops));
     if late > 0 {
@@ -271,7 +282,9 @@ fn broken(rounds: &[Round], growth: Option<f64>) -> Vec<String> {
         broken.push(format!("the latency went from {} to {} samples after {:.0} s", first.latency, r.latency, r.until));
     }
     let moved = |r: &Round| r.delay.abs_diff(first.delay) > DELAY_WANDERS;
-    if let Some(r) = rounds.windows(AGREE.min(rounds.len())).find(|agree| agree.iter().all(moved)).map(|agree| &agree[0]) {
+    if let Some(r) =
+        rounds.windows(AGREE.min(rounds.len())).find(|agree| agree.iter().all(moved)).map(|agree| &agree[0])
+    {
         broken.push(format!("the delay went from {} to {} ms after {:.0} s", first.delay, r.delay, r.until));
     }
     if let Some(r) = rounds.iter().skip(1).find(|r| r.steepest > STEEPER * first.steepest) {
@@ -380,7 +393,8 @@ mod tests {
     #[test]
     fn a_delay_is_found_in_the_loudness() {
         let sound = talk(2);
-        let late: Vec<f32> = std::iter::repeat_n(0.0, 123 * STEP).chain(sound.iter().copied()).take(sound.len()).collect();
+        let late: Vec<f32> =
+            std::iter::repeat_n(0.0, 123 * STEP).chain(sound.iter().copied()).take(sound.len()).collect();
         assert_eq!(delay(&sound, &late), 123);
         assert_eq!(delay(&[], &[]), 0);
     }

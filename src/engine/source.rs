@@ -40,7 +40,8 @@ pub trait Captioner: Send {
     fn spoken(&self) -> Option<&str> {
         None
     }
-    /// The second up to which all words have been told: what comes later starts behind it. None where that isn't known before the end.
+    /// The second up to which all words have been told: what comes later starts behind it. None where that isn't known
+    /// before the end.
     fn settled(&self) -> Option<f64> {
         None
     }
@@ -50,15 +51,18 @@ pub trait Captioner: Send {
 pub trait Source: Send + Sync {
     /// The timing of a mode; quick, since it must be known before any model is loaded.
     fn timing(&self, mode: Mode) -> Result<ConverterTiming, OpenError>;
-    /// Seconds kept for computing a hop in a mode on a provider; quick. Of a provider that has to be measured, something usual until it was.
+    /// Seconds kept for computing a hop in a mode on a provider; quick. Of a provider that has to be measured,
+    /// something usual until it was.
     fn slack(&self, mode: Mode, provider: Provider) -> f64;
-    /// Finds out what `slack` has to know of a provider that can only be known by asking it: a server. Takes up to some seconds.
+    /// Finds out what `slack` has to know of a provider that can only be known by asking it: a server. Takes up to some
+    /// seconds.
     fn measure(&self, _mode: Mode, _provider: Provider) -> Result<(), OpenError> {
         Ok(())
     }
     /// Loads and warms up a converter. Takes up to seconds.
     fn open(&self, mode: Mode, voice: &TargetVoice, provider: Provider) -> Result<Opened, OpenError>;
-    /// Where the nodes of a mode's graph run when a provider is asked for; none where the voice has no graph of its own to look at. Takes up to seconds.
+    /// Where the nodes of a mode's graph run when a provider is asked for; none where the voice has no graph of its own
+    /// to look at. Takes up to seconds.
     fn placement(&self, _mode: Mode, _provider: Provider) -> Result<Option<Placement>, OpenError> {
         Ok(None)
     }

@@ -1,4 +1,5 @@
-//! Which track of a file somebody speaks in: recorders of games and meetings put the microphone on a track of its own. Knows no recogniser.
+//! Which track of a file somebody speaks in: recorders of games and meetings put the microphone on a track of its own.
+//! Knows no recogniser.
 
 use std::path::Path;
 
@@ -11,7 +12,8 @@ const OF_A_MINUTE: u64 = 10;
 /// Softer frames are silence: mean square of -60 dBFS.
 const SILENCE: f32 = 1e-6;
 
-/// The number of the track, from 1, with most speech; `None` where there is one track alone, or no speech in any. Reads each track to its end.
+/// The number of the track, from 1, with most speech; `None` where there is one track alone, or no speech in any. Reads
+/// each track to its end.
 pub fn spoken_track(path: &Path, tracks: usize, detector: &mut dyn Detector) -> Result<Option<usize>, AudioError> {
     if tracks < 2 {
         return Ok(None);

@@ -125,7 +125,8 @@ impl Station {
         self.shared.ring();
     }
 
-    /// What the voice worker needs around a converter, made here, as what it needs no more is dropped by [`Station::tidy`]: both take longer than a hop may.
+    /// What the voice worker needs around a converter, made here, as what it needs no more is dropped by
+    /// [`Station::tidy`]: both take longer than a hop may.
     pub fn around(&self, converter: Box<dyn Converter>) -> Box<HopLoop> {
         Box::new(HopLoop::new(converter, &self.timing))
     }
@@ -137,7 +138,8 @@ impl Station {
 }
 
 impl Drop for Station {
-    /// Ends the workers and waits for them, a bounded time: a thread that hangs inside a model is left behind rather than hanging the host.
+    /// Ends the workers and waits for them, a bounded time: a thread that hangs inside a model is left behind rather
+    /// than hanging the host.
     fn drop(&mut self) {
         self.shared.stop();
         let own = Instant::now() + PATIENCE;

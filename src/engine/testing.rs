@@ -1,4 +1,5 @@
-//! Converters whose sound is known exactly: for tests of the crossing, of the latency and of faults, here and in `tests/`.
+//! Converters whose sound is known exactly: for tests of the crossing, of the latency and of faults, here and in
+//! `tests/`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -169,7 +170,8 @@ impl Captioner for Beeps {
         for x in samples {
             if x.abs() > 0.5 {
                 if self.last_loud.is_none_or(|last| self.now - last > QUIET) {
-                    let word = Word { text: "beep".to_owned(), start: self.now, end: self.now + QUIET, confidence: 1.0 };
+                    let word =
+                        Word { text: "beep".to_owned(), start: self.now, end: self.now + QUIET, confidence: 1.0 };
                     events.push(Event::Final(vec![word]));
                 }
                 self.last_loud = Some(self.now);
@@ -197,7 +199,15 @@ pub fn any_voice(name: &str) -> TargetVoice {
 
 /// A setup with a voice, on the processor, without captions.
 pub fn setup(host_rate: u32, max_block: usize, channels: usize, mode: Mode) -> Setup {
-    Setup { host_rate, max_block, channels, mode, provider: Provider::Cpu, voice: Some(any_voice("a")), captions: false }
+    Setup {
+        host_rate,
+        max_block,
+        channels,
+        mode,
+        provider: Provider::Cpu,
+        voice: Some(any_voice("a")),
+        captions: false,
+    }
 }
 
 /// An engine around the identity: what comes out is what went in, later.

@@ -1,7 +1,9 @@
-//! Who owns the threads that a plugin starts, and how they end: all are asked at once, all have one deadline, and a host waits no longer than that. Knows not what they do.
+//! Who owns the threads that a plugin starts, and how they end: all are asked at once, all have one deadline, and a
+//! host waits no longer than that. Knows not what they do.
 //!
-//! A thread that does not end in time (inside a model's run, in a write to a disk that hangs) is left behind, and the module is pinned: its code must stay in memory after the
-//! host has unloaded it, or the thread would return to nowhere.
+//! A thread that does not end in time (inside a model's run, in a write to a disk that hangs) is left behind, and the
+//! module is pinned: its code must stay in memory after the host has unloaded it, or the thread would return to
+//! nowhere.
 
 use std::sync::{Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -40,10 +42,9 @@ impl Threads {
         if held.closed {
             return Err(OpenError("the plugin is being closed; nothing new is started".to_owned()));
         }
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(work)
-            .map_err(|e| OpenError(format!("a thread could not be started: {e}; close other programs and try again")))?;
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|e| {
+            OpenError(format!("a thread could not be started: {e}; close other programs and try again"))
+        })?;
         held.threads.retain(|t| !t.is_finished());
         held.threads.push(thread);
         Ok(())
@@ -87,12 +88,16 @@ pub(super) fn join_within(thread: JoinHandle<()>, until: Instant) -> bool {
     } else {
         // First: whoever writes the log may have to be left behind as well.
         pin_module();
-        journal::note_within(&format!("{} did not end in time and was left behind", thread.thread().name().unwrap_or("a thread")), LOG);
+        journal::note_within(
+            &format!("{} did not end in time and was left behind", thread.thread().name().unwrap_or("a thread")),
+            LOG,
+        );
         false
     }
 }
 
-/// Keeps the code of this module in memory until the process ends, whatever the host unloads. Best effort; in a program nothing is unloaded.
+/// Keeps the code of this module in memory until the process ends, whatever the host unloads. Best effort; in a program
+/// nothing is unloaded.
 #[cfg(unix)]
 fn pin_module() {
     use std::os::unix::ffi::OsStringExt;

@@ -1,4 +1,5 @@
-//! What the system tells of memory and processors, where it is Linux: of this process, and of what a virtual machine never got. Prints nothing.
+//! What the system tells of memory and processors, where it is Linux: of this process, and of what a virtual machine
+//! never got. Prints nothing.
 
 /// Share of the processors' time from which on it is worth saying that the host took it.
 const WORTH_SAYING: f64 = 0.005;
@@ -12,13 +13,15 @@ pub(super) fn memory() -> Option<u64> {
 /// What this process has used of processors, in seconds; none where the system doesn't tell.
 pub(super) fn processor_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The name in brackets may hold anything; user and system time are the 12th and 13th field behind it, in ticks of 1/100 s (proc(5)).
+    // The name in brackets may hold anything; user and system time are the 12th and 13th field behind it, in ticks of
+    // 1/100 s (proc(5)).
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks: u64 = fields.get(11..13)?.iter().map(|f| f.parse::<u64>().unwrap_or(0)).sum();
     Some(ticks as f64 / 100.0)
 }
 
-/// Watches how much of a virtual machine's processors its host gives to others: steal time. No priority helps against it, and hops come late by it.
+/// Watches how much of a virtual machine's processors its host gives to others: steal time. No priority helps against
+/// it, and hops come late by it.
 #[derive(Debug, Clone, Copy)]
 pub struct Steal(Option<Ticks>);
 
@@ -45,7 +48,9 @@ impl Steal {
 
 /// What a person reads of such a share; none where it is nothing to speak of.
 pub fn steal_sentence(share: f64) -> Option<String> {
-    (share >= WORTH_SAYING).then(|| format!("the host of this virtual machine kept {:.1} % of its processors' time from it", share * 100.0))
+    (share >= WORTH_SAYING).then(|| {
+        format!("the host of this virtual machine kept {:.1} % of its processors' time from it", share * 100.0)
+    })
 }
 
 /// The same as the end of a line; empty where it is nothing to speak of or nobody tells.
@@ -57,7 +62,8 @@ fn now() -> Option<Ticks> {
     ticks_in(&std::fs::read_to_string("/proc/stat").ok()?)
 }
 
-/// Of the line of all processors: user, nice, system, idle, iowait, irq, softirq, steal; the guests' behind them are in the users' already (proc_stat(5)).
+/// Of the line of all processors: user, nice, system, idle, iowait, irq, softirq, steal; the guests' behind them are in
+/// the users' already (proc_stat(5)).
 fn ticks_in(stat: &str) -> Option<Ticks> {
     let fields = stat.lines().find_map(|l| l.strip_prefix("cpu "))?.split_whitespace().take(8);
     let ticks: Vec<u64> = fields.map(str::parse).collect::<Result<_, _>>().ok()?;

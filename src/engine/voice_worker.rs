@@ -1,7 +1,8 @@
 //! The voice worker: a thread that takes input from the crossing, runs the hop loop, and gives its output back in time.
 //!
-//! It survives what happens inside a converter, whichever of its calls fails, also its drop: a panic or an error makes it `Dead` (what the mix says is heard
-//! instead, at the same latency) until another converter is installed. It knows no plugin type.
+//! It survives what happens inside a converter, whichever of its calls fails, also its drop: a panic or an error makes
+//! it `Dead` (what the mix says is heard instead, at the same latency) until another converter is installed. It knows
+//! no plugin type.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SendError, Sender};
@@ -25,11 +26,13 @@ pub enum Order {
     Idle,
     /// No voice could be loaded.
     Failed,
-    /// Another crossing takes over from this one: no voice comes any more where none runs yet, so nobody may wait for it.
+    /// Another crossing takes over from this one: no voice comes any more where none runs yet, so nobody may wait for
+    /// it.
     HandedOver,
 }
 
-/// The least sleep between two looks at the rings while sound runs, and how long before a hop can be full the worker looks again.
+/// The least sleep between two looks at the rings while sound runs, and how long before a hop can be full the worker
+/// looks again.
 const NAP: Duration = Duration::from_micros(250);
 const EARLY: Duration = Duration::from_millis(1);
 /// Without sound for so long it sleeps until it is woken, and looks around all the same after so long.
@@ -133,7 +136,8 @@ impl VoiceWorker {
         }
     }
 
-    /// Sleeps until there may be something to do; sound came last so long ago. In real time a hop can't be full before its time has passed.
+    /// Sleeps until there may be something to do; sound came last so long ago. In real time a hop can't be full before
+    /// its time has passed.
     fn rest(&mut self, since: Duration) {
         if since < QUIET || self.side.waiting() > 0 {
             let full = self.hops.as_ref().map_or(Duration::ZERO, |hops| Duration::from_secs_f64(hops.missing()));
@@ -289,7 +293,8 @@ impl VoiceWorker {
                     self.restart(position);
                 }
                 Err(e @ ConvertError::Away(_)) => {
-                    // The state of the model went with the hop. What has come meanwhile and can still be played is where it starts afresh.
+                    // The state of the model went with the hop. What has come meanwhile and can still be played is
+                    // where it starts afresh.
                     self.lose(e, 1);
                     let position = self.side.skip_to(self.side.due().max(0) as u64);
                     self.restart(position);
@@ -343,7 +348,8 @@ impl VoiceWorker {
     }
 }
 
-/// Output of a swap: the old voice, then a mixture, then the new one; tells whether the new one has taken over entirely.
+/// Output of a swap: the old voice, then a mixture, then the new one; tells whether the new one has taken over
+/// entirely.
 fn crossfade(old: &[f32], start: u64, swap: &mut Swap, fade: u64) -> (Vec<f32>, bool) {
     let first_new = swap.hops.position() - swap.pending.len() as u64;
     let mut mixed = Vec::with_capacity(old.len());
@@ -362,7 +368,8 @@ fn crossfade(old: &[f32], start: u64, swap: &mut Swap, fade: u64) -> (Vec<f32>, 
     (mixed, end >= swap.from + fade && swap.hops.position() == end)
 }
 
-/// Gives samples to the audio side; waits where its ring is full, which only an offline render or a paused host can bring about.
+/// Gives samples to the audio side; waits where its ring is full, which only an offline render or a paused host can
+/// bring about.
 fn give(side: &mut WorkerSide<Controls>, mut start: u64, mut samples: &[f32]) {
     while !samples.is_empty() && !side.must_end() {
         let n = side.emit(start, samples);

@@ -1,4 +1,5 @@
-//! The families of voice packs: the files of each, what is known of one before anything is loaded, and how it is opened. Knows no threads.
+//! The families of voice packs: the files of each, what is known of one before anything is loaded, and how it is
+//! opened. Knows no threads.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,8 @@ pub(super) const MEMORY: &str = "memory.onnx";
 pub(super) const FLOW: &str = "flow.onnx";
 pub(super) const VOCODER: &str = "vocoder.onnx";
 pub(super) const SPEAKER: &str = "speaker.onnx";
-/// Mynah's own: the weights that its network in Rust and all its graphs read, those of packs that have graphs alone, and the graph that hears timbres.
+/// Mynah's own: the weights that its network in Rust and all its graphs read, those of packs that have graphs alone,
+/// and the graph that hears timbres.
 const NETWORK: &str = "voice.safetensors";
 const WEIGHTS: &str = "voice.weights";
 const REFERENCE: &str = "reference.onnx";
@@ -52,8 +54,12 @@ impl Family {
     /// That of a pack. RVC packs say their `rate`, those of MeanVC 2 their chunk as `hop`.
     pub fn of(pack: &Pack) -> Result<Self, OpenError> {
         let m = pack.manifest();
-        let lacks =
-            |key: &str| OpenError(format!("the pack `{}` says no `{key}` that its family knows in pack.toml; add it anew", pack.id()));
+        let lacks = |key: &str| {
+            OpenError(format!(
+                "the pack `{}` says no `{key}` that its family knows in pack.toml; add it anew",
+                pack.id()
+            ))
+        };
         Ok(match pack.family() {
             "mynah" => Family::Mynah,
             "rvc" => Family::Rvc(m.rate.filter(|r| (8_000..=192_000).contains(r)).ok_or_else(|| lacks("rate"))?),
@@ -62,7 +68,10 @@ impl Family {
             "meanvc2" => Family::MeanVc(m.hop.and_then(Model::two_of_samples).ok_or_else(|| lacks("hop"))?),
             other => {
                 let known = "mynah, rvc, openvoice, meanvc2 and meanvc";
-                return Err(OpenError(format!("the voice pack `{}` is of the family {other}, and Mynah knows {known}", pack.id())));
+                return Err(OpenError(format!(
+                    "the voice pack `{}` is of the family {other}, and Mynah knows {known}",
+                    pack.id()
+                )));
             }
         })
     }
@@ -104,14 +113,21 @@ impl Family {
         let name = self.timbre_name(pack).unwrap_or_default();
         let maybe = |name: &str| Some(file(name)).filter(|path| path.exists());
         let drawn = |converter: Box<dyn Converter>, deterministic: bool| {
-            let note = "this voice's model draws random numbers by itself: a bounce is never quite equal to what was heard live";
+            let note = "this voice's model draws random numbers by itself: a bounce is never quite equal to what was \
+                heard live";
             (converter, (!deterministic).then(|| note.to_owned()))
         };
         Ok(match self {
             Family::Mynah => (Box::new(Mynah::open(network, &name, mode, voice, options)?), None),
             Family::Rvc(_) => {
                 let retrieval = maybe(FEATURES).map(|features| rvc::Retrieval { features, share: DRAWN });
-                let files = rvc::Files { voice: file(VOICE), content: file(CONTENT), pitch: maybe(PITCH), speaker: 0, retrieval };
+                let files = rvc::Files {
+                    voice: file(VOICE),
+                    content: file(CONTENT),
+                    pitch: maybe(PITCH),
+                    speaker: 0,
+                    retrieval,
+                };
                 let converter = Rvc::open(&files, mode, voice, options)?;
                 let deterministic = converter.deterministic();
                 drawn(Box::new(converter), deterministic)
@@ -130,7 +146,11 @@ impl Family {
                     memory: maybe(MEMORY),
                     flow: file(FLOW),
                     vocoder: file(VOCODER),
-                    steps: if pack.manifest().painting_steps == Some(1) { meanvc::Steps::One } else { meanvc::Steps::default() },
+                    steps: if pack.manifest().painting_steps == Some(1) {
+                        meanvc::Steps::One
+                    } else {
+                        meanvc::Steps::default()
+                    },
                 };
                 (Box::new(MeanVc::open(&files, voice, options)?), None)
             }
@@ -143,17 +163,22 @@ impl Family {
         Ok(match self {
             Family::Mynah => Some(Box::new(TimbreEncoder::open(&pack.file(REFERENCE)?, &name)?)),
             Family::Rvc(_) => None,
-            Family::OpenVoice => Some(Box::new(ToneEncoder::open(&pack.file(ENCODER)?, &name, &SessionOptions::default())?)),
+            Family::OpenVoice => {
+                Some(Box::new(ToneEncoder::open(&pack.file(ENCODER)?, &name, &SessionOptions::default())?))
+            }
             Family::MeanVc(model) => Some(Box::new(SpeakerEncoder::open(&pack.file(SPEAKER)?, model, &name)?)),
         })
     }
 
-    /// What the timbres of the pack are known by: the hashes of the files that made them. None where its voice is the model.
+    /// What the timbres of the pack are known by: the hashes of the files that made them. None where its voice is the
+    /// model.
     pub fn timbre_name(self, pack: &Pack) -> Option<String> {
         if let Some(name) = &pack.manifest().timbres {
             return Some(name.clone());
         }
-        let hash = |wanted: &str| pack.manifest().installed().find(|(name, _)| &***name == wanted).map_or("", |(_, hash)| &hash[..16]);
+        let hash = |wanted: &str| {
+            pack.manifest().installed().find(|(name, _)| &***name == wanted).map_or("", |(_, hash)| &hash[..16])
+        };
         let made_by = match self {
             Family::Mynah => [REFERENCE, if has(pack, NETWORK) { NETWORK } else { WEIGHTS }],
             Family::Rvc(_) => return None,
@@ -163,8 +188,9 @@ impl Family {
         Some(made_by.map(hash).join("-"))
     }
 
-    /// The file that the processor runs a mode from: the weights, which the network in Rust reads, where a pack has them and this processor's instructions
-    /// are quick enough for it, else the mode's graph; which is also what other providers run. Where a family has several files, its folder.
+    /// The file that the processor runs a mode from: the weights, which the network in Rust reads, where a pack has
+    /// them and this processor's instructions are quick enough for it, else the mode's graph; which is also what other
+    /// providers run. Where a family has several files, its folder.
     pub fn network(self, pack: &Pack, mode: Mode, provider: Provider, graphs_alone: bool) -> PathBuf {
         let native = provider == Provider::Cpu && !graphs_alone && has(pack, NETWORK) && mynah::runs_natively();
         match self {
@@ -210,7 +236,8 @@ mod tests {
     use crate::PackSource;
     use mynah_models::packs::Store;
 
-    /// The weights where they are quick, the graphs for all other providers, on demand, and where a pack has nothing else.
+    /// The weights where they are quick, the graphs for all other providers, on demand, and where a pack has nothing
+    /// else.
     #[test]
     fn what_runs_a_voice_is_told_by_pack_and_provider() {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
@@ -229,7 +256,9 @@ mod tests {
         let page = std::fs::read_to_string(from.join("pack.toml")).expect("a manifest");
         let graphs: Vec<&str> = page.split("[[files]]").filter(|part| !part.contains("safetensors")).collect();
         std::fs::write(to.join("pack.toml"), graphs.join("[[files]]")).expect("written");
-        for graph in ["voice.live.onnx", "voice.balanced.onnx", "voice.studio.onnx", "voice.modulation.onnx", "reference.onnx"] {
+        for graph in
+            ["voice.live.onnx", "voice.balanced.onnx", "voice.studio.onnx", "voice.modulation.onnx", "reference.onnx"]
+        {
             std::fs::copy(from.join(graph), to.join(graph)).expect("copied");
         }
         assert_eq!(name(&PackSource::at(Store::at([home.path().to_owned()])), Provider::Cpu), "voice.studio.onnx");

@@ -1,5 +1,6 @@
-//! Files and words that come from people: only regular files of a bounded size are read, what is no model is called by its name, a file is written whole or not
-//! at all, and names are found however they are typed. Knows no model and no pack.
+//! Files and words that come from people: only regular files of a bounded size are read, what is no model is called by
+//! its name, a file is written whole or not at all, and names are found however they are typed. Knows no model and no
+//! pack.
 
 pub mod names;
 pub mod typed;
@@ -10,15 +11,16 @@ use std::path::{Path, PathBuf};
 
 /// The largest graph: a message of protobuf has no more bytes, nor has one of FlatBuffers.
 pub const GRAPH: u64 = 1 << 31;
-/// The largest file of weights beside a graph: the 32-bit floats of the largest recogniser that is published have 6.2 GB.
+/// The largest file of weights beside a graph: the 32-bit floats of the largest recogniser that is published have 6.2
+/// GB.
 pub const WEIGHTS: u64 = 8 << 30;
 /// The largest vocabulary: `tokenizer.json` of a quarter of a million tokens has 33 MB.
 pub const VOCABULARY: u64 = 1 << 26;
 /// The largest page of settings in JSON or TOML.
 pub const SETTINGS: u64 = 1 << 24;
 
-/// A regular file, opened, and what the system says of it. A pipe, a device or a folder is an error that says so; so is a file of more than `most` bytes.
-/// Never waits for a pipe's other end.
+/// A regular file, opened, and what the system says of it. A pipe, a device or a folder is an error that says so; so is
+/// a file of more than `most` bytes. Never waits for a pipe's other end.
 pub fn open(path: &Path, most: u64) -> Result<(File, Metadata), String> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -51,7 +53,8 @@ pub fn text(path: &Path, most: u64) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|e| format!("its byte {} is no text in UTF-8", e.utf8_error().valid_up_to()))
 }
 
-/// What bytes are that were taken for a model's and are none: a web page, a pointer of Git LFS, nothing at all. With what to do about it.
+/// What bytes are that were taken for a model's and are none: a web page, a pointer of Git LFS, nothing at all. With
+/// what to do about it.
 pub fn other_than_a_model(bytes: &[u8]) -> Option<&'static str> {
     let start = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]);
     let start = start.trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
@@ -84,7 +87,8 @@ fn in_words(e: &std::io::Error) -> String {
     }
 }
 
-/// Where Mynah keeps the user's packs and voices: the environment's `MYNAH_HOME`, else `mynah` in the platform's data folder.
+/// Where Mynah keeps the user's packs and voices: the environment's `MYNAH_HOME`, else `mynah` in the platform's data
+/// folder.
 ///
 /// Absolute. `None` where the platform tells no home. Packs lie in `packs/` inside, voices in `voices/`.
 pub fn user_folder() -> Option<PathBuf> {
@@ -94,7 +98,8 @@ pub fn user_folder() -> Option<PathBuf> {
     }
 }
 
-/// Lets `fill` write a file beside `path`, then puts it in its place: `path` holds the whole new content or what it held before.
+/// Lets `fill` write a file beside `path`, then puts it in its place: `path` holds the whole new content or what it
+/// held before.
 pub fn write_whole(path: &Path, fill: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>) -> std::io::Result<()> {
     if path.is_dir() {
         return Err(std::io::Error::other("a folder stands there"));

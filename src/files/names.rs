@@ -1,4 +1,5 @@
-//! Names that people type: which of a list is meant, and which may have been. Knows nothing of what the names stand for.
+//! Names that people type: which of a list is meant, and which may have been. Knows nothing of what the names stand
+//! for.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -18,7 +19,8 @@ pub enum Meant {
     None,
 }
 
-/// The name that is meant by a whole name or a part of one; capitals don't matter, but decide between names that are otherwise the same.
+/// The name that is meant by a whole name or a part of one; capitals don't matter, but decide between names that are
+/// otherwise the same.
 pub fn meant<S: AsRef<str>>(names: &[S], typed: &str) -> Meant {
     if let Some(at) = names.iter().position(|n| n.as_ref() == typed) {
         return Meant::One(at);

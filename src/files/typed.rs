@@ -1,5 +1,5 @@
-//! What people type, paste and save: paths with marks that nobody sees, names in either form of Unicode, results named after recordings, text in the encodings
-//! that editors write. Knows no sound and no captions.
+//! What people type, paste and save: paths with marks that nobody sees, names in either form of Unicode, results named
+//! after recordings, text in the encodings that editors write. Knows no sound and no captions.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
@@ -15,19 +15,26 @@ pub struct Meant {
     pub note: Option<String>,
 }
 
-/// Marks of direction, joints without width and the byte order mark: what Windows puts before a path that is copied from a file's properties.
+/// Marks of direction, joints without width and the byte order mark: what Windows puts before a path that is copied
+/// from a file's properties.
 fn unseen(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The path that is meant by a typed one. What exists as it was typed is meant; else a path without unseen marks at its ends; and of each part that doesn't
-/// exist, the one name in its folder that differs only in how its accents are stored. What doesn't exist at all comes back without the marks.
+/// The path that is meant by a typed one. What exists as it was typed is meant; else a path without unseen marks at its
+/// ends; and of each part that doesn't exist, the one name in its folder that differs only in how its accents are
+/// stored. What doesn't exist at all comes back without the marks.
 pub fn meant(typed: &Path) -> Meant {
     if typed.symlink_metadata().is_ok() {
         return Meant { path: typed.to_owned(), note: None };
     }
-    let bare = typed.to_str().map(|text| text.trim_matches(unseen)).filter(|bare| !bare.is_empty() && Some(*bare) != typed.to_str());
-    let note = bare.map(|bare| format!("`{bare}` was typed or pasted with a mark that can't be seen, such as U+202A; it was taken away"));
+    let bare = typed
+        .to_str()
+        .map(|text| text.trim_matches(unseen))
+        .filter(|bare| !bare.is_empty() && Some(*bare) != typed.to_str());
+    let note = bare.map(|bare| {
+        format!("`{bare}` was typed or pasted with a mark that can't be seen, such as U+202A; it was taken away")
+    });
     let path = bare.map_or(typed, Path::new);
     Meant { path: stored(path), note }
 }
@@ -65,12 +72,14 @@ pub fn same_text(a: &Path, b: &Path) -> bool {
     a == b || a.to_str().zip(b.to_str()).is_some_and(|(a, b)| a.nfc().eq(b.nfc()))
 }
 
-/// Endings of names that tell a kind of file. Others are part of the name: `Interview 12.03` was recorded on a day in March.
+/// Endings of names that tell a kind of file. Others are part of the name: `Interview 12.03` was recorded on a day in
+/// March.
 const ENDINGS: &[&str] = &[
-    "wav", "wave", "bwf", "rf64", "w64", "aif", "aiff", "aifc", "caf", "au", "snd", "flac", "ape", "wv", "alac", "mp1", "mp2", "mp3",
-    "mpa", "mpga", "m2a", "m4a", "m4b", "m4r", "m4v", "mp4", "mov", "qt", "3gp", "3gpp", "3g2", "aac", "adts", "ac3", "eac3", "dts", "amr",
-    "ogg", "oga", "ogv", "ogx", "opus", "spx", "mka", "mkv", "mk3d", "webm", "weba", "avi", "flv", "f4v", "wma", "wmv", "asf", "mpg",
-    "mpeg", "vob", "ts", "mts", "m2ts", "mxf", "dv", "json", "srt", "vtt", "webvtt", "ttml", "itt",
+    "wav", "wave", "bwf", "rf64", "w64", "aif", "aiff", "aifc", "caf", "au", "snd", "flac", "ape", "wv", "alac", "mp1",
+    "mp2", "mp3", "mpa", "mpga", "m2a", "m4a", "m4b", "m4r", "m4v", "mp4", "mov", "qt", "3gp", "3gpp", "3g2", "aac",
+    "adts", "ac3", "eac3", "dts", "amr", "ogg", "oga", "ogv", "ogx", "opus", "spx", "mka", "mkv", "mk3d", "webm",
+    "weba", "avi", "flv", "f4v", "wma", "wmv", "asf", "mpg", "mpeg", "vob", "ts", "mts", "m2ts", "mxf", "dv", "json",
+    "srt", "vtt", "webvtt", "ttml", "itt",
 ];
 
 /// The name of a file without an ending that tells its kind.
@@ -82,14 +91,16 @@ pub fn title(path: &Path) -> String {
 
 /// The path of a result beside a file: its name, without an ending that tells its kind, and the result's own ending.
 pub fn beside(path: &Path, ending: &str) -> PathBuf {
-    let known = path.extension().and_then(OsStr::to_str).is_some_and(|e| ENDINGS.contains(&e.to_ascii_lowercase().as_str()));
+    let known =
+        path.extension().and_then(OsStr::to_str).is_some_and(|e| ENDINGS.contains(&e.to_ascii_lowercase().as_str()));
     let mut name = if known { path.file_stem() } else { path.file_name() }.unwrap_or_default().to_owned();
     name.push(".");
     name.push(ending);
     path.with_file_name(name)
 }
 
-/// The text of a file in UTF-8 or UTF-16, with or without a byte order mark, which isn't part of it. An error says what the file is instead.
+/// The text of a file in UTF-8 or UTF-16, with or without a byte order mark, which isn't part of it. An error says what
+/// the file is instead.
 pub fn text(bytes: &[u8]) -> Result<String, String> {
     let wide = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = rest.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
@@ -100,7 +111,9 @@ pub fn text(bytes: &[u8]) -> Result<String, String> {
             .ok_or_else(|| "it is cut off or damaged: it begins as UTF-16 and isn't all of it".to_owned())
     };
     // Without a mark it is told by its zeros: half the bytes of Western text in UTF-16.
-    let zeros = |from: usize| bytes.len() >= 2 && bytes.len().is_multiple_of(2) && bytes.iter().skip(from).step_by(2).all(|b| *b == 0);
+    let zeros = |from: usize| {
+        bytes.len() >= 2 && bytes.len().is_multiple_of(2) && bytes.iter().skip(from).step_by(2).all(|b| *b == 0)
+    };
     match bytes {
         [0xef, 0xbb, 0xbf, rest @ ..] => utf8(rest, 3),
         [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
@@ -112,7 +125,9 @@ pub fn text(bytes: &[u8]) -> Result<String, String> {
 }
 
 fn utf8(bytes: &[u8], before: usize) -> Result<String, String> {
-    let wrong = |e: std::str::Utf8Error| format!("its byte {} is no text in UTF-8 or UTF-16; save it as UTF-8", before + e.valid_up_to());
+    let wrong = |e: std::str::Utf8Error| {
+        format!("its byte {} is no text in UTF-8 or UTF-16; save it as UTF-8", before + e.valid_up_to())
+    };
     std::str::from_utf8(bytes).map(str::to_owned).map_err(wrong)
 }
 

@@ -1,8 +1,10 @@
-//! What happens to running models and open windows when the host calls `exit`: they are stopped and waited for before the libraries' own destructors run, which would
-//! take memory from under a thread that is inside ONNX Runtime or the graphics driver. Unix; Windows ends all other threads first. Knows no model and no worker.
+//! What happens to running models and open windows when the host calls `exit`: they are stopped and waited for before
+//! the libraries' own destructors run, which would take memory from under a thread that is inside ONNX Runtime or the
+//! graphics driver. Unix; Windows ends all other threads first. Knows no model and no worker.
 //!
-//! What is registered with `atexit` last is called first, but ONNX Runtime registers destructors of its own for as long as it opens and loads. An exit ends the values of its
-//! own thread before all that, on glibc as on macOS: there is one such value for the host's main thread, which is the one that exits as a rule.
+//! What is registered with `atexit` last is called first, but ONNX Runtime registers destructors of its own for as long
+//! as it opens and loads. An exit ends the values of its own thread before all that, on glibc as on macOS: there is one
+//! such value for the host's main thread, which is the one that exits as a rule.
 
 use std::cell::Cell;
 use std::sync::Mutex;
@@ -47,7 +49,8 @@ impl Inside {
         Self(())
     }
 
-    /// The same for a work that nobody has begun yet; none once the process is ending. It may be handed to the thread that does the work.
+    /// The same for a work that nobody has begun yet; none once the process is ending. It may be handed to the thread
+    /// that does the work.
     pub fn unless_over() -> Option<Self> {
         // Counted first: the end either sees it and waits, or has been told of here.
         let inside = Self::enter();
@@ -72,7 +75,8 @@ impl OpenWindow {
         Self(())
     }
 
-    /// To be called before each picture, on the window's thread: once the process is ending it is held here, where it is in no driver, as long as an exit takes.
+    /// To be called before each picture, on the window's thread: once the process is ending it is held here, where it
+    /// is in no driver, as long as an exit takes.
     pub fn picture(&self) {
         if OVER.load(Ordering::SeqCst) {
             HELD.fetch_add(1, Ordering::SeqCst);
@@ -132,8 +136,9 @@ pub fn at_exit(stop: impl Fn(Act) -> bool + Send + 'static) {
     stops.push(Box::new(stop));
 }
 
-/// To be called whenever ONNX Runtime may have made something that it destroys at the exit: its environment, a session, what a first run needs. What is registered
-/// last is called first, so it is registered again each time, up to a bound that no ordinary use reaches.
+/// To be called whenever ONNX Runtime may have made something that it destroys at the exit: its environment, a session,
+/// what a first run needs. What is registered last is called first, so it is registered again each time, up to a bound
+/// that no ordinary use reaches.
 pub fn register() {
     #[cfg(unix)]
     {
@@ -141,7 +146,8 @@ pub fn register() {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         PROCESS.store(std::process::id(), Ordering::Relaxed);
         if COUNT.fetch_add(1, Ordering::Relaxed) < MOST {
-            // SAFETY: the function lives as long as this module; where the module is unloaded, the system calls it then and never again.
+            // SAFETY: the function lives as long as this module; where the module is unloaded, the system calls it then
+            // and never again.
             unsafe { libc::atexit(end) };
         }
     }

@@ -1,5 +1,5 @@
-//! What a display of a few rows shows next, so that every final word stands there for a while, however slow or broken the way to it was.
-//! Knows neither clocks nor connections: who drives it says when.
+//! What a display of a few rows shows next, so that every final word stands there for a while, however slow or broken
+//! the way to it was. Knows neither clocks nor connections: who drives it says when.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,9 +11,11 @@ use mynah_subtitles::Word;
 use mynah_subtitles::cues::Style;
 use mynah_subtitles::language::width;
 
-/// Words that wait for a display at most: more than a minute of talk. More of them would only be read when they no longer matter.
+/// Words that wait for a display at most: more than a minute of talk. More of them would only be read when they no
+/// longer matter.
 pub const MOST_WAITING: usize = 200;
-/// Words that catch up are shown at this speed, in characters a second: twice as fast as people speak, and the fastest that people read.
+/// Words that catch up are shown at this speed, in characters a second: twice as fast as people speak, and the fastest
+/// that people read.
 const CATCH_UP: f64 = 30.0;
 /// The shortest time for which words stand that more wait behind.
 const SHORTEST: f64 = 0.8;
@@ -44,7 +46,15 @@ pub struct Shown {
 impl Display {
     /// Rows of a style, so many bytes together at most, with or without partials.
     pub fn new(style: Style, bytes: usize, partials: bool) -> Self {
-        Self { style, bytes, partials, waiting: VecDeque::new(), rows: Rows::default(), partial: Arc::default(), lost: 0 }
+        Self {
+            style,
+            bytes,
+            partials,
+            waiting: VecDeque::new(),
+            rows: Rows::default(),
+            partial: Arc::default(),
+            lost: 0,
+        }
     }
 
     /// Takes what has come.
@@ -68,7 +78,8 @@ impl Display {
             let started = rows.add(word, &self.style);
             let holding = if started || fresh == 0 { fresh + 1 } else { fresh };
             let all = rows.rows();
-            let bytes: usize = all[all.len().saturating_sub(holding)..].iter().map(|r| r.len() + 1).sum::<usize>().saturating_sub(1);
+            let bytes: usize =
+                all[all.len().saturating_sub(holding)..].iter().map(|r| r.len() + 1).sum::<usize>().saturating_sub(1);
             if holding > self.style.lines || (bytes > self.bytes && fresh > 0) {
                 break;
             }
@@ -121,7 +132,10 @@ mod tests {
         assert_eq!(display.show(), Shown { text: "one two".to_owned(), stand: None });
         display.take(News { partial: Some(Arc::default()), ..finals(words("one too")) });
         assert_eq!(display.show().text, "one too");
-        display.take(News { partial: Some(words_at("and more that rolls", 5.0).into()), ..finals(words_at("fills both rows", 1.0)) });
+        display.take(News {
+            partial: Some(words_at("and more that rolls", 5.0).into()),
+            ..finals(words_at("fills both rows", 1.0))
+        });
         let full = display.show();
         assert!(full.text == "fills both\nrows" && full.stand.is_some(), "{full:?}");
         assert_eq!(display.show().text, "and more\nthat rolls");

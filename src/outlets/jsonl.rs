@@ -1,4 +1,5 @@
-//! Words as JSON lines, for programs: `mynah serve --jsonl` and the overlay's `/words.jsonl`. docs/outlets.md describes them. Knows no way out.
+//! Words as JSON lines, for programs: `mynah serve --jsonl` and the overlay's `/words.jsonl`. docs/outlets.md describes
+//! them. Knows no way out.
 
 use serde::Serialize;
 
@@ -55,9 +56,14 @@ mod tests {
 
     #[test]
     fn each_line_is_json_of_its_own() {
-        let news = News { finals: (7..).zip(words("\"one\" zwei\u{2028}")).collect(), partial: Some(words("three").into()), lost: 2 };
+        let news = News {
+            finals: (7..).zip(words("\"one\" zwei\u{2028}")).collect(),
+            partial: Some(words("three").into()),
+            lost: 2,
+        };
         let text = lines(&news) + &alive();
-        let values: Vec<serde_json::Value> = text.split_terminator('\n').map(|l| serde_json::from_str(l).expect("JSON")).collect();
+        let values: Vec<serde_json::Value> =
+            text.split_terminator('\n').map(|l| serde_json::from_str(l).expect("JSON")).collect();
         let kinds: Vec<_> = values.iter().map(|v| v["kind"].as_str().expect("a kind")).collect();
         assert_eq!(kinds, ["lost", "final", "partial", "alive"]);
         assert_eq!((values[1]["id"].as_u64(), values[1]["words"][0]["text"].as_str()), (Some(8), Some("\"one\"")));

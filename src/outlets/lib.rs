@@ -1,8 +1,8 @@
-//! Outlets: the words as they come, for the programs of people who stream. One folder or file an outlet, all driven from one thread of their
-//! own. Knows words and cues, no engine and no plugin.
+//! Outlets: the words as they come, for the programs of people who stream. One folder or file an outlet, all driven
+//! from one thread of their own. Knows words and cues, no engine and no plugin.
 //!
-//! The caption worker writes on a [`Wire`] and never waits for anybody. A slow or dead outlet misses partials; final words wait for it, a
-//! bounded number, and how many it lost is told.
+//! The caption worker writes on a [`Wire`] and never waits for anybody. A slow or dead outlet misses partials; final
+//! words wait for it, a bounded number, and how many it lost is told.
 
 mod display;
 pub mod jsonl;
@@ -55,7 +55,8 @@ impl Outlets {
     pub fn start(wire: Wire, settings: Settings, style: Style) -> Result<Self, OutletError> {
         let (wishes, inbox) = watch::channel(settings);
         let status = Arc::<Mutex<Status>>::default();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(2).build()?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(2).build()?;
         let house = House { wire, style, status: status.clone() };
         let thread = std::thread::Builder::new().name("mynah-outlets".to_owned()).spawn(move || {
             runtime.block_on(house.keep(inbox));
@@ -142,7 +143,12 @@ impl House {
         self.fit(&mut overlay, &mut obs, &Settings::default()).await;
     }
 
-    async fn fit(&self, overlay: &mut Option<Running<OverlaySettings>>, obs: &mut Option<Running<ObsSettings>>, wished: &Settings) {
+    async fn fit(
+        &self,
+        overlay: &mut Option<Running<OverlaySettings>>,
+        obs: &mut Option<Running<ObsSettings>>,
+        wished: &Settings,
+    ) {
         Running::fit(overlay, Some(&wished.overlay).filter(|o| o.on), |stop| {
             self.tell(|s| s.overlay = Some(OverlayStatus::Opening));
             let status = self.status.clone();

@@ -1,5 +1,5 @@
-//! Words in rows as a live display shows them: rows fill up from the left and roll up, and no word that stands moves. Unlike
-//! `cues::roll_up` it keeps only what is shown, so a stream of any length costs the same. Knows no outlet.
+//! Words in rows as a live display shows them: rows fill up from the left and roll up, and no word that stands moves.
+//! Unlike `cues::roll_up` it keeps only what is shown, so a stream of any length costs the same. Knows no outlet.
 
 use mynah_subtitles::Word;
 use mynah_subtitles::cues::Style;
@@ -16,7 +16,8 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Adds a word that fits into a row (see [`pieces`]); a long pause, or a jump back on the timeline, starts a new row. Tells whether it did.
+    /// Adds a word that fits into a row (see [`pieces`]); a long pause, or a jump back on the timeline, starts a new
+    /// row. Tells whether it did.
     pub fn add(&mut self, word: &Word, style: &Style) -> bool {
         let columns = width(&word.text);
         let glue = self.rows.last().map_or("", |row| style.language.glue(row, &word.text));
@@ -68,8 +69,8 @@ impl Rows {
     }
 }
 
-/// A word as a display takes it: on one line, without control characters, which could be taken for commands, cut where it is longer than a
-/// row, and where no space parts what may stand on two. None where nothing is left to show.
+/// A word as a display takes it: on one line, without control characters, which could be taken for commands, cut where
+/// it is longer than a row, and where no space parts what may stand on two. None where nothing is left to show.
 pub fn pieces(word: &Word, style: &Style) -> Vec<Word> {
     let visible: String = word.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let text = visible.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -125,7 +126,8 @@ mod tests {
     #[test]
     fn rows_of_chinese_have_no_spaces_and_fill_up() {
         let (mut rows, style) = (Rows::default(), style(12, 3));
-        for piece in words("今 天 天 气 很 好 ， 我们一起去公园散步吧。").iter().flat_map(|w| pieces(w, &style)) {
+        for piece in words("今 天 天 气 很 好 ， 我们一起去公园散步吧。").iter().flat_map(|w| pieces(w, &style))
+        {
             rows.add(&piece, &style);
         }
         assert_eq!(rows.rows(), ["今天天气很好", "，我们一起去", "公园散步吧。"]);

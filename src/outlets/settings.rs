@@ -1,4 +1,5 @@
-//! What a user has chosen for the outlets, and the file that keeps it: the user's own, not the project's, because it holds a password.
+//! What a user has chosen for the outlets, and the file that keeps it: the user's own, not the project's, because it
+//! holds a password.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -111,7 +112,8 @@ impl Settings {
         }
     }
 
-    /// Writes the file, whole or not at all, for its owner alone. One that could not be read is kept beside it, with `.broken` behind its name.
+    /// Writes the file, whole or not at all, for its owner alone. One that could not be read is kept beside it, with
+    /// `.broken` behind its name.
     pub fn save(&self, path: &Path) -> Result<(), SettingsError> {
         let write = || -> std::io::Result<()> {
             let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -156,6 +158,10 @@ mod tests {
         let wrong = Settings::load(&path).expect_err("an unknown key").to_string();
         assert!(wrong.contains("onn") && wrong.contains("line 1"), "{wrong}");
         settings.save(&path).expect("kept anew");
-        assert!(std::fs::read_to_string(folder.path().join("new/outlets.json.broken")).expect("the broken one").contains("onn"));
+        assert!(
+            std::fs::read_to_string(folder.path().join("new/outlets.json.broken"))
+                .expect("the broken one")
+                .contains("onn")
+        );
     }
 }

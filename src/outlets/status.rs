@@ -47,7 +47,8 @@ impl OverlayStatus {
             OverlayStatus::Opening => "the overlay is being opened".to_owned(),
             OverlayStatus::Failed(why) => why.clone(),
             OverlayStatus::Open { port, wished, .. } => {
-                let moved = if *wished != 0 && port != wished { format!("; port {wished} was taken") } else { String::new() };
+                let moved =
+                    if *wished != 0 && port != wished { format!("; port {wished} was taken") } else { String::new() };
                 format!("the overlay is at http://127.0.0.1:{port}/{moved}")
             }
         }
@@ -166,13 +167,20 @@ impl ObsLink {
                 format!("OBS is connected but has no source named `{name}`; add a Text source of that name")
             }
             ObsLink::Connected { source: Some(SourceProblem::NoText { name, kind }), .. } => {
-                format!("OBS is connected, but its source `{name}` shows no text (it is of the kind {kind}); name a Text source")
+                format!(
+                    "OBS is connected, but its source `{name}` shows no text (it is of the kind {kind}); name a Text \
+                     source"
+                )
             }
             ObsLink::Connected { source: Some(SourceProblem::Refused(why)), .. } => {
                 format!("OBS is connected but refuses the text ({why}); update OBS")
             }
-            ObsLink::Connected { captions: true, streaming: false, .. } => "OBS is connected; OBS is not streaming".to_owned(),
-            ObsLink::Connected { captions: true, streaming: true, .. } => "OBS is connected and streams the captions".to_owned(),
+            ObsLink::Connected { captions: true, streaming: false, .. } => {
+                "OBS is connected; OBS is not streaming".to_owned()
+            }
+            ObsLink::Connected { captions: true, streaming: true, .. } => {
+                "OBS is connected and streams the captions".to_owned()
+            }
             ObsLink::Connected { .. } => "OBS is connected".to_owned(),
         }
     }

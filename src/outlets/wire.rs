@@ -1,9 +1,9 @@
-//! The words as they come, on their way to the outlets: a numbered row of finals, bounded, and the latest partial. Knows neither the outlets
-//! nor who speaks.
+//! The words as they come, on their way to the outlets: a numbered row of finals, bounded, and the latest partial.
+//! Knows neither the outlets nor who speaks.
 //!
-//! One writer, the caption worker, which never waits for a reader: the lock is held for the copy of a few words. Each reader keeps its own
-//! place in a `Cursor`, so a slow one misses partials, and finals only when it falls so far behind that the row has dropped them: then it
-//! is told how many.
+//! One writer, the caption worker, which never waits for a reader: the lock is held for the copy of a few words. Each
+//! reader keeps its own place in a `Cursor`, so a slow one misses partials, and finals only when it falls so far behind
+//! that the row has dropped them: then it is told how many.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -1,5 +1,5 @@
-//! How a voice sounds, at a click: the built-in phrase, converted on a thread of its own behind all others, and heard in place of the track. Never in a
-//! render or a bypass, and only until the second click. Not for the audio thread.
+//! How a voice sounds, at a click: the built-in phrase, converted on a thread of its own behind all others, and heard
+//! in place of the track. Never in a render or a bypass, and only until the second click. Not for the audio thread.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -87,9 +87,9 @@ pub fn click(instance: &Arc<Instance>, voice: &TargetVoice) {
         let Some(instance) = weak.upgrade() else { return };
         let audition = &instance.audition;
         let over = || audition.clicks.load(Ordering::Relaxed) != click || instance.ends().load(Ordering::Relaxed);
-        let clip = phrase()
-            .map_err(|e| e.to_string())
-            .and_then(|sound| convert_clip(&sound, &*source, &key.voice, &key.controls, key.rate, &over).map_err(|e| e.to_string()));
+        let clip = phrase().map_err(|e| e.to_string()).and_then(|sound| {
+            convert_clip(&sound, &*source, &key.voice, &key.controls, key.rate, &over).map_err(|e| e.to_string())
+        });
         match clip {
             _ if over() => {}
             Ok(Some(clip)) => {

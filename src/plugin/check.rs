@@ -1,4 +1,5 @@
-//! What this machine holds, found out at a click on threads of their own: `engine::preflight` for an instance. Not for the audio thread.
+//! What this machine holds, found out at a click on threads of their own: `engine::preflight` for an instance. Not for
+//! the audio thread.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -61,9 +62,11 @@ pub fn begin(instance: &Arc<Instance>) {
     let work = move || {
         let Some(instance) = weak.upgrade() else { return };
         let server = instance.params.provider.get().0.server().map(Provider::Remote);
-        let providers: Vec<_> = Provider::ALL.into_iter().filter(|p| *p == Provider::Cpu || p.compiled_in()).chain(server).collect();
+        let providers: Vec<_> =
+            Provider::ALL.into_iter().filter(|p| *p == Provider::Cpu || p.compiled_in()).chain(server).collect();
         let go_on = || !instance.ends().load(Ordering::Relaxed);
-        let found = preflight_while(&*source, &providers, &go_on, &mut |done| *instance.check.held() = Stage::Running(done));
+        let found =
+            preflight_while(&*source, &providers, &go_on, &mut |done| *instance.check.held() = Stage::Running(done));
         *instance.check.held() = match found {
             Ok(found) => Stage::Done(Box::new(found)),
             Err(e) => Stage::Failed(e.to_string()),

@@ -1,5 +1,6 @@
-//! How close the output is to the voice that is wanted: the cosine of GE2E embeddings, taken every other second from the speech of the last five, on a
-//! thread of its own behind all others, and only while a window is open. Not for the audio thread.
+//! How close the output is to the voice that is wanted: the cosine of GE2E embeddings, taken every other second from
+//! the speech of the last five, on a thread of its own behind all others, and only while a window is open. Not for the
+//! audio thread.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,7 +18,8 @@ const EVERY: Duration = Duration::from_secs(2);
 /// How often the output is fetched.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What a speaker's own other recordings reach, and two strangers: medians of real recordings in models/mynah-voice/EVALUATION.md.
+/// What a speaker's own other recordings reach, and two strangers: medians of real recordings in
+/// models/mynah-voice/EVALUATION.md.
 pub const NATURAL: f32 = 0.89;
 /// See [`NATURAL`].
 pub const STRANGER: f32 = 0.53;
@@ -34,7 +36,8 @@ pub enum Likeness {
     Problem(String),
 }
 
-/// A cosine in words. Nine of ten converted real recordings lie above 0.79, and a stranger's median is 0.53 (EVALUATION.md).
+/// A cosine in words. Nine of ten converted real recordings lie above 0.79, and a stranger's median is 0.53
+/// (EVALUATION.md).
 pub fn words(cosine: f32) -> &'static str {
     match cosine {
         c if c >= 0.85 => "as close as the speaker's own",
@@ -95,7 +98,10 @@ pub fn closed(instance: &Instance) {
 }
 
 /// Starts the thread; `judge` gives the cosine of speech at a rate to a voice, none without speech.
-fn listen(instance: &Arc<Instance>, mut judge: impl FnMut(&[f32], u32, &TargetVoice) -> Result<Option<f32>, String> + Send + 'static) {
+fn listen(
+    instance: &Arc<Instance>,
+    mut judge: impl FnMut(&[f32], u32, &TargetVoice) -> Result<Option<f32>, String> + Send + 'static,
+) {
     let window = instance.closeness.windows.fetch_add(1, Ordering::Relaxed) + 1;
     instance.booth.hear_output(true);
     let weak = Arc::downgrade(instance);
@@ -147,7 +153,10 @@ fn wanted(instance: &Instance) -> Option<(TargetVoice, u64)> {
 fn converts(instance: &Instance) -> Option<(u64, u32)> {
     let (params, readings) = (&instance.params, instance.readings());
     let status = readings.status?;
-    let heard = params.voice.on.value() && !params.bypass.value() && status.counters.state == WorkerState::Ready && !status.loading;
+    let heard = params.voice.on.value()
+        && !params.bypass.value()
+        && status.counters.state == WorkerState::Ready
+        && !status.loading;
     let (_, which) = wanted(instance).filter(|_| heard)?;
     Some((which, readings.frame?.rate))
 }

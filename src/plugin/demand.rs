@@ -1,4 +1,5 @@
-//! What a person would click in the window, begun on demand, for tests that load the library as a host does: no host can click. Debug builds alone have it.
+//! What a person would click in the window, begun on demand, for tests that load the library as a host does: no host
+//! can click. Debug builds alone have it.
 
 use std::ffi::{CStr, c_char};
 use std::path::PathBuf;
@@ -9,7 +10,8 @@ use super::{audition, check, closeness, enrolment, models};
 use crate::packs::listed::listings;
 use crate::voice::library::{CONSENT, Consent, Library, now};
 
-/// Begins something for each live instance: `fetch ID`, `enrol FILE`, `check`, `closeness`, or `audition` of the voice that is chosen. Tells whether it could.
+/// Begins something for each live instance: `fetch ID`, `enrol FILE`, `check`, `closeness`, or `audition` of the voice
+/// that is chosen. Tells whether it could.
 ///
 /// # Safety
 /// `what` is a C string.
@@ -26,7 +28,10 @@ fn begin(instance: &Arc<Instance>, what: &str) -> Option<()> {
         ("enrol", file) => {
             let consent = Consent { words: CONSENT.to_owned(), given: now() };
             let origin = enrolment::Origin::File(PathBuf::from(file));
-            enrolment::begin(instance, enrolment::Order { name: "Somebody".to_owned(), origin, consent, library: Library::standard() });
+            enrolment::begin(
+                instance,
+                enrolment::Order { name: "Somebody".to_owned(), origin, consent, library: Library::standard() },
+            );
         }
         ("check", _) => check::begin(instance),
         ("closeness", _) => closeness::opened(instance),

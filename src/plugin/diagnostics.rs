@@ -56,16 +56,18 @@ fn of(instance: &Instance) -> Value {
     value
 }
 
-/// All live instances of this process: `{"version", "instances": [{"id", "latency", "mode", "provider", "voice", "bypass", "active", "worst_load",
-/// "speaker", "words", "copy", "host", "engine", "problems"}]}`. `latency` is what the host was told, in samples; `host` and `engine` are there once the
-/// host has started the sound. Not for the audio thread.
+/// All live instances of this process: `{"version", "instances": [{"id", "latency", "mode", "provider", "voice",
+/// "bypass", "active", "worst_load", "speaker", "words", "copy", "host", "engine", "problems"}]}`. `latency` is what
+/// the host was told, in samples; `host` and `engine` are there once the host has started the sound. Not for the audio
+/// thread.
 pub fn report() -> Value {
     let instances: Vec<Value> = live().iter().map(|i| of(i)).collect();
     json!({ "version": env!("CARGO_PKG_VERSION"), "instances": instances })
 }
 
-/// Writes `report()` as UTF-8 with a closing NUL into `buffer`, cut where it does not fit, and gives the bytes that the whole text has
-/// without the NUL. With a null pointer or a length of 0 it only gives the size. Any thread but the audio thread.
+/// Writes `report()` as UTF-8 with a closing NUL into `buffer`, cut where it does not fit, and gives the bytes that the
+/// whole text has without the NUL. With a null pointer or a length of 0 it only gives the size. Any thread but the
+/// audio thread.
 ///
 /// # Safety
 /// `buffer` is null or points to `length` bytes that may be written.
@@ -97,7 +99,13 @@ mod tests {
         // SAFETY: the buffer has that length.
         let written = unsafe { mynah_diagnostics(buffer.as_mut_ptr().cast(), buffer.len()) };
         let value: Value = serde_json::from_slice(&buffer[..written]).expect("JSON");
-        let mine = value["instances"].as_array().expect("instances").iter().find(|i| i["id"] == instance.id).expect("this one").clone();
+        let mine = value["instances"]
+            .as_array()
+            .expect("instances")
+            .iter()
+            .find(|i| i["id"] == instance.id)
+            .expect("this one")
+            .clone();
         assert_eq!((&mine["active"], &mine["mode"]), (&json!(false), &json!("live")));
         // SAFETY: eight bytes are there.
         unsafe { mynah_diagnostics(buffer.as_mut_ptr().cast(), 8) };

@@ -1,4 +1,5 @@
-//! What the log tells of an instance: when it starts and ends, what it can't do, hops that were late. Pure: readings in, lines out.
+//! What the log tells of an instance: when it starts and ends, what it can't do, hops that were late. Pure: readings
+//! in, lines out.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,11 @@ impl Diary {
             new.push(format!("sound at {} Hz, blocks up to {}, {} channels", frame.rate, frame.block, frame.channels));
         }
         let status = readings.status.as_ref();
-        let problems = [&readings.problem, &status.and_then(|s| s.voice_problem.clone()), &status.and_then(|s| s.caption_problem.clone())];
+        let problems = [
+            &readings.problem,
+            &status.and_then(|s| s.voice_problem.clone()),
+            &status.and_then(|s| s.caption_problem.clone()),
+        ];
         for (told, is) in self.problems.iter_mut().zip(problems) {
             if told != is {
                 new.push(is.as_ref().map_or_else(|| "that is over".to_owned(), Clone::clone));
@@ -53,9 +58,14 @@ impl Diary {
             }
             // Counters begin anew with each crossing.
             self.late = self.late.min(s.counters.late_hops);
-            if s.counters.late_hops > self.late && self.late_at.is_none_or(|at| now.saturating_duration_since(at) >= LATE_EVERY) {
+            if s.counters.late_hops > self.late
+                && self.late_at.is_none_or(|at| now.saturating_duration_since(at) >= LATE_EVERY)
+            {
                 let (more, load) = (s.counters.late_hops - self.late, 100.0 * s.counters.load);
-                new.push(format!("{more} hops late, of {} so far; a hop takes {load:.0} % of its time", s.counters.hops));
+                new.push(format!(
+                    "{more} hops late, of {} so far; a hop takes {load:.0} % of its time",
+                    s.counters.hops
+                ));
                 (self.late, self.late_at) = (s.counters.late_hops, Some(now));
             }
         }
@@ -73,7 +83,8 @@ mod tests {
 
     #[test]
     fn what_is_new_is_told_once_and_late_hops_once_a_minute() {
-        let (engine, _port) = Engine::start(setup(48_000, 512, 1, Mode::Live), Arc::new(IdentitySource::default())).expect("an engine");
+        let (engine, _port) =
+            Engine::start(setup(48_000, 512, 1, Mode::Live), Arc::new(IdentitySource::default())).expect("an engine");
         engine.wait_ready(Duration::from_secs(20)).expect("a voice");
         let (mut diary, began) = (Diary::default(), Instant::now());
         let frame = Frame { rate: 48_000, block: 512, channels: 2 };
@@ -87,10 +98,14 @@ mod tests {
         );
         assert!(diary.lines(7, &readings, began).is_empty());
         readings.problem = Some("the disk is full".to_owned());
-        let late = |readings: &mut Readings, late| readings.status.as_mut().expect("a status").counters.late_hops = late;
+        let late =
+            |readings: &mut Readings, late| readings.status.as_mut().expect("a status").counters.late_hops = late;
         late(&mut readings, 3);
         let told = diary.lines(7, &readings, began);
-        assert!(told.len() == 2 && told[0].ends_with("the disk is full") && told[1].contains("3 hops late"), "{told:?}");
+        assert!(
+            told.len() == 2 && told[0].ends_with("the disk is full") && told[1].contains("3 hops late"),
+            "{told:?}"
+        );
         late(&mut readings, 9);
         assert!(diary.lines(7, &readings, began + LATE_EVERY / 2).is_empty(), "not again so soon");
         readings.problem = None;

@@ -1,5 +1,5 @@
-//! Another voice for the library, from a file or from the input, on a thread of its own: countdown, recording, analysis, library. Nobody enrols
-//! without having agreed to the sentence of consent. Not for the audio thread.
+//! Another voice for the library, from a file or from the input, on a thread of its own: countdown, recording,
+//! analysis, library. Nobody enrols without having agreed to the sentence of consent. Not for the audio thread.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -166,12 +166,15 @@ pub fn begin(instance: &Arc<Instance>, order: Order) {
 /// Tells whether there is a voice; there is none where it was given up.
 fn enrol(instance: &Instance, order: Order) -> Result<bool, OpenError> {
     let (sound, from) = match &order.origin {
-        Origin::File(path) => (reference(&instance.packs(), path)?, path.file_name().unwrap_or_default().to_string_lossy().into_owned()),
+        Origin::File(path) => {
+            (reference(&instance.packs(), path)?, path.file_name().unwrap_or_default().to_string_lossy().into_owned())
+        }
         Origin::Input => {
             let cancelled = &instance.enrolment.cancelled;
             let frame = || instance.readings().frame.filter(|_| !instance.ends().load(Ordering::Relaxed));
             let tell = |stage| *lock(&instance.enrolment.stage) = stage;
-            let recorded = record(&instance.booth, &frame, &|| cancelled.load(Ordering::Relaxed), (COUNTDOWN, RECORDED), &tell);
+            let recorded =
+                record(&instance.booth, &frame, &|| cancelled.load(Ordering::Relaxed), (COUNTDOWN, RECORDED), &tell);
             instance.booth.hear_input(false);
             match recorded? {
                 Some(sound) => (sound, "recorded from the input".to_owned()),
@@ -188,7 +191,8 @@ fn enrol(instance: &Instance, order: Order) -> Result<bool, OpenError> {
     Ok(true)
 }
 
-/// Counts down, then records so many seconds of what the host sends: the very samples, channel by channel. None where it was given up.
+/// Counts down, then records so many seconds of what the host sends: the very samples, channel by channel. None where
+/// it was given up.
 fn record(
     booth: &Booth,
     frame: &dyn Fn() -> Option<Frame>,
@@ -196,7 +200,8 @@ fn record(
     (countdown, seconds): (f64, f64),
     tell: &dyn Fn(Stage),
 ) -> Result<Option<Sound>, OpenError> {
-    let silent = || OpenError("the host sends no sound; start playback or monitor the input, then record again".to_owned());
+    let silent =
+        || OpenError("the host sends no sound; start playback or monitor the input, then record again".to_owned());
     let Some(begun) = frame().filter(|f| f.channels > 0) else { return Err(silent()) };
     let (mut level, mut samples, began) = (Level::default(), Vec::new(), Instant::now());
     let wanted = (seconds * f64::from(begun.rate)) as usize * begun.channels;
@@ -210,7 +215,9 @@ fn record(
             return Ok(None);
         }
         if frame() != Some(begun) {
-            return Err(OpenError("the host changed its rate or stopped the plugin on the way; record again".to_owned()));
+            return Err(OpenError(
+                "the host changed its rate or stopped the plugin on the way; record again".to_owned(),
+            ));
         }
         if booth.blocks() != blocks {
             (blocks, heard) = (booth.blocks(), Instant::now());
@@ -231,7 +238,9 @@ fn record(
             continue;
         }
         if lost > 0 {
-            return Err(OpenError("this machine was too busy to record; close other programs and record again".to_owned()));
+            return Err(OpenError(
+                "this machine was too busy to record; close other programs and record again".to_owned(),
+            ));
         }
         if samples.len() >= wanted {
             samples.truncate(wanted);
@@ -297,7 +306,8 @@ mod tests {
         let (given_up, _) = recorded(10, &|| Some(FRAME), &|| true);
         assert_eq!(given_up.expect("no error"), None);
         let asked = AtomicBool::new(false);
-        let changing = || Some(if asked.swap(true, Ordering::Relaxed) { Frame { rate: 48000, ..FRAME } } else { FRAME });
+        let changing =
+            || Some(if asked.swap(true, Ordering::Relaxed) { Frame { rate: 48000, ..FRAME } } else { FRAME });
         assert!(recorded(10, &changing, &|| false).0.expect_err("another rate").to_string().contains("changed"));
     }
 

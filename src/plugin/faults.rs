@@ -1,4 +1,5 @@
-//! Panics on demand in the calls of the host, for tests: nothing that a host can do brings one about. In release builds there is no demand and no check.
+//! Panics on demand in the calls of the host, for tests: nothing that a host can do brings one about. In release builds
+//! there is no demand and no check.
 
 /// A call of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! How hard the machine worked in the last half minute, for windows: written by the watcher, read by whoever draws. Knows no engine.
+//! How hard the machine worked in the last half minute, for windows: written by the watcher, read by whoever draws.
+//! Knows no engine.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

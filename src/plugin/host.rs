@@ -1,6 +1,7 @@
 //! The program that Mynah runs in, and what the user has told of it: `hosts.toml` in the user's folder. Knows no sound.
 //!
-//! The audio thread may wait for the voice only where the host renders offline. Hosts say so; of those that don't, their users can say it.
+//! The audio thread may wait for the voice only where the host renders offline. Hosts say so; of those that don't,
+//! their users can say it.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -15,7 +16,8 @@ const FILE: &str = "hosts.toml";
 /// What stands in it for a host that renders without saying so.
 const UNSAID: &str = "renders-without-saying-so";
 
-/// Whether this host renders without saying so. Writers: whoever loads or changes it, off the audio thread. Reader: the audio thread.
+/// Whether this host renders without saying so. Writers: whoever loads or changes it, off the audio thread. Reader: the
+/// audio thread.
 static RENDERS_UNSAID: AtomicBool = AtomicBool::new(false);
 static LOADED: OnceLock<()> = OnceLock::new();
 
@@ -40,7 +42,10 @@ pub enum HostError {
 /// The host's name: that of its program.
 pub fn name() -> String {
     let program = std::env::current_exe().ok();
-    program.as_deref().and_then(Path::file_stem).map_or_else(|| "host".to_owned(), |stem| stem.to_string_lossy().into_owned())
+    program
+        .as_deref()
+        .and_then(Path::file_stem)
+        .map_or_else(|| "host".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
 /// Whether this host renders without saying so. Wait-free; for the audio thread.
@@ -51,8 +56,12 @@ pub fn renders_unsaid() -> bool {
 /// Reads once what the user has told of this host. A file that can't be read tells nothing, and the log why.
 pub fn load() {
     LOADED.get_or_init(|| {
-        let known = user_folder().and_then(|folder| read(&folder.join(FILE)).inspect_err(|e| journal::note(&e.to_string())).ok());
-        RENDERS_UNSAID.store(known.is_some_and(|hosts| hosts.get(&name()).is_some_and(|habit| habit == UNSAID)), Ordering::Relaxed);
+        let known = user_folder()
+            .and_then(|folder| read(&folder.join(FILE)).inspect_err(|e| journal::note(&e.to_string())).ok());
+        RENDERS_UNSAID.store(
+            known.is_some_and(|hosts| hosts.get(&name()).is_some_and(|habit| habit == UNSAID)),
+            Ordering::Relaxed,
+        );
     });
 }
 

@@ -1,5 +1,5 @@
-//! One instance of the plugin off the audio thread: the engine, the thread that keeps it in line with the parameters, and what windows and
-//! diagnostics read. The audio thread knows nothing of this but one atomic number.
+//! One instance of the plugin off the audio thread: the engine, the thread that keeps it in line with the parameters,
+//! and what windows and diagnostics read. The audio thread knows nothing of this but one atomic number.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -77,7 +77,8 @@ pub struct Instance {
     copy: Mutex<Option<Result<PathBuf, String>>>,
     /// Writer: audio thread. Readers: windows, diagnostics. Samples of latency that the host was told.
     reported: AtomicU32,
-    /// Writer: audio thread. Reader: the watcher. The sound broke down and is not tried again before the host starts it anew.
+    /// Writer: audio thread. Reader: the watcher. The sound broke down and is not tried again before the host starts it
+    /// anew.
     sound_is_over: AtomicBool,
     /// A host that may be asked to start the sound anew.
     restart: Option<Restart>,
@@ -87,7 +88,8 @@ pub struct Instance {
 }
 
 /// What windows say once the sound broke down.
-const SOUND_IS_OVER: &str = "Mynah's sound broke down and converts no more; remove the plugin from the track and add it again";
+const SOUND_IS_OVER: &str =
+    "Mynah's sound broke down and converts no more; remove the plugin from the track and add it again";
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
@@ -128,7 +130,8 @@ impl Instance {
             stop: Arc::default(),
             threads: Threads::default(),
         });
-        // An offline host may render as soon as its state is loaded: the first block must find that a voice is expected.
+        // An offline host may render as soon as its state is loaded: the first block must find that a voice is
+        // expected.
         let weak = Arc::downgrade(&instance);
         instance.params.target.on_choice(move || {
             if let Some(instance) = weak.upgrade() {
@@ -148,7 +151,8 @@ impl Instance {
         instance
     }
 
-    /// Replaces the engine by one for this frame and the parameters as they are. Takes up to the time of ending the old one.
+    /// Replaces the engine by one for this frame and the parameters as they are. Takes up to the time of ending the old
+    /// one.
     pub fn start(self: &Arc<Self>, frame: Frame, source: Arc<dyn Source>) -> Result<AudioPort, OpenError> {
         // The old one ends without the lock, which windows wait for.
         let ended = lock(&self.engine).take();
@@ -210,9 +214,11 @@ impl Instance {
         self.threads.spawn(name, work)
     }
 
-    /// The same for what runs a model: an exit of the host asks it to end, as [`Instance::ends`] tells, and waits for it.
+    /// The same for what runs a model: an exit of the host asks it to end, as [`Instance::ends`] tells, and waits for
+    /// it.
     pub fn spawn_model(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
-        let inside = Inside::unless_over().ok_or_else(|| OpenError("the host is ending; nothing new is started".to_owned()))?;
+        let inside =
+            Inside::unless_over().ok_or_else(|| OpenError("the host is ending; nothing new is started".to_owned()))?;
         self.threads.spawn(name, move || {
             let _inside = inside;
             work();
@@ -248,9 +254,9 @@ impl Instance {
         }
     }
 
-    /// A latency that has changed while no sound runs, as with the state of a project that is loaded after the activation, is told with the next block. A host that
-    /// sends none is asked to start the sound anew, which tells it. CLAP alone knows such a request from any thread.
-    /// `asked`: for which one it was asked last.
+    /// A latency that has changed while no sound runs, as with the state of a project that is loaded after the
+    /// activation, is told with the next block. A host that sends none is asked to start the sound anew, which tells
+    /// it. CLAP alone knows such a request from any thread. `asked`: for which one it was asked last.
     fn tell_latency_without_a_block(&self, asked: &mut Option<u32>) {
         let latency = lock(&self.readings).status.as_ref().map(|s| s.latency.total as u32);
         if let (Some(restart), Some(latency)) = (self.restart, latency)
@@ -278,7 +284,8 @@ impl Instance {
             *worst_at = now;
         }
         // A server's distance became known, or another provider was chosen.
-        let moved = readings.status.as_ref().is_some_and(|s| s.latency != status.latency || s.provider != status.provider);
+        let moved =
+            readings.status.as_ref().is_some_and(|s| s.latency != status.latency || s.provider != status.provider);
         if let (true, Some(frame), Some(source)) = (moved, readings.frame, self.source()) {
             readings.costs = costs(&*source, frame, self.params.provider.get().0);
         }
@@ -474,7 +481,9 @@ mod tests {
         until(&instance, "the sentence", |r| problem(r).is_some_and(|p| p.contains("refusal")));
         // The same voice chosen again is loaded again.
         instance.choose_voice(Some(any_voice("Ada")));
-        until(&instance, "the voice", |r| problem(r).is_none() && r.status.as_ref().is_some_and(|s| s.voice.as_deref() == Some("Ada")));
+        until(&instance, "the voice", |r| {
+            problem(r).is_none() && r.status.as_ref().is_some_and(|s| s.voice.as_deref() == Some("Ada"))
+        });
         instance.end();
         assert!(instance.spawn("late", || ()).is_err(), "nothing begins behind the end");
     }

@@ -1,5 +1,5 @@
-//! The thread that keeps a copy of an instance's captions on disk, so that a host that crashes loses no more than seconds. A disk that is full
-//! or hangs costs nothing but the copy.
+//! The thread that keeps a copy of an instance's captions on disk, so that a host that crashes loses no more than
+//! seconds. A disk that is full or hangs costs nothing but the copy.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -20,7 +20,8 @@ const LOOK: Duration = Duration::from_millis(500);
 
 static FOLDER: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Keeps copies in another folder than the user's, for all instances whose sound is started from now on. For hosts of one's own and tests.
+/// Keeps copies in another folder than the user's, for all instances whose sound is started from now on. For hosts of
+/// one's own and tests.
 pub fn use_folder(folder: PathBuf) {
     *FOLDER.lock().unwrap_or_else(|e| e.into_inner()) = Some(folder);
 }
@@ -34,7 +35,9 @@ pub fn folder() -> Option<PathBuf> {
 /// The thread: ends with the instance, after a last look.
 pub fn run(instance: &std::sync::Weak<Instance>) {
     let Some(folder) = folder() else { return };
-    let Some((id, mut sidecar)) = instance.upgrade().map(|i| (i.id, Sidecar::new(&folder, i.id, edition(&i)))) else { return };
+    let Some((id, mut sidecar)) = instance.upgrade().map(|i| (i.id, Sidecar::new(&folder, i.id, edition(&i)))) else {
+        return;
+    };
     let mut diary = Diary::default();
     let (version, system) = (env!("CARGO_PKG_VERSION"), std::env::consts::OS);
     journal::note(&format!("instance {id}: Mynah {version} in {}, {system}", host::name()));

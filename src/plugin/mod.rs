@@ -1,6 +1,8 @@
-//! The plugin shell for CLAP, VST3 and the standalone: parameters in, sound through the engine, latency out. Thin: it knows no model.
+//! The plugin shell for CLAP, VST3 and the standalone: parameters in, sound through the engine, latency out. Thin: it
+//! knows no model.
 //!
-//! The audio thread reads atomics of parameters and drives `AudioPort`; everything that waits or allocates belongs to `instance`.
+//! The audio thread reads atomics of parameters and drives `AudioPort`; everything that waits or allocates belongs to
+//! `instance`.
 
 pub mod audition;
 pub mod check;
@@ -53,15 +55,16 @@ const LARGEST_BLOCK: usize = 16_384;
 
 static LOGS: AtomicBool = AtomicBool::new(false);
 
-/// Lets the shell log to the standard error stream, as a program of one's own may. In a host it stays silent: a logger or a panic hook that
-/// outlives an unloaded plugin would crash it.
+/// Lets the shell log to the standard error stream, as a program of one's own may. In a host it stays silent: a logger
+/// or a panic hook that outlives an unloaded plugin would crash it.
 pub fn log_to_stderr() {
     LOGS.store(true, Ordering::Relaxed);
 }
 
 static SOURCE: Mutex<Option<Arc<dyn Source>>> = Mutex::new(None);
 
-/// Takes another source of voices for all instances that a host starts from now on, in place of the packs. For hosts of one's own and tests.
+/// Takes another source of voices for all instances that a host starts from now on, in place of the packs. For hosts of
+/// one's own and tests.
 pub fn use_source(source: Arc<dyn Source>) {
     *SOURCE.lock().unwrap_or_else(|e| e.into_inner()) = Some(source);
 }
@@ -127,7 +130,8 @@ impl Mynah {
         self.reported
     }
 
-    /// The sound broke down: from now on what the mix says stands in for the voice, at the latency that the host knows. Allocates once, as the panic did.
+    /// The sound broke down: from now on what the mix says stands in for the voice, at the latency that the host knows.
+    /// Allocates once, as the panic did.
     fn give_up(&mut self) {
         if let Some(port) = self.port.take() {
             // Its drop could break down as well, and frees memory.
@@ -137,7 +141,8 @@ impl Mynah {
         self.without = WithoutEngine::new(self.frame.map_or(0, |f| f.channels), self.reported as usize);
     }
 
-    /// What a host's call does: a panic must not get past it, since it would end the host. The sound is given up then, and the call gives `otherwise`.
+    /// What a host's call does: a panic must not get past it, since it would end the host. The sound is given up then,
+    /// and the call gives `otherwise`.
     fn guarded<T>(&mut self, otherwise: T, work: impl FnOnce(&mut Self) -> T) -> T {
         catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|_| {
             self.give_up();
@@ -145,7 +150,12 @@ impl Mynah {
         })
     }
 
-    fn try_activate(&mut self, layout: &AudioIOLayout, config: &BufferConfig, context: &mut impl ActivateContext<Self>) {
+    fn try_activate(
+        &mut self,
+        layout: &AudioIOLayout,
+        config: &BufferConfig,
+        context: &mut impl ActivateContext<Self>,
+    ) {
         faults::check(Call::Activate);
         let frame = Frame {
             rate: config.sample_rate.round() as u32,
@@ -156,7 +166,10 @@ impl Mynah {
         host::load();
         if !RATES.contains(&frame.rate) {
             self.port = None;
-            self.instance.halt(format!("the host's rate is {} Hz; Mynah needs 8,000 to 768,000 Hz and converts nothing", frame.rate));
+            self.instance.halt(format!(
+                "the host's rate is {} Hz; Mynah needs 8,000 to 768,000 Hz and converts nothing",
+                frame.rate
+            ));
         } else if !self.keeps_engine(frame) {
             self.port = None;
             // Without an engine the sound stays dry, and the editor tells why.
@@ -202,7 +215,9 @@ impl Mynah {
             let channels = buffer.as_slice();
             booth.iter_mut().for_each(|b| b.input(channels));
             port.process(channels, &block);
-            booth.as_mut().is_some_and(|b| b.output(channels, block.rendering != Rendering::Declared && !block.mix.bypass))
+            booth
+                .as_mut()
+                .is_some_and(|b| b.output(channels, block.rendering != Rendering::Declared && !block.mix.bypass))
         });
         let l = port.latency();
         if l.total as u32 != self.reported {
@@ -211,7 +226,8 @@ impl Mynah {
         if audition {
             return ProcessStatus::KeepAlive;
         }
-        // What went in comes out a latency later, and rings on through the kernels; a host that stops at silence would cut off the end.
+        // What went in comes out a latency later, and rings on through the kernels; a host that stops at silence would
+        // cut off the end.
         ProcessStatus::Tail((l.total + l.hop + l.resample_in + l.resample_out) as u32)
     }
 }
@@ -250,7 +266,12 @@ impl Plugin for Mynah {
         catch_unwind(AssertUnwindSafe(|| editor::create(self.instance.clone()))).unwrap_or(None)
     }
 
-    fn activate(&mut self, layout: &AudioIOLayout, config: &BufferConfig, context: &mut impl ActivateContext<Self>) -> bool {
+    fn activate(
+        &mut self,
+        layout: &AudioIOLayout,
+        config: &BufferConfig,
+        context: &mut impl ActivateContext<Self>,
+    ) -> bool {
         self.guarded((), |plugin| plugin.try_activate(layout, config, context));
         true
     }
@@ -266,7 +287,12 @@ impl Plugin for Mynah {
         });
     }
 
-    fn process(&mut self, buffer: &mut Buffer, _aux: &mut AuxiliaryBuffers, context: &mut impl ProcessContext<Self>) -> ProcessStatus {
+    fn process(
+        &mut self,
+        buffer: &mut Buffer,
+        _aux: &mut AuxiliaryBuffers,
+        context: &mut impl ProcessContext<Self>,
+    ) -> ProcessStatus {
         let _flush = FlushDenormals::new();
         self.guarded(None, |plugin| Some(plugin.try_process(buffer, context))).unwrap_or_else(|| {
             self.without.process(buffer.as_slice(), &self.params.mix());
@@ -288,7 +314,8 @@ impl Plugin for Mynah {
     }
 
     fn setup_logger() -> Option<bool> {
-        // `None` is the shell's own logger. `Some(true)` would put its panic hook in, which says nothing without that logger.
+        // `None` is the shell's own logger. `Some(true)` would put its panic hook in, which says nothing without that
+        // logger.
         (!LOGS.load(Ordering::Relaxed)).then_some(false)
     }
 }
@@ -330,8 +357,13 @@ impl ClapPlugin for Mynah {
 
 impl Vst3Plugin for Mynah {
     const VST3_CLASS_ID: [u8; 16] = *b"MynahVoiceCapt01";
-    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] =
-        &[Vst3SubCategory::Fx, Vst3SubCategory::PitchShift, Vst3SubCategory::Analyzer, Vst3SubCategory::Stereo, Vst3SubCategory::Mono];
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[
+        Vst3SubCategory::Fx,
+        Vst3SubCategory::PitchShift,
+        Vst3SubCategory::Analyzer,
+        Vst3SubCategory::Stereo,
+        Vst3SubCategory::Mono,
+    ];
 }
 
 const fn layout(channels: u32, name: &'static str) -> AudioIOLayout {

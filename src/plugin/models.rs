@@ -1,4 +1,5 @@
-//! The packs that an instance can be made with: looked for, and fetched where they are published, on threads of their own. Not for the audio thread.
+//! The packs that an instance can be made with: looked for, and fetched where they are published, on threads of their
+//! own. Not for the audio thread.
 
 use std::any::Any;
 use std::ops::ControlFlow;
@@ -117,14 +118,19 @@ pub fn fetch(instance: &Arc<Instance>, listing: &Listing) {
     let weak = Arc::downgrade(instance);
     let work = move || {
         let go_on = |progress: &Progress| match weak.upgrade() {
-            Some(instance) if !instance.ends().load(Ordering::Relaxed) && !instance.models.cancel.load(Ordering::Relaxed) => {
-                lock(&instance.models.fetching).coming = Some(Coming { title: listing.title.clone(), progress: progress.clone() });
+            Some(instance)
+                if !instance.ends().load(Ordering::Relaxed) && !instance.models.cancel.load(Ordering::Relaxed) =>
+            {
+                lock(&instance.models.fetching).coming =
+                    Some(Coming { title: listing.title.clone(), progress: progress.clone() });
                 ControlFlow::Continue(())
             }
             _ => ControlFlow::Break(()),
         };
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| had(&listing, &mut { go_on })));
-        let broke = |panic: Box<dyn Any + Send>| Err(format!("the model could not be looked at ({}); choose another", panic_text(&*panic)));
+        let broke = |panic: Box<dyn Any + Send>| {
+            Err(format!("the model could not be looked at ({}); choose another", panic_text(&*panic)))
+        };
         let outcome = outcome.unwrap_or_else(broke);
         let Some(instance) = weak.upgrade() else { return };
         *lock(&instance.models.shelf) = Arc::new(found(&instance));

@@ -1,5 +1,6 @@
-//! The outlets of one instance: they run while the track is captioned and the user's settings ask for any. The settings belong to the user,
-//! not to the project, because they hold a password; so a project never carries it. Not for the audio thread.
+//! The outlets of one instance: they run while the track is captioned and the user's settings ask for any. The settings
+//! belong to the user, not to the project, because they hold a password; so a project never carries it. Not for the
+//! audio thread.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};

@@ -1,4 +1,5 @@
-//! What the host may automate and what a project keeps. Knows no engine: only plain values that the audio thread reads without waiting.
+//! What the host may automate and what a project keeps. Knows no engine: only plain values that the audio thread reads
+//! without waiting.
 
 use std::sync::Arc;
 
@@ -173,7 +174,9 @@ fn number(text: &str) -> Option<f32> {
 
 impl Default for MynahParams {
     fn default() -> Self {
-        let linear = |id| range(id).map_or(FloatRange::Linear { min: 0.0, max: 1.0 }, |(min, max)| FloatRange::Linear { min, max });
+        let linear = |id| {
+            range(id).map_or(FloatRange::Linear { min: 0.0, max: 1.0 }, |(min, max)| FloatRange::Linear { min, max })
+        };
         Self {
             bypass: BoolParam::new("Bypass", false).make_bypass(),
             voice: VoiceParams {

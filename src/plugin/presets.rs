@@ -1,5 +1,5 @@
-//! Presets: the settings of the sound under a name, some built in, others files that can be shared, with or without the voice in use. They are applied as
-//! gestures, so that a host records and undoes them. Not for the audio thread.
+//! Presets: the settings of the sound under a name, some built in, others files that can be shared, with or without the
+//! voice in use. They are applied as gestures, so that a host records and undoes them. Not for the audio thread.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,8 @@ const VERSION: u32 = 1;
 /// A preset with a voice has some kilobytes.
 const LARGEST: u64 = 1 << 20;
 
-/// A preset. What a file lacks stays as it is when it is applied; Bypass and the provider belong to a project and a machine, not to a preset.
+/// A preset. What a file lacks stays as it is when it is applied; Bypass and the provider belong to a project and a
+/// machine, not to a preset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preset {
     /// The version of the file.
@@ -196,8 +197,10 @@ pub fn file(folder: &Path, name: &str) -> Result<PathBuf, PresetError> {
 /// The presets in a folder that can be read, by name.
 pub fn list(folder: &Path) -> Vec<Preset> {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut presets: Vec<_> =
-        files.filter(|path| path.extension().is_some_and(|e| e == "json")).filter_map(|path| Preset::read(&path).ok()).collect();
+    let mut presets: Vec<_> = files
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .filter_map(|path| Preset::read(&path).ok())
+        .collect();
     presets.sort_by_key(|preset| preset.name.to_lowercase());
     presets
 }
@@ -265,7 +268,10 @@ mod tests {
         let anonymous = &factory()[2];
         anonymous.apply(&setter, &instance);
         let p = &instance.params;
-        assert_eq!((p.mode(), p.controls().gate_dbfs, p.mix().late), (Mode::Balanced, -50.0, crate::realtime::LateSound::Silence));
+        assert_eq!(
+            (p.mode(), p.controls().gate_dbfs, p.mix().late),
+            (Mode::Balanced, -50.0, crate::realtime::LateSound::Silence)
+        );
         assert_eq!(*host.0.lock().expect("not poisoned"), [3, 3, 3], "mode, gate and late sound: each in a gesture");
         anonymous.apply(&setter, &instance);
         assert_eq!(host.0.lock().expect("not poisoned")[0], 3, "nothing changes");
@@ -292,7 +298,8 @@ mod tests {
         let voice = r#"{"mynah_preset":1,"name":"x","settings":{},"voice":{"name":"v","embedding":[1.0],"median_pitch":100.0}}"#;
         assert!(matches!(read(voice), Err(PresetError::NoPreset(_, why)) if why.contains("256")));
         assert!(matches!(Preset::read(Path::new("/nowhere/a.json")), Err(PresetError::File(..))));
-        let wild = read(r#"{"mynah_preset":1,"name":"x","settings":{"gain":1e30,"mode":"warp","mix":0.25}}"#).expect("a preset");
+        let wild = read(r#"{"mynah_preset":1,"name":"x","settings":{"gain":1e30,"mode":"warp","mix":0.25}}"#)
+            .expect("a preset");
         let (host, instance) = (Host::default(), Instance::new(Arc::default()));
         wild.apply(&ParamSetter::new(&host), &instance);
         let p = &instance.params;

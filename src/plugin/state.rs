@@ -21,7 +21,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-/// A choice that is no parameter. Loading a state does not activate the plugin anew, so whoever acts on it watches `generation`.
+/// A choice that is no parameter. Loading a state does not activate the plugin anew, so whoever acts on it watches
+/// `generation`.
 #[derive(Default)]
 pub struct Chosen<T> {
     value: Mutex<T>,
@@ -175,10 +176,11 @@ fn parse(bytes: &[u8]) -> Result<PluginState, StateError> {
     Ok(serde_json::from_slice(body)?)
 }
 
-/// Takes out of a state what can't be Mynah's own, before the shell acts on it: the shell takes any number as it is and can't refuse the whole.
+/// Takes out of a state what can't be Mynah's own, before the shell acts on it: the shell takes any number as it is and
+/// can't refuse the whole.
 ///
-/// A state of another plugin on the same shell has the same form, and names like `gain` are easily the same: it becomes empty, which changes
-/// nothing. Every version of Mynah has saved the parameters that tell.
+/// A state of another plugin on the same shell has the same form, and names like `gain` are easily the same: it becomes
+/// empty, which changes nothing. Every version of Mynah has saved the parameters that tell.
 pub(super) fn keep_own(state: &mut PluginState) {
     if !["voice", "mode"].iter().all(|own| state.params.contains_key(*own)) {
         state.params.clear();
@@ -213,11 +215,17 @@ pub fn voice(bytes: &[u8]) -> Result<Option<TargetVoice>, StateError> {
 /// A voice from a project is used only where it is one: 256 finite numbers.
 pub fn checked(voice: Option<TargetVoice>) -> Result<Option<TargetVoice>, String> {
     match voice {
-        Some(v) if v.embedding.len() != 256 || !v.embedding.iter().all(|x| x.is_finite()) || !v.median_pitch.is_finite() => Err(format!(
-            "the project's voice `{}` has {} numbers where 256 finite ones belong; choose the voice again",
-            v.name,
-            v.embedding.len()
-        )),
+        Some(v)
+            if v.embedding.len() != 256
+                || !v.embedding.iter().all(|x| x.is_finite())
+                || !v.median_pitch.is_finite() =>
+        {
+            Err(format!(
+                "the project's voice `{}` has {} numbers where 256 finite ones belong; choose the voice again",
+                v.name,
+                v.embedding.len()
+            ))
+        }
         good => Ok(good),
     }
 }
@@ -264,7 +272,8 @@ mod tests {
         let word = Word { text: "mynah".to_owned(), start: 1.25, end: 1.75, confidence: 0.5 };
         lock(&params.words.board()).apply(Event::Final(vec![word.clone()]));
         params.words.move_to(Arc::default());
-        let state = PluginState { version: String::new(), params: Default::default(), fields: params.serialize_fields() };
+        let state =
+            PluginState { version: String::new(), params: Default::default(), fields: params.serialize_fields() };
         let bytes = serde_json::to_vec(&state).expect("a state");
         assert_eq!(transcript(&bytes).expect("the words").words(), std::slice::from_ref(&word));
         let other = MynahParams::default();
@@ -282,7 +291,9 @@ mod tests {
             assert!(transcript(&bytes).expect("a state").words().is_empty());
         }
         let params = MynahParams::default();
-        params.deserialize_fields(&parse(&with_voice(Some(&v), &Settings::default(), Container::Vst3)).expect("a state").fields);
+        params.deserialize_fields(
+            &parse(&with_voice(Some(&v), &Settings::default(), Container::Vst3)).expect("a state").fields,
+        );
         assert_eq!(params.target.get(), (Some(v.clone()), 1));
         assert!(checked(Some(TargetVoice { embedding: vec![f32::NAN; 256], ..v })).is_err());
     }

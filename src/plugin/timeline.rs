@@ -1,5 +1,6 @@
-//! The seconds of the host's timeline, block by block. Some hosts count seconds by the present tempo: where that changes, their seconds jump
-//! although the sound goes on. Here they go on too, until the host locates. For the audio thread; knows nothing but numbers.
+//! The seconds of the host's timeline, block by block. Some hosts count seconds by the present tempo: where that
+//! changes, their seconds jump although the sound goes on. Here they go on too, until the host locates. For the audio
+//! thread; knows nothing but numbers.
 
 /// Steps of less than so many seconds are rounding.
 const ROUNDING: f64 = 1e-3;
@@ -33,7 +34,8 @@ struct Last {
 }
 
 impl Timeline {
-    /// The second of a block's first sample, from what the host tells (none while its transport stands still) and the block's length.
+    /// The second of a block's first sample, from what the host tells (none while its transport stands still) and the
+    /// block's length.
     pub fn place(&mut self, told: Option<Told>, length: f64) -> Option<f64> {
         let Some(told) = told else {
             self.last = None;
@@ -54,7 +56,9 @@ impl Timeline {
 
 impl Last {
     fn goes_on_at_another_tempo(&self, told: &Told) -> bool {
-        let (Some(before), Some(now), Some(tempo), Some(new)) = (self.told.beats, told.beats, self.told.tempo, told.tempo) else {
+        let (Some(before), Some(now), Some(tempo), Some(new)) =
+            (self.told.beats, told.beats, self.told.tempo, told.tempo)
+        else {
             return false;
         };
         let passed = |tempo: f64| self.length * tempo / 60.0;
@@ -94,7 +98,8 @@ mod tests {
     #[test]
     fn a_host_that_counts_seconds_is_taken_at_its_word() {
         let mut timeline = Timeline::default();
-        let told = |seconds: f64, tempo: f64| Some(Told { seconds, beats: Some(seconds * tempo / 60.0), tempo: Some(tempo) });
+        let told =
+            |seconds: f64, tempo: f64| Some(Told { seconds, beats: Some(seconds * tempo / 60.0), tempo: Some(tempo) });
         for (seconds, tempo) in [(1.0, 120.0), (1.01, 120.0), (1.02, 60.0), (7.0, 60.0), (3.0, 90.0), (3.01, 90.0)] {
             assert_eq!(timeline.place(told(seconds, tempo), BLOCK), Some(seconds));
         }

@@ -1,4 +1,5 @@
-//! Values of the parameters set and read by a program of one's own, where no host does it. Knows no engine and no window.
+//! Values of the parameters set and read by a program of one's own, where no host does it. Knows no engine and no
+//! window.
 
 use nice_plug::params::InternalParamMut;
 
@@ -9,8 +10,8 @@ use crate::realtime::LateSound;
 use crate::voice::PitchMode;
 
 fn set<P: InternalParamMut>(param: &P, plain: P::Plain) {
-    // SAFETY: unsafe only to keep plugins from working around their host. The call stores atomics, which any thread may do, and here no
-    // host is passed over: the program is the host.
+    // SAFETY: unsafe only to keep plugins from working around their host. The call stores atomics, which any thread may
+    // do, and here no host is passed over: the program is the host.
     unsafe { param._internal_set_plain_value(plain) };
 }
 

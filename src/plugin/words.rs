@@ -15,8 +15,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-/// Words as they stand in a project: a text that holds the bytes of a transcript, or the list of an earlier version (text, start and end in
-/// milliseconds, confidence in percent). Anything is taken; what it is shows when a transcript is asked for.
+/// Words as they stand in a project: a text that holds the bytes of a transcript, or the list of an earlier version
+/// (text, start and end in milliseconds, confidence in percent). Anything is taken; what it is shows when a transcript
+/// is asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SavedWords(Value);
@@ -41,8 +42,8 @@ impl SavedWords {
                 Transcript::from_bytes(&bytes)
             }
             other => {
-                let former: Vec<(String, i64, i64, u8)> =
-                    Vec::deserialize(other).map_err(|e| SavedError::Unknown(format!("they are no list of words: {e}")))?;
+                let former: Vec<(String, i64, i64, u8)> = Vec::deserialize(other)
+                    .map_err(|e| SavedError::Unknown(format!("they are no list of words: {e}")))?;
                 Ok(former.into_iter().map(word).collect::<Vec<Word>>().into())
             }
         }
@@ -117,7 +118,8 @@ impl PersistentField<'_, SavedWords> for Words {
         let mut packed = lock(&self.packed);
         let (edition, transcript) = {
             let held = lock(&board);
-            if let Some((former, unreadable)) = lock(&self.unreadable).as_ref().map(|(words, _)| (*lock(&self.loaded), words.clone()))
+            if let Some((former, unreadable)) =
+                lock(&self.unreadable).as_ref().map(|(words, _)| (*lock(&self.loaded), words.clone()))
                 && held.edition() == former
             {
                 return f(&unreadable);
@@ -163,7 +165,9 @@ mod tests {
     fn what_can_not_be_read_is_told_and_kept_until_there_are_words() {
         let words = Words::default();
         lock(&words.board()).apply(Event::Final(vec![hello()]));
-        for broken in [json!("bm90IHppcHBlZA=="), json!("not base64!"), json!({ "form": 9 }), json!(null), json!([["x"]])] {
+        for broken in
+            [json!("bm90IHppcHBlZA=="), json!("not base64!"), json!({ "form": 9 }), json!(null), json!([["x"]])]
+        {
             let broken: SavedWords = serde_json::from_value(broken).expect("anything is taken");
             words.set(broken.clone());
             assert!(lock(&words.board()).words().is_empty());

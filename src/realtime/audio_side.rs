@@ -51,7 +51,8 @@ pub struct Block<C> {
     pub captions: bool,
 }
 
-/// The audio thread's end. `process` takes any number of samples, 0 too, and any number of channels up to the one it was made for.
+/// The audio thread's end. `process` takes any number of samples, 0 too, and any number of channels up to the one it
+/// was made for.
 pub struct AudioSide<C> {
     timing: Timing,
     latency: Latency,
@@ -167,7 +168,8 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         self.shared.ring();
     }
 
-    /// Converts a block in place: each sample is replaced by the output that belongs to the input of `latency` samples ago.
+    /// Converts a block in place: each sample is replaced by the output that belongs to the input of `latency` samples
+    /// ago.
     pub fn process(&mut self, channels: &mut [&mut [f32]], block: &Block<C>) {
         let known = channels.len().min(self.dry.channels());
         let channels = &mut channels[..known];
@@ -252,7 +254,10 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         if self.restart {
             self.restart = self.input.mark(InputMark::Restart { epoch: self.epoch, position: self.position }).is_err();
         }
-        if !self.restart && self.controls != Some(block.controls) && self.input.mark(InputMark::Controls(block.controls)).is_ok() {
+        if !self.restart
+            && self.controls != Some(block.controls)
+            && self.input.mark(InputMark::Controls(block.controls)).is_ok()
+        {
             self.controls = Some(block.controls);
         }
         while !self.restart {
@@ -317,7 +322,8 @@ impl<C: Copy + PartialEq> AudioSide<C> {
     fn wait(&mut self, first: i64, end: i64, until: Instant) {
         loop {
             self.settle(first.max(0));
-            let at_hand = if self.wet_epoch == self.epoch { self.wet_at + self.output.available() as i64 } else { i64::MIN };
+            let at_hand =
+                if self.wet_epoch == self.epoch { self.wet_at + self.output.available() as i64 } else { i64::MIN };
             if at_hand >= end || end <= 0 {
                 self.gave_up = false;
                 return;
@@ -379,10 +385,13 @@ impl<C: Copy + PartialEq> AudioSide<C> {
         }
     }
 
-    /// Converted sound could come in at place `i` of `n`: where it is not seen to stay, what there is of it counts as missing.
+    /// Converted sound could come in at place `i` of `n`: where it is not seen to stay, what there is of it counts as
+    /// missing.
     fn leave_out_if_short(&mut self, i: usize, n: usize) {
         let run = self.have[i..n].iter().take_while(|have| **have).count();
-        let goes_on = i + run == n && self.wet_epoch == self.epoch && self.wet_at == self.position as i64 - self.latency.total as i64;
+        let goes_on = i + run == n
+            && self.wet_epoch == self.epoch
+            && self.wet_at == self.position as i64 - self.latency.total as i64;
         let behind = if goes_on { self.output.available() } else { 0 };
         if run + behind < self.seam.samples() {
             self.have[i..i + run].fill(false);

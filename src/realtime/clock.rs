@@ -1,7 +1,7 @@
 //! Rates, modes, and the one function that adds up the latency.
 //!
-//! Every position in Mynah is a count of samples since the last reset, at a stated rate. Hops are cut on these positions and never on
-//! block borders. This room knows nothing of threads, models or files.
+//! Every position in Mynah is a count of samples since the last reset, at a stated rate. Hops are cut on these
+//! positions and never on block borders. This room knows nothing of threads, models or files.
 
 use mynah_dsp::resample::half_width;
 use serde::{Deserialize, Serialize};
@@ -81,9 +81,10 @@ const BLOCK_COMPUTE_SHARE: f64 = 0.5;
 
 /// The one place where the latency is added up.
 ///
-/// An output sample at position `p` needs the converter's output up to `p·rate/host_rate + half_out`, which is there once the hop that
-/// holds that position plus `delay` has run, which needs the input up to that hop's end plus `half_in`. The host asks for a whole block
-/// before any of it has been seen, and the worker needs time: `block` and `slack`.
+/// An output sample at position `p` needs the converter's output up to `p·rate/host_rate + half_out`, which is there
+/// once the hop that holds that position plus `delay` has run, which needs the input up to that hop's end plus
+/// `half_in`. The host asks for a whole block before any of it has been seen, and the worker needs time: `block` and
+/// `slack`.
 pub fn latency(t: &Timing) -> Latency {
     let c = t.converter;
     let to_host = |samples: usize| (samples as u64 * t.host_rate as u64).div_ceil(c.rate as u64) as usize;

@@ -1,5 +1,5 @@
-//! Wakes a worker that sleeps because nothing has come for long. While sound runs nobody sleeps on it and ringing is one look at an atomic; the first block
-//! after a silence makes one system call. Knows nothing of what comes.
+//! Wakes a worker that sleeps because nothing has come for long. While sound runs nobody sleeps on it and ringing is
+//! one look at an atomic; the first block after a silence makes one system call. Knows nothing of what comes.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
@@ -16,7 +16,8 @@ pub struct Doorbell {
 }
 
 impl Doorbell {
-    /// Sleeps until somebody rings, at most so long; not at all where `nothing_came` says otherwise. For the one worker.
+    /// Sleeps until somebody rings, at most so long; not at all where `nothing_came` says otherwise. For the one
+    /// worker.
     pub fn sleep(&self, at_most: Duration, nothing_came: impl FnOnce() -> bool) {
         self.worker.get_or_init(std::thread::current);
         self.sleeps.store(true, Ordering::Relaxed);
@@ -52,7 +53,8 @@ mod tests {
     #[test]
     fn no_ring_is_lost() {
         const ROUNDS: u32 = if cfg!(miri) { 20 } else { 20_000 };
-        let (bell, sent, seen) = (Arc::new(Doorbell::default()), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let (bell, sent, seen) =
+            (Arc::new(Doorbell::default()), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let worker = std::thread::spawn({
             let (bell, sent, seen) = (bell.clone(), sent.clone(), seen.clone());
             move || {

@@ -25,7 +25,8 @@ impl DryLine {
         self.at = 0;
     }
 
-    /// Puts one sample in and takes the one of `delay` samples ago out, for one channel; call `step` after all channels.
+    /// Puts one sample in and takes the one of `delay` samples ago out, for one channel; call `step` after all
+    /// channels.
     pub fn swap(&mut self, channel: usize, sample: f32) -> f32 {
         if self.delay == 0 { sample } else { std::mem::replace(&mut self.lines[channel][self.at], sample) }
     }
@@ -38,7 +39,8 @@ impl DryLine {
 
 /// Follows how the dry sound spreads over the channels, so that the mono voice is placed as the input was.
 ///
-/// The worker gets the channels' mean, so a channel's gain is its level over the mean level: 1 each in the middle, 2 and 0 at one side.
+/// The worker gets the channels' mean, so a channel's gain is its level over the mean level: 1 each in the middle, 2
+/// and 0 at one side.
 #[derive(Debug)]
 pub struct Placing {
     levels: Vec<f32>,

@@ -1,12 +1,15 @@
-//! Time, and the crossing between the audio thread and the workers: the only place where both meet. Knows neither voice nor captions.
+//! Time, and the crossing between the audio thread and the workers: the only place where both meet. Knows neither voice
+//! nor captions.
 //!
 //! `clock` has rates, modes and the one function that adds up the latency.
 //!
-//! `AudioSide` lives on the audio thread: it never allocates, locks, logs or makes a system call there, and never waits in realtime.
-//! `WorkerSide` lives in the voice worker, `TapSide` in the caption worker. Positions are host samples since the last reset.
+//! `AudioSide` lives on the audio thread: it never allocates, locks, logs or makes a system call there, and never waits
+//! in realtime. `WorkerSide` lives in the voice worker, `TapSide` in the caption worker. Positions are host samples
+//! since the last reset.
 //!
-//! The late policy: an output sample whose hop has not come in time is replaced by the dry sound at the same latency, or by silence, faded
-//! within 2 ms; the miss is counted, the late result is thrown away, and the timeline stands. Delay never grows.
+//! The late policy: an output sample whose hop has not come in time is replaced by the dry sound at the same latency,
+//! or by silence, faded within 2 ms; the miss is counted, the late result is thrown away, and the timeline stands.
+//! Delay never grows.
 
 mod audio_side;
 pub mod clock;
@@ -71,7 +74,8 @@ pub fn crossing<C: Copy + PartialEq + Send>(timing: &Timing, channels: usize) ->
     let room = latency.total + 4 * timing.max_block + SPARE_SECONDS * timing.host_rate as usize;
     let (input, worker_input) = stream::stream(room, MARKS);
     let (worker_output, output) = stream::stream(room, MARKS);
-    let (tap, tap_side) = tap::tap(timing.host_rate, latency.total, TAP_SECONDS * timing.host_rate as usize + 4 * timing.max_block);
+    let (tap, tap_side) =
+        tap::tap(timing.host_rate, latency.total, TAP_SECONDS * timing.host_rate as usize + 4 * timing.max_block);
     let (scope, scope_side) = scope::scope(timing.host_rate, timing.max_block.max(1));
     let shared = Arc::new(Shared::default());
     Crossing {

@@ -1,5 +1,6 @@
-//! Models of the atomics and of rtrb's rings on loom. A ring has rtrb's own orderings: each end publishes its index with `Release` and reads the other's
-//! with `Acquire`, and only when what it knows is not enough. The values lie behind a lock that loom doesn't see, which orders nothing.
+//! Models of the atomics and of rtrb's rings on loom. A ring has rtrb's own orderings: each end publishes its index
+//! with `Release` and reads the other's with `Acquire`, and only when what it knows is not enough. The values lie
+//! behind a lock that loom doesn't see, which orders nothing.
 
 use std::cell::{Cell, OnceCell};
 use std::collections::VecDeque;
@@ -53,8 +54,12 @@ impl<T> RingBuffer<T> {
     #[allow(clippy::new_ret_no_self)]
     pub fn new(capacity: usize) -> (Producer<T>, Consumer<T>) {
         let (head, tail) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let buffer = Arc::new(Buffer { values: Mutex::default(), capacity, head, tail, abandoned: AtomicBool::new(false) });
-        (Producer { buffer: buffer.clone(), sent: 0, seen: 0 }, Consumer { buffer, taken: 0, seen: Cell::new(0), front: OnceCell::new() })
+        let buffer =
+            Arc::new(Buffer { values: Mutex::default(), capacity, head, tail, abandoned: AtomicBool::new(false) });
+        (
+            Producer { buffer: buffer.clone(), sent: 0, seen: 0 },
+            Consumer { buffer, taken: 0, seen: Cell::new(0), front: OnceCell::new() },
+        )
     }
 }
 

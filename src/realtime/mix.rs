@@ -1,8 +1,10 @@
-//! How the output is put together, and the one place that decides what is heard where there is no converted sound. Knows no rings and no positions.
+//! How the output is put together, and the one place that decides what is heard where there is no converted sound.
+//! Knows no rings and no positions.
 
 use super::dry::DryLine;
 
-/// What is heard where there is no converted sound: a hop that missed its time, a voice that is still loading, no engine at all.
+/// What is heard where there is no converted sound: a hop that missed its time, a voice that is still loading, no
+/// engine at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LateSound {
     /// The speaker's own voice at the same latency.
@@ -54,8 +56,8 @@ impl Mix {
     }
 }
 
-/// The output where there is no engine: what the user wants dry, and what stands in for the voice, at the latency that the host was told. For the audio thread;
-/// allocation-free after `new`.
+/// The output where there is no engine: what the user wants dry, and what stands in for the voice, at the latency that
+/// the host was told. For the audio thread; allocation-free after `new`.
 pub struct WithoutEngine {
     dry: DryLine,
 }

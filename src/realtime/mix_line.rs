@@ -1,4 +1,5 @@
-//! The mix as the host set it, delayed like the sound it belongs to: an output sample is put together as was asked for when it came in. Knows no sound.
+//! The mix as the host set it, delayed like the sound it belongs to: an output sample is put together as was asked for
+//! when it came in. Knows no sound.
 
 use std::collections::VecDeque;
 
@@ -42,9 +43,11 @@ impl MixLine {
         }
     }
 
-    /// The mix of the output sample that came in at `position`, and for how many of the next `most` samples it holds, at least one.
+    /// The mix of the output sample that came in at `position`, and for how many of the next `most` samples it holds,
+    /// at least one.
     pub(super) fn at(&mut self, position: i64, most: usize) -> (Mix, usize) {
-        while let Some((_, mix)) = self.changes.front().filter(|(at, _)| *at <= position || self.now.is_none()).copied() {
+        while let Some((_, mix)) = self.changes.front().filter(|(at, _)| *at <= position || self.now.is_none()).copied()
+        {
             self.now = Some(mix);
             self.changes.pop_front();
         }

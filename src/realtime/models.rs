@@ -1,7 +1,8 @@
 //! What holds in every interleaving of the crossing's threads, on loom's memory model. `cargo xtask loom` runs it.
 //!
-//! Not here: the worker's state, where the engine's exchange meets the worker's store. Loom lets a store be overtaken by an exchange that came before it in
-//! the order of modifications, which no machine does, so it finds faults there that there are not.
+//! Not here: the worker's state, where the engine's exchange meets the worker's store. Loom lets a store be overtaken
+//! by an exchange that came before it in the order of modifications, which no machine does, so it finds faults there
+//! that there are not.
 
 use loom::model::Builder;
 use loom::thread;
@@ -23,7 +24,8 @@ fn block() -> Block<()> {
     Block { controls: (), mix: Mix::default(), rendering: Rendering::Live, song: None, captions: false }
 }
 
-/// Plays every interleaving in which a thread is put aside at most so often against its will: what goes wrong at all goes wrong with few.
+/// Plays every interleaving in which a thread is put aside at most so often against its will: what goes wrong at all
+/// goes wrong with few.
 fn each_way(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(preemptions);
@@ -63,7 +65,10 @@ fn a_mark_is_seen_before_the_samples_behind_it() {
             thread::yield_now();
         }
         sender.join().expect("the sender");
-        assert!(!rx.is_abandoned() || rx.waiting() + got as usize == 4, "what was sent is there when the sender is gone");
+        assert!(
+            !rx.is_abandoned() || rx.waiting() + got as usize == 4,
+            "what was sent is there when the sender is gone"
+        );
     });
 }
 
@@ -90,7 +95,8 @@ fn what_was_sent_can_be_taken_once_the_sender_is_gone() {
     });
 }
 
-/// What a worker does that gives back what it got, a block at most at a time; the portion `lost`, counted from 0, never comes.
+/// What a worker does that gives back what it got, a block at most at a time; the portion `lost`, counted from 0, never
+/// comes.
 fn echo(mut worker: WorkerSide<()>, turns: usize, lost: Option<usize>) -> WorkerSide<()> {
     worker.ready_from(0);
     let (mut buffer, mut portions) = ([0.0; BLOCK], 0);
@@ -110,14 +116,16 @@ fn echo(mut worker: WorkerSide<()>, turns: usize, lost: Option<usize>) -> Worker
     worker
 }
 
-/// Counts the converted samples that were heard in all interleavings together: where there are none, nothing was proved.
+/// Counts the converted samples that were heard in all interleavings together: where there are none, nothing was
+/// proved.
 type Heard = std::sync::Arc<std::sync::atomic::AtomicUsize>;
 
 fn any(heard: &Heard) -> bool {
     heard.load(std::sync::atomic::Ordering::Relaxed) > 0
 }
 
-/// Plays blocks and looks at each sample that was taken for converted sound: it is that of exactly its place and its epoch.
+/// Plays blocks and looks at each sample that was taken for converted sound: it is that of exactly its place and its
+/// epoch.
 fn play(audio: &mut AudioSide<()>, epoch: u64, blocks: usize, heard: &Heard) {
     let latency = audio.latency().total as i64;
     for k in 0..blocks {

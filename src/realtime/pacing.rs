@@ -1,28 +1,32 @@
-//! Tells from the clock how far a host runs ahead of real time: some hosts render offline and say that they don't. What follows from it is the user's to say:
-//! [`Watch`] only notices, for a window that asks; [`Pacing`] lets the audio thread wait, where the user has said that this host renders.
+//! Tells from the clock how far a host runs ahead of real time: some hosts render offline and say that they don't. What
+//! follows from it is the user's to say: [`Watch`] only notices, for a window that asks; [`Pacing`] lets the audio
+//! thread wait, where the user has said that this host renders.
 
 use std::time::{Duration, Instant};
 
-/// Ahead by less than this (and two blocks) is what realtime hosts do when they fill a device's buffer in several blocks, in seconds.
+/// Ahead by less than this (and two blocks) is what realtime hosts do when they fill a device's buffer in several
+/// blocks, in seconds.
 const MARGIN: f64 = 0.04;
-/// The margin is smaller where the latency is so small that a render would otherwise ask for the first hop before it was told from a live host, by so
-/// many seconds; but never smaller than the second number.
+/// The margin is smaller where the latency is so small that a render would otherwise ask for the first hop before it
+/// was told from a live host, by so many seconds; but never smaller than the second number.
 const BEFORE_DUE: f64 = 0.005;
 const LEAST_MARGIN: f64 = 0.008;
 
-/// A host that leaves less than this share of the sound's time between its calls renders, once it has asked for so many seconds of sound like that;
-/// what was longer ago than so many seconds is forgotten. A live host leaves nearly all of the time, but for a device whose buffers it fills in one go:
-/// there it looks like a render until they are full, and may be kept waiting while it has their sound in hand.
+/// A host that leaves less than this share of the sound's time between its calls renders, once it has asked for so many
+/// seconds of sound like that; what was longer ago than so many seconds is forgotten. A live host leaves nearly all of
+/// the time, but for a device whose buffers it fills in one go: there it looks like a render until they are full, and
+/// may be kept waiting while it has their sound in hand.
 ///
-/// The lead alone would not do: each wait takes from it, so that a render that is slower than its worker would never earn any.
+/// The lead alone would not do: each wait takes from it, so that a render that is slower than its worker would never
+/// earn any.
 const BETWEEN_CALLS: f64 = 0.25;
 const SHOWN: f64 = 0.25;
 const FORGOTTEN: f64 = 1.0;
 /// How long a host that surely renders is kept waiting for a block.
 pub const RENDERS: Duration = Duration::from_secs(1);
 
-/// Seconds of sound between two looks of [`Watch`] at the clock, and how far ahead of real time a host must be to look like a render. Hosts that process
-/// ahead of what is played stay within a second.
+/// Seconds of sound between two looks of [`Watch`] at the clock, and how far ahead of real time a host must be to look
+/// like a render. Hosts that process ahead of what is played stay within a second.
 const LOOKED: f64 = 0.25;
 const FAR_AHEAD: f64 = 2.0;
 
@@ -73,7 +77,8 @@ impl Pacing {
         Self { latency, last: None, left: None, sound: 0.0, between: 0.0, ahead: 0.0 }
     }
 
-    /// Takes note of a block and tells how long the audio thread may wait for the worker without any listener's noticing: zero in realtime.
+    /// Takes note of a block and tells how long the audio thread may wait for the worker without any listener's
+    /// noticing: zero in realtime.
     pub fn block(&mut self, samples: usize, rate: u32) -> Duration {
         self.block_at(Instant::now(), samples, rate)
     }
@@ -112,7 +117,8 @@ mod tests {
     #[test]
     fn only_a_render_looks_like_one() {
         let start = Instant::now();
-        // Seconds of real time from one look to the next: a device of large buffers, a host that renders a second ahead of what is played, a render.
+        // Seconds of real time from one look to the next: a device of large buffers, a host that renders a second ahead
+        // of what is played, a render.
         let looks = |seconds: &dyn Fn(usize) -> f64| {
             let (mut watch, mut now) = (Watch::default(), start);
             (0..400).any(|k| {
@@ -166,7 +172,8 @@ mod tests {
         assert_eq!(p.block_at(start + Duration::from_secs(60), 512, 48000), Duration::ZERO);
     }
 
-    /// A worker that is slower than a block lasts keeps the host waiting: that is no time that the host took, so it may go on waiting.
+    /// A worker that is slower than a block lasts keeps the host waiting: that is no time that the host took, so it may
+    /// go on waiting.
     #[test]
     fn a_render_may_wait_although_waiting_keeps_it_back() {
         let (mut p, mut now, mut waits) = (Pacing::new(0.0399), Instant::now(), 0);

@@ -1,6 +1,7 @@
 //! The audio thread's handle on the engine: the crossing in use, and the way in for the next one when the mode changes.
 //!
-//! Wait-free: a new crossing comes through a ring of one place, the old one leaves through another and is dropped by the engine.
+//! Wait-free: a new crossing comes through a ring of one place, the old one leaves through another and is dropped by
+//! the engine.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use crate::{AudioSide, Block, Shared};
 /// Seconds over which the sound fades out before a change of mode, and in after it.
 const CHANGE_FADE: f64 = 0.005;
 
-/// For the audio thread. The latency stays until the user picks another mode; then `latency` tells another number and the host must be told.
+/// For the audio thread. The latency stays until the user picks another mode; then `latency` tells another number and
+/// the host must be told.
 pub struct AudioPort<C> {
     side: AudioSide<C>,
     incoming: Consumer<AudioSide<C>>,
@@ -33,11 +35,17 @@ pub struct PortEntry<C> {
     retired: Consumer<AudioSide<C>>,
 }
 
-/// Both ends, around the first crossing. `rate` in Hz; `priority` tells that of the calling thread, 0 for an ordinary one, without a wait.
-pub fn port<C: Copy + PartialEq + Send>(side: AudioSide<C>, rate: u32, priority: fn() -> u8) -> (AudioPort<C>, PortEntry<C>) {
+/// Both ends, around the first crossing. `rate` in Hz; `priority` tells that of the calling thread, 0 for an ordinary
+/// one, without a wait.
+pub fn port<C: Copy + PartialEq + Send>(
+    side: AudioSide<C>,
+    rate: u32,
+    priority: fn() -> u8,
+) -> (AudioPort<C>, PortEntry<C>) {
     let (incoming_in, incoming) = RingBuffer::new(1);
     let (retired, retired_out) = RingBuffer::new(4);
-    let port = AudioPort { side, incoming, retired, next: None, rate: rate as f64, entry: None, priority, introduced: false };
+    let port =
+        AudioPort { side, incoming, retired, next: None, rate: rate as f64, entry: None, priority, introduced: false };
     (port, PortEntry { incoming: incoming_in, retired: retired_out })
 }
 
@@ -165,7 +173,8 @@ mod tests {
     #[cfg(not(loom))]
     use std::thread;
 
-    /// A crossing that is handed over comes into use once, and the one before it comes back once: nothing is lost, nothing freed on the audio thread.
+    /// A crossing that is handed over comes into use once, and the one before it comes back once: nothing is lost,
+    /// nothing freed on the audio thread.
     #[test]
     fn a_hand_over_loses_nothing() {
         each_way(|| {
@@ -180,7 +189,8 @@ mod tests {
                 let back = entry.clean_up();
                 (entry, back)
             });
-            let block = Block { controls: (), mix: Mix::default(), rendering: Rendering::Live, song: None, captions: false };
+            let block =
+                Block { controls: (), mix: Mix::default(), rendering: Rendering::Live, song: None, captions: false };
             for _ in 0..2 {
                 audio.process(&mut [], &block);
             }
@@ -189,7 +199,11 @@ mod tests {
             let back = back + entry.clean_up();
             assert_eq!(back, usize::from(used == after), "the old one comes back exactly where the new one is used");
             // Each side holds its counters: whoever is gone has let go of them.
-            assert_eq!(std::sync::Arc::strong_count(&kept_old), 3 - back, "the old one is gone exactly when it came back");
+            assert_eq!(
+                std::sync::Arc::strong_count(&kept_old),
+                3 - back,
+                "the old one is gone exactly when it came back"
+            );
             assert_eq!(std::sync::Arc::strong_count(&kept_new), 3);
             drop((old.worker, new.worker));
         });

@@ -1,4 +1,5 @@
-//! What a window draws of the sound: input and output side by side, sent only while somebody looks. Knows no picture: all of it is made by the receiver.
+//! What a window draws of the sound: input and output side by side, sent only while somebody looks. Knows no picture:
+//! all of it is made by the receiver.
 
 use super::stream::{Receiver, Sender, stream};
 
@@ -24,7 +25,8 @@ pub struct ScopeSide {
 /// What a window finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScopePull {
-    /// The following pair stands at this position, counted since the last reset; what was before it doesn't reach up to it.
+    /// The following pair stands at this position, counted since the last reset; what was before it doesn't reach up to
+    /// it.
     At(u64),
     /// So many pairs were written. The output of a pair belongs to the input of a latency before.
     Pairs(usize),
@@ -41,8 +43,8 @@ pub(super) fn scope(rate: u32, block: usize) -> (Scope, ScopeSide) {
 }
 
 impl Scope {
-    /// Sends a block of at most the largest one: its mono input, and the first `channels` from `start` on as its output. What doesn't fit is lost, and the
-    /// receiver told.
+    /// Sends a block of at most the largest one: its mono input, and the first `channels` from `start` on as its
+    /// output. What doesn't fit is lost, and the receiver told.
     pub fn send(&mut self, position: u64, input: &[f32], channels: &[&mut [f32]], start: usize) {
         if self.next != Some(position) && self.stream.mark(position).is_err() {
             return;

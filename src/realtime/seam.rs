@@ -1,5 +1,5 @@
-//! The seams of the converted sound: how it leaves where it is missing and comes back, without a click. One stream, sample by sample; knows
-//! neither rings nor what stands in for it.
+//! The seams of the converted sound: how it leaves where it is missing and comes back, without a click. One stream,
+//! sample by sample; knows neither rings nor what stands in for it.
 
 /// Seconds in which it leaves or comes back.
 const FADE: f64 = 0.002;
@@ -15,9 +15,10 @@ pub(super) struct Voice {
 
 /// Follows converted sound that may be missing. Allocation-free after `new`.
 ///
-/// Sound that ends is continued through the point where it ended, mirrored in time and in sign: so neither its value nor its slope jumps, which
-/// alone would be heard as a click. The share moves along [`curve`]. It never turns back on its way: what leaves has
-/// left before it comes in again, and what can't be seen to stay for [`Seam::samples`] doesn't come in at all.
+/// Sound that ends is continued through the point where it ended, mirrored in time and in sign: so neither its value
+/// nor its slope jumps, which alone would be heard as a click. The share moves along [`curve`]. It never turns back on
+/// its way: what leaves has left before it comes in again, and what can't be seen to stay for [`Seam::samples`] doesn't
+/// come in at all.
 #[derive(Debug)]
 pub(super) struct Seam {
     /// The last samples of the sound at hand, `at` the next place.
@@ -87,8 +88,9 @@ impl Seam {
     }
 }
 
-/// From 0 to 1 with a slope of 0 at both ends: the mean of `3x² − 2x³` and `6x⁵ − 15x⁴ + 10x³`. The first alone bends more sharply at its ends, the
-/// second rises more steeply; of tones up to 250 Hz the mean leaves the least above 4 kHz.
+/// From 0 to 1 with a slope of 0 at both ends: the mean of `3x² − 2x³` and `6x⁵ − 15x⁴ + 10x³`. The first alone bends
+/// more sharply at its ends, the second rises more steeply; of tones up to 250 Hz the mean leaves the least above 4
+/// kHz.
 fn curve(x: f32) -> f32 {
     0.5 * x * x * (3.0 + x * (8.0 + x * (6.0 * x - 15.0)))
 }

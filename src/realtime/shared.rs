@@ -17,21 +17,24 @@ pub enum WorkerState {
     Dead = 3,
 }
 
-/// Counters and switches of one crossing. `Relaxed` suffices for all but the state: each value stands for itself, the rings carry the order. Whoever reads
-/// `Ready` also sees what the worker owed when it wrote that.
+/// Counters and switches of one crossing. `Relaxed` suffices for all but the state: each value stands for itself, the
+/// rings carry the order. Whoever reads `Ready` also sees what the worker owed when it wrote that.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// Writers: worker; engine, from `Idle` or `Dead` to `Loading` when a voice is asked for. Readers: audio thread, engine. A `WorkerState`.
+    /// Writers: worker; engine, from `Idle` or `Dead` to `Loading` when a voice is asked for. Readers: audio thread,
+    /// engine. A `WorkerState`.
     state: AtomicU8,
     /// Writer: engine. Reader: worker. Set once, when the crossing must end.
     stop: AtomicBool,
-    /// Writer: audio thread. Reader: worker. Host samples since the reset: the first output position that can still be played.
+    /// Writer: audio thread. Reader: worker. Host samples since the reset: the first output position that can still be
+    /// played.
     due: AtomicI64,
     /// Writer: worker, before it becomes ready. Reader: audio thread. An [`Owed`].
     owed: AtomicU64,
     /// Writer: audio thread. Readers: engine, editor. Hops that missed their time since the crossing was made.
     late_hops: AtomicU64,
-    /// Writer: audio thread. Readers: engine, editor. Input samples lost because the worker stood still until the ring was full.
+    /// Writer: audio thread. Readers: engine, editor. Input samples lost because the worker stood still until the ring
+    /// was full.
     lost_samples: AtomicU64,
     /// Writer: worker. Readers: engine, editor. Hops converted.
     hops: AtomicU64,
@@ -49,9 +52,11 @@ pub struct Shared {
     offline: AtomicBool,
     /// Writer: audio thread. Reader: worker. Whether the host itself said so.
     declared: AtomicBool,
-    /// Writer: audio thread. Reader: engine, window. Whether blocks came as fast as only a render asks for them, though nobody said so.
+    /// Writer: audio thread. Reader: engine, window. Whether blocks came as fast as only a render asks for them, though
+    /// nobody said so.
     hurry: AtomicBool,
-    /// Writer: audio thread. Reader: worker. The audio thread's priority among those that run in real time; 0 where it is an ordinary one.
+    /// Writer: audio thread. Reader: worker. The audio thread's priority among those that run in real time; 0 where it
+    /// is an ordinary one.
     audio_priority: AtomicU8,
     /// What the voice worker sleeps on while no sound runs.
     pub voice_bell: Doorbell,
@@ -59,7 +64,8 @@ pub struct Shared {
     pub caption_bell: Doorbell,
 }
 
-/// From where on the worker owes its output: host samples since the reset of an epoch. Earlier misses don't count; those of another epoch all do.
+/// From where on the worker owes its output: host samples since the reset of an epoch. Earlier misses don't count;
+/// those of another epoch all do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Owed {
     /// Whose reset.
@@ -122,10 +128,16 @@ impl Shared {
         self.state.store(state as u8, Ordering::Release);
     }
 
-    /// A voice has been asked for: offline renders wait for it from now on. The engine's one way to write the state, where no voice runs.
+    /// A voice has been asked for: offline renders wait for it from now on. The engine's one way to write the state,
+    /// where no voice runs.
     pub fn expect_voice(&self) {
         for from in [WorkerState::Idle, WorkerState::Dead] {
-            let _ = self.state.compare_exchange(from as u8, WorkerState::Loading as u8, Ordering::Relaxed, Ordering::Relaxed);
+            let _ = self.state.compare_exchange(
+                from as u8,
+                WorkerState::Loading as u8,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
         }
     }
 
@@ -156,7 +168,8 @@ impl Shared {
         Owed::unpacked(self.owed.load(Ordering::Relaxed))
     }
 
-    /// Wakes the workers where they sleep because no sound runs. Wait-free while they are awake; for any thread, after what they are to see was sent.
+    /// Wakes the workers where they sleep because no sound runs. Wait-free while they are awake; for any thread, after
+    /// what they are to see was sent.
     pub fn ring(&self) {
         self.voice_bell.ring();
         self.caption_bell.ring();

@@ -1,6 +1,8 @@
-//! A stream of samples with marks in it: one wait-free ring of samples, one of marks, each mark tied to the sample it stands before.
+//! A stream of samples with marks in it: one wait-free ring of samples, one of marks, each mark tied to the sample it
+//! stands before.
 //!
-//! All that crosses between the audio thread and a worker goes through this one type. No call here blocks, allocates or makes a system call.
+//! All that crosses between the audio thread and a worker goes through this one type. No call here blocks, allocates or
+//! makes a system call.
 
 use super::sync::{Consumer, Producer, PushError, RingBuffer};
 
@@ -31,7 +33,10 @@ pub struct Receiver<M> {
 pub fn stream<M>(samples: usize, marks: usize) -> (Sender<M>, Receiver<M>) {
     let (samples_in, samples_out) = RingBuffer::new(samples);
     let (marks_in, marks_out) = RingBuffer::new(marks);
-    (Sender { samples: samples_in, marks: marks_in, sent: 0 }, Receiver { samples: samples_out, marks: marks_out, received: 0 })
+    (
+        Sender { samples: samples_in, marks: marks_in, sent: 0 },
+        Receiver { samples: samples_out, marks: marks_out, received: 0 },
+    )
 }
 
 impl<M> Sender<M> {

@@ -1,5 +1,6 @@
-//! What threads share: the standard library's atomics and rtrb's rings. Under `cfg(loom)`, which `cargo xtask loom` sets, both are models of the same,
-//! whose every interleaving and every stale value that the orderings allow can be played.
+//! What threads share: the standard library's atomics and rtrb's rings. Under `cfg(loom)`, which `cargo xtask loom`
+//! sets, both are models of the same, whose every interleaving and every stale value that the orderings allow can be
+//! played.
 
 #[cfg(loom)]
 pub use crate::loomed::*;

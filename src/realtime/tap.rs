@@ -1,4 +1,5 @@
-//! The copy of the input that the caption worker gets, with the time of each stretch on the timeline of the host's output.
+//! The copy of the input that the caption worker gets, with the time of each stretch on the timeline of the host's
+//! output.
 
 use super::stream::{Receiver, Sender, stream};
 
@@ -56,9 +57,10 @@ pub(super) fn tap(rate: u32, latency: usize, room: usize) -> (Tap, TapSide) {
 const JUMP_SECONDS: f64 = 1e-3;
 
 impl Tap {
-    /// Sends mono samples. `position` counts host samples since the reset; `song` is the host's time of the first sample while its transport
-    /// rolls: with delay compensation the converted sound is heard there. Without a transport the time is that of the delayed sound.
-    /// Tells how many samples did not fit; none of what follows them is lost.
+    /// Sends mono samples. `position` counts host samples since the reset; `song` is the host's time of the first
+    /// sample while its transport rolls: with delay compensation the converted sound is heard there. Without a
+    /// transport the time is that of the delayed sound. Tells how many samples did not fit; none of what follows them
+    /// is lost.
     pub fn send(&mut self, samples: &[f32], position: u64, song: Option<f64>) -> usize {
         let seconds = song.unwrap_or_else(|| (position + self.latency as u64) as f64 / self.rate as f64);
         let rolling = song.is_some();

@@ -70,7 +70,8 @@ impl<C> WorkerSide<C> {
         self.position
     }
 
-    /// Sleeps until the audio side sends something or somebody rings, at most so long; not at all where something is there, here or for `nothing_else`.
+    /// Sleeps until the audio side sends something or somebody rings, at most so long; not at all where something is
+    /// there, here or for `nothing_else`.
     pub fn sleep(&self, at_most: Duration, nothing_else: impl FnOnce() -> bool) {
         self.shared.voice_bell.sleep(at_most, || self.input.is_empty() && !self.must_end() && nothing_else());
     }

@@ -1,5 +1,5 @@
-//! Greedy decoding, one token after the other, with a guess that is kept as far as it is right, and a guard against loops. Knows no model and no session:
-//! it asks a [`Speaker`].
+//! Greedy decoding, one token after the other, with a guess that is kept as far as it is right, and a guard against
+//! loops. Knows no model and no session: it asks a [`Speaker`].
 
 /// An n-gram that stands this often in a row is a loop. Single tokens may: "no, no, no".
 const REPEATS: usize = 3;
@@ -15,8 +15,8 @@ pub(super) struct Said {
     pub(super) forced: usize,
     /// One a chosen token.
     pub(super) probabilities: Vec<f32>,
-    /// One for each token, that of the run which chose it, then one more where the end was heard; before them `lead` of the start. Rows are empty where the
-    /// model doesn't tell.
+    /// One for each token, that of the run which chose it, then one more where the end was heard; before them `lead` of
+    /// the start. Rows are empty where the model doesn't tell.
     pub(super) attention: Vec<Vec<f32>>,
     pub(super) lead: usize,
     /// Whether a guard had to stop it, so that the text is doubtful.
@@ -54,9 +54,15 @@ pub(super) trait Speaker {
     fn forget(&mut self, count: usize) -> Result<(), String>;
 }
 
-/// Goes on with what is said from the rows behind the last forced token and behind each of a guess, `draft`, all of which were read. The guess is kept as
-/// far as each of its tokens is the one that would have been chosen (speculative decoding, Leviathan et al. 2023): it changes nothing but the number of runs.
-pub(super) fn go_on(speaker: &mut dyn Speaker, said: &mut Said, mut rows: Vec<Row>, mut draft: &[usize]) -> Result<(), String> {
+/// Goes on with what is said from the rows behind the last forced token and behind each of a guess, `draft`, all of
+/// which were read. The guess is kept as far as each of its tokens is the one that would have been chosen (speculative
+/// decoding, Leviathan et al. 2023): it changes nothing but the number of runs.
+pub(super) fn go_on(
+    speaker: &mut dyn Speaker,
+    said: &mut Said,
+    mut rows: Vec<Row>,
+    mut draft: &[usize],
+) -> Result<(), String> {
     rows.reverse();
     let mut logs = 0.0;
     while let Some((logits, attention)) = rows.pop() {

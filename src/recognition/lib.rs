@@ -1,4 +1,5 @@
-//! Recognition of speech: the trait every model family implements, one folder a family, and the policies that make a recogniser of whole buffers stream.
+//! Recognition of speech: the trait every model family implements, one folder a family, and the policies that make a
+//! recogniser of whole buffers stream.
 //!
 //! Knows nothing of threads, of files of captions or of the plugin.
 
@@ -17,7 +18,9 @@ pub enum RecognizeError {
     #[error("the caption model failed to run: {0}; reload the plugin or choose another pack")]
     Run(String),
     /// The model doesn't hear the language that was asked for.
-    #[error("the caption model hears no `{asked}`: it knows {known}; choose one of them, or a pack of a model that hears it")]
+    #[error(
+        "the caption model hears no `{asked}`: it knows {known}; choose one of them, or a pack of a model that hears it"
+    )]
     Language {
         /// The language that was asked for.
         asked: String,
@@ -33,9 +36,11 @@ pub struct Hearing<'a> {
     pub samples: &'a [f32],
     /// The text before, whose sound is no longer in the buffer. May be empty.
     pub prompt: &'a str,
-    /// Words that are final and whose sound is in the buffer, in order: the hypothesis begins with them. Times in seconds of the buffer.
+    /// Words that are final and whose sound is in the buffer, in order: the hypothesis begins with them. Times in
+    /// seconds of the buffer.
     pub settled: &'a [Word],
-    /// The speech is over: no more sound follows. What is doubtful is then heard again with more care, since nobody will ask once more.
+    /// The speech is over: no more sound follows. What is doubtful is then heard again with more care, since nobody
+    /// will ask once more.
     pub ended: bool,
 }
 
@@ -53,8 +58,9 @@ pub struct Heard {
 pub struct HeardWord {
     /// The word, with times in seconds of the buffer.
     pub word: Word,
-    /// The furthest place, in seconds of the buffer, that the model attended to while it chose the word: a word whose place is close to
-    /// the end of the sound may change when more of it comes. Never less than that of the word before.
+    /// The furthest place, in seconds of the buffer, that the model attended to while it chose the word: a word whose
+    /// place is close to the end of the sound may change when more of it comes. Never less than that of the word
+    /// before.
     pub reach: f64,
 }
 
@@ -74,7 +80,8 @@ pub trait Recognizer: Send {
     /// What is said after the settled words. Takes long; one thread at a time.
     fn hear(&mut self, hearing: &Hearing) -> Result<Heard, RecognizeError>;
 
-    /// Names and terms that are likelier than they sound, from now on; none to begin with. A recogniser that can't be told ignores them.
+    /// Names and terms that are likelier than they sound, from now on; none to begin with. A recogniser that can't be
+    /// told ignores them.
     fn expect(&mut self, _phrases: &[String]) -> Result<(), RecognizeError> {
         Ok(())
     }
@@ -89,8 +96,8 @@ pub trait Recognizer: Send {
         None
     }
 
-    /// The language that is spoken from now on, by its code, such as `de`; `None` to hear it, as to begin with. An error where the model doesn't know
-    /// it, or hears its own alone.
+    /// The language that is spoken from now on, by its code, such as `de`; `None` to hear it, as to begin with. An
+    /// error where the model doesn't know it, or hears its own alone.
     fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {
         refused(language)
     }

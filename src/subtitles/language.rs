@@ -1,5 +1,5 @@
-//! What a language and its script ask of text: whether a space stands between words, where words part without one, how wide text is, which way it runs.
-//! Knows words and strings, no cues, no files and no models.
+//! What a language and its script ask of text: whether a space stands between words, where words part without one, how
+//! wide text is, which way it runs. Knows words and strings, no cues, no files and no models.
 
 use std::ops::Range;
 
@@ -26,24 +26,29 @@ const RIGHT_TO_LEFT_SCRIPTS: &[&str] = &["adlm", "arab", "hebr", "nkoo", "syrc",
 const SAME: &[(&str, &str)] = &[("iw", "he"), ("ji", "yi"), ("cmn", "zh"), ("in", "id"), ("eng", "en")];
 /// Words that every English text is full of and few others have.
 const ENGLISH: &[&str] = &[
-    "the", "and", "of", "to", "that", "it", "is", "you", "was", "for", "with", "have", "this", "they", "he", "she", "we", "are", "not",
-    "but", "his", "her", "my", "what", "there",
+    "the", "and", "of", "to", "that", "it", "is", "you", "was", "for", "with", "have", "this", "they", "he", "she",
+    "we", "are", "not", "but", "his", "her", "my", "what", "there",
 ];
 /// The least share of them in an English text: they are a quarter to a third of it.
 const ENGLISH_SHARE: f64 = 0.15;
 
 /// Marks that end a sentence, in all scripts.
-pub const SENTENCE_ENDS: &[char] = &['.', '?', '!', '…', '。', '．', '？', '！', '｡', '؟', '۔', '।', '॥', '။', '។', '։'];
+pub const SENTENCE_ENDS: &[char] =
+    &['.', '?', '!', '…', '。', '．', '？', '！', '｡', '؟', '۔', '।', '॥', '။', '។', '։'];
 
 impl Language {
     /// By its BCP 47 name, in any case; what is no such name is not known.
     pub fn of(name: &str) -> Language {
         let name = name.trim().to_ascii_lowercase();
         let mut parts = name.split(['-', '_']);
-        let first = parts.next().filter(|p| (2..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_lowercase())).unwrap_or_default();
+        let first = parts
+            .next()
+            .filter(|p| (2..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_lowercase()))
+            .unwrap_or_default();
         let code = SAME.iter().find(|(other, _)| *other == first).map_or(first, |(_, code)| code).to_owned();
         let script = parts.find(|p| p.len() == 4 && p.bytes().all(|b| b.is_ascii_lowercase()));
-        let right_to_left = script.map_or_else(|| RIGHT_TO_LEFT.contains(&code.as_str()), |s| RIGHT_TO_LEFT_SCRIPTS.contains(&s));
+        let right_to_left =
+            script.map_or_else(|| RIGHT_TO_LEFT.contains(&code.as_str()), |s| RIGHT_TO_LEFT_SCRIPTS.contains(&s));
         Language { code, right_to_left }
     }
 
@@ -52,8 +57,8 @@ impl Language {
         Language::of("en")
     }
 
-    /// By its name or, where that is empty, as well as the words tell it: by their script, and English by its commonest words. A recogniser of one language
-    /// alone often doesn't tell which.
+    /// By its name or, where that is empty, as well as the words tell it: by their script, and English by its commonest
+    /// words. A recogniser of one language alone often doesn't tell which.
     pub fn of_words<'a>(name: &str, words: impl IntoIterator<Item = &'a Word>) -> Language {
         let told = Language::of(name);
         if !told.code.is_empty() {
@@ -76,11 +81,17 @@ impl Language {
             () if most(|c| ('\u{1780}'..='\u{17ff}').contains(&c)) => of("km"),
             () if most(|c| ('\u{590}'..='\u{5ff}').contains(&c)) => of("he"),
             // Whose Arabic letters they are nobody can say, but which way they run.
-            () if most(|c| ('\u{600}'..='\u{8ff}').contains(&c)) => Language { code: String::new(), right_to_left: true },
+            () if most(|c| ('\u{600}'..='\u{8ff}').contains(&c)) => {
+                Language { code: String::new(), right_to_left: true }
+            }
             () => {
                 let plain = |w: &Word| w.text.trim_matches(|c: char| !c.is_alphabetic()).to_lowercase();
                 let common = sample.iter().filter(|w| ENGLISH.contains(&plain(w).as_str())).count();
-                if common as f64 >= ENGLISH_SHARE * sample.len() as f64 { Language::english() } else { Language::default() }
+                if common as f64 >= ENGLISH_SHARE * sample.len() as f64 {
+                    Language::english()
+                } else {
+                    Language::default()
+                }
             }
         }
     }
@@ -105,11 +116,15 @@ impl Language {
         self.right_to_left
     }
 
-    /// What stands between two pieces of text that follow each other: a space, but nothing between characters of scripts that have none between words. Chinese
-    /// and Japanese have none beside letters and digits of other scripts either.
+    /// What stands between two pieces of text that follow each other: a space, but nothing between characters of
+    /// scripts that have none between words. Chinese and Japanese have none beside letters and digits of other scripts
+    /// either.
     pub fn glue(&self, before: &str, after: &str) -> &'static str {
         let (Some(a), Some(b)) = (before.chars().next_back(), after.chars().next()) else { return "" };
-        let beside = self.is_chinese_or_japanese() && (chinese_or_japanese(a) || chinese_or_japanese(b)) && !hangul(a) && !hangul(b);
+        let beside = self.is_chinese_or_japanese()
+            && (chinese_or_japanese(a) || chinese_or_japanese(b))
+            && !hangul(a)
+            && !hangul(b);
         if beside || (spaceless(a) && spaceless(b)) { "" } else { " " }
     }
 
@@ -128,7 +143,8 @@ impl Language {
         words.iter().map(|w| width(&w.text)).sum::<usize>() + glue
     }
 
-    /// The beginning of a text without spaces that takes at most so many columns, in bytes; more where no character before may end a line. Never nothing.
+    /// The beginning of a text without spaces that takes at most so many columns, in bytes; more where no character
+    /// before may end a line. Never nothing.
     fn cut(&self, text: &str, columns: usize) -> usize {
         let mut end = None;
         for at in GraphemeClusterSegmenter::new().segment_str(text).skip(1) {
@@ -142,8 +158,8 @@ impl Language {
         end.unwrap_or(text.len())
     }
 
-    /// The parts of a text between which a line may break although no space stands there: words of scripts without spaces, each with the marks that must not
-    /// be parted from it. A text of other scripts is one part.
+    /// The parts of a text between which a line may break although no space stands there: words of scripts without
+    /// spaces, each with the marks that must not be parted from it. A text of other scripts is one part.
     pub fn parts(&self, text: &str) -> Vec<Range<usize>> {
         let whole = 0..text.len();
         if !text.chars().any(spaceless) {
@@ -165,12 +181,14 @@ impl Language {
     }
 }
 
-/// Columns that a text takes: a wide character, as Chinese and Japanese ones are, takes two, a mark above or below another none.
+/// Columns that a text takes: a wide character, as Chinese and Japanese ones are, takes two, a mark above or below
+/// another none.
 pub fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
-/// The beginning of a text that takes at most so many columns, in bytes: whole characters as a person sees them, at least one.
+/// The beginning of a text that takes at most so many columns, in bytes: whole characters as a person sees them, at
+/// least one.
 pub fn fitting(text: &str, columns: usize) -> usize {
     let mut end = 0;
     for at in GraphemeClusterSegmenter::new().segment_str(text).skip(1) {
@@ -193,7 +211,11 @@ pub fn characters_or_words(text: &str) -> Vec<&str> {
         let mut from = 0;
         for at in GraphemeClusterSegmenter::new().segment_str(word).skip(1) {
             let next = word[at..].chars().next();
-            let parted = word[..at].chars().next_back().zip(next).is_none_or(|(a, b)| spaceless(a) && spaceless(b) && b.is_alphanumeric());
+            let parted = word[..at]
+                .chars()
+                .next_back()
+                .zip(next)
+                .is_none_or(|(a, b)| spaceless(a) && spaceless(b) && b.is_alphanumeric());
             if parted {
                 out.push(&word[from..at]);
                 from = at;
@@ -203,8 +225,9 @@ pub fn characters_or_words(text: &str) -> Vec<&str> {
     out
 }
 
-/// Words that no space parts, cut where a line may break: recognisers give single characters, syllables or whole sentences as a word. What follows each other
-/// within `pause` seconds is looked at together; no part is wider than `columns`. Times of parts are shared out by characters; text and order stay.
+/// Words that no space parts, cut where a line may break: recognisers give single characters, syllables or whole
+/// sentences as a word. What follows each other within `pause` seconds is looked at together; no part is wider than
+/// `columns`. Times of parts are shared out by characters; text and order stay.
 pub fn repartitioned(words: &[Word], language: &Language, pause: f64, columns: usize) -> Vec<Word> {
     let mut out = Vec::with_capacity(words.len());
     let runs = words.chunk_by(|a, b| language.glue(&a.text, &b.text).is_empty() && b.start - a.end < pause);
@@ -222,7 +245,8 @@ pub fn repartitioned(words: &[Word], language: &Language, pause: f64, columns: u
 fn parted(run: &[Word], language: &Language, columns: usize) -> Vec<Word> {
     let text: String = run.iter().map(|w| w.text.as_str()).collect();
     // Where each word of the run ends, in bytes.
-    let ends: Vec<usize> = run.iter().scan(0, |at, w| Some(std::mem::replace(at, *at + w.text.len()) + w.text.len())).collect();
+    let ends: Vec<usize> =
+        run.iter().scan(0, |at, w| Some(std::mem::replace(at, *at + w.text.len()) + w.text.len())).collect();
     let holder = |at: usize| ends.partition_point(|end| *end <= at).min(run.len() - 1);
     // The time of a place: within its word by the share of letters before it.
     let time = |at: usize, k: usize| {

@@ -85,7 +85,8 @@ fn a_sentence_that_came_as_one_word_is_shared_out() {
     assert_eq!(out.iter().map(|w| w.text.as_str()).collect::<Vec<_>>(), ["こんにちは", "世界。"]);
     assert!((out[0].end - 2.0).abs() < 1e-9 && (out[1].start - 2.0).abs() < 1e-9 && out[1].end == 2.6, "{out:?}");
     // Characters come together, but not over a pause.
-    let single: Vec<Word> = "東京大学".chars().zip([0.0, 0.2, 3.0, 3.2]).map(|(c, t)| word(&c.to_string(), t, t + 0.2)).collect();
+    let single: Vec<Word> =
+        "東京大学".chars().zip([0.0, 0.2, 3.0, 3.2]).map(|(c, t)| word(&c.to_string(), t, t + 0.2)).collect();
     let out = repartitioned(&single, &Language::of("ja"), 1.0, 26);
     assert_eq!(out, [word("東京", 0.0, 0.4), word("大学", 3.0, 3.4)]);
 }

@@ -1,4 +1,5 @@
-//! Words with times, and all that is made of them: the transcript on the host's timeline, cues, caption files, wording by language.
+//! Words with times, and all that is made of them: the transcript on the host's timeline, cues, caption files, wording
+//! by language.
 //!
 //! Knows no model, no thread and no sound.
 

@@ -1,4 +1,5 @@
-//! From a reference to a target voice: a few seconds of one speaker become an embedding, a median pitch and a timbre. Knows no files and no packs.
+//! From a reference to a target voice: a few seconds of one speaker become an embedding, a median pitch and a timbre.
+//! Knows no files and no packs.
 
 use std::ops::Range;
 use std::path::Path;
@@ -18,7 +19,8 @@ use mynah_models::vad::{self, Vad};
 const SHORTEST: f64 = 3.0;
 /// The least speech in it, in seconds.
 const LEAST_SPEECH: f64 = 1.5;
-/// With less speech than this a longer reference would be better, in seconds: GE2E's windows are 1.6 s long, and some of them should agree.
+/// With less speech than this a longer reference would be better, in seconds: GE2E's windows are 1.6 s long, and some
+/// of them should agree.
 const GOOD_SPEECH: f64 = 5.0;
 /// Below this the noise is part of what is enrolled, in dB.
 const NOISY_DB: f32 = 15.0;
@@ -37,7 +39,8 @@ const CLIPPED_RUN: usize = 3;
 const MOST_CLIPPED: f64 = 0.01;
 /// The encoder's and the voice detector's rate, in Hz.
 const RATE: u32 = 16000;
-/// The timbre is taken from sound that was brought to this peak, so that a soft reference stands above the floor of the features.
+/// The timbre is taken from sound that was brought to this peak, so that a soft reference stands above the floor of the
+/// features.
 const PEAK: f32 = 0.7;
 /// Frames of look-ahead for the pitch: there is no hurry.
 const PITCH_LAG: usize = 8;
@@ -49,7 +52,9 @@ pub enum EnrolError {
     #[error("the reference lasts only {0:.1} s; give at least 3 seconds of one speaker, better 10")]
     TooShort(f64),
     /// Too little of it is speech.
-    #[error("the reference holds only {0:.1} s of speech; give a clip in which one speaker talks for at least 2 seconds")]
+    #[error(
+        "the reference holds only {0:.1} s of speech; give a clip in which one speaker talks for at least 2 seconds"
+    )]
     TooLittleSpeech(f64),
     /// Nothing is to be heard.
     #[error("the reference is silent (its peak is {0:.0} dBFS); give a louder recording")]
@@ -116,8 +121,8 @@ impl Enroller {
         self
     }
 
-    /// Makes a target voice of a reference: any rate, any number of channels. Silence between words is cut out; of long references the first 30 s
-    /// of speech are used.
+    /// Makes a target voice of a reference: any rate, any number of channels. Silence between words is cut out; of long
+    /// references the first 30 s of speech are used.
     pub fn enrol(&mut self, sound: &Sound, name: &str) -> Result<TargetVoice, EnrolError> {
         self.enrol_and_tell(sound, name).map(|(voice, _)| voice)
     }
@@ -164,13 +169,17 @@ impl Enroller {
         for encoder in &mut self.hearing {
             let there = |at: usize| at * encoder.rate() as usize / RATE as usize;
             let stretches: Vec<_> = stretches.iter().map(|s| there(s.start)..there(s.end)).collect();
-            timbres
-                .extend(encoder.timbre(&resample_all(samples, rate, encoder.rate()), &stretches).map_err(|e| failed("the voice pack", e))?);
+            timbres.extend(
+                encoder
+                    .timbre(&resample_all(samples, rate, encoder.rate()), &stretches)
+                    .map_err(|e| failed("the voice pack", e))?,
+            );
         }
         Ok(timbres)
     }
 
-    /// How like a voice the speech in a mono sound is: the cosine of their embeddings. None where less than a second and a half of it is speech.
+    /// How like a voice the speech in a mono sound is: the cosine of their embeddings. None where less than a second
+    /// and a half of it is speech.
     pub fn likeness(&mut self, samples: &[f32], rate: u32, voice: &TargetVoice) -> Result<Option<f32>, EnrolError> {
         let samples = resample_all(samples, rate, RATE);
         let stretches = vad::speech(&mut self.vad, &samples)?;
@@ -213,7 +222,8 @@ fn above_noise(samples: &[f32], stretches: &[Range<usize>]) -> Option<f32> {
     Some((10.0 * (power(speech, n) / noise.max(1e-10)).max(1e-10).log10()) as f32)
 }
 
-/// The share of samples that stand at full scale with their neighbours. Floats may go higher: there only what stands at the highest peak was cut off.
+/// The share of samples that stand at full scale with their neighbours. Floats may go higher: there only what stands at
+/// the highest peak was cut off.
 fn clipped_share(samples: &[f32]) -> f64 {
     let (mut clipped, mut run) = (0, 0);
     let most = FULL_SCALE * peak(samples).max(1.0);
@@ -251,7 +261,11 @@ mod tests {
         println!("cosine after cutting: {near:.4}; median pitch {:.1} Hz", voice.median_pitch);
         assert!(near > 0.95, "cutting silence leaves the speaker: {near}");
         let wanted = golden("reference_pitch")[0];
-        assert!((voice.median_pitch / wanted).log2().abs() < 1.0 / 12.0, "{} Hz instead of {wanted} Hz", voice.median_pitch);
+        assert!(
+            (voice.median_pitch / wanted).log2().abs() < 1.0 / 12.0,
+            "{} Hz instead of {wanted} Hz",
+            voice.median_pitch
+        );
     }
 
     #[test]
@@ -267,7 +281,11 @@ mod tests {
         // Silence around and the level say nothing of a timbre.
         let long = [vec![0.0; 16000], sound.mono().iter().map(|x| x * 0.1).collect(), vec![0.0; 16000]].concat();
         let other = enroller.enrol(&Sound { rate: sound.rate, channels: vec![long] }, "Eve").expect("enrolled");
-        let worst = timbre.iter().zip(other.timbre_of(WEIGHTS).expect("a timbre")).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let worst = timbre
+            .iter()
+            .zip(other.timbre_of(WEIGHTS).expect("a timbre"))
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         println!("timbre, softer and with silence around: largest difference {worst:.3}");
         assert!(worst < 0.1, "{worst}");
     }
@@ -290,7 +308,8 @@ mod tests {
     fn what_is_no_reference_is_told_in_a_sentence() {
         let mut enroller = enroller();
         let one = reference();
-        let said = |sound: &Sound, enroller: &mut Enroller| enroller.enrol(sound, "x").expect_err("no reference").to_string();
+        let said =
+            |sound: &Sound, enroller: &mut Enroller| enroller.enrol(sound, "x").expect_err("no reference").to_string();
         let of = |samples: Vec<f32>| Sound { rate: 16000, channels: vec![samples] };
         assert!(said(&of(one.mono()[..32000].to_vec()), &mut enroller).contains("lasts only 2.0 s"));
         assert!(said(&of(vec![0.0; 80000]), &mut enroller).contains("silent"));
@@ -319,7 +338,8 @@ mod tests {
             x + 0.04 * (noise as f32 / u32::MAX as f32 - 0.5)
         };
         let noisy: Vec<f32> = [vec![0.0; 16000], one.mono(), vec![0.0; 16000]].concat().iter().map(&mut hiss).collect();
-        let (_, other) = enroller.enrol_and_tell(&Sound { rate: one.rate, channels: vec![noisy] }, "Ada").expect("enrolled");
+        let (_, other) =
+            enroller.enrol_and_tell(&Sound { rate: one.rate, channels: vec![noisy] }, "Ada").expect("enrolled");
         println!("{heard:?}, with hiss {other:?}");
         let clean = Heard { seconds: 9.0, speech: 8.0, peak_dbfs: -3.0, above_noise_db: Some(40.0) };
         assert!(other.above_noise_db.expect("a second on either side") < 40.0);

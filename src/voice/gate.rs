@@ -1,7 +1,8 @@
-//! The gate: where the input is quieter than a threshold, the output is silent. Knows no converter, only how far it lies behind.
+//! The gate: where the input is quieter than a threshold, the output is silent. Knows no converter, only how far it
+//! lies behind.
 //!
-//! The level of the input is taken over stretches of 10 ms on absolute positions. The output lies behind the input, so that the gate is
-//! fully open before the sound that opened it comes by.
+//! The level of the input is taken over stretches of 10 ms on absolute positions. The output lies behind the input, so
+//! that the gate is fully open before the sound that opened it comes by.
 
 use mynah_dsp::level::from_db;
 
@@ -43,7 +44,8 @@ impl Gate {
     pub fn new(rate: u32, hop: usize, delay: usize) -> Self {
         let stretch = (rate as usize / 100).max(1);
         let steps = ((rate as f64 * RAMP_SECONDS) as usize).max(1);
-        let ramp = (0..=steps).map(|i| (0.5 - 0.5 * (std::f64::consts::PI * i as f64 / steps as f64).cos()) as f32).collect();
+        let ramp =
+            (0..=steps).map(|i| (0.5 - 0.5 * (std::f64::consts::PI * i as f64 / steps as f64).cos()) as f32).collect();
         let mut gate = Self {
             hop,
             delay,
@@ -73,8 +75,8 @@ impl Gate {
         self.position = -(self.delay as i64);
     }
 
-    /// Hears a hop of the input and scales the hop of the output that lies `delay` samples behind it. `f32::NEG_INFINITY` opens the gate and
-    /// leaves the output as it is, bit for bit.
+    /// Hears a hop of the input and scales the hop of the output that lies `delay` samples behind it.
+    /// `f32::NEG_INFINITY` opens the gate and leaves the output as it is, bit for bit.
     pub fn process(&mut self, input: &[f32], output: &mut [f32], threshold_dbfs: f32) {
         debug_assert!(input.len() == self.hop && output.len() == self.hop);
         let off = threshold_dbfs == f32::NEG_INFINITY;
@@ -123,7 +125,8 @@ impl Gate {
         self.filled = 0;
     }
 
-    /// A position is open if its stretch is, or one that follows soon. What has not been heard yet is as the last stretch heard.
+    /// A position is open if its stretch is, or one that follows soon. What has not been heard yet is as the last
+    /// stretch heard.
     fn is_open_at(&self, position: i64) -> bool {
         let Some(last) = self.heard.checked_sub(1) else { return false };
         if position < 0 {
@@ -155,7 +158,15 @@ mod tests {
     }
 
     fn burst(from: usize, to: usize, n: usize) -> Vec<f32> {
-        (0..n).map(|i| if (from..to).contains(&i) { 0.5 * (i as f32 * 0.3 + 1.0).sin() } else { 0.0004 * (i as f32 * 0.7).sin() }).collect()
+        (0..n)
+            .map(|i| {
+                if (from..to).contains(&i) {
+                    0.5 * (i as f32 * 0.3 + 1.0).sin()
+                } else {
+                    0.0004 * (i as f32 * 0.7).sin()
+                }
+            })
+            .collect()
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The GE2E speaker encoder (L. Wan et al., "Generalized end-to-end loss for speaker verification", 2018): sound in, a unit vector out.
+//! The GE2E speaker encoder (L. Wan et al., "Generalized end-to-end loss for speaker verification", 2018): sound in, a
+//! unit vector out.
 //!
 //! Knows no references and no packs: see `enrol`.
 
@@ -40,7 +41,8 @@ impl Ge2e {
         Ok(Self { session })
     }
 
-    /// The embedding of sound at 16 kHz: the mean over windows, unit length; of silence and of nothing, whatever the encoder makes of it.
+    /// The embedding of sound at 16 kHz: the mean over windows, unit length; of silence and of nothing, whatever the
+    /// encoder makes of it.
     pub fn embed(&mut self, samples_16k: &[f32]) -> Result<Vec<f32>, ConvertError> {
         let failed = |e: ort::Error| ConvertError::Run(mynah_models::runtime::told::one_line(e));
         let gain = PEAK / peak(samples_16k).max(1e-3);
@@ -60,7 +62,8 @@ impl Ge2e {
             let input = TensorRef::from_array_view(([n, WINDOW, GE2E_BANDS], &batch[..])).map_err(failed)?;
             let outputs = self.session.ort().run(ort::inputs!["mel" => input]).map_err(failed)?;
             let missing = || ConvertError::Run("the output `embedding` is missing".to_owned());
-            let (_, rows) = outputs.get("embedding").ok_or_else(missing)?.try_extract_tensor::<f32>().map_err(failed)?;
+            let (_, rows) =
+                outputs.get("embedding").ok_or_else(missing)?.try_extract_tensor::<f32>().map_err(failed)?;
             for row in rows.chunks_exact(EMBEDDING) {
                 sum.iter_mut().zip(row).for_each(|(s, r)| *s += r);
             }
@@ -92,7 +95,9 @@ mod tests {
     /// Counted with the published cutter of utterances.
     #[test]
     fn windows_are_cut_as_published() {
-        for (samples, count) in [(1, 1), (16_000, 1), (25_600, 1), (33_000, 2), (36_000, 2), (48_000, 3), (80_000, 5), (480_000, 38)] {
+        for (samples, count) in
+            [(1, 1), (16_000, 1), (25_600, 1), (33_000, 2), (36_000, 2), (48_000, 3), (80_000, 5), (480_000, 38)]
+        {
             assert_eq!(windows(samples), count, "{samples}");
         }
     }

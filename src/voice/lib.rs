@@ -26,8 +26,8 @@ pub struct TargetVoice {
     pub embedding: Vec<f32>,
     /// Median pitch of the reference in Hz; 0 where it could not be told.
     pub median_pitch: f32,
-    /// What voice packs heard of its timbre, one each; none where no pack was at hand, or one that hears none. A voice without that of the pack in use is
-    /// less like its reference, or can't be used with it.
+    /// What voice packs heard of its timbre, one each; none where no pack was at hand, or one that hears none. A voice
+    /// without that of the pack in use is less like its reference, or can't be used with it.
     #[serde(default, rename = "timbre", skip_serializing_if = "Vec::is_empty", with = "one_or_many")]
     pub timbres: Vec<Timbre>,
 }
@@ -72,13 +72,14 @@ pub struct Timbre {
 }
 
 impl TargetVoice {
-    /// The timbre for the weights of this name: none where the voice has none, or one of other weights, or one that is damaged.
+    /// The timbre for the weights of this name: none where the voice has none, or one of other weights, or one that is
+    /// damaged.
     pub fn timbre_of(&self, model: &str) -> Option<&[f32]> {
         self.numbers_of(model).filter(|numbers| numbers.len() == mynah::TIMBRE)
     }
 
-    /// What the weights of this name heard, of any family: none where the voice has none, or one of other weights, or one that holds no numbers. How
-    /// many there must be is for the family to say.
+    /// What the weights of this name heard, of any family: none where the voice has none, or one of other weights, or
+    /// one that holds no numbers. How many there must be is for the family to say.
     pub fn numbers_of(&self, model: &str) -> Option<&[f32]> {
         let timbre = self.timbres.iter().find(|t| t.model == model)?;
         timbre.numbers.iter().all(|x| x.is_finite()).then_some(&timbre.numbers)
@@ -89,8 +90,10 @@ impl TargetVoice {
 pub trait HearsTimbre: Send {
     /// The rate of the sound that it hears, in Hz.
     fn rate(&self) -> u32;
-    /// The timbre of a sound at that rate in these stretches of samples; none where there is too little in them. Takes up to a second.
-    fn timbre(&mut self, samples: &[f32], stretches: &[std::ops::Range<usize>]) -> Result<Option<Timbre>, ConvertError>;
+    /// The timbre of a sound at that rate in these stretches of samples; none where there is too little in them. Takes
+    /// up to a second.
+    fn timbre(&mut self, samples: &[f32], stretches: &[std::ops::Range<usize>])
+    -> Result<Option<Timbre>, ConvertError>;
 }
 
 /// Where the pitch of the result comes from.
@@ -99,7 +102,8 @@ pub enum PitchMode {
     /// The source's median is moved to the reference's median; it is found while the source is heard.
     #[default]
     Auto,
-    /// The same, where the source's median in Hz is known from before: the first word has the right pitch already. Another speaker is followed as in `Auto`.
+    /// The same, where the source's median in Hz is known from before: the first word has the right pitch already.
+    /// Another speaker is followed as in `Auto`.
     Known(f32),
     /// The source's pitch is shifted by so many semitones.
     Semitones(f32),
@@ -131,7 +135,8 @@ pub enum ConvertError {
     NotFinite,
     /// The voice holds nothing that these weights heard, and they can't do without.
     #[error(
-        "the voice `{0}` was enrolled without this voice pack, which must have heard its reference itself; enrol it again with this pack"
+        "the voice `{0}` was enrolled without this voice pack, which must have heard its reference itself; enrol it \
+         again with this pack"
     )]
     Stranger(String),
     /// A server that computes the model did not give the hop back.
@@ -151,8 +156,9 @@ impl ConvertError {
 
 /// A streaming voice converter. Mono, f32, samples in ±1 at `timing().rate`.
 ///
-/// The output of call `k` covers positions `[k·hop − delay, (k+1)·hop − delay)` of the input's timeline. A converter is a pure function
-/// of the hops since the last `reset`: equal input gives equal bits (noise is seeded from the hop's index).
+/// The output of call `k` covers positions `[k·hop − delay, (k+1)·hop − delay)` of the input's timeline. A converter is
+/// a pure function of the hops since the last `reset`: equal input gives equal bits (noise is seeded from the hop's
+/// index).
 pub trait Converter: Send {
     /// Rate, hop and delay; constant for the life of the converter.
     fn timing(&self) -> mynah_realtime::clock::ConverterTiming;
@@ -162,7 +168,8 @@ pub trait Converter: Send {
     fn process(&mut self, input: &[f32], controls: &Controls, output: &mut [f32]) -> Result<(), ConvertError>;
     /// Takes another target voice of the same kind from the next hop on.
     fn set_voice(&mut self, voice: &TargetVoice);
-    /// Whether somebody renders from the next hop on: then a hop may take its time. Matters where something beside this machine takes part.
+    /// Whether somebody renders from the next hop on: then a hop may take its time. Matters where something beside this
+    /// machine takes part.
     fn renders(&mut self, _renders: bool) {}
 }
 

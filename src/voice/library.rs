@@ -128,7 +128,8 @@ impl Library {
     pub fn standard() -> Self {
         let home = match std::env::var_os("MYNAH_HOME").filter(|h| !h.is_empty()) {
             Some(home) => PathBuf::from(home),
-            None => directories::ProjectDirs::from("", "", "mynah").map_or_else(|| PathBuf::from("mynah"), |d| d.data_dir().to_owned()),
+            None => directories::ProjectDirs::from("", "", "mynah")
+                .map_or_else(|| PathBuf::from("mynah"), |d| d.data_dir().to_owned()),
         };
         Self { folder: home.join("voices") }
     }
@@ -143,7 +144,8 @@ impl Library {
         &self.folder
     }
 
-    /// All voices that can be read, sorted by name. A folder that is not there has none; broken files are left out, see `broken`.
+    /// All voices that can be read, sorted by name. A folder that is not there has none; broken files are left out, see
+    /// `broken`.
     pub fn list(&self) -> Result<Vec<TargetVoice>, LibraryError> {
         Ok(self.entries()?.into_iter().map(|entry| entry.voice).collect())
     }
@@ -189,7 +191,8 @@ impl Library {
         if self.path(name)?.exists() {
             return Err(LibraryError::Taken(name.to_owned()));
         }
-        let renamed = Entry { voice: TargetVoice { name: name.to_owned(), ..entry.voice.clone() }, about: entry.about.clone() };
+        let renamed =
+            Entry { voice: TargetVoice { name: name.to_owned(), ..entry.voice.clone() }, about: entry.about.clone() };
         self.keep(&renamed)?;
         self.remove(&entry.voice.name)?;
         Ok(renamed)
@@ -210,13 +213,15 @@ impl Library {
     pub fn remove(&self, name: &str) -> Result<(), LibraryError> {
         let path = self.path(name)?;
         std::fs::remove_file(&path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => LibraryError::Missing { name: name.to_owned(), folder: self.folder.clone() },
+            std::io::ErrorKind::NotFound => {
+                LibraryError::Missing { name: name.to_owned(), folder: self.folder.clone() }
+            }
             _ => LibraryError::Remove { path, why: e.to_string() },
         })
     }
 
-    /// The file of a name. A name is letters, digits, spaces and a few marks, so that it is a file name on every platform and leads nowhere
-    /// else; two names that differ are two files.
+    /// The file of a name. A name is letters, digits, spaces and a few marks, so that it is a file name on every
+    /// platform and leads nowhere else; two names that differ are two files.
     fn path(&self, name: &str) -> Result<PathBuf, LibraryError> {
         let allowed = |c: char| c.is_alphanumeric() || " -_.,()'+&".contains(c);
         let fits = !name.is_empty()
@@ -251,7 +256,8 @@ impl Library {
 /// Names that Windows keeps for devices, whatever follows a dot.
 fn is_reserved(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_uppercase();
-    let numbered = (stem.starts_with("COM") || stem.starts_with("LPT")) && stem.chars().count() == 4 && !stem.ends_with('0');
+    let numbered =
+        (stem.starts_with("COM") || stem.starts_with("LPT")) && stem.chars().count() == 4 && !stem.ends_with('0');
     matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered
 }
 
@@ -337,7 +343,8 @@ mod tests {
         let library = Library::at(folder.path());
         let consent = Consent { words: "I may.".to_owned(), given: "2026-11-27T18:00:00Z".to_owned() };
         let heard = Heard { seconds: 8.0, speech: 7.1, peak_dbfs: -6.0, above_noise_db: Some(41.5) };
-        let about = About { enrolled: consent.given.clone(), from: "ada.wav".to_owned(), heard, consent: Some(consent) };
+        let about =
+            About { enrolled: consent.given.clone(), from: "ada.wav".to_owned(), heard, consent: Some(consent) };
         let entry = Entry { voice: voice("Ada"), about: Some(about) };
         library.keep(&entry).expect("kept");
         library.save(&voice("Old")).expect("saved");
@@ -348,7 +355,8 @@ mod tests {
         assert_eq!((renamed.about.as_ref(), renamed.voice.name.as_str()), (entry.about.as_ref(), "Countess"));
         assert_eq!(library.list().expect("listed"), [voice("Countess"), voice("Old")]);
         // An origin that can't be read leaves a voice.
-        let text = std::fs::read_to_string(folder.path().join("Countess.json")).expect("read").replace("7.1", "\"much\"");
+        let text =
+            std::fs::read_to_string(folder.path().join("Countess.json")).expect("read").replace("7.1", "\"much\"");
         std::fs::write(folder.path().join("Countess.json"), text).expect("written");
         assert_eq!(library.entries().expect("listed")[0], Entry { voice: voice("Countess"), about: None });
     }
@@ -357,7 +365,10 @@ mod tests {
     fn no_name_leaves_the_folder() {
         let folder = tempfile::tempdir().expect("a folder");
         let library = Library::at(&folder.path().join("voices"));
-        for name in ["", "..", ".", "../x", "a/b", "a\\b", "/etc/x", "c:x", "x\0", " x", "x ", ".x", "x.", "nul", "COM1.a", "a\nb"] {
+        for name in [
+            "", "..", ".", "../x", "a/b", "a\\b", "/etc/x", "c:x", "x\0", " x", "x ", ".x", "x.", "nul", "COM1.a",
+            "a\nb",
+        ] {
             assert!(matches!(library.save(&voice(name)), Err(LibraryError::Name(_))), "{name:?}");
             assert!(library.get(name).is_err() && library.remove(name).is_err(), "{name:?}");
         }
@@ -371,7 +382,8 @@ mod tests {
         library.save(&voice("good")).expect("saved");
         std::fs::write(folder.path().join("half.json"), "{\"name\": \"half\", \"emb").expect("written");
         let short = TargetVoice { embedding: vec![1.0], ..voice("short") };
-        std::fs::write(folder.path().join("short.json"), serde_json::to_string(&short).expect("json")).expect("written");
+        std::fs::write(folder.path().join("short.json"), serde_json::to_string(&short).expect("json"))
+            .expect("written");
         std::fs::write(folder.path().join("notes.txt"), "not a voice").expect("written");
         assert_eq!(library.list().expect("listed").len(), 1);
         let broken: Vec<String> = library.broken().expect("listed").iter().map(|e| e.to_string()).collect();

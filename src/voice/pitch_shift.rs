@@ -7,7 +7,8 @@ pub const RANGE: (f32, f32) = (50.0, 800.0);
 
 const BINS_PER_OCTAVE: usize = 48;
 const OCTAVES: usize = 4;
-/// A voiced frame's weight fades by this factor with every later one: half after 14 s of voice, so that another speaker is soon heard.
+/// A voiced frame's weight fades by this factor with every later one: half after 14 s of voice, so that another speaker
+/// is soon heard.
 const FADE: f64 = 0.9995;
 /// How fast the shift may follow the median, in octaves a voiced frame: at first quick, then slower than anyone hears.
 const QUICK: f32 = 0.01;
@@ -141,7 +142,8 @@ mod tests {
         let source = |t: usize| if t < 100 { 155.0 } else { 110.0 * (0.2 * (t as f32 * 0.37).sin()).exp2() };
         let error = |mode, frames: std::ops::Range<usize>| {
             let mut shift = PitchShift::new(220.0);
-            let moved: Vec<f32> = (0..frames.end).map(|t| (shift.next(source(t), mode) / source(t) / 2.0).log2().abs() * 12.0).collect();
+            let moved: Vec<f32> =
+                (0..frames.end).map(|t| (shift.next(source(t), mode) / source(t) / 2.0).log2().abs() * 12.0).collect();
             moved[frames].iter().copied().fold(0.0f32, f32::max)
         };
         assert!(error(PitchMode::Known(110.0), 0..1000) < 0.8, "{}", error(PitchMode::Known(110.0), 0..1000));
@@ -150,7 +152,10 @@ mod tests {
         let last = (0..4000).map(|_| shift.next(150.0, PitchMode::Known(110.0))).last().expect("frames");
         assert!((last / 220.0).log2().abs() < 0.5 / 12.0, "another speaker: {last}");
         for nonsense in [0.0, -3.0, f32::NAN, f32::INFINITY] {
-            assert_eq!(PitchShift::new(220.0).next(110.0, PitchMode::Known(nonsense)), PitchShift::new(220.0).next(110.0, PitchMode::Auto));
+            assert_eq!(
+                PitchShift::new(220.0).next(110.0, PitchMode::Known(nonsense)),
+                PitchShift::new(220.0).next(110.0, PitchMode::Auto)
+            );
         }
     }
 

@@ -10,12 +10,15 @@ use mynah_realtime::clock::Mode;
 pub fn asset(name: &str) -> PathBuf {
     let packs = Store::standard().list();
     let found = packs.into_iter().flatten().map(|pack| pack.folder().join(name)).find(|file| file.is_file());
-    found.unwrap_or_else(|| panic!("no fetched pack has `{name}`; run `cargo xtask test`, which fetches what tests need"))
+    found.unwrap_or_else(|| {
+        panic!("no fetched pack has `{name}`; run `cargo xtask test`, which fetches what tests need")
+    })
 }
 
 /// Opens ONNX Runtime.
 pub fn runtime() {
-    mynah_models::runtime::init(&Store::standard().runtime_library().expect("run `cargo xtask packs`")).expect("ONNX Runtime opens");
+    mynah_models::runtime::init(&Store::standard().runtime_library().expect("run `cargo xtask packs`"))
+        .expect("ONNX Runtime opens");
 }
 
 /// The repository.
@@ -57,7 +60,12 @@ pub const WEIGHTS: &str = "golden";
 /// A target voice with a real embedding and the timbre of the clip.
 pub fn voice() -> TargetVoice {
     let timbre = Timbre { model: WEIGHTS.to_owned(), numbers: golden("mynah_timbre") };
-    TargetVoice { name: "golden".to_owned(), embedding: golden("mynah_speaker"), median_pitch: 180.0, timbres: vec![timbre] }
+    TargetVoice {
+        name: "golden".to_owned(),
+        embedding: golden("mynah_speaker"),
+        median_pitch: 180.0,
+        timbres: vec![timbre],
+    }
 }
 
 /// A reference of five seconds, made for Mynah's own corpus.

@@ -9,7 +9,12 @@ const LENGTH: usize = 48000;
 type Programme = [(usize, &'static str, f64)];
 
 /// Renders the sound with the events of the programme, in blocks of these sizes, over and over; with the latency.
-fn automated(settings: &Settings, sound: &[Vec<f32>; 2], programme: &Programme, sizes: &[usize]) -> ([Vec<f32>; 2], usize) {
+fn automated(
+    settings: &Settings,
+    sound: &[Vec<f32>; 2],
+    programme: &Programme,
+    sizes: &[usize],
+) -> ([Vec<f32>; 2], usize) {
     let mut host = instance();
     host.load(&state(INVERTED, settings)).expect("a state");
     host.render_offline(true).expect("offline");
@@ -22,7 +27,9 @@ fn automated(settings: &Settings, sound: &[Vec<f32>; 2], programme: &Programme, 
         let events: Vec<ParamValueEvent> = programme
             .iter()
             .filter(|(sample, ..)| (at..end).contains(sample))
-            .map(|(sample, name, value)| ParamValueEvent::new((sample - at) as u32, id(name), Pckn::match_all(), *value))
+            .map(|(sample, name, value)| {
+                ParamValueEvent::new((sample - at) as u32, id(name), Pckn::match_all(), *value)
+            })
             .collect();
         let mut block = [sound[0][at..end].to_vec(), sound[1][at..end].to_vec()];
         host.process_with(&mut block, &InputEvents::from_buffer(&events), false).expect("a block");
@@ -86,6 +93,9 @@ fn the_end_of_a_disguised_passage_is_not_given_away() {
         let (heard, latency) = automated(&settings, &sound, &[(30_000, name, value)], &[480]);
         let disguised = &heard[0][latency + 2_000..30_000 + latency];
         assert!(disguised.iter().all(|x| *x < -0.2), "{name}: {:?}", disguised.iter().position(|x| *x >= -0.2));
-        assert!(heard[0][30_000 + latency + 2_000..].iter().all(|x| (x - 0.25).abs() < 1e-3), "{name}: dry once that was asked for");
+        assert!(
+            heard[0][30_000 + latency + 2_000..].iter().all(|x| (x - 0.25).abs() < 1e-3),
+            "{name}: dry once that was asked for"
+        );
     }
 }

@@ -1,6 +1,6 @@
-//! The rules that a CLAP plugin is held to, in process: what the published lists of clap-validator and of pluginval at strictness 10 ask, as far
-//! as it concerns this plugin, and what a host does that is no gentleman. The voices are identities; the debug build aborts when the audio thread
-//! allocates. Knows nothing of models.
+//! The rules that a CLAP plugin is held to, in process: what the published lists of clap-validator and of pluginval at
+//! strictness 10 ask, as far as it concerns this plugin, and what a host does that is no gentleman. The voices are
+//! identities; the debug build aborts when the audio thread allocates. Knows nothing of models.
 
 mod automation;
 #[path = "../common/library.rs"]
@@ -106,7 +106,11 @@ fn random_events(host: &mut ClapHost, random: &mut StdRng, samples: u32) -> Vec<
         .map(|index| {
             let info = params.get_info(&handle, index, &mut buffer).expect("a parameter");
             let value = random.random_range(info.min_value..=info.max_value);
-            let value = if info.flags.contains(clack_extensions::params::ParamInfoFlags::IS_STEPPED) { value.round() } else { value };
+            let value = if info.flags.contains(clack_extensions::params::ParamInfoFlags::IS_STEPPED) {
+                value.round()
+            } else {
+                value
+            };
             ParamValueEvent::new(random.random_range(0..samples.max(1)), info.id, Pckn::match_all(), value)
         })
         .collect();

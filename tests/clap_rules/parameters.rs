@@ -23,7 +23,13 @@ fn random_parameters_go_in_by_flush_and_by_events() {
             let at = NAMES.iter().position(|name| Some(id(name)) == e.param_id()).expect("its name");
             let step = [("semis", 0.1 / 48.0), ("gate", 0.1 / 80.0), ("gain", 0.1 / 48.0)];
             let step = step.iter().find(|(name, _)| *name == NAMES[at]).map_or(1e-6, |(_, step)| *step);
-            assert!((expected[at] - e.value()).abs() <= 0.51 * step + 1e-6, "{}: {} for {}", NAMES[at], expected[at], e.value());
+            assert!(
+                (expected[at] - e.value()).abs() <= 0.51 * step + 1e-6,
+                "{}: {} for {}",
+                NAMES[at],
+                expected[at],
+                e.value()
+            );
         }
         let mut third = instance();
         third.load(&host.save().expect("saved")).expect("a state");
@@ -47,11 +53,18 @@ fn values_and_texts_turn_into_each_other() {
                 _ => 1.0,
             };
             let value: f64 = random.random_range(0.0..=steps);
-            let shown = CString::new(params.value_to_text(&handle, id(name), value, &mut text).expect("text").to_vec()).expect("no NUL");
-            let read = params.text_to_value(&handle, id(name), &shown).unwrap_or_else(|| panic!("{name}: {shown:?} is not read"));
+            let shown = CString::new(params.value_to_text(&handle, id(name), value, &mut text).expect("text").to_vec())
+                .expect("no NUL");
+            let read = params
+                .text_to_value(&handle, id(name), &shown)
+                .unwrap_or_else(|| panic!("{name}: {shown:?} is not read"));
             assert!((0.0..=steps).contains(&read), "{name}: {shown:?} is {read}");
             let mut again = [0u8; 256];
-            assert_eq!(params.value_to_text(&handle, id(name), read, &mut again).expect("text"), shown.as_bytes(), "{name}");
+            assert_eq!(
+                params.value_to_text(&handle, id(name), read, &mut again).expect("text"),
+                shown.as_bytes(),
+                "{name}"
+            );
         }
         for odd in [c"", c" ", c"nan", c"inf", c"-1e99", c"999999", c"\xff\xfe", c"Live!"] {
             if let Some(read) = params.text_to_value(&handle, id(name), odd) {
@@ -127,7 +140,11 @@ fn events_of_another_namespace_are_not_ours() {
         // SAFETY: the list's context is the array of events, and the index is below its size.
         unsafe { (*list).ctx.cast::<clap_event_param_value>().add(index as usize).cast() }
     }
-    let list = clap_sys::events::clap_input_events { ctx: events.as_ptr().cast_mut().cast(), size: Some(size), get: Some(get) };
+    let list = clap_sys::events::clap_input_events {
+        ctx: events.as_ptr().cast_mut().cast(),
+        size: Some(size),
+        get: Some(get),
+    };
     let params: PluginParams = host.extension("params").expect("parameters");
     let mut inactive = host.plugin.inactive_plugin_handle().expect("an inactive plugin");
     // SAFETY: the list and its events outlive the call.
@@ -138,7 +155,9 @@ fn events_of_another_namespace_are_not_ours() {
 /// Controllers show the parameters in three pages, each parameter once.
 #[test]
 fn remote_controls_have_a_page_for_each_group() {
-    use clap_sys::ext::remote_controls::{CLAP_EXT_REMOTE_CONTROLS, clap_plugin_remote_controls, clap_remote_controls_page};
+    use clap_sys::ext::remote_controls::{
+        CLAP_EXT_REMOTE_CONTROLS, clap_plugin_remote_controls, clap_remote_controls_page,
+    };
     let mut host = instance();
     let plugin = host.plugin.plugin_handle().as_raw_ptr();
     // SAFETY: the instance lives to the end of the test, and an extension's table as long as the instance.

@@ -26,7 +26,8 @@ pub(super) fn bare_host() -> Box<RawHost> {
 
 /// Makes an instance by the C interface; null where the plugin refuses.
 pub(super) fn created(factory: *const clap_plugin_factory, host: &RawHost, id: &CStr) -> *const clap_plugin {
-    // SAFETY: the factory is the loaded entry's; host and id outlive the call, and the host outlives the instance in every test.
+    // SAFETY: the factory is the loaded entry's; host and id outlive the call, and the host outlives the instance in
+    // every test.
     unsafe { (*factory).create_plugin.expect("a way to make instances")(factory, host, id.as_ptr()) }
 }
 
@@ -34,8 +35,13 @@ pub(super) fn created(factory: *const clap_plugin_factory, host: &RawHost, id: &
 pub(super) fn raw_block(plugin: *const clap_plugin) -> i32 {
     let mut channels = [[0.0f32; 64]; 2];
     let mut pointers = channels.each_mut().map(|c| c.as_mut_ptr());
-    let mut buffer =
-        clap_audio_buffer { data32: pointers.as_mut_ptr(), data64: null_mut(), channel_count: 2, latency: 0, constant_mask: 0 };
+    let mut buffer = clap_audio_buffer {
+        data32: pointers.as_mut_ptr(),
+        data64: null_mut(),
+        channel_count: 2,
+        latency: 0,
+        constant_mask: 0,
+    };
     let (input, events, mut ignored) = (buffer, InputEvents::empty(), OutputEvents::void());
     let process = clap_process {
         steady_time: -1,

@@ -1,4 +1,5 @@
-//! Every call in any order that CLAP allows, drawn by chance, with values, blocks and transports drawn too; and a host that writes down what the plugin may not do.
+//! Every call in any order that CLAP allows, drawn by chance, with values, blocks and transports drawn too; and a host
+//! that writes down what the plugin may not do.
 
 use std::cell::{Cell, UnsafeCell};
 use std::thread::ThreadId;
@@ -79,7 +80,8 @@ unsafe extern "C" fn is_audio(host: *const RawHost) -> bool {
 
 unsafe extern "C" fn extension(_: *const RawHost, id: *const c_char) -> *const c_void {
     static LATENCY: clap_host_latency = clap_host_latency { changed: Some(changed) };
-    static THREADS: clap_host_thread_check = clap_host_thread_check { is_main_thread: Some(is_main), is_audio_thread: Some(is_audio) };
+    static THREADS: clap_host_thread_check =
+        clap_host_thread_check { is_main_thread: Some(is_main), is_audio_thread: Some(is_audio) };
     // SAFETY: the plugin gives a C string.
     match unsafe { CStr::from_ptr(id) } {
         id if id == CLAP_EXT_LATENCY => (&raw const LATENCY).cast(),
@@ -114,7 +116,9 @@ unsafe extern "C" fn taken(_: *const clap_output_events, _: *const clap_event_he
 
 unsafe extern "C" fn write(stream: *const clap_ostream, data: *const c_void, size: u64) -> i64 {
     // SAFETY: the stream is one of `Player::save`; the plugin gives as many bytes as it says.
-    unsafe { (*(*stream).ctx.cast::<Vec<u8>>()).extend_from_slice(std::slice::from_raw_parts(data.cast(), size as usize)) };
+    unsafe {
+        (*(*stream).ctx.cast::<Vec<u8>>()).extend_from_slice(std::slice::from_raw_parts(data.cast(), size as usize))
+    };
     size as i64
 }
 
@@ -202,7 +206,16 @@ impl Player<'_> {
                     flags: 0,
                 };
                 let value = self.random.random_range(least..=most);
-                clap_event_param_value { header, param_id, cookie: null_mut(), note_id: -1, port_index: -1, channel: -1, key: -1, value }
+                clap_event_param_value {
+                    header,
+                    param_id,
+                    cookie: null_mut(),
+                    note_id: -1,
+                    port_index: -1,
+                    channel: -1,
+                    key: -1,
+                    value,
+                }
             })
             .collect();
         events.sort_by_key(|e| e.header.time);
@@ -212,12 +225,16 @@ impl Player<'_> {
     fn flush(&mut self) {
         let events = self.events(1);
         let call = |plugin: Plugin| {
-            let list = clap_input_events { ctx: (&raw const events).cast_mut().cast(), size: Some(event_count), get: Some(event_at) };
+            let list = clap_input_events {
+                ctx: (&raw const events).cast_mut().cast(),
+                size: Some(event_count),
+                get: Some(event_at),
+            };
             let out = clap_output_events { ctx: null_mut(), try_push: Some(taken) };
             // SAFETY: the plugin lives; nobody processes.
             unsafe {
-                let params =
-                    (*plugin.0).get_extension.expect("extensions")(plugin.0, CLAP_EXT_PARAMS.as_ptr()).cast::<clap_plugin_params>();
+                let params = (*plugin.0).get_extension.expect("extensions")(plugin.0, CLAP_EXT_PARAMS.as_ptr())
+                    .cast::<clap_plugin_params>();
                 (*params).flush.expect("it")(plugin.0, &list, &out);
             }
         };
@@ -229,8 +246,8 @@ impl Player<'_> {
         let n = *[0, 1, 17, 64, 480, LARGEST].get(self.random.random_range(0..6)).expect("a size");
         let events = self.events(n);
         let (loud, whole) = (self.random.random_range(0.0..1.2f32), self.random.random_bool(0.1));
-        let mut channels: [Vec<f32>; 2] =
-            [(); 2].map(|()| (0..n).map(|_| if whole { 0.0 } else { self.random.random_range(-loud..=loud) }).collect());
+        let mut channels: [Vec<f32>; 2] = [(); 2]
+            .map(|()| (0..n).map(|_| if whole { 0.0 } else { self.random.random_range(-loud..=loud) }).collect());
         if n > 0 && self.random.random_bool(0.05) {
             channels[0][0] = [f32::NAN, f32::INFINITY, 1e-40, 1e30][self.random.random_range(0..4)];
         }
@@ -248,8 +265,9 @@ impl Player<'_> {
             type_: CLAP_EVENT_TRANSPORT,
             flags: 0,
         };
-        transport.flags =
-            CLAP_TRANSPORT_HAS_SECONDS_TIMELINE | CLAP_TRANSPORT_HAS_TEMPO | if rolls { CLAP_TRANSPORT_IS_PLAYING } else { 0 };
+        transport.flags = CLAP_TRANSPORT_HAS_SECONDS_TIMELINE
+            | CLAP_TRANSPORT_HAS_TEMPO
+            | if rolls { CLAP_TRANSPORT_IS_PLAYING } else { 0 };
         (transport.song_pos_seconds, transport.song_pos_beats) =
             (time(self.seconds, CLAP_SECTIME_FACTOR), time(2.0 * self.seconds, CLAP_BEATTIME_FACTOR));
         transport.tempo = [0.0, 1.0, 120.0, 960.0][self.random.random_range(0..4)];
@@ -257,10 +275,19 @@ impl Player<'_> {
         let told = self.random.random_bool(0.8);
         let channels = self.on_audio_thread(move |plugin| {
             let mut pointers = channels.each_mut().map(|c| c.as_mut_ptr());
-            let mut buffer =
-                clap_audio_buffer { data32: pointers.as_mut_ptr(), data64: null_mut(), channel_count: 2, latency: 0, constant_mask: 0 };
+            let mut buffer = clap_audio_buffer {
+                data32: pointers.as_mut_ptr(),
+                data64: null_mut(),
+                channel_count: 2,
+                latency: 0,
+                constant_mask: 0,
+            };
             let input = buffer;
-            let list = clap_input_events { ctx: (&raw const events).cast_mut().cast(), size: Some(event_count), get: Some(event_at) };
+            let list = clap_input_events {
+                ctx: (&raw const events).cast_mut().cast(),
+                size: Some(event_count),
+                get: Some(event_at),
+            };
             let out = clap_output_events { ctx: null_mut(), try_push: Some(taken) };
             let process = clap_process {
                 steady_time: -1,
@@ -291,7 +318,9 @@ impl Player<'_> {
         let mut bytes: Vec<u8> = Vec::new();
         let stream = clap_ostream { ctx: (&raw mut bytes).cast(), write: Some(write) };
         // SAFETY: the plugin lives, this is the main thread, and the stream outlives the call.
-        assert!(unsafe { self.extension::<clap_plugin_state>(CLAP_EXT_STATE).save.expect("it")(self.plugin.0, &stream) });
+        assert!(unsafe {
+            self.extension::<clap_plugin_state>(CLAP_EXT_STATE).save.expect("it")(self.plugin.0, &stream)
+        });
         bytes
     }
 
@@ -299,7 +328,9 @@ impl Player<'_> {
         let mut left = bytes;
         let stream = clap_istream { ctx: (&raw mut left).cast(), read: Some(read) };
         // SAFETY: the plugin lives, this is the main thread, and the stream outlives the call.
-        assert!(unsafe { self.extension::<clap_plugin_state>(CLAP_EXT_STATE).load.expect("it")(self.plugin.0, &stream) });
+        assert!(unsafe {
+            self.extension::<clap_plugin_state>(CLAP_EXT_STATE).load.expect("it")(self.plugin.0, &stream)
+        });
     }
 
     fn call(&mut self) {
@@ -324,11 +355,15 @@ impl Player<'_> {
                 unsafe { self.extension::<clap_plugin_render>(CLAP_EXT_RENDER).set.expect("it")(self.plugin.0, mode) };
             }
             // SAFETY: the plugin is active and this is the main thread.
-            12 if self.active => _ = unsafe { self.extension::<clap_plugin_latency>(CLAP_EXT_LATENCY).get.expect("it")(self.plugin.0) },
+            12 if self.active => {
+                _ = unsafe { self.extension::<clap_plugin_latency>(CLAP_EXT_LATENCY).get.expect("it")(self.plugin.0) }
+            }
             // SAFETY: the plugin lives.
             13 => _ = unsafe { self.extension::<clap_plugin_tail>(CLAP_EXT_TAIL).get.expect("it")(self.plugin.0) },
             // SAFETY: the plugin lives and this is the main thread.
-            14 | 15 if self.seen.callback.take() => unsafe { (*self.plugin.0).on_main_thread.expect("it")(self.plugin.0) },
+            14 | 15 if self.seen.callback.take() => unsafe {
+                (*self.plugin.0).on_main_thread.expect("it")(self.plugin.0)
+            },
             16 | 17 if self.active && self.seen.restart.get() => {
                 self.deactivate();
                 self.activate();
@@ -357,8 +392,15 @@ fn no_order_of_calls_makes_it_break_a_rule() {
         // SAFETY: it was made just now and this is the main thread.
         assert!(unsafe { (*plugin).init.expect("it")(plugin) });
         let random = StdRng::seed_from_u64(seed);
-        let mut player =
-            Player { plugin: Plugin(plugin), seen: &seen, random, active: false, processing: false, seconds: 0.0, ids: Vec::new() };
+        let mut player = Player {
+            plugin: Plugin(plugin),
+            seen: &seen,
+            random,
+            active: false,
+            processing: false,
+            seconds: 0.0,
+            ids: Vec::new(),
+        };
         let params = player.extension::<clap_plugin_params>(CLAP_EXT_PARAMS);
         // SAFETY: all zeros is a valid description, which the plugin fills.
         let ids = unsafe {

@@ -16,7 +16,10 @@ fn every_rate_and_block_from_1_khz_to_768_khz() {
             let heard = played(&mut host, &sound, &[block, block, 1, block / 2, 0, block.div_ceil(3)]);
             for (h, s) in heard.iter().zip(&sound) {
                 let late = latency.min(n);
-                assert!(h[..late].iter().all(|x| *x == 0.0) && h[late..] == s[..n - late], "{rate} Hz, blocks of {block}");
+                assert!(
+                    h[..late].iter().all(|x| *x == 0.0) && h[late..] == s[..n - late],
+                    "{rate} Hz, blocks of {block}"
+                );
             }
             host.deactivate();
         }
@@ -43,14 +46,22 @@ fn in_place_sounds_as_out_of_place() {
         let mut heard = sound.clone();
         for at in (0..24000).step_by(480) {
             let mut pointers = heard.each_mut().map(|c| c[at..].as_mut_ptr());
-            let buffer =
-                clap_audio_buffer { data32: pointers.as_mut_ptr(), data64: null_mut(), channel_count: 2, latency: 0, constant_mask: 0 };
+            let buffer = clap_audio_buffer {
+                data32: pointers.as_mut_ptr(),
+                data64: null_mut(),
+                channel_count: 2,
+                latency: 0,
+                constant_mask: 0,
+            };
             let (ins, mut outs) = ([buffer], [buffer]);
             // SAFETY: both point to the same two channels with 480 samples, which nobody else touches meanwhile.
-            let (input, mut output) =
-                unsafe { (InputAudioBuffers::from_raw_buffers(&ins, 480), OutputAudioBuffers::from_raw_buffers(&mut outs, 480)) };
+            let (input, mut output) = unsafe {
+                (InputAudioBuffers::from_raw_buffers(&ins, 480), OutputAudioBuffers::from_raw_buffers(&mut outs, 480))
+            };
             let processor = host.processor().expect("a processor");
-            processor.process(&input, &mut output, &InputEvents::empty(), &mut OutputEvents::void(), None, None).expect("a block");
+            processor
+                .process(&input, &mut output, &InputEvents::empty(), &mut OutputEvents::void(), None, None)
+                .expect("a block");
         }
         assert!(heard == expected, "bypass: {}", settings.bypass);
     }
@@ -62,7 +73,8 @@ fn silence_that_is_told_sounds_as_silence_that_is_not() {
         let (mut host, _) = offline(&Settings::default(), 48000, 256);
         let mut heard = Vec::new();
         for block in 0..100 {
-            let mut sound = if (20..60).contains(&block) { [vec![0.0; 256], vec![0.0; 256]] } else { noise(block, 256) };
+            let mut sound =
+                if (20..60).contains(&block) { [vec![0.0; 256], vec![0.0; 256]] } else { noise(block, 256) };
             let constant = told && sound[0].iter().all(|x| *x == 0.0);
             host.process_with(&mut sound, &InputEvents::empty(), constant).expect("a block");
             heard.extend(sound.concat());
@@ -74,7 +86,11 @@ fn silence_that_is_told_sounds_as_silence_that_is_not() {
 
 #[test]
 fn no_input_makes_the_output_unsound() {
-    for settings in [Settings::default(), Settings { bypass: true, ..Settings::default() }, Settings { wet: 0.5, ..Settings::default() }] {
+    for settings in [
+        Settings::default(),
+        Settings { bypass: true, ..Settings::default() },
+        Settings { wet: 0.5, ..Settings::default() },
+    ] {
         let (mut host, latency) = offline(&settings, 48000, 128);
         let bad = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, 1e-42, -1e-42, f32::MIN_POSITIVE];
         for block in 0..200usize {

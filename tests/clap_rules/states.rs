@@ -62,11 +62,16 @@ fn a_state_goes_through_narrow_streams() {
     assert!(host.save().expect("saved") == saved);
 }
 
-/// A load that is refused changes nothing; one that isn't gives a state that comes back byte for byte. Gives whether it was taken.
+/// A load that is refused changes nothing; one that isn't gives a state that comes back byte for byte. Gives whether it
+/// was taken.
 fn digest(host: &mut ClapHost, bytes: &[u8]) -> bool {
     let before = host.save().expect("saved");
     if host.load(bytes).is_err() {
-        assert!(host.save().expect("saved") == before, "what is refused changes nothing: {}", String::from_utf8_lossy(bytes));
+        assert!(
+            host.save().expect("saved") == before,
+            "what is refused changes nothing: {}",
+            String::from_utf8_lossy(bytes)
+        );
         return false;
     }
     let after = host.save().expect("saved");
@@ -95,7 +100,16 @@ fn no_bytes_break_a_state() {
             let lie = [&length.to_le_bytes()[..], &good[8..]].concat();
             assert_eq!(digest(host, &lie), length == 1 << 20, "a length of {length}");
         }
-        for body in ["", "{}", "[]", "null", "1e999", r#"{"a": 1}"#, r#"{"version": 1, "params": [], "fields": {}}"#, r#""\ud800""#] {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            "1e999",
+            r#"{"a": 1}"#,
+            r#"{"version": 1, "params": [], "fields": {}}"#,
+            r#""\ud800""#,
+        ] {
             assert!(!digest(host, &framed(body.as_bytes())), "{body}");
         }
         assert!(!digest(host, &framed(&vec![b'['; 1 << 20])), "a deep one is refused");
@@ -147,7 +161,8 @@ fn numbers_that_no_parameter_has_come_in_as_ones_that_it_has() {
 fn states_of_older_versions_load_and_those_of_other_plugins_change_nothing() {
     let mut host = instance();
     host.load(&state("Ada", &Settings { gain_db: 6.0, ..Settings::default() })).expect("a state");
-    // Without what later versions brought, with what they threw out, and with the words as the first version wrote them.
+    // Without what later versions brought, with what they threw out, and with the words as the first version wrote
+    // them.
     let older = br#"{"version":"0.0.1","params":{"voice":{"bool":false},"mode":{"string":"studio"},"mix":{"f32":0.5},"gone":{"f32":1.0}},
         "fields":{"words":"[[\"hello\",1250,1750,50]]","gone":"[1]"}}"#;
     assert!(digest(&mut host, &framed(older)));

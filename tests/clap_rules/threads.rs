@@ -29,7 +29,11 @@ fn the_main_thread_asks_and_loads_while_the_audio_thread_plays() {
             saves += 1;
             if random.random_bool(0.1) {
                 let mode = Mode::ALL[random.random_range(0..3)];
-                host.load(&state(["Ada", "Grace"][random.random_range(0..2)], &Settings { mode, ..Settings::default() })).expect("a state");
+                host.load(&state(
+                    ["Ada", "Grace"][random.random_range(0..2)],
+                    &Settings { mode, ..Settings::default() },
+                ))
+                .expect("a state");
                 loads += 1;
             }
         })
@@ -47,7 +51,8 @@ fn the_main_thread_asks_and_loads_while_the_audio_thread_plays() {
     assert!(follows.expect("silence"));
 }
 
-/// CLAP forbids `params.flush` beside `process`. A host that does it all the same must not be ended by that, and what it sent acts.
+/// CLAP forbids `params.flush` beside `process`. A host that does it all the same must not be ended by that, and what
+/// it sent acts.
 #[test]
 fn parameters_flushed_beside_a_block_end_nobody() {
     let mut host = instance();

@@ -1,4 +1,5 @@
-//! The register by which a thread computes: rounding, and whether denormals are zeros. A host's own setting must outlive every call into a plugin.
+//! The register by which a thread computes: rounding, and whether denormals are zeros. A host's own setting must
+//! outlive every call into a plugin.
 
 /// x86-64: MXCSR without the six bits in which exceptions that occurred are noted.
 #[cfg(target_arch = "x86_64")]

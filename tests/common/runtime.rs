@@ -4,5 +4,6 @@ use mynah::packs::Store;
 
 /// Opens it.
 pub fn runtime() {
-    mynah::runtime::init(&Store::standard().runtime_library().expect("run `cargo xtask packs`")).expect("ONNX Runtime opens");
+    mynah::runtime::init(&Store::standard().runtime_library().expect("run `cargo xtask packs`"))
+        .expect("ONNX Runtime opens");
 }

@@ -1,4 +1,5 @@
-//! Graphs of others with something changed: what they say of themselves, the order of their outputs. Field numbers are those of onnx.proto.
+//! Graphs of others with something changed: what they say of themselves, the order of their outputs. Field numbers are
+//! those of onnx.proto.
 
 /// The fields of a message, each as its number and all of its bytes, with the place at which its content begins.
 fn fields(message: &[u8]) -> Vec<(u64, &[u8], usize)> {
@@ -49,7 +50,8 @@ fn field(number: u64, content: &[u8]) -> Vec<u8> {
 /// A model that says something else of itself under this key.
 pub fn saying(model: &[u8], key: &str, value: &str) -> Vec<u8> {
     let named = field(1, key.as_bytes());
-    let kept = fields(model).into_iter().filter(|(number, bytes, from)| *number != 14 || !bytes[*from..].starts_with(&named));
+    let kept =
+        fields(model).into_iter().filter(|(number, bytes, from)| *number != 14 || !bytes[*from..].starts_with(&named));
     let mut out: Vec<u8> = kept.flat_map(|(_, bytes, _)| bytes.to_vec()).collect();
     out.extend(field(14, &[named, field(2, value.as_bytes())].concat()));
     out
@@ -66,5 +68,7 @@ pub fn swapped(model: &[u8], a: usize, b: usize) -> Vec<u8> {
         [rest, outputs.concat()].concat()
     };
     let parts = fields(model).into_iter();
-    parts.flat_map(|(number, bytes, from)| if number == 7 { field(7, &graph(&bytes[from..])) } else { bytes.to_vec() }).collect()
+    parts
+        .flat_map(|(number, bytes, from)| if number == 7 { field(7, &graph(&bytes[from..])) } else { bytes.to_vec() })
+        .collect()
 }

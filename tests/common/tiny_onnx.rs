@@ -1,4 +1,5 @@
-//! Small ONNX graphs written by hand, for faults that no real model has. The field numbers are those of onnx.proto (ONNX IR version 8, operators version 17).
+//! Small ONNX graphs written by hand, for faults that no real model has. The field numbers are those of onnx.proto
+//! (ONNX IR version 8, operators version 17).
 
 /// Types of tensors.
 #[derive(Clone, Copy)]
@@ -41,14 +42,20 @@ impl Graph {
     /// A constant row of whole numbers.
     pub fn ints(&mut self, name: &str, row: &[i64]) {
         let raw: Vec<u8> = row.iter().flat_map(|n| n.to_le_bytes()).collect();
-        self.0.extend(bytes(5, &[number(1, row.len() as u64), number(2, Kind::Int64 as u64), text(8, name), bytes(9, &raw)].concat()));
+        self.0.extend(bytes(
+            5,
+            &[number(1, row.len() as u64), number(2, Kind::Int64 as u64), text(8, name), bytes(9, &raw)].concat(),
+        ));
     }
 
     /// A constant row of 32-bit floats that lie in a file beside the graph.
     pub fn weights_beside(&mut self, name: &str, count: u64, file: &str) {
         const EXTERNAL: u64 = 1;
         let place = bytes(13, &[text(1, "location"), text(2, file)].concat());
-        self.0.extend(bytes(5, &[number(1, count), number(2, Kind::Float as u64), text(8, name), place, number(14, EXTERNAL)].concat()));
+        self.0.extend(bytes(
+            5,
+            &[number(1, count), number(2, Kind::Float as u64), text(8, name), place, number(14, EXTERNAL)].concat(),
+        ));
     }
 
     /// A node with one output.
@@ -69,7 +76,8 @@ impl Graph {
 }
 
 fn value(name: &str, shape: &[Option<u64>]) -> Vec<u8> {
-    let sizes: Vec<u8> = shape.iter().flat_map(|n| bytes(1, &n.map_or_else(|| text(2, "n"), |n| number(1, n)))).collect();
+    let sizes: Vec<u8> =
+        shape.iter().flat_map(|n| bytes(1, &n.map_or_else(|| text(2, "n"), |n| number(1, n)))).collect();
     [text(1, name), bytes(2, &bytes(1, &[number(1, Kind::Float as u64), bytes(2, &sizes)].concat()))].concat()
 }
 

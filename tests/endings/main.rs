@@ -1,5 +1,6 @@
-//! Hosts that end in the middle of something: they call `exit`, or end the instance and unload the library, while models are loaded and run, while a pack is fetched,
-//! while a disk hangs, with the window open, with the real packs. A program of its own for each, which must end without a signal and in time. Linux and macOS.
+//! Hosts that end in the middle of something: they call `exit`, or end the instance and unload the library, while
+//! models are loaded and run, while a pack is fetched, while a disk hangs, with the window open, with the real packs. A
+//! program of its own for each, which must end without a signal and in time. Linux and macOS.
 #![cfg(unix)]
 
 #[path = "../common/library.rs"]
@@ -23,7 +24,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use world::{Display, HungDisk, Line, SlowHub, left_behind};
 
-/// How many endings of each kind the suite sees, and one of so many where each waits for ten seconds; `MYNAH_ENDINGS=100` is more than a thousand in all.
+/// How many endings of each kind the suite sees, and one of so many where each waits for ten seconds;
+/// `MYNAH_ENDINGS=100` is more than a thousand in all.
 const ENDINGS: u64 = 8;
 const SLOW: u64 = 8;
 const ENDING: &str = "MYNAH_ENDING";
@@ -64,10 +66,12 @@ fn play(hosts: &mut [ClapHost], random: &mut StdRng, most: u64) {
 /// What a person would click, in all instances.
 fn demand(what: &str) {
     let what = CString::new(what).expect("no 0 in it");
-    // SAFETY: the library is loaded already; a debug build exports this function with this signature, and the string lives.
+    // SAFETY: the library is loaded already; a debug build exports this function with this signature, and the string
+    // lives.
     let could = unsafe {
         let library = libloading::Library::new(library()).expect("the library");
-        let begin: libloading::Symbol<unsafe extern "C" fn(*const c_char) -> bool> = library.get(b"mynah_demand\0").expect("a debug build");
+        let begin: libloading::Symbol<unsafe extern "C" fn(*const c_char) -> bool> =
+            library.get(b"mynah_demand\0").expect("a debug build");
         begin(what.as_ptr())
     };
     assert!(could, "{what:?} could not be begun");
@@ -171,10 +175,18 @@ fn endings<T>(how: &str, what: &str, one_of: u64, furnish: impl Fn(&std::path::P
         if !done.status.success() || (how == "exit" && ended.elapsed() > Duration::from_secs(40)) {
             let said = String::from_utf8_lossy(&done.stderr).lines().take(8).collect::<Vec<_>>().join(" | ");
             let took = ended.elapsed();
-            wrong.push(format!("{how} {what} {seed}: {} (signal {:?}) after {took:?}: {said}", done.status, done.status.signal()));
+            wrong.push(format!(
+                "{how} {what} {seed}: {} (signal {:?}) after {took:?}: {said}",
+                done.status,
+                done.status.signal()
+            ));
         }
     }
-    println!("{count} endings by {how} in `{what}` in {:.0} s, {} went wrong", began.elapsed().as_secs_f64(), wrong.len());
+    println!(
+        "{count} endings by {how} in `{what}` in {:.0} s, {} went wrong",
+        began.elapsed().as_secs_f64(),
+        wrong.len()
+    );
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
@@ -222,7 +234,9 @@ fn a_host_may_end_while_the_keeper_hangs_in_a_write() {
     if let Err(why) = HungDisk::mount(probe.path()) {
         return println!("not run: only who may mount a file system can let one hang ({why})");
     }
-    let hang = |home: &std::path::Path, _: &mut Command| HungDisk::mount(&home.join("captions")).expect("it was mounted before");
+    let hang = |home: &std::path::Path, _: &mut Command| {
+        HungDisk::mount(&home.join("captions")).expect("it was mounted before")
+    };
     endings("exit", "disk", SLOW, hang);
     endings("unload", "disk", SLOW, hang);
 }

@@ -1,4 +1,5 @@
-//! What surrounds a host that ends: a hub whose line is slow or dead, a disk that hangs, a screen. Knows nothing of the plugin's inside.
+//! What surrounds a host that ends: a hub whose line is slow or dead, a disk that hangs, a screen. Knows nothing of the
+//! plugin's inside.
 
 use std::ffi::CString;
 use std::io::{BufRead, BufReader, Write};
@@ -53,7 +54,8 @@ fn answer(mut stream: TcpStream, line: Line) -> std::io::Result<()> {
     let length = if first { 1 } else { SIZE };
     write!(
         stream,
-        "HTTP/1.1 206 Partial Content\r\nx-repo-commit: 0123\r\nETag: \"0123\"\r\nContent-Range: bytes 0-{}/{SIZE}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 206 Partial Content\r\nx-repo-commit: 0123\r\nETag: \"0123\"\r\nContent-Range: bytes \
+         0-{}/{SIZE}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n",
         length - 1
     )?;
     if first {
@@ -78,7 +80,11 @@ pub fn until_a_part_is_here() {
     fn any(folder: &Path) -> bool {
         let inside = std::fs::read_dir(folder).into_iter().flatten().flatten();
         inside.map(|e| e.path()).any(|p| {
-            if p.is_dir() { any(&p) } else { p.extension().is_some_and(|e| e == "part") && p.metadata().is_ok_and(|m| m.len() > 0) }
+            if p.is_dir() {
+                any(&p)
+            } else {
+                p.extension().is_some_and(|e| e == "part") && p.metadata().is_ok_and(|m| m.len() > 0)
+            }
         })
     }
     let until = Instant::now() + Duration::from_secs(20);
@@ -202,8 +208,20 @@ pub fn window(host: &mut clap_host::ClapHost) -> impl Sized + use<> {
     let root = x.setup().roots[screen].clone();
     let window = x.generate_id().expect("a number");
     let events = CreateWindowAux::new();
-    x.create_window(root.root_depth, window, root.root, 0, 0, 100, 100, 0, WindowClass::INPUT_OUTPUT, root.root_visual, &events)
-        .expect("a window");
+    x.create_window(
+        root.root_depth,
+        window,
+        root.root,
+        0,
+        0,
+        100,
+        100,
+        0,
+        WindowClass::INPUT_OUTPUT,
+        root.root_visual,
+        &events,
+    )
+    .expect("a window");
     x.map_window(window).expect("a request");
     let (width, height) = host.make_window().expect("the plugin's window");
     x.configure_window(window, &ConfigureWindowAux::new().width(width).height(height)).expect("a request");

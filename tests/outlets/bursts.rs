@@ -1,4 +1,5 @@
-//! Words of sound that comes in bursts: a render of a host, which nobody watches, or a device that hands over half a second at once.
+//! Words of sound that comes in bursts: a render of a host, which nobody watches, or a device that hands over half a
+//! second at once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,12 +11,14 @@ use mynah::outlets::Wire;
 use mynah::realtime::Block;
 use mynah::voice::Controls;
 
-/// Ten seconds of sound at once, with a beep each second; the words that came on the wire when the transcript has them all.
+/// Ten seconds of sound at once, with a beep each second; the words that came on the wire when the transcript has them
+/// all.
 fn words_of_a_burst(renders: bool) -> usize {
     let wire = Wire::default();
     let setup = Setup { captions: true, voice: None, ..setup(16000, 160, 1, Mode::Live) };
     let mut cursor = wire.from_now();
-    let (engine, mut port) = Engine::start_on(setup, Arc::new(IdentitySource::default()), wire.clone()).expect("an engine");
+    let (engine, mut port) =
+        Engine::start_on(setup, Arc::new(IdentitySource::default()), wire.clone()).expect("an engine");
     let about: Block<Controls> = Block { captions: true, ..block(renders) };
     for k in 0..1000 {
         let level = if k % 100 == 50 { 0.9 } else { 0.0 };

@@ -1,5 +1,5 @@
-//! The outlets as the programs at their other end see them: the overlay over sockets, the link to OBS against a double that is written from
-//! the published protocol. tests/outlets_seen.rs has the real browser and the real OBS.
+//! The outlets as the programs at their other end see them: the overlay over sockets, the link to OBS against a double
+//! that is written from the published protocol. tests/outlets_seen.rs has the real browser and the real OBS.
 
 mod bursts;
 mod obs_double;

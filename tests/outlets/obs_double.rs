@@ -1,4 +1,5 @@
-//! A double of OBS's WebSocket server, written from the published protocol, for what the real one can't be made to do on demand.
+//! A double of OBS's WebSocket server, written from the published protocol, for what the real one can't be made to do
+//! on demand.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -104,7 +105,9 @@ fn serve(stream: TcpStream, scene: &Scene, stop: &AtomicBool) {
     let mut socket = loop {
         match handshake {
             Ok(socket) => break socket,
-            Err(tokio_tungstenite::tungstenite::HandshakeError::Interrupted(half)) if began.elapsed() < Duration::from_secs(5) => {
+            Err(tokio_tungstenite::tungstenite::HandshakeError::Interrupted(half))
+                if began.elapsed() < Duration::from_secs(5) =>
+            {
                 handshake = half.handshake();
             }
             Err(_) => return,
@@ -115,7 +118,8 @@ fn serve(stream: TcpStream, scene: &Scene, stop: &AtomicBool) {
     if scene.password.is_some() {
         hello["authentication"] = json!({ "challenge": challenge, "salt": salt });
     }
-    let greeting = lock(&scene.garbage).clone().unwrap_or_else(|| Message::text(json!({ "op": 0, "d": hello }).to_string()));
+    let greeting =
+        lock(&scene.garbage).clone().unwrap_or_else(|| Message::text(json!({ "op": 0, "d": hello }).to_string()));
     if socket.send(greeting).is_err() {
         return;
     }
@@ -171,12 +175,15 @@ fn serve(stream: TcpStream, scene: &Scene, stop: &AtomicBool) {
 fn refuse(socket: &mut WebSocket<TcpStream>, code: u16, reason: &'static str) {
     let _ = socket.close(Some(CloseFrame { code: code.into(), reason: reason.into() }));
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(1) && !matches!(socket.read(), Err(Error::ConnectionClosed | Error::Protocol(_))) {}
+    while began.elapsed() < Duration::from_secs(1)
+        && !matches!(socket.read(), Err(Error::ConnectionClosed | Error::Protocol(_)))
+    {}
 }
 
 fn answer(scene: &Scene, request: &Value) -> (u64, Value) {
     let data = &request["requestData"];
-    let kind = || lock(&scene.inputs).iter().find(|(name, _)| data["inputName"] == **name).map(|(_, kind)| kind.clone());
+    let kind =
+        || lock(&scene.inputs).iter().find(|(name, _)| data["inputName"] == **name).map(|(_, kind)| kind.clone());
     match request["requestType"].as_str() {
         Some("GetStreamStatus") => (100, json!({ "outputActive": scene.streaming.load(Ordering::Relaxed) })),
         Some("GetInputSettings") => match kind() {
@@ -193,7 +200,10 @@ fn answer(scene: &Scene, request: &Value) -> (u64, Value) {
         }
         Some("SendStreamCaption") => {
             let text = data["captionText"].as_str().expect("a text");
-            assert!(text.len() <= 128 && text.lines().count() <= 3 && text.lines().all(|l| l.chars().count() <= 32), "{text}");
+            assert!(
+                text.len() <= 128 && text.lines().count() <= 3 && text.lines().all(|l| l.chars().count() <= 32),
+                "{text}"
+            );
             if !scene.streaming.load(Ordering::Relaxed) {
                 return (501, Value::Null);
             }

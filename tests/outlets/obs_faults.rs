@@ -129,7 +129,9 @@ fn words_on_their_way_when_obs_dies_are_sent_again() {
     let obs = Double::start(scene.clone(), 0);
     let port = obs.port;
     let (wire, outlets) = linked(port, "", true);
-    until(&outlets, "the stream", |s| matches!(link(s), Some(ObsLink::Connected { streaming: true, source: None, .. })));
+    until(&outlets, "the stream", |s| {
+        matches!(link(s), Some(ObsLink::Connected { streaming: true, source: None, .. }))
+    });
     scene.deaf.store(true, Ordering::Relaxed);
     say(&wire, "on the way", 0.0);
     // Long enough that both are asked, and short enough that nobody has given up.
@@ -169,7 +171,10 @@ fn a_slow_obs_misses_partials_but_no_final() {
     let began = Instant::now();
     let said: Vec<_> = (0..60).map(|i| format!("w{i}")).collect();
     for (i, word) in said.iter().enumerate() {
-        wire.tell(&[Event::Final(mynah::outlets::testing::words_at(word, i as f64 * 0.5)), Event::Partial(words("maybe"))]);
+        wire.tell(&[
+            Event::Final(mynah::outlets::testing::words_at(word, i as f64 * 0.5)),
+            Event::Partial(words("maybe")),
+        ]);
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(began.elapsed() < Duration::from_secs(4), "the words waited for OBS: {:?}", began.elapsed());
@@ -201,7 +206,9 @@ fn captions_wait_for_a_stream_and_not_being_on_air_is_no_failure() {
     // The stream ends without a word: the next caption finds out.
     obs.scene.streaming.store(false, Ordering::Relaxed);
     say(&wire, "too late", 60.0);
-    until(&outlets, "the end of the stream", |s| matches!(link(s), Some(ObsLink::Connected { streaming: false, source: None, .. })));
+    until(&outlets, "the end of the stream", |s| {
+        matches!(link(s), Some(ObsLink::Connected { streaming: false, source: None, .. }))
+    });
     obs.scene.streaming.store(true, Ordering::Relaxed);
     lock(&obs.scene.events).push_back(event(true));
     until(&outlets, "the next stream", |s| matches!(link(s), Some(ObsLink::Connected { streaming: true, .. })));

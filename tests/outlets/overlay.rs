@@ -29,7 +29,8 @@ fn connect(port: u16) -> TcpStream {
 /// Asks in HTTP 1.0, so that a body comes as it is.
 fn ask(port: u16, request: &str, headers: &str) -> BufReader<TcpStream> {
     let mut stream = connect(port);
-    let host = if headers.to_lowercase().contains("host:") { String::new() } else { format!("Host: 127.0.0.1:{port}\r\n") };
+    let host =
+        if headers.to_lowercase().contains("host:") { String::new() } else { format!("Host: 127.0.0.1:{port}\r\n") };
     stream.write_all(format!("{request} HTTP/1.0\r\n{host}{headers}\r\n").as_bytes()).expect("asked");
     BufReader::new(stream)
 }
@@ -86,9 +87,11 @@ fn the_page_comes_with_its_policy_and_only_to_this_machine() {
     page.read_to_string(&mut body).expect("the page");
     assert_eq!(code, 200);
     assert!(body.starts_with("<!doctype html>") && body.trim_end().ends_with("</html>"));
-    for part in
-        ["content-security-policy: default-src 'none'; script-src 'sha256-", "x-content-type-options: nosniff", "cache-control: no-store"]
-    {
+    for part in [
+        "content-security-policy: default-src 'none'; script-src 'sha256-",
+        "x-content-type-options: nosniff",
+        "cache-control: no-store",
+    ] {
         assert!(headers.contains(part), "{part} is missing in {headers}");
     }
     assert!(!headers.contains("access-control"), "{headers}");
@@ -122,7 +125,10 @@ fn a_taken_port_leads_to_the_next_one_and_it_is_said() {
     let (_wire, outlets, port) = overlay(wished);
     assert!(port > wished && port <= wished + 19, "{port} for {wished}");
     let sentence = outlets.status().overlay.map(|o| o.sentence()).unwrap_or_default();
-    assert!(sentence.contains(&format!("port {wished} was taken")) && sentence.contains(&format!("127.0.0.1:{port}/")), "{sentence}");
+    assert!(
+        sentence.contains(&format!("port {wished} was taken")) && sentence.contains(&format!("127.0.0.1:{port}/")),
+        "{sentence}"
+    );
     // Another wish is fulfilled while it runs, and the old port is free again.
     let mut settings = Settings::default();
     (settings.overlay.on, settings.overlay.port) = (true, 0);
@@ -201,7 +207,10 @@ fn programs_read_lines_from_now_on_or_from_an_id() {
     let mut early = ask(port, "GET /words.jsonl?since=0", "");
     assert_eq!((head(&mut now).0, head(&mut early).0), (200, 200));
     let line = read(&mut early);
-    assert_eq!((line["kind"].as_str(), line["id"].as_u64(), line["words"][0]["text"].as_str()), (Some("final"), Some(1), Some("early")));
+    assert_eq!(
+        (line["kind"].as_str(), line["id"].as_u64(), line["words"][0]["text"].as_str()),
+        (Some("final"), Some(1), Some("early"))
+    );
     assert_eq!(read(&mut now)["kind"], "partial", "the partial of the moment comes first");
     wire.tell(&[Event::Final(words("late")), Event::Partial(words("later"))]);
     let (a, b) = (read(&mut now), read(&mut now));

@@ -50,18 +50,27 @@ impl Page {
             .spawn()
             .expect("Chromium starts");
         let mut lines = BufReader::new(child.stderr.take().expect("its stderr")).lines();
-        let url = lines.find_map(|l| l.ok()?.strip_prefix("DevTools listening on ").map(str::to_owned)).expect("Chromium's address");
+        let url = lines
+            .find_map(|l| l.ok()?.strip_prefix("DevTools listening on ").map(str::to_owned))
+            .expect("Chromium's address");
         // What it says later must go somewhere.
         std::thread::spawn(move || lines.for_each(drop));
         let (socket, _) = connect(&url).expect("a link to Chromium");
         let mut page = Self { child, socket, session: String::new(), next: 0, _profile: profile };
         let target = page.call("Target.createTarget", json!({ "url": "about:blank" }))["targetId"].clone();
-        let session = page.call("Target.attachToTarget", json!({ "targetId": target, "flatten": true }))["sessionId"].clone();
+        let session =
+            page.call("Target.attachToTarget", json!({ "targetId": target, "flatten": true }))["sessionId"].clone();
         page.session = session.as_str().expect("a session").to_owned();
         page.call("Page.enable", json!({}));
         // As a browser source of OBS is set up: what the page does not paint is transparent.
-        page.call("Emulation.setDefaultBackgroundColorOverride", json!({ "color": { "r": 0, "g": 0, "b": 0, "a": 0 } }));
-        page.call("Emulation.setDeviceMetricsOverride", json!({ "width": 960, "height": 300, "deviceScaleFactor": 1, "mobile": false }));
+        page.call(
+            "Emulation.setDefaultBackgroundColorOverride",
+            json!({ "color": { "r": 0, "g": 0, "b": 0, "a": 0 } }),
+        );
+        page.call(
+            "Emulation.setDeviceMetricsOverride",
+            json!({ "width": 960, "height": 300, "deviceScaleFactor": 1, "mobile": false }),
+        );
         Some(page)
     }
 
@@ -88,7 +97,8 @@ impl Page {
     }
 
     fn evaluate(&mut self, script: &str) -> Value {
-        let answer = self.call("Runtime.evaluate", json!({ "expression": script, "awaitPromise": true, "returnByValue": true }));
+        let answer =
+            self.call("Runtime.evaluate", json!({ "expression": script, "awaitPromise": true, "returnByValue": true }));
         assert!(answer["exceptionDetails"].is_null(), "{script}: {answer}");
         answer["result"]["value"].clone()
     }
@@ -103,7 +113,10 @@ impl Page {
     }
 
     fn shows(&mut self, text: &str) {
-        self.wait(&format!("document.getElementById('stage').innerText.replace(/\\s+/g, ' ').trim() === {}", json!(text)));
+        self.wait(&format!(
+            "document.getElementById('stage').innerText.replace(/\\s+/g, ' ').trim() === {}",
+            json!(text)
+        ));
     }
 
     fn screenshot(&mut self, name: &str) -> (usize, usize, Vec<u8>) {
@@ -114,7 +127,8 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        // Asked to end, it ends all of its processes first; one that outlives it writes into the profile again while that is removed.
+        // Asked to end, it ends all of its processes first; one that outlives it writes into the profile again while
+        // that is removed.
         let request = json!({ "id": self.next + 1, "method": "Browser.close" });
         if self.socket.send(Message::text(request.to_string())).is_ok() {
             let began = Instant::now();
@@ -168,7 +182,8 @@ fn words_stand_on_nothing_in_the_look_that_was_asked_for() {
     page.shows("The words on a stream".to_uppercase().as_str());
     let (_, _, pixels) = page.screenshot("overlay-background.png");
     let count = |holds: &dyn Fn(&[u8]) -> bool| pixels.chunks_exact(4).filter(|p| holds(p)).count();
-    let (blue, white, black) = (count(&|p| p == [0, 0, 160, 255]), count(&|p| p == [255, 255, 255, 255]), count(&|p| p == [0, 0, 0, 255]));
+    let (blue, white, black) =
+        (count(&|p| p == [0, 0, 160, 255]), count(&|p| p == [255, 255, 255, 255]), count(&|p| p == [0, 0, 0, 255]));
     assert!(blue > 5000 && white > 1000 && black > 1000, "{blue} blue, {white} white, {black} black");
 }
 
@@ -207,7 +222,10 @@ fn no_word_that_stands_moves_but_up_with_its_line() {
     let mut rolls = 0;
     for i in 0..said.len() {
         let partial = said[i + 1..(i + 4).min(said.len())].join(" ");
-        wire.tell(&[Event::Final(words_at(said[i], i as f64 * 0.5)), Event::Partial(words_at(&partial, (i + 1) as f64 * 0.5))]);
+        wire.tell(&[
+            Event::Final(words_at(said[i], i as f64 * 0.5)),
+            Event::Partial(words_at(&partial, (i + 1) as f64 * 0.5)),
+        ]);
         page.wait(&format!("settled.end !== null && Math.abs(settled.end - {}) < 1e-6", i as f64 * 0.5 + 0.4));
         let places = page.evaluate(PLACES);
         let now: Vec<(String, f64, f64)> = places
@@ -219,11 +237,15 @@ fn no_word_that_stands_moves_but_up_with_its_line() {
         let lines: std::collections::BTreeSet<_> = now.iter().map(|p| p.2.round() as i64).collect();
         assert!(lines.len() <= 3, "{now:?}");
         // Where the last words of the picture before stand in this one.
-        let gone = (0..=before.len()).find(|k| before.len() - k <= now.len() && before[*k..].iter().zip(&now).all(|(a, b)| a.0 == b.0));
+        let gone = (0..=before.len())
+            .find(|k| before.len() - k <= now.len() && before[*k..].iter().zip(&now).all(|(a, b)| a.0 == b.0));
         let gone = gone.expect("the words go on");
         // All by the same, up by whole lines; a browser may set a line on the next pixel.
-        let ups: Vec<f64> =
-            before[gone..].iter().zip(&now).map(|(a, b)| if (a.1 - b.1).abs() < 0.5 { a.2 - b.2 } else { f64::NAN }).collect();
+        let ups: Vec<f64> = before[gone..]
+            .iter()
+            .zip(&now)
+            .map(|(a, b)| if (a.1 - b.1).abs() < 0.5 { a.2 - b.2 } else { f64::NAN })
+            .collect();
         let up = ups.first().copied().unwrap_or(0.0);
         assert!(up >= 0.0 && ups.iter().all(|u| (u - up).abs() <= 1.0), "{ups:?}: {before:?} {now:?}");
         rolls += usize::from(up > 1.0);
@@ -254,7 +276,10 @@ fn words_are_text_whatever_they_hold_and_fade_and_come_back() {
     final_words(&wire, "back", 4.0);
     page.wait("document.getElementById('stage').innerText.includes('back')");
     // As OBS puts custom CSS in: a style element.
-    page.evaluate("{ const s = document.createElement('style'); s.textContent = ':root { --mynah-colour: rgb(1, 2, 3); }'; document.head.append(s); }");
+    page.evaluate(
+        "{ const s = document.createElement('style'); s.textContent = ':root \
+        { --mynah-colour: rgb(1, 2, 3); }'; document.head.append(s); }",
+    );
     assert_eq!(page.evaluate("getComputedStyle(document.getElementById('stage')).color"), "rgb(1, 2, 3)");
 }
 

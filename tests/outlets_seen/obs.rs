@@ -45,7 +45,9 @@ impl Screen {
             .spawn()
             .expect("Xvfb starts");
         let mut number = String::new();
-        BufReader::new(child.stdout.take().expect("its stdout")).read_line(&mut number).expect("the number of the display");
+        BufReader::new(child.stdout.take().expect("its stdout"))
+            .read_line(&mut number)
+            .expect("the number of the display");
         assert!(number.trim().parse::<u16>().is_ok(), "Xvfb gave no display: `{number}`");
         Self { child, display: format!(":{}", number.trim()) }
     }
@@ -53,8 +55,8 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // Asked, not killed: then it takes the lock of its display away.
-        // SAFETY: a signal to a process that this test started and has not waited for; it can't touch this process's memory.
+        // Asked, not killed: then it takes the lock of its display away. SAFETY: a signal to a process that this test
+        // started and has not waited for; it can't touch this process's memory.
         unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
         let _ = self.child.wait();
     }
@@ -64,7 +66,9 @@ impl Obs {
     /// None where OBS or Xvfb isn't there.
     fn start() -> Option<Self> {
         if program(&["obs"]).is_none() || program(&["Xvfb"]).is_none() {
-            println!("skipped: no OBS with Xvfb here; `apt-get install --no-install-recommends obs-studio xvfb` brings them");
+            println!(
+                "skipped: no OBS with Xvfb here; `apt-get install --no-install-recommends obs-studio xvfb` brings them"
+            );
             return None;
         }
         let screen = Screen::start();
@@ -126,7 +130,10 @@ impl Drop for Obs {
         self.end();
         // What OBS said, for whoever looks into a failure.
         for log in std::fs::read_dir(self.folder.path().join("obs-studio/logs")).into_iter().flatten().flatten() {
-            let _ = std::fs::copy(log.path(), std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("obs-{}.log", self.port)));
+            let _ = std::fs::copy(
+                log.path(),
+                std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("obs-{}.log", self.port)),
+            );
         }
     }
 }
@@ -206,7 +213,10 @@ fn a_real_obs_shows_the_words_goes_and_comes_back() {
     let mut client = obs.link();
     let scene = client.ask("GetCurrentProgramScene", json!({}))["currentProgramSceneName"].clone();
     let look = json!({ "text": "", "font": { "face": "DejaVu Sans", "size": 64, "flags": 0 } });
-    client.ask("CreateInput", json!({ "sceneName": scene, "inputName": SOURCE, "inputKind": "text_ft2_source_v2", "inputSettings": look }));
+    client.ask(
+        "CreateInput",
+        json!({ "sceneName": scene, "inputName": SOURCE, "inputKind": "text_ft2_source_v2", "inputSettings": look }),
+    );
     until(&outlets, "the source", |l| matches!(l, ObsLink::Connected { source: None, streaming: false, .. }));
     let sentence = outlets.status().obs.map(|o| o.sentence()).unwrap_or_default();
     assert!(sentence.contains("OBS is not streaming"), "{sentence}");
@@ -244,8 +254,10 @@ fn a_real_obs_shows_the_words_goes_and_comes_back() {
     let there = inputs["inputs"].as_array().is_some_and(|all| all.iter().any(|i| i["inputName"] == SOURCE));
     if !there {
         let scene = client.ask("GetCurrentProgramScene", json!({}))["currentProgramSceneName"].clone();
-        client
-            .ask("CreateInput", json!({ "sceneName": scene, "inputName": SOURCE, "inputKind": "text_ft2_source_v2", "inputSettings": {} }));
+        client.ask(
+            "CreateInput",
+            json!({ "sceneName": scene, "inputName": SOURCE, "inputKind": "text_ft2_source_v2", "inputSettings": {} }),
+        );
     }
     client.wait_text("kept said meanwhile");
     drop(outlets);
@@ -284,11 +296,13 @@ fn captions_are_in_the_stream_that_obs_sends() {
     let outlets = Outlets::start(wire.clone(), settings, Style::live()).expect("a thread");
     until(&outlets, "the link", |l| matches!(l, ObsLink::Connected { streaming: false, .. }));
     let mut client = obs.link();
-    let video =
-        json!({ "baseWidth": 320, "baseHeight": 180, "outputWidth": 320, "outputHeight": 180, "fpsNumerator": 30, "fpsDenominator": 1 });
+    let video = json!({ "baseWidth": 320, "baseHeight": 180, "outputWidth": 320, "outputHeight": 180, "fpsNumerator": 30, "fpsDenominator": 1 });
     client.ask("SetVideoSettings", video);
     let service = json!({ "server": format!("rtmp://127.0.0.1:{port}/live"), "key": "test" });
-    client.ask("SetStreamServiceSettings", json!({ "streamServiceType": "rtmp_custom", "streamServiceSettings": service }));
+    client.ask(
+        "SetStreamServiceSettings",
+        json!({ "streamServiceType": "rtmp_custom", "streamServiceSettings": service }),
+    );
     client.ask("StartStream", json!({}));
     until(&outlets, "the stream", |l| matches!(l, ObsLink::Connected { streaming: true, .. }));
     std::thread::sleep(Duration::from_secs(1));
@@ -305,15 +319,17 @@ fn captions_are_in_the_stream_that_obs_sends() {
     wire.tell(&[Event::Final(words_at("and here is more", 10.0))]);
     arrives("and here is more");
     client.ask("StopStream", json!({}));
-    until(&outlets, "the end of the stream", |l| matches!(l, ObsLink::Connected { streaming: false, source: None, .. }));
+    until(&outlets, "the end of the stream", |l| {
+        matches!(l, ObsLink::Connected { streaming: false, source: None, .. })
+    });
     receiver.wait();
     let text = captions(&std::fs::read(&stream).expect("the stream was received"));
     assert!(text.contains(said), "{text}");
     assert!(text.contains("and here is more"), "{text}");
 }
 
-/// The text of the CEA-608 captions in an H.264 stream: pairs of characters in messages to the decoder (ATSC A/53, `GA94`), each with a bit of
-/// parity. Commands between the characters are spaces here.
+/// The text of the CEA-608 captions in an H.264 stream: pairs of characters in messages to the decoder (ATSC A/53,
+/// `GA94`), each with a bit of parity. Commands between the characters are spaces here.
 fn captions(h264: &[u8]) -> String {
     let starts: Vec<usize> = h264.windows(3).enumerate().filter(|(_, w)| *w == [0, 0, 1]).map(|(i, _)| i + 3).collect();
     let mut text = String::new();

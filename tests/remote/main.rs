@@ -1,4 +1,5 @@
-//! The voice computed by a server, against MLServer and Triton as PyPI has them: the same sound as here, and what becomes of it where the network fails.
+//! The voice computed by a server, against MLServer and Triton as PyPI has them: the same sound as here, and what
+//! becomes of it where the network fails.
 
 mod protocol;
 mod proxy;
@@ -36,7 +37,8 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// The repository's own voice pack, whose graphs the servers have, with the runtime of this machine.
 fn source() -> Arc<PackSource> {
-    mynah::runtime::init(&Store::standard().runtime_library().expect("run `cargo xtask packs`")).expect("ONNX Runtime opens");
+    mynah::runtime::init(&Store::standard().runtime_library().expect("run `cargo xtask packs`"))
+        .expect("ONNX Runtime opens");
     Arc::new(PackSource::at(Store::at([Path::new(env!("CARGO_MANIFEST_DIR")).join("models")])))
 }
 
@@ -55,7 +57,8 @@ fn speech(seconds: f64) -> Vec<f32> {
 fn converted(sound: &[f32], mode: Mode, provider: Provider) -> Vec<f32> {
     let sound = Sound { rate: RATE, channels: vec![sound.to_vec()] };
     let job = Job { mode, provider, controls: Controls::default(), block: 512, captions: false };
-    let done = offline::convert(&sound, &any_voice("a"), &job, source(), &mut |_| ()).unwrap_or_else(|e| panic!("{provider}: {e}"));
+    let done = offline::convert(&sound, &any_voice("a"), &job, source(), &mut |_| ())
+        .unwrap_or_else(|e| panic!("{provider}: {e}"));
     assert_eq!(done.provider, provider, "nothing else computes it");
     done.sound.mono().to_vec()
 }
@@ -119,7 +122,11 @@ fn a_server_without_the_voice_or_without_anything_is_told() {
     source.measure(Mode::Live, provider).expect("it answers");
     let (here, there) = (source.slack(Mode::Live, Provider::Cpu), source.slack(Mode::Live, provider));
     assert!(there > here + 0.03 && there <= here + 0.5 + 1e-9, "the latency makes room for it: {there}");
-    let note = source.open(Mode::Live, &any_voice("a"), provider).expect("it converts all the same").note.expect("the user is told");
+    let note = source
+        .open(Mode::Live, &any_voice("a"), provider)
+        .expect("it converts all the same")
+        .note
+        .expect("the user is told");
     assert!(note.contains("live leaves 10 ms") && note.contains("longer hops"), "{note}");
 }
 
@@ -204,8 +211,8 @@ impl Live {
     }
 }
 
-/// All that a network and a server do, while a live host goes on: what is lost is late and counted, the place of every sample stands, nothing hangs, and
-/// the voice comes back by itself.
+/// All that a network and a server do, while a live host goes on: what is lost is late and counted, the place of every
+/// sample stands, nothing hangs, and the voice comes back by itself.
 #[test]
 fn in_all_weathers_the_timeline_stands_and_the_voice_comes_back() {
     let _alone = alone();
@@ -229,8 +236,11 @@ fn in_all_weathers_the_timeline_stands_and_the_voice_comes_back() {
     assert_eq!(engine.status().counters.state, WorkerState::Dead);
     // The server is started: nobody has to choose it again.
     start();
-    let converts =
-        || engine.status().counters.state == WorkerState::Ready && engine.status().voice_problem.is_none() && !engine.status().loading;
+    let converts = || {
+        engine.status().counters.state == WorkerState::Ready
+            && engine.status().voice_problem.is_none()
+            && !engine.status().loading
+    };
     live.until("the voice comes once the server is there", converts);
     live.play(0.5);
     let room = provider.server().and_then(|s| s.measured(mode)).expect("measured").as_secs_f64();
@@ -268,7 +278,8 @@ fn in_all_weathers_the_timeline_stands_and_the_voice_comes_back() {
         &mut || start(),
     );
 
-    // From a reset on it is again what this machine makes of it, to the bit; rendered, so that it doesn't matter how quick the machine is.
+    // From a reset on it is again what this machine makes of it, to the bit; rendered, so that it doesn't matter how
+    // quick the machine is.
     live.port.reset();
     let begin = live.heard.len();
     live.render(2.0);

@@ -1,5 +1,5 @@
-//! The client against a server of a few lines that does exactly what a test says: what it asks, how long it waits, what it says about failures. Needs no
-//! Python.
+//! The client against a server of a few lines that does exactly what a test says: what it asks, how long it waits, what
+//! it says about failures. Needs no Python.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -71,8 +71,7 @@ fn converse(stream: TcpStream, answer: &dyn Fn(&str, &[u8], usize) -> Reply, run
 
 type Answer = fn(&str) -> Reply;
 
-const MODEL: &str =
-    r#"{"name":"m","inputs":[{"name":"x","datatype":"FP32","shape":[1,-1]}],"outputs":[{"name":"y","datatype":"FP32","shape":[1,-1]}]}"#;
+const MODEL: &str = r#"{"name":"m","inputs":[{"name":"x","datatype":"FP32","shape":[1,-1]}],"outputs":[{"name":"y","datatype":"FP32","shape":[1,-1]}]}"#;
 const NUMBERS: &str = r#"{"outputs":[{"name":"y","shape":[1,2],"datatype":"FP32","data":[0.5,-2]}]}"#;
 
 /// A server that is in order, but for its runs.
@@ -87,7 +86,11 @@ fn in_order(path: &str, run: impl FnOnce() -> Reply) -> Reply {
 }
 
 fn asked() -> Asked {
-    Asked { model: "m".to_owned(), inputs: vec![("x".to_owned(), vec![1, -1])], outputs: vec![("y".to_owned(), vec![1, -1])] }
+    Asked {
+        model: "m".to_owned(),
+        inputs: vec![("x".to_owned(), vec![1, -1])],
+        outputs: vec![("y".to_owned(), vec![1, -1])],
+    }
 }
 
 fn opened(server: Server) -> Client {
@@ -124,7 +127,11 @@ fn a_server_that_can_is_sent_bytes() {
         _ => in_order(path, || {
             assert!(body.ends_with(&[0, 0, 128, 63, 0, 0, 0, 64]), "the numbers stand behind the JSON");
             let head = r#"{"outputs":[{"name":"y","parameters":{"binary_data_size":8}}]}"#;
-            Reply { json: Some(head.len()), body: [head.as_bytes(), &[0, 0, 0, 63, 0, 0, 0, 192]].concat(), ..reply(200, "") }
+            Reply {
+                json: Some(head.len()),
+                body: [head.as_bytes(), &[0, 0, 0, 63, 0, 0, 0, 192]].concat(),
+                ..reply(200, "")
+            }
         }),
     });
     let mut client = opened(server);
@@ -133,8 +140,9 @@ fn a_server_that_can_is_sent_bytes() {
 
 #[test]
 fn a_late_answer_is_not_waited_for_and_the_server_is_left_alone_for_a_while() {
-    let (server, runs) =
-        serve(|path, _, n| in_order(path, || Reply { wait: Duration::from_millis(if n == 1 { 2000 } else { 0 }), ..reply(200, NUMBERS) }));
+    let (server, runs) = serve(|path, _, n| {
+        in_order(path, || Reply { wait: Duration::from_millis(if n == 1 { 2000 } else { 0 }), ..reply(200, NUMBERS) })
+    });
     let mut client = opened(server);
     assert!(run(&mut client).is_ok());
     let began = Instant::now();
@@ -173,14 +181,27 @@ fn what_is_wrong_with_a_server_is_told() {
     let other = MODEL.replace("-1", "7,3");
     assert!(
         Client::open(
-            serve(move |p, _, _| if p == "/v2/models/m" { reply(200, &other) } else { in_order(p, || reply(200, "")) }).0,
+            serve(move |p, _, _| if p == "/v2/models/m" { reply(200, &other) } else { in_order(p, || reply(200, "")) })
+                .0,
             &asked()
         )
         .is_err_and(|e| e.to_string().contains("the input `x` is FP32 [1, 7, 3] where FP32 [1, -1] is expected"))
     );
     let cases: [(Answer, &str); 5] = [
-        (|p| if p == "/v2/health/ready" { reply(503, "") } else { in_order(p, || reply(200, NUMBERS)) }, "not ready (status 503)"),
-        (|p| if p == "/v2/models/m" { reply(404, r#"{"error":"no m here"}"#) } else { in_order(p, || reply(200, "")) }, "404: no m here"),
+        (
+            |p| if p == "/v2/health/ready" { reply(503, "") } else { in_order(p, || reply(200, NUMBERS)) },
+            "not ready (status 503)",
+        ),
+        (
+            |p| {
+                if p == "/v2/models/m" {
+                    reply(404, r#"{"error":"no m here"}"#)
+                } else {
+                    in_order(p, || reply(200, ""))
+                }
+            },
+            "404: no m here",
+        ),
         (|p| if p == "/v2/models/m" { reply(200, "<html>") } else { in_order(p, || reply(200, "")) }, "can't be read"),
         (|p| in_order(p, || reply(500, r#"{"error":"out of memory"}"#)), "status 500: out of memory"),
         (|p| in_order(p, || reply(200, r#"{"outputs":[]}"#)), "`y` is missing"),

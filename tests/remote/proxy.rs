@@ -68,7 +68,8 @@ impl Proxy {
                 // Where nobody listens the connection ends at once.
                 let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
                 let _ = (client.set_nodelay(true), server.set_nodelay(true));
-                let ways = [(client.try_clone(), server.try_clone(), true), (server.try_clone(), client.try_clone(), false)];
+                let ways =
+                    [(client.try_clone(), server.try_clone(), true), (server.try_clone(), client.try_clone(), false)];
                 for (from, to, asks) in ways {
                     let (Ok(from), Ok(to), shared) = (from, to, all.clone()) else { continue };
                     std::thread::spawn(move || pass(from, to, asks, &shared));
@@ -144,7 +145,9 @@ fn instead(bytes: &[u8], shared: &Shared) -> Option<Vec<u8>> {
     if shared.is(Weather::Half) {
         return Some(bytes[..bytes.len() / 2].to_vec());
     }
-    let nonsense = br#"{"outputs":[{"name":"harmonic","shape":[1],"datatype":"FP32","data":[0.5]},{"name":"noise","data":"x"}]}"#;
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", nonsense.len());
+    let nonsense =
+        br#"{"outputs":[{"name":"harmonic","shape":[1],"datatype":"FP32","data":[0.5]},{"name":"noise","data":"x"}]}"#;
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", nonsense.len());
     shared.is(Weather::Nonsense).then(|| [head.as_bytes(), nonsense].concat())
 }

@@ -1,4 +1,5 @@
-//! Real servers of the Open Inference Protocol: MLServer and Triton as PyPI has them, with the graphs of the voice pack, on ports of this machine.
+//! Real servers of the Open Inference Protocol: MLServer and Triton as PyPI has them, with the graphs of the voice
+//! pack, on ports of this machine.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,7 +19,8 @@ pub fn python() -> Option<PathBuf> {
     let python = given.or(target).filter(|p| p.is_file());
     if python.is_none() {
         println!(
-            "skipped: MLServer and Triton aren't here; `cargo xtask test` fetches them, or MYNAH_REMOTE_PYTHON names a Python that has them"
+            "skipped: MLServer and Triton aren't here; `cargo xtask test` fetches them, or MYNAH_REMOTE_PYTHON names \
+             a Python that has them"
         );
     }
     python
@@ -46,7 +48,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// MLServer with the repository's runtime, as docs/remote.md has it; modes that are `plain` are told of as lists of numbers.
+    /// MLServer with the repository's runtime, as docs/remote.md has it; modes that are `plain` are told of as lists of
+    /// numbers.
     pub fn mlserver(python: &Path, port: u16, modes: &[Mode], plain: &[Mode]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, json: serde_json::Value| {
@@ -76,14 +79,22 @@ impl Server {
     pub fn triton(python: &Path, port: u16, modes: &[Mode]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(python);
-        command.arg(repository("models/recipes/remote/triton_onnx.py")).arg(port.to_string()).env("PYTRITON_HOME", folder.path());
+        command
+            .arg(repository("models/recipes/remote/triton_onnx.py"))
+            .arg(port.to_string())
+            .env("PYTRITON_HOME", folder.path());
         command.args(modes.iter().map(|m| format!("mynah-voice-{}={}", m.name(), graph(*m).display())));
         Self::started(command, port, modes, folder)
     }
 
     fn started(mut command: Command, port: u16, modes: &[Mode], folder: tempfile::TempDir) -> Self {
         let log = std::fs::File::create(folder.path().join("log")).expect("a log");
-        let child = command.current_dir(folder.path()).stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log).spawn();
+        let child = command
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .spawn();
         let mut server = Self { child: child.expect("the server's program"), port, _folder: folder };
         let until = Instant::now() + START;
         while !server.is_ready(modes) {

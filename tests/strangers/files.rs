@@ -21,10 +21,13 @@ fn vocabularies_with_gaps_and_files_that_are_none_are_told_at_once() {
         (
             "pipe",
             "tokens.txt",
-            (|at| assert!(std::process::Command::new("mkfifo").arg(at).status().is_ok_and(|s| s.success()))) as fn(&Path),
+            (|at| assert!(std::process::Command::new("mkfifo").arg(at).status().is_ok_and(|s| s.success())))
+                as fn(&Path),
         ),
         ("device", "tokens.txt", |at| std::os::unix::fs::symlink("/dev/zero", at).expect("linked")),
-        ("pipe of a graph", "joiner.onnx", |at| assert!(std::process::Command::new("mkfifo").arg(at).status().is_ok_and(|s| s.success()))),
+        ("pipe of a graph", "joiner.onnx", |at| {
+            assert!(std::process::Command::new("mkfifo").arg(at).status().is_ok_and(|s| s.success()))
+        }),
         ("device of a graph", "encoder.onnx", |at| std::os::unix::fs::symlink("/dev/zero", at).expect("linked")),
         ("folder", "decoder.onnx", |at| std::fs::create_dir(at).expect("a folder")),
     ] {
@@ -32,7 +35,10 @@ fn vocabularies_with_gaps_and_files_that_are_none_are_told_at_once() {
         std::fs::remove_file(folder.join(part)).expect("removed");
         make(&folder.join(part));
         let why = refused(&folder);
-        assert!(why.contains(part) && why.contains(&format!("it is a {}", name.split(' ').next().unwrap_or(""))), "{name}: {why}");
+        assert!(
+            why.contains(part) && why.contains(&format!("it is a {}", name.split(' ').next().unwrap_or(""))),
+            "{name}: {why}"
+        );
     }
     // A pack.toml may name such a file, or be one.
     let folder = home.path().join("pack");
@@ -50,7 +56,11 @@ fn what_was_fetched_in_a_models_place_is_called_by_its_name() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 174000000\n";
     for (n, (part, content, says)) in [
         ("encoder.onnx", page, "it is a web page"),
-        ("joiner.onnx", pointer, "it is a Git LFS pointer, which stands for the file itself; fetch that with `git lfs pull`"),
+        (
+            "joiner.onnx",
+            pointer,
+            "it is a Git LFS pointer, which stands for the file itself; fetch that with `git lfs pull`",
+        ),
         ("tokens.txt", pointer, "it is a Git LFS pointer"),
         ("tokens.txt", page, "it is a web page"),
         ("decoder.onnx", "", "it is empty"),
@@ -73,9 +83,13 @@ fn what_was_fetched_in_a_models_place_is_called_by_its_name() {
     g.output("log_probs", &[Some(1), Some(9), Some(80)]);
     std::fs::write(folder.join("model.onnx"), g.model(&[("T", "9"), ("decode_chunk_len", "8")])).expect("written");
     std::fs::write(folder.join("a:b.data"), 1.0f32.to_le_bytes()).expect("written");
-    std::fs::write(folder.join("tokens.txt"), (0..80).map(|n| format!("t{n} {n}\n")).collect::<String>()).expect("written");
+    std::fs::write(folder.join("tokens.txt"), (0..80).map(|n| format!("t{n} {n}\n")).collect::<String>())
+        .expect("written");
     let (ok, told) = add(home.path(), &folder, &[]);
-    assert!(!ok && told.contains("no pack can be made of") && told.contains("a:b.data") && !told.contains("line"), "{told}");
+    assert!(
+        !ok && told.contains("no pack can be made of") && told.contains("a:b.data") && !told.contains("line"),
+        "{told}"
+    );
     // Many files are no long sentence.
     let folder = home.path().join("many");
     std::fs::create_dir(&folder).expect("a folder");

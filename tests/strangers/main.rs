@@ -1,5 +1,6 @@
-//! Folders of models as strangers make them: under names of Mynah's own, of parts that don't fit, with sizes that no machine has, of files that are none,
-//! of two models at once. Nothing of it is taken, nothing ends the process or stands still, and a sentence says what is wrong.
+//! Folders of models as strangers make them: under names of Mynah's own, of parts that don't fit, with sizes that no
+//! machine has, of files that are none, of two models at once. Nothing of it is taken, nothing ends the process or
+//! stands still, and a sentence says what is wrong.
 
 mod files;
 mod names;
@@ -32,7 +33,8 @@ fn contract(name: &str) -> PathBuf {
 fn copy(home: &Path, name: &str, of: &str) -> PathBuf {
     let folder = home.join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
-    for file in std::fs::read_dir(contract(of)).expect("a contract").flatten().filter(|f| f.file_name() != "heard.json") {
+    for file in std::fs::read_dir(contract(of)).expect("a contract").flatten().filter(|f| f.file_name() != "heard.json")
+    {
         std::fs::copy(file.path(), folder.join(file.file_name())).expect("copied");
     }
     folder
@@ -50,8 +52,11 @@ fn add(home: &Path, folder: &Path, more: &[&str]) -> (bool, String) {
 
 /// What `identify` says of a folder, which must be one short sentence without a place of the runtime's source.
 fn refused(folder: &Path) -> String {
-    let why =
-        PackSource::standard().identify(folder).err().map(|e| e.to_string()).unwrap_or_else(|| panic!("{} is taken", folder.display()));
+    let why = PackSource::standard()
+        .identify(folder)
+        .err()
+        .map(|e| e.to_string())
+        .unwrap_or_else(|| panic!("{} is taken", folder.display()));
     let bare = why.replace(folder.to_str().expect("UTF-8"), "");
     assert!(bare.chars().count() < 420 && !bare.contains('\n'), "{}: {why}", bare.chars().count());
     assert!(![".cc:", ".h:", "onnxruntime::", "line 1 "].iter().any(|internal| why.contains(internal)), "{why}");
@@ -59,8 +64,12 @@ fn refused(folder: &Path) -> String {
 }
 
 fn packs(home: &Path) -> Vec<String> {
-    let mut all: Vec<String> =
-        std::fs::read_dir(home.join("packs")).into_iter().flatten().flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+    let mut all: Vec<String> = std::fs::read_dir(home.join("packs"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|e| e.file_name().into_string().ok())
+        .collect();
     all.sort();
     all
 }

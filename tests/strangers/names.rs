@@ -32,7 +32,8 @@ fn mynahs_own_names_are_refused_and_others_are_replaced_only_where_that_is_said(
     // One that lies where it is looked for first goes on being used, which is told.
     let earlier = home.path().join("earlier");
     std::fs::create_dir_all(earlier.join("mine")).expect("a folder");
-    let runtime = mynah::packs::Store::standard().find(mynah::packs::Kind::Runtime, None).expect("run `cargo xtask packs`");
+    let runtime =
+        mynah::packs::Store::standard().find(mynah::packs::Kind::Runtime, None).expect("run `cargo xtask packs`");
     std::os::unix::fs::symlink(runtime.folder(), earlier.join(runtime.id())).expect("linked");
     for file in std::fs::read_dir(home.path().join("packs/mine")).expect("a pack").flatten() {
         std::fs::copy(file.path(), earlier.join("mine").join(file.file_name())).expect("copied");
@@ -41,7 +42,10 @@ fn mynahs_own_names_are_refused_and_others_are_replaced_only_where_that_is_said(
     command.env("MYNAH_PACKS", &earlier).args(["models", "add", "--id", "mine", "--replace"]).arg(&one);
     let done = command.output().expect("it runs");
     let told = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert!(done.status.success() && told.contains("another pack of that id goes before it: of zipformer2-2"), "{told}");
+    assert!(
+        done.status.success() && told.contains("another pack of that id goes before it: of zipformer2-2"),
+        "{told}"
+    );
     // The same for a folder with a pack.toml: its own id counts.
     let made = home.path().join("packs/mine");
     let toml = std::fs::read_to_string(made.join("pack.toml")).expect("a manifest");
@@ -52,7 +56,8 @@ fn mynahs_own_names_are_refused_and_others_are_replaced_only_where_that_is_said(
         std::fs::write(folder.join("LICENCE"), "MIT").expect("written");
         let hash = mynah::packs::sha256_of(&folder.join("LICENCE")).expect("hashed");
         let more = format!("\n[[files]]\nname = \"LICENCE\"\nsha256 = \"{hash}\"\nfrom = {{ beside = \"LICENCE\" }}\n");
-        std::fs::write(folder.join("pack.toml"), toml.replace("id = \"mine\"", &format!("id = \"{id}\"")) + &more).expect("written");
+        std::fs::write(folder.join("pack.toml"), toml.replace("id = \"mine\"", &format!("id = \"{id}\"")) + &more)
+            .expect("written");
         let (ok, told) = add(home.path(), &folder, &[]);
         assert!(!ok && told.contains(says), "{id}: {told}");
     }
@@ -85,7 +90,9 @@ fn a_folder_with_two_models_is_refused_and_both_are_named() {
     }
     let voices = home.path().join("two voices");
     std::fs::create_dir(&voices).expect("a folder");
-    for (from, to) in [("content.onnx", "vec.onnx"), ("project-256.onnx", "Ada_v1.onnx"), ("okada-768.onnx", "Bea_v2.onnx")] {
+    for (from, to) in
+        [("content.onnx", "vec.onnx"), ("project-256.onnx", "Ada_v1.onnx"), ("okada-768.onnx", "Bea_v2.onnx")]
+    {
         std::fs::copy(data("converters/rvc").join(from), voices.join(to)).expect("copied");
     }
     let why = refused(&voices);
@@ -96,7 +103,8 @@ fn a_folder_with_two_models_is_refused_and_both_are_named() {
     PackSource::standard().identify(&folder).expect("one model");
 }
 
-/// A process that is killed while it copies leaves its folder; the next one takes it away, but not that of one that lives.
+/// A process that is killed while it copies leaves its folder; the next one takes it away, but not that of one that
+/// lives.
 #[cfg(unix)]
 #[test]
 fn what_a_killed_process_left_is_cleaned_away() {
@@ -114,7 +122,10 @@ fn what_a_killed_process_left_is_cleaned_away() {
     let working = |child: &mut std::process::Child| {
         let (began, at) = (Instant::now(), home.path().join("packs"));
         while !packs(home.path()).iter().any(|name| name.starts_with(".big-") && at.join(name).join("lock").exists()) {
-            assert!(child.try_wait().expect("a child").is_none() && began.elapsed() < Duration::from_secs(120), "it never began to copy");
+            assert!(
+                child.try_wait().expect("a child").is_none() && began.elapsed() < Duration::from_secs(120),
+                "it never began to copy"
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
     };

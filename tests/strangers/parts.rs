@@ -33,7 +33,8 @@ fn what_cannot_run_is_found_before_it_is_taken() {
     let from = |of: &'static str, part: &'static str| {
         move |folder: &Path| _ = std::fs::copy(contract(of).join(part), folder.join(part)).expect("copied")
     };
-    let first_lines = |text: &[u8]| String::from_utf8_lossy(text).lines().take(20).collect::<Vec<_>>().join("\n").into_bytes();
+    let first_lines =
+        |text: &[u8]| String::from_utf8_lossy(text).lines().take(20).collect::<Vec<_>>().join("\n").into_bytes();
     let dictionary = r#"{"auto": 5, "de-DE": 99, "en": 0}"#;
     let cases: Vec<(&str, &str, Spoils)> = vec![
         ("a joiner of another width", "zipformer2-1", Box::new(other("joiner.onnx"))),
@@ -47,21 +48,35 @@ fn what_cannot_run_is_found_before_it_is_taken() {
             }),
         ),
         ("another context", "zipformer2-1", Box::new(says("decoder.onnx", "context_size", "1"))),
-        ("caches in another order", "nemo-ctc-1", Box::new(|folder| change(&folder.join("model.onnx"), |graph| swapped(graph, 2, 3)))),
+        (
+            "caches in another order",
+            "nemo-ctc-1",
+            Box::new(|folder| change(&folder.join("model.onnx"), |graph| swapped(graph, 2, 3))),
+        ),
         ("another cache of channels", "nemo-ctc-1", Box::new(says("model.onnx", "cache_last_channel_dim3", "13"))),
         ("another cache of time", "nemo-transducer-1", Box::new(says("encoder.onnx", "cache_last_time_dim2", "13"))),
         (
             "a window that is too short",
             "nemo-ctc-1",
             Box::new(|folder| {
-                change(&folder.join("model.onnx"), |graph| saying(&saying(graph, "window_size", "2"), "chunk_shift", "2"));
+                change(&folder.join("model.onnx"), |graph| {
+                    saying(&saying(graph, "window_size", "2"), "chunk_shift", "2")
+                });
             }),
         ),
         ("a token too few", "nemo-ctc-1", Box::new(says("model.onnx", "vocab_size", "39"))),
         ("states of another width", "nemo-transducer-1", Box::new(says("encoder.onnx", "pred_hidden", "17"))),
-        ("a language that the graph hasn't", "nemo-prompt-1", Box::new(says("encoder.onnx", "prompt_dictionary", dictionary))),
+        (
+            "a language that the graph hasn't",
+            "nemo-prompt-1",
+            Box::new(says("encoder.onnx", "prompt_dictionary", dictionary)),
+        ),
         ("no language at all", "nemo-prompt-1", Box::new(says("encoder.onnx", "auto_prompt_id", "6"))),
-        ("what was heard of another width", "paraformer-1", Box::new(says("encoder.onnx", "encoder_output_size", "15"))),
+        (
+            "what was heard of another width",
+            "paraformer-1",
+            Box::new(says("encoder.onnx", "encoder_output_size", "15")),
+        ),
         ("a token too few", "paraformer-1", Box::new(says("encoder.onnx", "vocab_size", "59"))),
         ("a reach of another length", "paraformer-1", Box::new(says("encoder.onnx", "decoder_kernel_size", "40"))),
         ("a reader of another model", FOUR, Box::new(from("../contracts-moonshine/four-2", "cached_decode.onnx"))),
@@ -70,7 +85,11 @@ fn what_cannot_run_is_found_before_it_is_taken() {
             "../contracts-moonshine/merged-1",
             Box::new(from("../contracts-moonshine/merged-2", "encoder_model.onnx")),
         ),
-        ("a vocabulary of another model", FOUR, Box::new(move |folder| change(&folder.join("tokens.txt"), first_lines))),
+        (
+            "a vocabulary of another model",
+            FOUR,
+            Box::new(move |folder| change(&folder.join("tokens.txt"), first_lines)),
+        ),
         ("a token too few", SHERPA, Box::new(says("random-encoder.onnx", "n_vocab", "332"))),
         ("a layer too many", SHERPA, Box::new(says("random-encoder.onnx", "n_text_layer", "3"))),
         ("other states", SHERPA, Box::new(says("random-encoder.onnx", "n_text_state", "33"))),
@@ -88,10 +107,12 @@ fn what_cannot_run_is_found_before_it_is_taken() {
 fn caches_that_bear_names_may_come_in_any_order() {
     runtime::runtime();
     let home = tempfile::tempdir().expect("a folder");
-    let sound: Vec<f32> = mynah::audio::read(&contract("../../golden/reference.flac")).expect("the reference").mono().to_vec();
+    let sound: Vec<f32> =
+        mynah::audio::read(&contract("../../golden/reference.flac")).expect("the reference").mono().to_vec();
     let hear = |folder: &Path| {
         let [encoder, decoder, joiner, tokens] = TRANSDUCER.map(|name| folder.join(name));
-        let mut recognizer = Transducer::open(&Files { encoder, decoder, joiner, tokens }, &SessionOptions::default()).expect("it opens");
+        let mut recognizer = Transducer::open(&Files { encoder, decoder, joiner, tokens }, &SessionOptions::default())
+            .expect("it opens");
         let mut heard = Vec::new();
         recognizer.push(&sound, &mut heard).expect("heard");
         heard
@@ -103,7 +124,8 @@ fn caches_that_bear_names_may_come_in_any_order() {
     assert!(!before.is_empty() && hear(&folder) == before);
 }
 
-/// A graph with a chunk of 9 frames of 80 bands and a cache of these sizes: its scores are the first frames times a number.
+/// A graph with a chunk of 9 frames of 80 bands and a cache of these sizes: its scores are the first frames times a
+/// number.
 fn graph(cache: &[u64], times: f32, metadata: &[(&str, &str)]) -> Vec<u8> {
     let mut g = Graph::default();
     g.input("x", &[Some(1), Some(9), Some(80)]);
@@ -119,7 +141,8 @@ fn graph(cache: &[u64], times: f32, metadata: &[(&str, &str)]) -> Vec<u8> {
 fn ctc(folder: &Path, graph: Vec<u8>) -> PathBuf {
     std::fs::create_dir_all(folder).expect("a folder");
     std::fs::write(folder.join("model.onnx"), graph).expect("written");
-    std::fs::write(folder.join("tokens.txt"), (0..80).map(|n| format!("t{n} {n}\n")).collect::<String>()).expect("written");
+    std::fs::write(folder.join("tokens.txt"), (0..80).map(|n| format!("t{n} {n}\n")).collect::<String>())
+        .expect("written");
     folder.to_owned()
 }
 
@@ -133,7 +156,9 @@ fn sizes_that_no_machine_has_are_a_sentence_in_the_program_and_in_a_host() {
     let long = ctc(&at("long"), graph(&[1, 4], 1.0, &[("T", "1000000"), ("decode_chunk_len", "1000000")]));
     let million = |name: &str, of: &str, part: &str, keys: &[&str]| {
         let folder = copy(home.path(), name, of);
-        change(&folder.join(part), |graph| keys.iter().fold(graph.to_vec(), |graph, key| saying(&graph, key, "1000000")));
+        change(&folder.join(part), |graph| {
+            keys.iter().fold(graph.to_vec(), |graph, key| saying(&graph, key, "1000000"))
+        });
         folder
     };
     let channels = ["cache_last_channel_dim1", "cache_last_channel_dim2", "cache_last_channel_dim3"];
@@ -184,7 +209,8 @@ fn sizes_that_no_machine_has_are_a_sentence_in_the_program_and_in_a_host() {
 fn numbers_that_are_none_are_an_error_instead_of_words() {
     runtime::runtime();
     let home = tempfile::tempdir().expect("a folder");
-    for (name, times, says) in [("nan", f32::NAN, "no number"), ("infinity", f32::INFINITY, "no token any probability")] {
+    for (name, times, says) in [("nan", f32::NAN, "no number"), ("infinity", f32::INFINITY, "no token any probability")]
+    {
         let folder = ctc(&home.path().join(name), graph(&[1, 4], times, &[]));
         // The logarithms of silence are below 0.
         let why = refused(&folder);

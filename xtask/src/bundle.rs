@@ -1,4 +1,5 @@
-//! The plugin bundles: the library in each format's layout, and the packs beside it where `mynah::packs` looks for them.
+//! The plugin bundles: the library in each format's layout, and the packs beside it where `mynah::packs` looks for
+//! them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ pub(crate) fn bundle(profile: Profile, offline: bool) -> Result<()> {
     bundle_with(profile, "cpu", None, offline)
 }
 
-/// Builds both bundles with the runtime that has a provider; or those of another platform, or what lies in their resources.
+/// Builds both bundles with the runtime that has a provider; or those of another platform, or what lies in their
+/// resources.
 pub(crate) fn bundle_with(profile: Profile, provider: &str, platform: Option<&str>, offline: bool) -> Result<()> {
     let runtime = packs::runtime(provider, &platform.map_or_else(packs::here, str::to_owned))?;
     build(profile)?;
@@ -37,12 +39,16 @@ pub(crate) fn bundle_with(profile: Profile, provider: &str, platform: Option<&st
     let from = packs::folder()?;
     for (plugin, resources) in plugins() {
         if !plugin.exists() {
-            bail!("no `{}` was made, because the library exports no such plugin; look at the exports in src/lib.rs", plugin.display());
+            bail!(
+                "no `{}` was made, because the library exports no such plugin; look at the exports in src/lib.rs",
+                plugin.display()
+            );
         }
         let into = resources.join("packs");
         remove(&into).with_context(|| format!("`{}` can't be replaced", into.display()))?;
         for id in carried {
-            link_tree(&from.join(id), &into.join(id)).with_context(|| format!("the pack {id} can't be put into `{}`", into.display()))?;
+            link_tree(&from.join(id), &into.join(id))
+                .with_context(|| format!("the pack {id} can't be put into `{}`", into.display()))?;
         }
         if cfg!(target_os = "macos") {
             // The first signature was made before the packs came in.
@@ -54,7 +60,8 @@ pub(crate) fn bundle_with(profile: Profile, provider: &str, platform: Option<&st
     Ok(())
 }
 
-/// How the libraries of a system begin, where they have their packs in a bundle, and what the plugin's own library is called there.
+/// How the libraries of a system begin, where they have their packs in a bundle, and what the plugin's own library is
+/// called there.
 fn system(platform: &str) -> Result<(&'static [&'static [u8]], [&'static str; 2])> {
     match platform.split('-').next() {
         Some("linux") => Ok((&[b"\x7fELF"], ["Mynah.vst3/Contents/Resources/packs", "Mynah.resources/packs"])),
@@ -68,15 +75,23 @@ fn system(platform: &str) -> Result<(&'static [&'static [u8]], [&'static str; 2]
     }
 }
 
-/// Puts what lies in the bundles' resources on another platform into `home`: the packs of `from`, and the runtime, which `fetch` brings into a folder of
-/// packs. Nothing of it is run here, so its contents are looked at: every file has its hash, and every library is one of that system.
-fn resources(home: &Path, from: &Path, runtime: &str, platform: &str, fetch: &dyn Fn(&Path) -> Result<()>) -> Result<()> {
+/// Puts what lies in the bundles' resources on another platform into `home`: the packs of `from`, and the runtime,
+/// which `fetch` brings into a folder of packs. Nothing of it is run here, so its contents are looked at: every file
+/// has its hash, and every library is one of that system.
+fn resources(
+    home: &Path,
+    from: &Path,
+    runtime: &str,
+    platform: &str,
+    fetch: &dyn Fn(&Path) -> Result<()>,
+) -> Result<()> {
     let (heads, places) = system(platform)?;
     remove(home).with_context(|| format!("`{}` can't be replaced", home.display()))?;
     let first = home.join(places[0]);
     fetch(&first)?;
     for id in packs::BUNDLED.iter().filter(|id| **id != packs::ORDINARY) {
-        link_tree(&from.join(id), &first.join(id)).with_context(|| format!("the pack {id} can't be put into `{}`", first.display()))?;
+        link_tree(&from.join(id), &first.join(id))
+            .with_context(|| format!("the pack {id} can't be put into `{}`", first.display()))?;
     }
     let mut libraries = 0;
     for entry in fs::read_dir(first.join(runtime))? {
@@ -102,15 +117,21 @@ fn resources(home: &Path, from: &Path, runtime: &str, platform: &str, fetch: &dy
     Ok(())
 }
 
-/// Puts the programs beside the bundles under their own names: they find the CLAP's packs there. The bundler knows only one program,
-/// the command line, and would call it after the plugin.
+/// Puts the programs beside the bundles under their own names: they find the CLAP's packs there. The bundler knows only
+/// one program, the command line, and would call it after the plugin.
 fn programs(profile: Profile) -> Result<()> {
-    let renamed = if cfg!(target_os = "macos") { "Mynah.app".to_owned() } else { format!("Mynah{}", std::env::consts::EXE_SUFFIX) };
+    let renamed = if cfg!(target_os = "macos") {
+        "Mynah.app".to_owned()
+    } else {
+        format!("Mynah{}", std::env::consts::EXE_SUFFIX)
+    };
     remove(&bundled().join(renamed))?;
     for name in ["mynah", "mynah-standalone"] {
-        let (built, place) = (program(profile, name), bundled().join(format!("{name}{}", std::env::consts::EXE_SUFFIX)));
+        let (built, place) =
+            (program(profile, name), bundled().join(format!("{name}{}", std::env::consts::EXE_SUFFIX)));
         remove(&place)?;
-        fs::copy(&built, &place).with_context(|| format!("`{}` can't be copied to `{}`", built.display(), place.display()))?;
+        fs::copy(&built, &place)
+            .with_context(|| format!("`{}` can't be copied to `{}`", built.display(), place.display()))?;
     }
     pages(profile)
 }
@@ -122,7 +143,9 @@ fn pages(profile: Profile) -> Result<()> {
     checked(Command::new(&mynah).arg("man").arg(&man).stdout(Stdio::null()))?;
     checked(Command::new(&standalone).arg("--man").arg(&man))?;
     fs::create_dir_all(&completions).with_context(|| format!("`{}` can't be made", completions.display()))?;
-    for (shell, name) in [("bash", "mynah.bash"), ("zsh", "_mynah"), ("fish", "mynah.fish"), ("powershell", "mynah.ps1")] {
+    for (shell, name) in
+        [("bash", "mynah.bash"), ("zsh", "_mynah"), ("fish", "mynah.fish"), ("powershell", "mynah.ps1")]
+    {
         let told = Command::new(&mynah).args(["completions", shell]).output();
         let told = told.with_context(|| format!("`{}` can't be run", mynah.display()))?;
         let place = completions.join(name);
@@ -175,7 +198,8 @@ fn each_file(from: &Path, into: &Path, put: &dyn Fn(&Path, &Path) -> std::io::Re
 mod tests {
     use super::*;
 
-    /// A folder of packs as `mynah models fetch` leaves it, and a runtime for another platform with a library of these first bytes.
+    /// A folder of packs as `mynah models fetch` leaves it, and a runtime for another platform with a library of these
+    /// first bytes.
     struct Fetched {
         home: tempfile::TempDir,
         library: (&'static str, &'static [u8]),
@@ -221,9 +245,17 @@ mod tests {
             assert!(!old.exists(), "{platform}");
             for place in ["Mynah.vst3/Contents/Resources/packs", clap] {
                 let packs_there = made.join(place);
-                assert_eq!(fs::read(packs_there.join("onnxruntime-other").join(library.0)).expect("the runtime"), library.1, "{place}");
+                assert_eq!(
+                    fs::read(packs_there.join("onnxruntime-other").join(library.0)).expect("the runtime"),
+                    library.1,
+                    "{place}"
+                );
                 for id in &packs::BUNDLED[1..] {
-                    assert_eq!(fs::read_to_string(packs_there.join(id).join("pack.toml")).expect("a pack"), *id, "{place}");
+                    assert_eq!(
+                        fs::read_to_string(packs_there.join(id).join("pack.toml")).expect("a pack"),
+                        *id,
+                        "{place}"
+                    );
                 }
                 assert!(!packs_there.join(packs::ORDINARY).exists(), "{place}: the runtime of this machine");
             }

@@ -1,5 +1,5 @@
-//! Checks that need tools of their own, run by hand: fuzzing, loom, Miri, cargo-deny. None is part of `cargo xtask test`, because compiling the tools takes
-//! longer than all else.
+//! Checks that need tools of their own, run by hand: fuzzing, loom, Miri, cargo-deny. None is part of `cargo xtask
+//! test`, because compiling the tools takes longer than all else.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -32,7 +32,8 @@ fn targets() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Fuzzes one target or all, one after the other, so many seconds each. What breaks one lies in `fuzz/artifacts` afterwards.
+/// Fuzzes one target or all, one after the other, so many seconds each. What breaks one lies in `fuzz/artifacts`
+/// afterwards.
 pub(crate) fn fuzz(target: Option<&str>, seconds: u64) -> Result<()> {
     command_of_cargo("fuzz")?;
     let all = targets()?;
@@ -84,7 +85,8 @@ pub(crate) fn miri() -> Result<()> {
     let there = rustup(&["miri", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !there.is_ok_and(|s| s.success()) {
         bail!(
-            "Miri needs a nightly toolchain; install it with `rustup toolchain install nightly --component miri,rust-src` and run this again"
+            "Miri needs a nightly toolchain; install it with `rustup toolchain install nightly --component \
+             miri,rust-src` and run this again"
         );
     }
     say("the crossing under Miri");
@@ -117,8 +119,14 @@ mod tests {
         crate::run::enter_root().expect("the repository");
         let targets = targets().expect("targets");
         assert!(targets.len() >= 8, "{targets:?}");
-        let corpora: Vec<_> =
-            std::fs::read_dir(Path::new(FUZZ).join("corpus")).expect("corpora").flatten().map(|e| e.file_name()).collect();
-        assert!(targets.iter().all(|t| corpora.iter().any(|c| c.to_str() == Some(t))) && corpora.len() == targets.len(), "{corpora:?}");
+        let corpora: Vec<_> = std::fs::read_dir(Path::new(FUZZ).join("corpus"))
+            .expect("corpora")
+            .flatten()
+            .map(|e| e.file_name())
+            .collect();
+        assert!(
+            targets.iter().all(|t| corpora.iter().any(|c| c.to_str() == Some(t))) && corpora.len() == targets.len(),
+            "{corpora:?}"
+        );
     }
 }

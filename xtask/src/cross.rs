@@ -1,4 +1,5 @@
-//! Other platforms from this one: whether the code compiles for them, bundles for Windows where MinGW is at hand, and the demo of these under Wine.
+//! Other platforms from this one: whether the code compiles for them, bundles for Windows where MinGW is at hand, and
+//! the demo of these under Wine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +49,8 @@ pub(crate) fn check() -> Result<()> {
     standard_library(WINDOWS)?;
     checked(&mut check(WINDOWS))?;
     standard_library(MACOS)?;
-    // A dependency compiles C while it is built, for which Apple's SDK would be needed. What comes of it only counts when something is linked.
+    // A dependency compiles C while it is built, for which Apple's SDK would be needed. What comes of it only counts
+    // when something is linked.
     let pretended = Pretended::new()?;
     checked(pretended.lend(&mut check(MACOS)))
 }
@@ -75,13 +77,16 @@ impl Pretended {
 
     fn lend<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let place = |name: &str| self.0.join(name);
-        command.env("SDKROOT", &self.0).env("CC_aarch64_apple_darwin", place("cc")).env("CXX_aarch64_apple_darwin", place("cc"));
+        command
+            .env("SDKROOT", &self.0)
+            .env("CC_aarch64_apple_darwin", place("cc"))
+            .env("CXX_aarch64_apple_darwin", place("cc"));
         command.env("AR_aarch64_apple_darwin", place("ar")).env("RANLIB_aarch64_apple_darwin", "true")
     }
 }
 
-/// Builds the library and the programs for another platform and lays them into its bundles in `home`. Where that can't be done here it is told why: the
-/// bundles then hold their resources alone.
+/// Builds the library and the programs for another platform and lays them into its bundles in `home`. Where that can't
+/// be done here it is told why: the bundles then hold their resources alone.
 pub(crate) fn libraries(home: &Path, platform: &str) -> Result<()> {
     let lacks = match platform {
         PLATFORM if has_mingw() => None,
@@ -132,7 +137,8 @@ const RANDOM: &str = "\
 __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE bytes, SIZE_T n) { return RtlGenRandom(bytes, (ULONG)n); }
 ";
 
-/// Runs the demo of the bundle for Windows under Wine: its host, its plugin, its ONNX Runtime. It renders, since Wine promises no time.
+/// Runs the demo of the bundle for Windows under Wine: its host, its plugin, its ONNX Runtime. It renders, since Wine
+/// promises no time.
 pub(crate) fn wine(offline: bool) -> Result<()> {
     let wine = |arguments: &[&str]| {
         let mut command = Command::new("wine");
@@ -160,10 +166,20 @@ pub(crate) fn wine(offline: bool) -> Result<()> {
     let windows = |path: &Path| format!("Z:{}", path.display()).replace('/', "\\");
     let recordings = packs::folder()?.join("recordings");
     let mut command = wine(&[&windows(&run.join("demo_host.exe"))]);
-    command.args(["--fast", "--seconds", "45", "--plugin", &windows(&home.join("Mynah.clap")), "--out", &windows(&run.join("out"))]);
+    command.args([
+        "--fast",
+        "--seconds",
+        "45",
+        "--plugin",
+        &windows(&home.join("Mynah.clap")),
+        "--out",
+        &windows(&run.join("out")),
+    ]);
     command.args(["--source", &windows(&recordings.join("two_cities.wav"))]);
     command.args(["--reference", &windows(&recordings.join("endgame_nagg_nell.wav"))]);
-    command.env("MYNAH_PACKS", windows(&home.join("Mynah.resources/packs"))).env("MYNAH_HOME", windows(&run.join("home")));
+    command
+        .env("MYNAH_PACKS", windows(&home.join("Mynah.resources/packs")))
+        .env("MYNAH_HOME", windows(&run.join("home")));
     checked(&mut command)
 }
 

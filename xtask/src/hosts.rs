@@ -1,4 +1,5 @@
-//! The checks in real hosts: Python tests under tests/hosts. And the environments of Python under target/ that these and other checks need.
+//! The checks in real hosts: Python tests under tests/hosts. And the environments of Python under target/ that these
+//! and other checks need.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,8 @@ use crate::run::{bundled, checked, say, target};
 
 const TESTS: &str = "tests/hosts";
 
-/// The command that runs the host tests under pytest, once their packages are there; none where there are no host tests.
+/// The command that runs the host tests under pytest, once their packages are there; none where there are no host
+/// tests.
 pub(crate) fn tests(offline: bool) -> Result<Option<Command>> {
     let requirements = Path::new(TESTS).join("requirements.txt");
     if !requirements.exists() {
@@ -23,7 +25,8 @@ pub(crate) fn tests(offline: bool) -> Result<Option<Command>> {
     Ok(Some(command))
 }
 
-/// Makes the environment in which tests/remote finds its servers; where it can't be had, says so, and those checks are skipped.
+/// Makes the environment in which tests/remote finds its servers; where it can't be had, says so, and those checks are
+/// skipped.
 pub(crate) fn servers(offline: bool) {
     if let Err(e) = environment("remote", Path::new("tests/remote/requirements.txt"), offline) {
         say(&format!("without MLServer and Triton the checks of voices on a server are skipped ({e:#})"));
@@ -38,11 +41,16 @@ fn environment(name: &str, requirements: &Path, offline: bool) -> Result<PathBuf
     if fs::read_to_string(&stamp).is_ok_and(|there| there == wanted) {
         return Ok(python);
     }
-    anyhow::ensure!(!offline, "the Python packages of tests/{name} aren't here; run `cargo xtask test` once without --offline");
+    anyhow::ensure!(
+        !offline,
+        "the Python packages of tests/{name} aren't here; run `cargo xtask test` once without --offline"
+    );
     say(&format!("installing the Python packages of tests/{name}"));
     checked(Command::new(if cfg!(windows) { "py" } else { "python3" }).args(["-m", "venv"]).arg(&folder))?;
     let mut pip = Command::new(&python);
-    checked(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements))?;
+    checked(
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements),
+    )?;
     fs::write(&stamp, wanted).with_context(|| format!("`{}` can't be written", stamp.display()))?;
     Ok(python)
 }

@@ -23,8 +23,8 @@ pub(crate) fn install(offline: bool) -> Result<()> {
 
 /// The user's folders for VST3 and CLAP: the places that the two standards name.
 fn folders() -> Result<(PathBuf, PathBuf)> {
-    let dirs =
-        directories::BaseDirs::new().context("this machine tells no home, so there is no plugin folder; copy target/bundled by hand")?;
+    let dirs = directories::BaseDirs::new()
+        .context("this machine tells no home, so there is no plugin folder; copy target/bundled by hand")?;
     Ok(if cfg!(target_os = "macos") {
         let plug_ins = dirs.home_dir().join("Library/Audio/Plug-Ins");
         (plug_ins.join("VST3"), plug_ins.join("CLAP"))
@@ -36,7 +36,8 @@ fn folders() -> Result<(PathBuf, PathBuf)> {
     })
 }
 
-/// Puts a file or folder into a folder under its own name. The copy is made beside the old one, which goes at the very end.
+/// Puts a file or folder into a folder under its own name. The copy is made beside the old one, which goes at the very
+/// end.
 fn put(from: &Path, folder: &Path) -> Result<()> {
     let name = from.file_name().context("a bundle without a name")?;
     let (place, mut beside) = (folder.join(name), name.to_owned());
@@ -49,7 +50,9 @@ fn put(from: &Path, folder: &Path) -> Result<()> {
         remove(&place)?;
         fs::rename(&new, &place)
     };
-    replace().with_context(|| format!("`{}` can't be installed; free some space or close the host that uses it", place.display()))?;
+    replace().with_context(|| {
+        format!("`{}` can't be installed; free some space or close the host that uses it", place.display())
+    })?;
     say(&format!("installed `{}`", place.display()));
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Everything a person types starts here: set-up, packs, bundles, installation, demo, test, bench.
 //!
-//! Knows cargo, the system's package manager and the command line of Mynah; knows nothing of sound or models, and doesn't link `mynah`.
+//! Knows cargo, the system's package manager and the command line of Mynah; knows nothing of sound or models, and
+//! doesn't link `mynah`.
 
 mod bundle;
 mod checks;
@@ -29,7 +30,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Installs the system packages that building, testing and the demo need (Debian and its kin; as root), or names them.
+    /// Installs the system packages that building, testing and the demo need (Debian and its kin; as root), or names
+    /// them.
     Setup,
     /// Fetches every model pack into the user's data folder, or MYNAH_HOME.
     Packs {
@@ -45,8 +47,8 @@ enum Command {
         /// Carry the runtime that has this provider: cpu, cuda (TensorRT too), directml, coreml, openvino or webgpu.
         #[arg(long, default_value = "cpu", value_name = "NAME")]
         provider: String,
-        /// Bundles for another platform, such as windows-x86_64, into target/bundled/PLATFORM: whole for Windows where MinGW is at hand, else their
-        /// resources, to be laid into bundles that are built there.
+        /// Bundles for another platform, such as windows-x86_64, into target/bundled/PLATFORM: whole for Windows where
+        /// MinGW is at hand, else their resources, to be laid into bundles that are built there.
         #[arg(long = "for", value_name = "PLATFORM")]
         platform: Option<String>,
         /// Use no network: an error names what is missing.
@@ -99,7 +101,8 @@ enum Command {
         #[arg(long)]
         offline: bool,
     },
-    /// Takes pictures of the plugin's real window in each of its states into target/screenshots; needs Xvfb, xdotool and ImageMagick.
+    /// Takes pictures of the plugin's real window in each of its states into target/screenshots; needs Xvfb, xdotool
+    /// and ImageMagick.
     Screenshots {
         /// The states; all without.
         states: Vec<String>,
@@ -118,7 +121,9 @@ enum Command {
 fn main() -> ExitCode {
     let done = run::enter_root().and_then(|()| match Arguments::parse().command {
         Command::Setup => setup::install_for_tests(false),
-        Command::Packs { offline } => run::build(run::Profile::Release).and_then(|()| packs::fetch(run::Profile::Release, offline)),
+        Command::Packs { offline } => {
+            run::build(run::Profile::Release).and_then(|()| packs::fetch(run::Profile::Release, offline))
+        }
         Command::Bundle { debug, provider, platform, offline } => {
             let profile = if debug { run::Profile::Debug } else { run::Profile::Release };
             bundle::bundle_with(profile, &provider, platform.as_deref(), offline)

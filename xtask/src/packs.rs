@@ -13,7 +13,8 @@ pub(crate) const BUNDLED: [&str; 5] = ["onnxruntime", "mynah-voice", "silero-vad
 /// The one of them that another provider's stands in for.
 pub(crate) const ORDINARY: &str = BUNDLED[0];
 
-/// Which runtime pack a provider's bundle carries in the place of `onnxruntime`. CoreML is in the ordinary one for macOS.
+/// Which runtime pack a provider's bundle carries in the place of `onnxruntime`. CoreML is in the ordinary one for
+/// macOS.
 const RUNTIMES: [(&str, &str); 6] = [
     ("cpu", "onnxruntime"),
     ("coreml", "onnxruntime"),
@@ -39,7 +40,10 @@ pub(crate) fn runtime(provider: &str, platform: &str) -> Result<&'static str> {
     let mut there: Vec<&str> = targets.filter(|target| provider != "coreml" || target.starts_with("macos")).collect();
     there.dedup();
     if !there.contains(&platform) {
-        bail!("there is no runtime with the provider `{provider}` for {platform}; there is one for {}", there.join(", "));
+        bail!(
+            "there is no runtime with the provider `{provider}` for {platform}; there is one for {}",
+            there.join(", ")
+        );
     }
     Ok(pack)
 }
@@ -72,7 +76,9 @@ pub(crate) fn fetch_into(profile: Profile, id: &str, into: &Path, platform: Opti
 pub(crate) fn folder() -> Result<PathBuf> {
     let home = match std::env::var_os("MYNAH_HOME").filter(|v| !v.is_empty()) {
         Some(home) => std::path::absolute(PathBuf::from(home))?,
-        None => directories::BaseDirs::new().context("this machine tells no home; set MYNAH_HOME")?.data_dir().join("mynah"),
+        None => {
+            directories::BaseDirs::new().context("this machine tells no home; set MYNAH_HOME")?.data_dir().join("mynah")
+        }
     };
     Ok(home.join("packs"))
 }

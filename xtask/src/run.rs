@@ -35,7 +35,8 @@ impl Profile {
 /// Makes the repository's root the working directory of this program and of all that it starts.
 pub(crate) fn enter_root() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in no folder")?;
-    std::env::set_current_dir(root).with_context(|| format!("`{}` can't be entered; run this from the repository", root.display()))
+    std::env::set_current_dir(root)
+        .with_context(|| format!("`{}` can't be entered; run this from the repository", root.display()))
 }
 
 /// Where cargo puts what it builds.
@@ -79,7 +80,8 @@ pub(crate) fn say(what: &str) {
 /// Runs a program to its end; a failure names it.
 pub(crate) fn checked(command: &mut Command) -> Result<()> {
     let name = shown(command);
-    let status = command.status().with_context(|| format!("`{name}` could not be started; install it and run this again"))?;
+    let status =
+        command.status().with_context(|| format!("`{name}` could not be started; install it and run this again"))?;
     if !status.success() {
         bail!("`{name}` failed ({status}); its own message stands above");
     }
@@ -88,6 +90,7 @@ pub(crate) fn checked(command: &mut Command) -> Result<()> {
 
 /// A program and its arguments as one would type them.
 pub(crate) fn shown(command: &Command) -> String {
-    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program()).to_string_lossy().into_owned();
+    let program =
+        Path::new(command.get_program()).file_name().unwrap_or(command.get_program()).to_string_lossy().into_owned();
     command.get_args().fold(program, |line, arg| line + " " + &arg.to_string_lossy())
 }

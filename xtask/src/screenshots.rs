@@ -1,5 +1,6 @@
-//! Pictures of the plugin's real window in each of its states, taken on a screen of their own: what users will see, to be looked at before they do.
-//! No state is drawn: each is brought about, by a folder without packs, a broken pack, a processor that is taken away.
+//! Pictures of the plugin's real window in each of its states, taken on a screen of their own: what users will see, to
+//! be looked at before they do. No state is drawn: each is brought about, by a folder without packs, a broken pack, a
+//! processor that is taken away.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -62,11 +63,17 @@ fn shots() -> Vec<Shot> {
 pub(crate) fn screenshots(only: &[String], offline: bool) -> Result<()> {
     let missing: Vec<_> = ["Xvfb", "xdotool", "import"].into_iter().filter(|p| !is_there(p)).collect();
     if !missing.is_empty() {
-        bail!("without {} no picture can be taken; on Debian `sudo apt-get install xvfb xdotool imagemagick`", missing.join(" and "));
+        bail!(
+            "without {} no picture can be taken; on Debian `sudo apt-get install xvfb xdotool imagemagick`",
+            missing.join(" and ")
+        );
     }
     let known = shots();
     if let Some(name) = only.iter().find(|n| known.iter().all(|s| s.name != **n)) {
-        bail!("there is no state `{name}`; choose among {}", known.iter().map(|s| s.name).collect::<Vec<_>>().join(", "));
+        bail!(
+            "there is no state `{name}`; choose among {}",
+            known.iter().map(|s| s.name).collect::<Vec<_>>().join(", ")
+        );
     }
     bundle::bundle(Profile::Release, offline)?;
     checked(cargo().args(["build", "--quiet", "--package", "mynah", "--release", "--example", "window_host"]))?;
@@ -74,7 +81,8 @@ pub(crate) fn screenshots(only: &[String], offline: bool) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let studio = Studio::open(&folder)?;
     for shot in known.iter().filter(|s| only.is_empty() || only.iter().any(|n| n == s.name)) {
-        let picture = studio.take(shot).with_context(|| format!("the state `{}` could not be brought about", shot.name))?;
+        let picture =
+            studio.take(shot).with_context(|| format!("the state `{}` could not be brought about", shot.name))?;
         say(&format!("`{}`", picture.display()));
     }
     Ok(())
@@ -99,7 +107,9 @@ impl Drop for Kept {
 /// A screen without a screen; gives its name too.
 pub(crate) fn screen(size: &str) -> Result<(Kept, String)> {
     let mut xvfb = Command::new("Xvfb");
-    xvfb.args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0", size]).stdout(Stdio::piped()).stderr(Stdio::null());
+    xvfb.args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0", size])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut xvfb = Kept(xvfb.spawn().context("Xvfb could not be started")?);
     let mut number = String::new();
     BufReader::new(xvfb.0.stdout.take().context("Xvfb has no output")?).read_line(&mut number)?;
@@ -136,9 +146,15 @@ impl Studio {
         let graph = broken.join("packs/mynah-voice/voice.live.onnx");
         let bytes = fs::read(&graph).with_context(|| format!("`{}` can't be read", graph.display()))?;
         fs::write(&graph, &bytes[..bytes.len() / 2])?;
-        for (file, name) in [("endgame_nagg_nell.wav", "Nell"), ("beckett.wav", "Beckett"), ("clone-test.wav", "Studio take")] {
+        for (file, name) in
+            [("endgame_nagg_nell.wav", "Nell"), ("beckett.wav", "Beckett"), ("clone-test.wav", "Studio take")]
+        {
             let mut command = Command::new(mynah(Profile::Release));
-            command.args(["voices", "enrol"]).arg(self.recordings.join(file)).args(["--name", name]).env("MYNAH_HOME", &whole);
+            command
+                .args(["voices", "enrol"])
+                .arg(self.recordings.join(file))
+                .args(["--name", name])
+                .env("MYNAH_HOME", &whole);
             checked(command.stdout(Stdio::null()))?;
         }
         let bare = self.folder.join("bare");
@@ -164,9 +180,14 @@ impl Studio {
         let mut host = Command::new(target().join("release/examples/window_host"));
         host.arg("--plugin").arg(plugin).arg("--source").arg(self.recordings.join("two_cities.wav"));
         if shot.voice {
-            host.arg("--reference").arg(self.recordings.join("endgame_nagg_nell.wav")).arg("--packs").arg(packs::folder()?);
+            host.arg("--reference")
+                .arg(self.recordings.join("endgame_nagg_nell.wav"))
+                .arg("--packs")
+                .arg(packs::folder()?);
         }
-        host.args(["--mode", shot.mode]).args(shot.captions.then_some("--captions")).args(shot.starve.then_some("--starve"));
+        host.args(["--mode", shot.mode])
+            .args(shot.captions.then_some("--captions"))
+            .args(shot.starve.then_some("--starve"));
         host.env("DISPLAY", &self.display).env("MYNAH_HOME", &home).env("LIBGL_ALWAYS_SOFTWARE", "1");
         let mut host = Host::start(host)?;
         if shot.at_once {
@@ -184,7 +205,10 @@ impl Studio {
             host.until("where", |said| said.parse::<f64>().is_ok_and(|now| now >= from + shot.seconds))?;
         }
         let picture = self.folder.join(format!("{}.png", shot.name));
-        let found = Command::new("xdotool").args(["search", "--name", "^Mynah in its host$"]).env("DISPLAY", &self.display).output()?;
+        let found = Command::new("xdotool")
+            .args(["search", "--name", "^Mynah in its host$"])
+            .env("DISPLAY", &self.display)
+            .output()?;
         let window = String::from_utf8_lossy(&found.stdout).lines().last().unwrap_or_default().to_owned();
         checked(Command::new("import").args(["-window", &window]).arg(&picture).env("DISPLAY", &self.display))?;
         Ok(picture)
@@ -200,8 +224,13 @@ struct Host {
 
 impl Host {
     fn start(mut command: Command) -> Result<Self> {
-        let mut process =
-            Kept(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("the window's host could not be started")?);
+        let mut process = Kept(
+            command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .context("the window's host could not be started")?,
+        );
         let to = process.0.stdin.take();
         let mut host = Self { from: BufReader::new(process.0.stdout.take().context("it has no output")?), to, process };
         while host.line()? != "open" {}

@@ -10,11 +10,13 @@ use crate::run::{checked, say};
 /// What compiling needs: a linker, and the two libraries that the programs link against.
 const BUILD: [&str; 4] = ["gcc", "pkg-config", "libasound2-dev", "libjack-jackd2-dev"];
 /// What a window needs while it runs, and a screen without a screen for the tests.
-const WINDOW: [&str; 8] = ["libx11-6", "libx11-xcb1", "libxcb1", "libxcursor1", "libxkbcommon-x11-0", "libgl1", "libgl1-mesa-dri", "xvfb"];
+const WINDOW: [&str; 8] =
+    ["libx11-6", "libx11-xcb1", "libxcb1", "libxcursor1", "libxkbcommon-x11-0", "libgl1", "libgl1-mesa-dri", "xvfb"];
 /// What the demo and the tests in real hosts run: pip also fetches the packs.
 const HOSTS: [&str; 5] = ["python3-pip", "python3-venv", "ardour", "ffmpeg", "imagemagick"];
-/// What shows the captions of streams in tests, another host, what opens and closes a host's windows, and a sound server for the standalone. Tests stop without it and say so: packages
-/// of 132 MB and less, and the programs that are as good.
+/// What shows the captions of streams in tests, another host, what opens and closes a host's windows, and a sound
+/// server for the standalone. Tests stop without it and say so: packages of 132 MB and less, and the programs that are
+/// as good.
 const SEEN: [(&str, &[&str]); 7] = [
     ("chromium", &["chromium", "chromium-browser", "google-chrome"]),
     ("obs-studio", &["obs"]),
@@ -48,7 +50,8 @@ fn apt(verb: &str, packages: &[&str]) -> Result<()> {
     checked(Command::new("apt-get").args(options).arg(verb).args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
-/// Beyond `install`, installs as root what tests can do without, where the system has it, and says which tests are skipped for want of it.
+/// Beyond `install`, installs as root what tests can do without, where the system has it, and says which tests are
+/// skipped for want of it.
 pub(crate) fn install_for_tests(offline: bool) -> Result<()> {
     install()?;
     let missing: Vec<_> = SEEN.iter().filter(|(_, programs)| !on_path(programs)).map(|(package, _)| *package).collect();
@@ -66,7 +69,8 @@ pub(crate) fn install_for_tests(offline: bool) -> Result<()> {
 }
 
 fn on_path(programs: &[&str]) -> bool {
-    let folders: Vec<_> = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+    let folders: Vec<_> =
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
     programs.iter().any(|program| folders.iter().any(|folder| folder.join(program).is_file()))
 }
 
@@ -85,7 +89,8 @@ fn candidate_in(told: &str) -> bool {
 fn missing() -> Vec<&'static str> {
     if !Path::new("/usr/bin/dpkg-query").exists() {
         if cfg!(target_os = "linux") {
-            say("this is no Debian system, so its packages can't be checked; Mynah needs those of ALSA, JACK, X11, OpenGL, pip and ffmpeg");
+            say("this is no Debian system, so its packages can't be checked; Mynah needs those of ALSA, JACK, X11, \
+                 OpenGL, pip and ffmpeg");
         }
         return Vec::new();
     }
@@ -93,7 +98,8 @@ fn missing() -> Vec<&'static str> {
 }
 
 fn installed(package: &str) -> bool {
-    let asked = Command::new("dpkg-query").args(["-W", "-f=${db:Status-Status}", package]).stderr(Stdio::null()).output();
+    let asked =
+        Command::new("dpkg-query").args(["-W", "-f=${db:Status-Status}", package]).stderr(Stdio::null()).output();
     asked.is_ok_and(|o| o.status.success() && o.stdout == b"installed")
 }
 

@@ -1,4 +1,5 @@
-//! Room on the disk: a build that fills it ends after many minutes with a message of the compiler's, so it is said before.
+//! Room on the disk: a build that fills it ends after many minutes with a message of the compiler's, so it is said
+//! before.
 
 use std::path::Path;
 
@@ -11,7 +12,8 @@ pub(crate) const TEST: u64 = 7_100_000_000;
 /// What each run may add, however much of it has been built.
 const ALWAYS: u64 = 500_000_000;
 
-/// Says so where the disk has less room than what is still to be built will take; `whole` is what a build from nothing takes.
+/// Says so where the disk has less room than what is still to be built will take; `whole` is what a build from nothing
+/// takes.
 pub(crate) fn say_if_short(whole: u64) {
     let folder = target();
     let Some(there) = folder.ancestors().find(|f| f.is_dir()) else { return };
@@ -27,7 +29,8 @@ fn short(folder: &Path, free: u64, held: u64, whole: u64) -> Option<String> {
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     (free < wanted).then(|| {
         format!(
-            "the disk of `{}` has {:.1} GB free and this may take {:.1} GB: free some, or name a folder on another disk in CARGO_TARGET_DIR",
+            "the disk of `{}` has {:.1} GB free and this may take {:.1} GB: free some, or name a folder on another \
+             disk in CARGO_TARGET_DIR",
             folder.display(),
             gigabytes(free),
             gigabytes(wanted)

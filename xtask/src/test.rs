@@ -63,7 +63,8 @@ pub(crate) fn test(offline: bool) -> Result<()> {
     Ok(())
 }
 
-/// Runs a program that tells its counts, shows all it says, and adds the counts up. A failure without a failed test counts as one.
+/// Runs a program that tells its counts, shows all it says, and adds the counts up. A failure without a failed test
+/// counts as one.
 fn counted(command: &mut Command) -> Result<Tally> {
     let name = shown(command);
     let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
@@ -86,11 +87,14 @@ fn counted(command: &mut Command) -> Result<Tally> {
     Ok(tally)
 }
 
-/// The counts in a closing line of cargo's test runner (`test result: ok. 3 passed; 0 failed; …`) or of pytest (`3 passed, 1 error in 2s`,
-/// `3 passed in 72.24s (0:01:12)`).
+/// The counts in a closing line of cargo's test runner (`test result: ok. 3 passed; 0 failed; …`) or of pytest (`3
+/// passed, 1 error in 2s`, `3 passed in 72.24s (0:01:12)`).
 fn counts_in(line: &str) -> Option<Tally> {
     let words: Vec<&str> = line.trim_matches('=').split_whitespace().collect();
-    let timed = words.iter().rposition(|w| *w == "in").is_some_and(|at| at >= 2 && words.get(at + 1).is_some_and(|t| t.ends_with('s')));
+    let timed = words
+        .iter()
+        .rposition(|w| *w == "in")
+        .is_some_and(|at| at >= 2 && words.get(at + 1).is_some_and(|t| t.ends_with('s')));
     let closing = line.starts_with("test result:") || (timed && words[0].parse::<u64>().is_ok());
     if !closing {
         return None;
@@ -110,11 +114,15 @@ mod tests {
     fn closing_lines_of_both_runners_are_counted() {
         let tally = |passed, failed| Some(Tally { passed, failed });
         assert_eq!(
-            counts_in("test result: ok. 33 passed; 0 failed; 0 ignored; 0 measured; 13 filtered out; finished in 0.12s"),
+            counts_in(
+                "test result: ok. 33 passed; 0 failed; 0 ignored; 0 measured; 13 filtered out; finished in 0.12s"
+            ),
             tally(33, 0)
         );
         assert_eq!(
-            counts_in("test result: FAILED. 32 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s"),
+            counts_in(
+                "test result: FAILED. 32 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s"
+            ),
             tally(32, 1)
         );
         assert_eq!(counts_in("2 failed, 3 passed, 1 error in 2.01s"), tally(3, 3));

@@ -1,6 +1,7 @@
 //! The edit lists of an MP4 or QuickTime file: which of a track's sound is heard, and when. Knows no samples.
 //!
-//! ISO/IEC 14496-12, 8.6.5 and 8.6.6. Coders hide their delay this way, and cameras sound that begins after the picture. Symphonia reads these boxes but gives them to nobody.
+//! ISO/IEC 14496-12, 8.6.5 and 8.6.6. Coders hide their delay this way, and cameras sound that begins after the
+//! picture. Symphonia reads these boxes but gives them to nobody.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -33,11 +34,16 @@ pub struct Piece {
 impl Edits {
     /// The pieces of `frames` frames that begin at `start` of the track's own time, at `rate` frames a second.
     pub fn pieces(&self, start: i64, frames: usize, rate: u32) -> Vec<Piece> {
-        let at = |seconds: f64| if seconds.is_finite() { (seconds * f64::from(rate)).round() as i64 } else { i64::MAX / 4 };
+        let at =
+            |seconds: f64| if seconds.is_finite() { (seconds * f64::from(rate)).round() as i64 } else { i64::MAX / 4 };
         let piece = |edit: &Edit| {
             let (first, last) = (at(edit.media), at(edit.media).saturating_add(at(edit.seconds)));
             let (from, to) = ((first - start).clamp(0, frames as i64), (last - start).clamp(0, frames as i64));
-            (from < to).then(|| Piece { from: from as usize, to: to as usize, heard: at(edit.heard) + start + from - first })
+            (from < to).then(|| Piece {
+                from: from as usize,
+                to: to as usize,
+                heard: at(edit.heard) + start + from - first,
+            })
         };
         self.0.iter().filter_map(piece).collect()
     }

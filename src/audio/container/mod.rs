@@ -12,7 +12,9 @@ use symphonia::core::codecs::audio::AudioCodecParameters;
 use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::{FORMAT_ID_ISOMP4, FORMAT_ID_MKV, FORMAT_ID_MP1, FORMAT_ID_MP2, FORMAT_ID_MP3, FORMAT_ID_OGG};
+use symphonia::core::formats::well_known::{
+    FORMAT_ID_ISOMP4, FORMAT_ID_MKV, FORMAT_ID_MP1, FORMAT_ID_MP2, FORMAT_ID_MP3, FORMAT_ID_OGG,
+};
 use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackFlags};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
@@ -216,8 +218,10 @@ impl Container {
 fn sound_track(track: &Track, ogg: bool) -> Option<SoundTrack> {
     let params = track.codec_params.as_ref()?.audio()?.clone();
     let ticks = track.duration.zip(track.time_base).map(|(d, base)| seconds(d.get() as i64, base));
-    let frames = track.num_frames.zip(params.sample_rate.filter(|r| *r > 0)).map(|(n, rate)| n as f64 / f64::from(rate));
-    // Positions of Opus in Ogg count the samples that are skipped at the beginning (RFC 7845, 4.3); symphonia hands them on as they are.
+    let frames =
+        track.num_frames.zip(params.sample_rate.filter(|r| *r > 0)).map(|(n, rate)| n as f64 / f64::from(rate));
+    // Positions of Opus in Ogg count the samples that are skipped at the beginning (RFC 7845, 4.3); symphonia hands
+    // them on as they are.
     let counted = ogg && params.codec == CODEC_ID_OPUS;
     Some(SoundTrack {
         id: track.id,

@@ -1,7 +1,8 @@
 //! What an mp3 file really holds: its frames counted, its recordings told apart. Decodes nothing.
 //!
-//! ISO/IEC 11172-3 and 13818-3 (frame headers); the tag of a first frame is Xing's, LAME's or Fraunhofer's. Why: an mp3 has no length of its own. Its tag, or the bit rate of its first
-//! frames, is a promise that files joined in a row, cut files and files of variable bit rate break.
+//! ISO/IEC 11172-3 and 13818-3 (frame headers); the tag of a first frame is Xing's, LAME's or Fraunhofer's. Why: an mp3
+//! has no length of its own. Its tag, or the bit rate of its first frames, is a promise that files joined in a row, cut
+//! files and files of variable bit rate break.
 
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
@@ -109,9 +110,11 @@ impl Frame {
         Some(Self { kind: (version, layer, rate, mono), bytes, samples, tag })
     }
 
-    /// What the tag in this frame promises in frames, where it holds one: `Some(None)` where it holds a tag without a count.
+    /// What the tag in this frame promises in frames, where it holds one: `Some(None)` where it holds a tag without a
+    /// count.
     fn promise(&self, whole: &[u8]) -> Option<Option<u64>> {
-        let at = |place: usize| whole.get(place..place + 4).map(|b| u64::from(u32::from_be_bytes([b[0], b[1], b[2], b[3]])));
+        let at =
+            |place: usize| whole.get(place..place + 4).map(|b| u64::from(u32::from_be_bytes([b[0], b[1], b[2], b[3]])));
         let here = whole.get(self.tag..self.tag + 4)?;
         if here == b"Xing" || here == b"Info" {
             return Some(at(self.tag + 4).filter(|flags| flags & 1 != 0).and_then(|_| at(self.tag + 8)));
@@ -133,7 +136,8 @@ pub fn parts(source: impl Read + Seek) -> io::Result<Vec<Part>> {
             break;
         }
         let foreign = tag_bytes(head);
-        let frame = Frame::read(head).filter(|f| last.is_some_and(|l| l.kind == f.kind && lost == 0) || follows(head, f));
+        let frame =
+            Frame::read(head).filter(|f| last.is_some_and(|l| l.kind == f.kind && lost == 0) || follows(head, f));
         match frame {
             _ if foreign > 0 => {
                 joined = true;
@@ -147,10 +151,18 @@ pub fn parts(source: impl Read + Seek) -> io::Result<Vec<Part>> {
                 let tag = frame.promise(&head[..head.len().min(frame.tag.max(36) + TAG_REACH)]);
                 let whole = head.len() >= frame.bytes;
                 if tag.is_some() || joined || lost > 0 || last.is_some_and(|l| l.kind != frame.kind) {
-                    let gap = if joined || tag.is_some() { 0 } else { lost / frame.bytes.max(1) as u64 * frame.samples };
+                    let gap =
+                        if joined || tag.is_some() { 0 } else { lost / frame.bytes.max(1) as u64 * frame.samples };
                     let joint = if joined || tag.is_some() || lost == 0 { Joint::Recording } else { Joint::Gap(gap) };
                     let promised = tag.flatten().map(|frames| frames * frame.samples);
-                    parts.push(Part { bytes: (at, at), rate: frame.kind.2, samples: 0, promised, joint, ends_whole: true });
+                    parts.push(Part {
+                        bytes: (at, at),
+                        rate: frame.kind.2,
+                        samples: 0,
+                        promised,
+                        joint,
+                        ends_whole: true,
+                    });
                 }
                 (lost, joined, last) = (0, false, Some(frame));
                 at += skip(&mut source, frame.bytes as u64)?;

@@ -1,7 +1,9 @@
-//! Wave files of every kind that recorders leave: RIFF, RF64, BW64 and Wave64, killed, piped, or with odd headers. Finds the samples; knows no decoders but by their names.
+//! Wave files of every kind that recorders leave: RIFF, RF64, BW64 and Wave64, killed, piped, or with odd headers.
+//! Finds the samples; knows no decoders but by their names.
 //!
-//! Microsoft and IBM 1991, "Multimedia Programming Interface and Data Specifications 1.0"; EBU Tech 3306 (RF64); ITU-R BS.2088 (BW64); Sony Pictures Digital 2003
-//! (Wave64). Why not a library's: of the readers for Rust none takes more than half of these, and a wrong header must cost no sound.
+//! Microsoft and IBM 1991, "Multimedia Programming Interface and Data Specifications 1.0"; EBU Tech 3306 (RF64); ITU-R
+//! BS.2088 (BW64); Sony Pictures Digital 2003 (Wave64). Why not a library's: of the readers for Rust none takes more
+//! than half of these, and a wrong header must cost no sound.
 
 use std::io::{self, Read, SeekFrom};
 
@@ -20,7 +22,8 @@ const LONGEST_FMT: u64 = 4096;
 const PLACEHOLDER: u64 = 0x7FFF_F000;
 /// Rates that a header may say, in Hz.
 const RATES: std::ops::RangeInclusive<u32> = 1..=1_536_000;
-/// The GUID of a Wave64 chunk goes on behind its four letters like this, for chunks of the RIFF family and for those of Sony's.
+/// The GUID of a Wave64 chunk goes on behind its four letters like this, for chunks of the RIFF family and for those of
+/// Sony's.
 const GUID_RIFF: [u8; 12] = [0x2E, 0x91, 0xCF, 0x11, 0xA5, 0xD6, 0x28, 0xDB, 0x04, 0xC1, 0x00, 0x00];
 const GUID_WAVE: [u8; 12] = [0xF3, 0xAC, 0xD3, 0x11, 0x8C, 0xD1, 0x00, 0xC0, 0x4F, 0x8E, 0xDB, 0x8A];
 
@@ -73,7 +76,8 @@ pub struct Wave {
 /// Whether a file begins as one of the family does.
 pub fn begins(head: &[u8]) -> bool {
     let is = |at: usize, what: &[u8]| head.get(at..at + what.len()) == Some(what);
-    ((is(0, b"RIFF") || is(0, b"RF64") || is(0, b"BW64")) && is(8, b"WAVE")) || (is(0, b"riff") && is(4, &GUID_RIFF) && is(24, b"wave"))
+    ((is(0, b"RIFF") || is(0, b"RF64") || is(0, b"BW64")) && is(8, b"WAVE"))
+        || (is(0, b"riff") && is(4, &GUID_RIFF) && is(24, b"wave"))
 }
 
 struct Chunk {
@@ -112,13 +116,15 @@ impl Wave {
                     long_data = Some(u64_at(&bytes, 8));
                 }
                 b"data" => {
-                    let format: Format = format.ok_or_else(|| RiffError::Header("its samples come before their format".to_owned()))?;
+                    let format: Format =
+                        format.ok_or_else(|| RiffError::Header("its samples come before their format".to_owned()))?;
                     let long = long_data.filter(|_| chunk.size >= u64::from(u32::MAX) || chunk.size == 0);
                     return Self::of(source, format, content, long.unwrap_or(chunk.size), end);
                 }
                 _ => {}
             }
-            let step = if layout == Layout::Wave64 { chunk.size.next_multiple_of(8) } else { chunk.size + chunk.size % 2 };
+            let step =
+                if layout == Layout::Wave64 { chunk.size.next_multiple_of(8) } else { chunk.size + chunk.size % 2 };
             at = content
                 .checked_add(step)
                 .filter(|at| *at < end)
@@ -127,9 +133,16 @@ impl Wave {
         }
     }
 
-    fn of(mut source: Box<dyn MediaSource>, format: Format, content: u64, size: u64, end: u64) -> Result<Self, RiffError> {
+    fn of(
+        mut source: Box<dyn MediaSource>,
+        format: Format,
+        content: u64,
+        size: u64,
+        end: u64,
+    ) -> Result<Self, RiffError> {
         let left = end.saturating_sub(content);
-        let placeholder = size >= PLACEHOLDER && size > left || size == 0 && left > 0 && !chunks_follow(&mut *source, content, end)?;
+        let placeholder =
+            size >= PLACEHOLDER && size > left || size == 0 && left > 0 && !chunks_follow(&mut *source, content, end)?;
         let length = if placeholder || end == u64::MAX { Length::ToTheEnd } else { Length::Bytes(size) };
         let there = match length {
             Length::ToTheEnd => left,
@@ -210,7 +223,8 @@ fn read_chunk(source: &mut dyn MediaSource, layout: Layout) -> io::Result<Option
     Ok(Some(Chunk { name, size }))
 }
 
-/// Whether well-formed chunks fill the file from here to its end, so that the data chunk before them is meant to be empty.
+/// Whether well-formed chunks fill the file from here to its end, so that the data chunk before them is meant to be
+/// empty.
 fn chunks_follow(source: &mut dyn MediaSource, mut at: u64, end: u64) -> io::Result<bool> {
     while at + 8 <= end {
         seek(source, at)?;

@@ -65,7 +65,8 @@ pub struct Arguments {
     /// Caption what is said; see the window's captions, or `mynah serve`
     #[arg(long, num_args = 0..=1, default_missing_value = "on", value_name = "on|off")]
     captions: Option<Switch>,
-    /// The language that is spoken, for the captions, by its code, such as `de`; `auto` hears it, where the model knows several
+    /// The language that is spoken, for the captions, by its code, such as `de`; `auto` hears it, where the model knows
+    /// several
     #[arg(long, value_name = "CODE")]
     language: Option<String>,
     /// Begin with your own voice, at the same delay
@@ -89,7 +90,8 @@ pub struct Arguments {
     /// Write the manual page into a folder and end
     #[arg(long, hide = true, value_name = "FOLDER")]
     pub man: Option<PathBuf>,
-    /// Leave sound to nice-plug's own shell (jack, alsa, coreaudio, wasapi): one output, no virtual microphone; `--backend jack --help` tells more
+    /// Leave sound to nice-plug's own shell (jack, alsa, coreaudio, wasapi): one output, no virtual microphone;
+    /// `--backend jack --help` tells more
     #[arg(long, value_name = "BACKEND")]
     backend: Option<String>,
 }
@@ -169,10 +171,13 @@ mod tests {
 
     #[test]
     fn what_is_typed_goes_before_what_was_remembered() {
-        let remembered = Settings { monitor: true, denoise: true, mode: Mode::Studio, gate: Some(-50.0), ..Settings::default() };
+        let remembered =
+            Settings { monitor: true, denoise: true, mode: Mode::Studio, gate: Some(-50.0), ..Settings::default() };
         assert_eq!(parsed("mynah-standalone").over(remembered.clone()), remembered);
-        let typed =
-            parsed("mynah-standalone --monitor off --mode live --gate -80 --channel 2 --pitch -3 --captions --provider cuda --language de");
+        let typed = parsed(
+            "mynah-standalone --monitor off --mode live --gate -80 --channel 2 --pitch -3 --captions --provider cuda \
+             --language de",
+        );
         let both = typed.over(remembered);
         assert!(!both.monitor && both.denoise && both.captions);
         assert_eq!((both.provider, both.picks.language.as_deref()), (Provider::Cuda, Some("de")));
@@ -182,10 +187,21 @@ mod tests {
 
     #[test]
     fn wrong_words_are_refused() {
-        for wrong in
-            ["--pitch 30", "--monitor maybe", "--json", "--period 8", "--mode slow", "--gate 3", "--gate nan", "--provider gpu", "rest"]
-        {
-            assert!(Arguments::try_parse_from(["mynah-standalone"].into_iter().chain(wrong.split(' '))).is_err(), "{wrong}");
+        for wrong in [
+            "--pitch 30",
+            "--monitor maybe",
+            "--json",
+            "--period 8",
+            "--mode slow",
+            "--gate 3",
+            "--gate nan",
+            "--provider gpu",
+            "rest",
+        ] {
+            assert!(
+                Arguments::try_parse_from(["mynah-standalone"].into_iter().chain(wrong.split(' '))).is_err(),
+                "{wrong}"
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Noise taken out of the microphone before anything else hears it: RNNoise (Valin 2018, "A Hybrid DSP/Deep Learning Approach to Real-Time
-//! Full-Band Speech Enhancement"), in Rust. Knows no device and no engine.
+//! Noise taken out of the microphone before anything else hears it: RNNoise (Valin 2018, "A Hybrid DSP/Deep Learning
+//! Approach to Real-Time Full-Band Speech Enhancement"), in Rust. Knows no device and no engine.
 
 use nnnoiseless::DenoiseState;
 
@@ -14,8 +14,8 @@ const FULL: f32 = 32_768.0;
 /// Samples over which the sound fades out before it is switched, and in after it.
 const FADE: usize = 240;
 
-/// The stage, switched on or off while sound runs. Allocates in its first frames (a Fourier transform's scratch space), so it belongs on a
-/// thread of one's own, not on a device's.
+/// The stage, switched on or off while sound runs. Allocates in its first frames (a Fourier transform's scratch space),
+/// so it belongs on a thread of one's own, not on a device's.
 pub struct Denoiser {
     state: Box<DenoiseState<'static>>,
     gathered: [f32; FRAME],
@@ -37,7 +37,8 @@ impl Denoiser {
         self.on
     }
 
-    /// Takes the noise out of `sound`, at `RATE`, in place, where that is `wanted`; else leaves it as it is. A change fades out and in.
+    /// Takes the noise out of `sound`, at `RATE`, in place, where that is `wanted`; else leaves it as it is. A change
+    /// fades out and in.
     pub fn process(&mut self, sound: &mut [f32], wanted: bool) {
         if !self.on && !wanted && self.gain == FADE {
             return;
@@ -74,7 +75,9 @@ mod tests {
     /// Ten seconds of a recording at 48 kHz.
     fn talk() -> Vec<f32> {
         let pack = Store::standard().find(Kind::Recordings, None);
-        let file = pack.and_then(|p| p.file("two_cities.wav")).unwrap_or_else(|e| panic!("{e}; `cargo xtask setup` fetches it"));
+        let file = pack
+            .and_then(|p| p.file("two_cities.wav"))
+            .unwrap_or_else(|e| panic!("{e}; `cargo xtask setup` fetches it"));
         let sound = read(&file).expect("a recording");
         let mut mono = resample_all(&sound.mono(), sound.rate, RATE);
         mono.truncate(RATE as usize * 10);
@@ -137,7 +140,8 @@ mod tests {
         let db = |a: f64, b: f64| 10.0 * (a / b).log10();
         let removed = db(part(before, false, spoken), part(after, false, spoken));
         let level = db(part(after, true, spoken), part(&clean[from..], true, spoken));
-        let untouched = db(part(&through(clean.clone(), 256)[from + DELAY..], true, spoken), part(&clean[from..], true, spoken));
+        let untouched =
+            db(part(&through(clean.clone(), 256)[from + DELAY..], true, spoken), part(&clean[from..], true, spoken));
         println!("{removed:.1} dB of the noise removed, speech {level:+.2} dB, {untouched:+.2} dB without noise");
         assert!(removed > 12.0, "{removed:.1} dB of the noise removed");
         assert!(level.abs() < 1.0, "speech is {level:+.2} dB");

@@ -1,5 +1,5 @@
-//! Sound devices by name: what there is, which one is meant, and which one is a cable that other programs take for a microphone. Knows no
-//! engine and opens nothing.
+//! Sound devices by name: what there is, which one is meant, and which one is a cable that other programs take for a
+//! microphone. Knows no engine and opens nothing.
 
 use cpal::traits::{DeviceTrait, HostTrait};
 use cpal::{Device, Host};
@@ -89,15 +89,17 @@ fn describe(device: Device, standard: bool) -> Found {
     Found { name, id, standard, device }
 }
 
-/// Whether a device can't be what a person speaks into or listens to: Mynah's own, or what a sound server hears of its own outputs.
+/// Whether a device can't be what a person speaks into or listens to: Mynah's own, or what a sound server hears of its
+/// own outputs.
 fn is_loop(way: Way, name: &str, id: &str) -> bool {
     name.starts_with(OWN_NAME) || id.starts_with(OWN_PREFIX) || (way == Way::Input && id.ends_with(".monitor"))
 }
 
 /// All devices that can be chosen, the standard one first. Those that would hear Mynah itself are left out.
 pub fn all(host: &Host, way: Way) -> Result<Vec<Found>, Trouble> {
-    let failed =
-        |e: cpal::Error| Trouble(format!("the {}s can't be listed: {e}; start the sound server, or run `mynah doctor`", way.word()));
+    let failed = |e: cpal::Error| {
+        Trouble(format!("the {}s can't be listed: {e}; start the sound server, or run `mynah doctor`", way.word()))
+    };
     let (listed, standard): (Vec<Device>, _) = match way {
         Way::Input => (host.input_devices().map_err(failed)?.collect(), host.default_input_device()),
         Way::Output => (host.output_devices().map_err(failed)?.collect(), host.default_output_device()),
@@ -112,8 +114,8 @@ pub fn all(host: &Host, way: Way) -> Result<Vec<Found>, Trouble> {
     Ok(found)
 }
 
-/// The device that is meant: by its name, a part of it or the system's own name for it. One that was remembered and is gone is replaced by
-/// the standard one, with a note; one that was asked for is an error.
+/// The device that is meant: by its name, a part of it or the system's own name for it. One that was remembered and is
+/// gone is replaced by the standard one, with a note; one that was asked for is an error.
 pub fn choose(found: &[Found], way: Way, asked: Option<&str>, remembered: Option<&str>) -> Result<Choice, Trouble> {
     let names: Vec<&str> = found.iter().map(|f| f.name.as_str()).collect();
     let at = |wanted: &str| found.iter().position(|f| f.id == wanted).map_or_else(|| meant(&names, wanted), Meant::One);
@@ -122,7 +124,9 @@ pub fn choose(found: &[Found], way: Way, asked: Option<&str>, remembered: Option
     if let Some(wanted) = asked {
         return match at(wanted) {
             Meant::One(place) => chosen(place, None),
-            Meant::Several(n) => Err(Trouble(format!("{n} {what}s have `{wanted}` in their names; give more of one name with {option}"))),
+            Meant::Several(n) => {
+                Err(Trouble(format!("{n} {what}s have `{wanted}` in their names; give more of one name with {option}")))
+            }
             Meant::None => {
                 let guess = did_you_mean(&names, wanted);
                 Err(Trouble(format!("there is no {what} `{wanted}`{guess} (`mynah-standalone --list` lists them)")))
@@ -131,7 +135,10 @@ pub fn choose(found: &[Found], way: Way, asked: Option<&str>, remembered: Option
     }
     let Some(first) = found.first() else {
         return Err(Trouble(match way {
-            Way::Input => "this machine has no microphone that Mynah could hear; plug one in, or start the sound server".to_owned(),
+            Way::Input => {
+                "this machine has no microphone that Mynah could hear; plug one in, or start the sound server"
+                    .to_owned()
+            }
             Way::Output => "this machine has no sound output; plug in headphones, or start the sound server".to_owned(),
         }));
     };
@@ -139,20 +146,26 @@ pub fn choose(found: &[Found], way: Way, asked: Option<&str>, remembered: Option
         Some(old) => match at(old) {
             Meant::One(place) => chosen(place, None),
             _ => {
-                let note =
-                    format!("the {what} `{old}` of last time is gone, so it is `{}` now; choose another with {option} NAME", first.name);
+                let note = format!(
+                    "the {what} `{old}` of last time is gone, so it is `{}` now; choose another with {option} NAME",
+                    first.name
+                );
                 chosen(0, Some(note))
             }
         },
         None if first.standard => chosen(0, None),
         None => chosen(
             0,
-            Some(format!("the system's standard {what} is no device to use, so it is `{}`; choose with {option} NAME", first.name)),
+            Some(format!(
+                "the system's standard {what} is no device to use, so it is `{}`; choose with {option} NAME",
+                first.name
+            )),
         ),
     }
 }
 
-/// Which of these outputs is a virtual cable, and what other programs call its other end. VB-CABLE on Windows, BlackHole on macOS.
+/// Which of these outputs is a virtual cable, and what other programs call its other end. VB-CABLE on Windows,
+/// BlackHole on macOS.
 #[cfg(any(test, not(target_os = "linux")))]
 pub fn cable<S: AsRef<str>>(outputs: &[S]) -> Option<(usize, String)> {
     CABLES.iter().find_map(|(ours, theirs)| {

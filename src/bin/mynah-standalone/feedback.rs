@@ -1,8 +1,9 @@
-//! Whether the microphone hears what the speakers play: Mynah's own voice coming back. Knows no device; runs off the audio threads.
+//! Whether the microphone hears what the speakers play: Mynah's own voice coming back. Knows no device; runs off the
+//! audio threads.
 //!
-//! The sound that went out and the sound that comes in are compared with GCC-PHAT (Knapp and Carter 1976): where the one holds the other at
-//! some delay, however faintly, the correlation of their phases has a peak there. A talker's own voice has none at a delay after it went
-//! out: it was heard before.
+//! The sound that went out and the sound that comes in are compared with GCC-PHAT (Knapp and Carter 1976): where the
+//! one holds the other at some delay, however faintly, the correlation of their phases has a peak there. A talker's own
+//! voice has none at a delay after it went out: it was heard before.
 
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
@@ -12,12 +13,13 @@ use std::sync::Arc;
 const RATE: u32 = 8_000;
 /// Seconds of the microphone that are compared at a time; the next ones follow without a gap.
 const SPAN: f64 = 1.0;
-/// How much of what was found so far still counts a span later: what a sentence has by chance is forgotten, what a room does stays.
+/// How much of what was found so far still counts a span later: what a sentence has by chance is forgotten, what a room
+/// does stays.
 const KEPT: f32 = 0.85;
 /// Spans before anything is said.
 const SPANS: u32 = 4;
-/// Delays that are looked at, in seconds: a room's, a sound card's or a server's. Sound that was played a shorter time ago can't have
-/// been in the air.
+/// Delays that are looked at, in seconds: a room's, a sound card's or a server's. Sound that was played a shorter time
+/// ago can't have been in the air.
 const LONGEST: f64 = 0.5;
 const SHORTEST: f64 = 0.01;
 /// Frequencies that are compared, in Hz.
@@ -72,8 +74,8 @@ impl Detector {
         }
     }
 
-    /// Takes a sample that the microphone heard and one that was played at the same time. Once the one has been found in the other for some
-    /// seconds, gives the delay in seconds, with every further look that finds it.
+    /// Takes a sample that the microphone heard and one that was played at the same time. Once the one has been found
+    /// in the other for some seconds, gives the delay in seconds, with every further look that finds it.
     pub fn push(&mut self, heard: f32, played: f32) -> Option<f64> {
         self.sums = (self.sums.0 + heard, self.sums.1 + played, self.sums.2 + 1);
         if self.sums.2 < self.divider {
@@ -104,7 +106,8 @@ impl Detector {
         (self.seen.1 >= LOOKS).then_some(delay)
     }
 
-    /// Adds the last span, whose sound was played up to `earlier` samples before, to what has agreed; false where there is only silence.
+    /// Adds the last span, whose sound was played up to `earlier` samples before, to what has agreed; false where there
+    /// is only silence.
     fn listen(&mut self, earlier: usize) -> bool {
         let power = |x: &[f32]| x.iter().map(|x| f64::from(x * x)).sum::<f64>() / x.len().max(1) as f64;
         if power(&self.heard[earlier..]) < SILENT || power(&self.played) < SILENT {
@@ -160,7 +163,8 @@ mod tests {
         mynah::dsp::resample::resample_all(&sound.mono(), sound.rate, FULL_RATE)
     }
 
-    /// A room's answer: a direct path and reflections that die away over 0.2 s, at a level in dB below the sound itself.
+    /// A room's answer: a direct path and reflections that die away over 0.2 s, at a level in dB below the sound
+    /// itself.
     fn room(level: f32) -> Vec<f32> {
         let mut seed = 7u64;
         let mut next = || {
@@ -184,18 +188,22 @@ mod tests {
         Other,
     }
 
-    /// Plays `talk` through Mynah (40 ms late) and, where there is a room, the speakers back into the microphone 60 ms later. Gives the delays
-    /// that were warned of, and the largest peak.
+    /// Plays `talk` through Mynah (40 ms late) and, where there is a room, the speakers back into the microphone 60 ms
+    /// later. Gives the delays that were warned of, and the largest peak.
     fn warned(talk: &[f32], made: Made, room: Option<&[f32]>) -> (Vec<f64>, f32) {
         let (late, path) = (1920usize, 2880usize);
-        let taps: Vec<(usize, f32)> =
-            room.map(|r| r.iter().enumerate().filter(|(_, x)| **x != 0.0).map(|(n, x)| (n + path, *x)).collect()).unwrap_or_default();
+        let taps: Vec<(usize, f32)> = room
+            .map(|r| r.iter().enumerate().filter(|(_, x)| **x != 0.0).map(|(n, x)| (n + path, *x)).collect())
+            .unwrap_or_default();
         let (mut heard, mut played) = (Vec::with_capacity(talk.len()), Vec::with_capacity(talk.len()));
         let mut detector = Detector::new(FULL_RATE);
         let (mut delays, mut highest) = (Vec::new(), 0f32);
         for (n, own) in talk.iter().enumerate() {
-            let back: f32 =
-                taps.iter().filter(|(at, _)| *at <= n).map(|(at, gain)| played.get(n - at).copied().unwrap_or(0.0) * gain).sum();
+            let back: f32 = taps
+                .iter()
+                .filter(|(at, _)| *at <= n)
+                .map(|(at, gain)| played.get(n - at).copied().unwrap_or(0.0) * gain)
+                .sum();
             heard.push(own + back);
             let source = n.checked_sub(late).map_or(0.0, |at| heard[at]);
             played.push(match made {

@@ -1,6 +1,8 @@
-//! Sound that comes at one device's pace is given out at another's: two sound cards never agree on how long a second is. Knows no device.
+//! Sound that comes at one device's pace is given out at another's: two sound cards never agree on how long a second
+//! is. Knows no device.
 //!
-//! The ring between them is held at a steady depth by playing a little faster or slower, at most half a per cent, which no ear notices.
+//! The ring between them is held at a steady depth by playing a little faster or slower, at most half a per cent, which
+//! no ear notices.
 
 use rtrb::Consumer;
 
@@ -15,10 +17,11 @@ const TOO_DEEP: f64 = 0.1;
 /// Seconds over which the depth is averaged.
 const AVERAGED: f64 = 1.0;
 
-/// Reads a ring of mono samples at `from` Hz and gives samples at `to` Hz. Wait-free, and nothing is allocated: for a device's thread.
+/// Reads a ring of mono samples at `from` Hz and gives samples at `to` Hz. Wait-free, and nothing is allocated: for a
+/// device's thread.
 ///
-/// Between samples it interpolates with Catmull-Rom cubics. A `from` above `to` is not filtered, so what lies above half of `to` folds back;
-/// voices have next to nothing there at the rates of sound cards.
+/// Between samples it interpolates with Catmull-Rom cubics. A `from` above `to` is not filtered, so what lies above
+/// half of `to` folds back; voices have next to nothing there at the rates of sound cards.
 pub struct Follower {
     ring: Consumer<f32>,
     from: f64,
@@ -145,7 +148,8 @@ mod tests {
 
     const RATE: u32 = 48_000;
 
-    /// Plays a tone of 440 Hz for `seconds` through devices whose clocks are off by `drift`, and gives what came out and the follower.
+    /// Plays a tone of 440 Hz for `seconds` through devices whose clocks are off by `drift`, and gives what came out
+    /// and the follower.
     fn played(seconds: f64, drift: f64, burst: usize, block: usize) -> (Vec<f32>, Follower) {
         let (mut producer, ring) = rtrb::RingBuffer::new(RATE as usize);
         let mut follower = Follower::new(ring, RATE, RATE, burst);

@@ -1,11 +1,12 @@
-//! What a person types while it runs: a letter and Enter, so that it works in every terminal and from a script. Knows no engine.
+//! What a person types while it runs: a letter and Enter, so that it works in every terminal and from a script. Knows
+//! no engine.
 
 use std::io::BufRead;
 use std::sync::mpsc::{Receiver, channel};
 
 /// What they can be.
-pub const HELP: &str =
-    "p your own voice or the other · m hear yourself · d noise suppression · s delay and late hops · q end, each with Enter";
+pub const HELP: &str = "p your own voice or the other · m hear yourself · d noise suppression · s delay and late hops \
+    · q end, each with Enter";
 
 /// What was typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

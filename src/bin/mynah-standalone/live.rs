@@ -1,4 +1,5 @@
-//! One run of the standalone: devices are chosen, sound runs, switches are thrown, and what must be said is said, in sentences on stderr.
+//! One run of the standalone: devices are chosen, sound runs, switches are thrown, and what must be said is said, in
+//! sentences on stderr.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,19 +72,31 @@ pub fn run(a: &Arguments) -> Result<(), Trouble> {
     }
 
     let host = cpal::default_host();
-    let input = devices::choose(&devices::all(&host, Way::Input)?, Way::Input, a.input.as_deref(), settings.input.as_deref())?;
+    let input =
+        devices::choose(&devices::all(&host, Way::Input)?, Way::Input, a.input.as_deref(), settings.input.as_deref())?;
     told(&input);
     let plan = Plan::input(&input.found, a.period)?;
     if plan.rate() != crate::denoise::RATE && settings.denoise {
-        say(&format!("noise suppression needs a microphone at 48,000 Hz, and `{}` runs at {} Hz; it is off", plan.name(), plan.rate()));
+        say(&format!(
+            "noise suppression needs a microphone at 48,000 Hz, and `{}` runs at {} Hz; it is off",
+            plan.name(),
+            plan.rate()
+        ));
         settings.denoise = false;
     }
     if settings.channel.is_some_and(|c| c > plan.channels()) {
-        return Err(Trouble(format!("`{}` has {} channels; give one of them with --channel", plan.name(), plan.channels())));
+        return Err(Trouble(format!(
+            "`{}` has {} channels; give one of them with --channel",
+            plan.name(),
+            plan.channels()
+        )));
     }
-    // A connection for each output: PulseAudio takes two streams of one connection for streams that belong together, and refuses them on
-    // different sinks.
-    #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "only a microphone of Mynah's own is taken out of it"))]
+    // A connection for each output: PulseAudio takes two streams of one connection for streams that belong together,
+    // and refuses them on different sinks.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(unused_mut, reason = "only a microphone of Mynah's own is taken out of it")
+    )]
     let mut exit = exit(a, &cpal::default_host(), plan.rate())?;
     let headphones = headphones(a, &cpal::default_host(), &settings, exit.as_ref())?;
     remember(a, &mut settings, &input, headphones.as_ref());
@@ -91,7 +104,8 @@ pub fn run(a: &Arguments) -> Result<(), Trouble> {
     let switches = Arc::new(Switches::default());
     switches.denoise.store(settings.denoise, Ordering::Relaxed);
     switches.monitor.store(settings.monitor || exit.is_none(), Ordering::Relaxed);
-    let (session, compare) = Session::open(a, instance, switches, &plan, &settings, exit.as_ref().map(|e| &e.found), headphones.as_ref())?;
+    let (session, compare) =
+        Session::open(a, instance, switches, &plan, &settings, exit.as_ref().map(|e| &e.found), headphones.as_ref())?;
     introduce(&session, &plan, exit.as_ref(), headphones.as_ref());
 
     let shows = !a.no_window && window::possible();
@@ -130,19 +144,22 @@ pub fn run(a: &Arguments) -> Result<(), Trouble> {
             session.switches.stop.store(true, Ordering::Relaxed);
         }
     }
-    let outcome = worker.join().unwrap_or_else(|_| Err(Trouble("Mynah failed in a way that nobody foresaw; start it again".to_owned())));
+    let outcome = worker
+        .join()
+        .unwrap_or_else(|_| Err(Trouble("Mynah failed in a way that nobody foresaw; start it again".to_owned())));
     drop(session);
     outcome
 }
 
-/// Ends the program although its window is open: nothing can close that from another thread. The virtual microphone is gone and the
-/// settings are kept by now.
+/// Ends the program although its window is open: nothing can close that from another thread. The virtual microphone is
+/// gone and the settings are kept by now.
 fn leave(outcome: &Result<(), Trouble>) -> ! {
     if let Err(e) = outcome {
         say(&e.to_string());
     }
     #[cfg(unix)]
-    // SAFETY: nothing that is left behind needs an orderly end; destructors would take ONNX Runtime away from a worker that is inside it.
+    // SAFETY: nothing that is left behind needs an orderly end; destructors would take ONNX Runtime away from a worker
+    // that is inside it.
     unsafe {
         libc::_exit(i32::from(outcome.is_err()))
     }
@@ -167,7 +184,8 @@ fn voice(a: &Arguments, settings: &mut Settings) -> Result<Option<mynah::voice::
         Err(e) if a.voice.is_some() => Err(Trouble::from_error(&e)),
         Err(_) => {
             say(&format!(
-                "the voice `{wanted}` of last time is gone, so you are heard as you are; choose another in the window or with --voice"
+                "the voice `{wanted}` of last time is gone, so you are heard as you are; choose another in the window \
+                 or with --voice"
             ));
             settings.voice = None;
             Ok(None)
@@ -199,7 +217,8 @@ fn exit(a: &Arguments, host: &Host, rate: u32) -> Result<Option<Exit>, Trouble> 
         if stale > 0 {
             say("the virtual microphone of a run that was killed has been removed");
         }
-        let failed = |e: cpal::Error| Trouble(format!("the virtual microphone can't be found: {e}; restart the sound server"));
+        let failed =
+            |e: cpal::Error| Trouble(format!("the virtual microphone can't be found: {e}; restart the sound server"));
         let is_ours = |d: &cpal::Device| d.id().is_ok_and(|id| id.id() == mic.sink);
         let device = host.output_devices().map_err(failed)?.find(is_ours);
         let none = || {
@@ -219,19 +238,22 @@ fn exit(a: &Arguments, host: &Host, rate: u32) -> Result<Option<Exit>, Trouble> 
         let Some((place, shown)) = devices::cable(&names) else {
             let which = if cfg!(target_os = "macos") { "BlackHole" } else { "VB-CABLE" };
             return Err(Trouble(format!(
-                "no virtual cable was found; install {which} (free) and start again, or choose where the sound goes with --no-virtual-mic --output NAME"
+                "no virtual cable was found; install {which} (free) and start again, or choose where the sound goes \
+                 with --no-virtual-mic --output NAME"
             )));
         };
         Ok(Some(Exit { found: outputs[place].clone(), shown }))
     }
 }
 
-/// Where one hears oneself. Without any output of the machine there is none, which only matters where the sound has no other way out.
+/// Where one hears oneself. Without any output of the machine there is none, which only matters where the sound has no
+/// other way out.
 fn headphones(a: &Arguments, host: &Host, settings: &Settings, exit: Option<&Exit>) -> Result<Option<Choice>, Trouble> {
     if exit.is_none() && a.output.is_none() && settings.output.is_none() {
         return Err(Trouble("--no-virtual-mic needs to know where the sound goes; add --output NAME".to_owned()));
     }
-    let outputs: Vec<Found> = devices::all(host, Way::Output)?.into_iter().filter(|f| exit.is_none_or(|e| e.found.id != f.id)).collect();
+    let outputs: Vec<Found> =
+        devices::all(host, Way::Output)?.into_iter().filter(|f| exit.is_none_or(|e| e.found.id != f.id)).collect();
     match devices::choose(&outputs, Way::Output, a.output.as_deref(), settings.output.as_deref()) {
         Ok(choice) => {
             told(&choice);
@@ -242,7 +264,8 @@ fn headphones(a: &Arguments, host: &Host, settings: &Settings, exit: Option<&Exi
     }
 }
 
-/// Only what somebody chose is remembered: where the standard device is taken, it shall be the standard device of the day.
+/// Only what somebody chose is remembered: where the standard device is taken, it shall be the standard device of the
+/// day.
 fn remember(a: &Arguments, settings: &mut Settings, input: &Choice, output: Option<&Choice>) {
     if a.input.is_some() || input.note.is_some() {
         settings.input = a.input.is_some().then(|| input.found.name.clone());
@@ -261,11 +284,20 @@ fn introduce(session: &Session, plan: &Plan, exit: Option<&Exit>, headphones: Op
         row("goes to", &format!("{}: choose it as the microphone in OBS, Discord and the like", exit.shown));
     }
     if let Some(headphones) = headphones {
-        let heard = if session.switches.monitor.load(Ordering::Relaxed) { "" } else { ", silent until you want to hear yourself (m)" };
+        let heard = if session.switches.monitor.load(Ordering::Relaxed) {
+            ""
+        } else {
+            ", silent until you want to hear yourself (m)"
+        };
         row("headphones", &format!("{}{heard}", headphones.found.name));
     }
-    let voice =
-        session.instance.params.target.get().0.map_or_else(|| "none yet: choose one in the window or with --voice".to_owned(), |v| v.name);
+    let voice = session
+        .instance
+        .params
+        .target
+        .get()
+        .0
+        .map_or_else(|| "none yet: choose one in the window or with --voice".to_owned(), |v| v.name);
     row("voice", &format!("{voice}; {}", session.instance.params.mode().name()));
     row("keys", keys::HELP);
 }
@@ -303,7 +335,8 @@ impl Control {
                 {
                     warned = Some(Instant::now());
                     say(&format!(
-                        "your microphone hears Mynah's own voice, {:.0} ms after it was played; wear headphones, or turn the speakers or the monitor (m) down",
+                        "your microphone hears Mynah's own voice, {:.0} ms after it was played; wear headphones, or \
+                         turn the speakers or the monitor (m) down",
                         delay * 1e3
                     ));
                 }
@@ -341,9 +374,13 @@ impl Control {
                 say(if bypass { "your own voice, at the same delay" } else { "the other voice" });
             }
             Key::Monitor if self.only_headphones => say("the sound has no other way out, so you always hear it"),
-            Key::Monitor if self.outputs.len() < 2 => say("there are no headphones to hear yourself in; start anew with --output NAME"),
+            Key::Monitor if self.outputs.len() < 2 => {
+                say("there are no headphones to hear yourself in; start anew with --output NAME")
+            }
             Key::Monitor => say(&format!("hearing yourself: {}", on(turn(&self.switches.monitor)))),
-            Key::Denoise if self.rate != crate::denoise::RATE => say("noise suppression needs a microphone at 48,000 Hz"),
+            Key::Denoise if self.rate != crate::denoise::RATE => {
+                say("noise suppression needs a microphone at 48,000 Hz")
+            }
             Key::Denoise => say(&format!("noise suppression: {}", on(turn(&self.switches.denoise)))),
             Key::Status => {
                 row("delay", &self.delay());
@@ -384,7 +421,11 @@ impl Control {
     fn keep(&self, kept: &mut Option<Settings>) {
         let values = values::of(&self.instance.params);
         let now = Settings {
-            monitor: if self.only_headphones { self.settings.monitor } else { self.switches.monitor.load(Ordering::Relaxed) },
+            monitor: if self.only_headphones {
+                self.settings.monitor
+            } else {
+                self.switches.monitor.load(Ordering::Relaxed)
+            },
             denoise: self.switches.denoise.load(Ordering::Relaxed),
             voice: self.instance.params.target.get().0.map(|v| v.name),
             mode: values.mode,

@@ -1,5 +1,5 @@
-//! Mynah without a DAW: a microphone goes through the engine into a virtual microphone that OBS, Discord and the like can choose, with the
-//! plugin's own window.
+//! Mynah without a DAW: a microphone goes through the engine into a virtual microphone that OBS, Discord and the like
+//! can choose, with the plugin's own window.
 //!
 //! This file takes the arguments apart; `live` is a run. Exit status 0, 2 for a usage error, 1 for the rest.
 
@@ -58,7 +58,9 @@ fn list(json: bool) -> Result<(), Trouble> {
     let host = cpal::default_host();
     let (inputs, outputs) = (devices::all(&host, Way::Input)?, devices::all(&host, Way::Output)?);
     if json {
-        let shown = |found: &[Found]| serde_json::to_value(found.iter().map(Found::shown).collect::<Vec<_>>()).unwrap_or_default();
+        let shown = |found: &[Found]| {
+            serde_json::to_value(found.iter().map(Found::shown).collect::<Vec<_>>()).unwrap_or_default()
+        };
         return print(&format!("{:#}\n", serde_json::json!({ "inputs": shown(&inputs), "outputs": shown(&outputs) })));
     }
     let mut text = String::new();
@@ -76,7 +78,9 @@ fn list(json: bool) -> Result<(), Trouble> {
 
 fn man(folder: &Path) -> Result<(), Trouble> {
     let written = std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Arguments::command(), folder));
-    written.map_err(|e| Trouble(format!("the page can't be written to `{}`: {e}; choose another folder", folder.display())))
+    written.map_err(|e| {
+        Trouble(format!("the page can't be written to `{}`: {e}; choose another folder", folder.display()))
+    })
 }
 
 fn forget() -> Result<(), Trouble> {
@@ -88,7 +92,9 @@ fn forget() -> Result<(), Trouble> {
 /// A reader that has gone is no trouble.
 fn print(text: &str) -> Result<(), Trouble> {
     match std::io::stdout().write_all(text.as_bytes()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Trouble(format!("the list could not be printed: {e}"))),
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Trouble(format!("the list could not be printed: {e}")))
+        }
         _ => Ok(()),
     }
 }

@@ -1,8 +1,9 @@
-//! The thread between the devices: takes what the microphone heard, through the noise suppression and the engine, to the outputs. Knows no
-//! device: only rings.
+//! The thread between the devices: takes what the microphone heard, through the noise suppression and the engine, to
+//! the outputs. Knows no device: only rings.
 //!
-//! It has a thread of its own because one sound goes to two devices, because noise suppression allocates, and because a device's thread may
-//! not wait. A microphone's block is passed on as soon as it is there, so nothing is added but the time to wake.
+//! It has a thread of its own because one sound goes to two devices, because noise suppression allocates, and because a
+//! device's thread may not wait. A microphone's block is passed on as soon as it is there, so nothing is added but the
+//! time to wake.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -44,7 +45,8 @@ pub struct Wires {
     pub compare: Producer<(f32, f32)>,
 }
 
-/// Starts the thread. `block`: the most samples that the port takes at once. What waits in the ring from `heard` is dropped first: it is old.
+/// Starts the thread. `block`: the most samples that the port takes at once. What waits in the ring from `heard` is
+/// dropped first: it is old.
 pub fn start(
     wires: Wires,
     port: AudioPort,
@@ -55,7 +57,8 @@ pub fn start(
 ) -> Result<JoinHandle<()>, Trouble> {
     let pump = Pump { wires, port, block: vec![0.0; block.max(1)], clean: vec![0.0; block.max(1)], instance, switches };
     let thread = std::thread::Builder::new().name("mynah-pump".to_owned()).spawn(move || pump.run());
-    let thread = thread.map_err(|e| Trouble(format!("a thread could not be started: {e}; close other programs and try again")))?;
+    let thread = thread
+        .map_err(|e| Trouble(format!("a thread could not be started: {e}; close other programs and try again")))?;
     let _ = wake.set(thread.thread().clone());
     Ok(thread)
 }

@@ -1,5 +1,5 @@
-//! What runs while the standalone runs: the microphone's stream, the engine, the pump and the outputs' streams. Knows no key, no settings file and no
-//! sentence but its errors.
+//! What runs while the standalone runs: the microphone's stream, the engine, the pump and the outputs' streams. Knows
+//! no key, no settings file and no sentence but its errors.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -36,7 +36,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens the microphone, the engine and the outputs, in this order. Gives what the pump heard and played, for who compares them.
+    /// Opens the microphone, the engine and the outputs, in this order. Gives what the pump heard and played, for who
+    /// compares them.
     pub fn open(
         a: &Arguments,
         instance: Arc<Instance>,
@@ -62,7 +63,10 @@ impl Session {
 
         let (mut outputs, mut outs) = (Vec::new(), Vec::new());
         let always = Arc::new(AtomicBool::new(true));
-        let ways = exit.map(|found| (found, always)).into_iter().chain(headphones.map(|h| (&h.found, switches.monitor.clone())));
+        let ways = exit
+            .map(|found| (found, always))
+            .into_iter()
+            .chain(headphones.map(|h| (&h.found, switches.monitor.clone())));
         for (found, audible) in ways {
             let out = Plan::output(found, plan.rate(), a.period)?;
             let mut producer = None;
@@ -99,8 +103,9 @@ fn watch(told: &Told, plan: &Plan) -> Result<usize, Trouble> {
     let began = Instant::now();
     while told.samples.load(Ordering::Relaxed) == 0 {
         if began.elapsed() > FIRST_SOUND || told.problem().is_some() {
-            let why =
-                told.problem().unwrap_or_else(|| format!("`{}` gives no sound; check that it is plugged in and not muted", plan.name()));
+            let why = told.problem().unwrap_or_else(|| {
+                format!("`{}` gives no sound; check that it is plugged in and not muted", plan.name())
+            });
             return Err(Trouble(why));
         }
         std::thread::sleep(Duration::from_millis(10));

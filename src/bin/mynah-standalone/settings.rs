@@ -51,7 +51,10 @@ impl Settings {
     /// What a file keeps; the standard settings where there is no file.
     pub fn load(path: &Path) -> Result<Self, Trouble> {
         let unreadable = |why: &dyn std::fmt::Display| {
-            Trouble(format!("what was remembered in `{}` can't be read: {why}; drop it with `mynah-standalone --forget`", path.display()))
+            Trouble(format!(
+                "what was remembered in `{}` can't be read: {why}; drop it with `mynah-standalone --forget`",
+                path.display()
+            ))
         };
         match std::fs::read(path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| unreadable(&e)),
@@ -72,7 +75,10 @@ impl Settings {
             Ok(())
         };
         write().map_err(|e| {
-            Trouble(format!("the settings can't be kept in `{}`: {e}; check that its folder may be written to", path.display()))
+            Trouble(format!(
+                "the settings can't be kept in `{}`: {e}; check that its folder may be written to",
+                path.display()
+            ))
         })
     }
 
@@ -95,8 +101,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("new").join("standalone.json");
         assert_eq!(Settings::load(&path).expect("none yet"), Settings::default());
-        let settings =
-            Settings { input: Some("Scarlett".to_owned()), monitor: true, mode: Mode::Studio, gate: Some(-45.0), ..Settings::default() };
+        let settings = Settings {
+            input: Some("Scarlett".to_owned()),
+            monitor: true,
+            mode: Mode::Studio,
+            gate: Some(-45.0),
+            ..Settings::default()
+        };
         settings.save(&path).expect("kept");
         assert_eq!(Settings::load(&path).expect("read"), settings);
         assert!(Settings::forget(&path).expect("forgotten"));

@@ -1,5 +1,5 @@
-//! Streams of the sound system: a microphone into a ring, a ring into an output. What runs on a device's thread here neither allocates nor
-//! waits. Knows no engine.
+//! Streams of the sound system: a microphone into a ring, a ring into an output. What runs on a device's thread here
+//! neither allocates nor waits. Knows no engine.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{
-    BufferSize, ErrorKind, FromSample, SampleFormat, SizedSample, Stream, StreamConfig, SupportedBufferSize, SupportedStreamConfig,
+    BufferSize, ErrorKind, FromSample, SampleFormat, SizedSample, Stream, StreamConfig, SupportedBufferSize,
+    SupportedStreamConfig,
 };
 use mynah::engine::priority;
 use rtrb::Producer;
@@ -111,7 +112,8 @@ impl Plan {
         };
         let config = ranges.into_iter().find(fits).map_or(standard, |r| r.with_sample_rate(rate));
         if !RATES.contains(&config.sample_rate()) {
-            let why = format!("`{}` runs at {} Hz; set it to between 8,000 and 192,000 Hz", found.name, config.sample_rate());
+            let why =
+                format!("`{}` runs at {} Hz; set it to between 8,000 and 192,000 Hz", found.name, config.sample_rate());
             return Err(Trouble(why));
         }
         Ok(Self { found: found.clone(), config, period })
@@ -143,7 +145,8 @@ impl Plan {
         if can { vec![wanted, own] } else { vec![own] }
     }
 
-    /// Starts the microphone: its samples go into the ring, one channel of them or all mixed, and whoever waits for them is woken.
+    /// Starts the microphone: its samples go into the ring, one channel of them or all mixed, and whoever waits for
+    /// them is woken.
     pub fn record(&self, mut make: impl FnMut() -> Ear) -> Result<Running, Trouble> {
         self.start(|device, config, told| {
             let ear = make();
@@ -177,7 +180,10 @@ impl Plan {
         })
     }
 
-    fn start(&self, mut build: impl FnMut(&Found, StreamConfig, Arc<Told>) -> Result<Stream, cpal::Error>) -> Result<Running, Trouble> {
+    fn start(
+        &self,
+        mut build: impl FnMut(&Found, StreamConfig, Arc<Told>) -> Result<Stream, cpal::Error>,
+    ) -> Result<Running, Trouble> {
         let mut last = None;
         for config in self.configs() {
             let told = Arc::<Told>::default();
@@ -199,8 +205,8 @@ fn trouble(found: &Found, e: &cpal::Error) -> Trouble {
     ))
 }
 
-/// Sound servers on Linux leave their clients' threads at an ordinary priority, where a busy machine makes them lose sound; other systems raise
-/// them. To be called by a device's thread when it first runs.
+/// Sound servers on Linux leave their clients' threads at an ordinary priority, where a busy machine makes them lose
+/// sound; other systems raise them. To be called by a device's thread when it first runs.
 fn raise(raised: &mut bool) {
     if cfg!(target_os = "linux") && !std::mem::replace(raised, true) {
         priority::raise_own(priority::DEVICE);
@@ -268,7 +274,12 @@ impl Mouth {
         Self { follower, audible, gain: 0.0, block: vec![0.0; LARGEST] }
     }
 
-    fn on<T: SizedSample + FromSample<f32>>(mut self, found: &Found, config: StreamConfig, told: Arc<Told>) -> Result<Stream, cpal::Error> {
+    fn on<T: SizedSample + FromSample<f32>>(
+        mut self,
+        found: &Found,
+        config: StreamConfig,
+        told: Arc<Told>,
+    ) -> Result<Stream, cpal::Error> {
         let channels = usize::from(config.channels).max(1);
         let step = 1.0 / (FADE * config.sample_rate as f32);
         let (problem, name, mut raised) = (told.clone(), found.name.clone(), false);

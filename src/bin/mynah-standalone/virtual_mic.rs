@@ -1,10 +1,11 @@
-//! The virtual microphone on Linux: a sink that Mynah plays into, and a source beside it that other programs choose as "Mynah microphone".
-//! Knows the sound server, no engine.
+//! The virtual microphone on Linux: a sink that Mynah plays into, and a source beside it that other programs choose as
+//! "Mynah microphone". Knows the sound server, no engine.
 //!
-//! Both are modules of PulseAudio's server, or of PipeWire's in its place, which has the same ones. They are loaded over the server's own
-//! protocol: `pactl` is not on every machine, and libpulse would have to be there to build. Modules outlive who loaded them, so each carries
-//! a mark, the name of a file that its owner holds locked; a lock ends with its process, however that ended, so a mark whose file can be
-//! locked is a dead run's and its modules are unloaded at the next start. Nobody else's are touched.
+//! Both are modules of PulseAudio's server, or of PipeWire's in its place, which has the same ones. They are loaded
+//! over the server's own protocol: `pactl` is not on every machine, and libpulse would have to be there to build.
+//! Modules outlive who loaded them, so each carries a mark, the name of a file that its owner holds locked; a lock ends
+//! with its process, however that ended, so a mark whose file can be locked is a dead run's and its modules are
+//! unloaded at the next start. Nobody else's are touched.
 
 use std::ffi::{CStr, CString};
 use std::fs::{File, TryLockError};
@@ -40,14 +41,17 @@ pub struct VirtualMic {
 }
 
 impl VirtualMic {
-    /// Cleans up after runs that were killed, then makes a virtual microphone at `rate` Hz. Tells how many modules of others were cleaned up.
+    /// Cleans up after runs that were killed, then makes a virtual microphone at `rate` Hz. Tells how many modules of
+    /// others were cleaned up.
     pub fn make(rate: u32) -> Result<(Self, usize), Trouble> {
         let mut server = Server::connect()?;
         let folder = folder();
         let stale = clean(&mut server, &folder)?;
         let owner = Owner::new(&folder)?;
         let taken = server.modules()?;
-        let is_free = |sink: &str| !taken.iter().any(|m| m.arguments.split_whitespace().any(|a| a == format!("sink_name={sink}")));
+        let is_free = |sink: &str| {
+            !taken.iter().any(|m| m.arguments.split_whitespace().any(|a| a == format!("sink_name={sink}")))
+        };
         let number = (1..100).find(|n| is_free(&sink_name(*n))).unwrap_or(100);
         let (sink, name) = (sink_name(number), shown_name(number));
         let source = if number == 1 { SOURCE.to_owned() } else { format!("{SOURCE}-{number}") };
@@ -55,10 +59,12 @@ impl VirtualMic {
         let mut made = Self { server, modules: Vec::new(), owner, sink, name };
         let (sink, name) = (&made.sink, &made.name);
         let shape = format!("rate={rate} channels=2 channel_map=front-left,front-right");
-        let sink_arguments =
-            format!("sink_name={sink} {shape} sink_properties='device.description=\"Mynah (into the microphone)\" {mark}'");
-        let source_arguments =
-            format!("source_name={source} master={sink}.monitor source_properties='device.description=\"{name}\" {mark}'");
+        let sink_arguments = format!(
+            "sink_name={sink} {shape} sink_properties='device.description=\"Mynah (into the microphone)\" {mark}'"
+        );
+        let source_arguments = format!(
+            "source_name={source} master={sink}.monitor source_properties='device.description=\"{name}\" {mark}'"
+        );
         for (module, arguments) in [("module-null-sink", sink_arguments), ("module-remap-source", source_arguments)] {
             let loaded = made.server.load(module, &arguments)?;
             made.modules.push(loaded);
@@ -77,8 +83,8 @@ impl Drop for VirtualMic {
     }
 }
 
-/// Where no cookie lies (PipeWire needs none, so it makes none), the sound system's own library sends an empty one, and is thrown out. Lends it
-/// one. For the start of the program, before any other thread.
+/// Where no cookie lies (PipeWire needs none, so it makes none), the sound system's own library sends an empty one, and
+/// is thrown out. Lends it one. For the start of the program, before any other thread.
 pub fn lend_cookie() {
     if pulseaudio::socket_path_from_env().is_none() || pulseaudio::cookie_path_from_env().is_some() {
         return;
@@ -174,13 +180,17 @@ impl Server {
         let none = "no PulseAudio or PipeWire server runs, so there is no virtual microphone; start one, or choose where the sound goes with \
                     --no-virtual-mic --output NAME";
         let path = pulseaudio::socket_path_from_env().ok_or_else(|| Trouble(none.to_owned()))?;
-        let socket = UnixStream::connect(&path).map_err(|e| Trouble(format!("`{}` does not answer: {e}; {none}", path.display())))?;
+        let socket = UnixStream::connect(&path)
+            .map_err(|e| Trouble(format!("`{}` does not answer: {e}; {none}", path.display())))?;
         for set in [UnixStream::set_read_timeout, UnixStream::set_write_timeout] {
             set(&socket, Some(PATIENCE)).map_err(|e| Trouble::from_error(&e))?;
         }
         let mut server = Self { socket: BufReader::new(socket), version: protocol::MAX_VERSION, asked: 0 };
-        let cookie = pulseaudio::cookie_path_from_env().and_then(|path| std::fs::read(path).ok()).unwrap_or_else(|| vec![0; COOKIE]);
-        let auth = protocol::AuthParams { version: protocol::MAX_VERSION, supports_shm: false, supports_memfd: false, cookie };
+        let cookie = pulseaudio::cookie_path_from_env()
+            .and_then(|path| std::fs::read(path).ok())
+            .unwrap_or_else(|| vec![0; COOKIE]);
+        let auth =
+            protocol::AuthParams { version: protocol::MAX_VERSION, supports_shm: false, supports_memfd: false, cookie };
         let told: protocol::AuthReply = server.ask(&Command::Auth(auth))?;
         server.version = protocol::MAX_VERSION.min(told.version);
         let mut properties = protocol::Props::new();
@@ -191,7 +201,8 @@ impl Server {
 
     fn tell(&mut self, command: &Command) -> Result<(), Trouble> {
         self.asked += 1;
-        protocol::write_command_message(self.socket.get_mut(), self.asked, command, self.version).map_err(|e| refused(&e))
+        protocol::write_command_message(self.socket.get_mut(), self.asked, command, self.version)
+            .map_err(|e| refused(&e))
     }
 
     fn ask<R: CommandReply>(&mut self, command: &Command) -> Result<R, Trouble> {
@@ -219,7 +230,9 @@ impl Server {
 }
 
 fn refused(e: &protocol::ProtocolError) -> Trouble {
-    Trouble(format!("the sound server made no virtual microphone: {e}; restart it, or go without by --no-virtual-mic --output NAME"))
+    Trouble(format!(
+        "the sound server made no virtual microphone: {e}; restart it, or go without by --no-virtual-mic --output NAME"
+    ))
 }
 
 #[cfg(test)]

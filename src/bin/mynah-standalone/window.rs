@@ -1,5 +1,6 @@
-//! The plugin's own window without a host. nice-plug's standalone shell opens it and carries changes of parameters; sound doesn't pass through
-//! that shell, whose streams add 150 ms, know one output only and panic where a device fails. Knows no device.
+//! The plugin's own window without a host. nice-plug's standalone shell opens it and carries changes of parameters;
+//! sound doesn't pass through that shell, whose streams add 150 ms, know one output only and panic where a device
+//! fails. Knows no device.
 
 use std::sync::{Arc, Mutex};
 
@@ -43,7 +44,12 @@ impl Plugin for Shell {
         editor::create(self.instance.clone())
     }
 
-    fn process(&mut self, _buffer: &mut Buffer, _aux: &mut AuxiliaryBuffers, _context: &mut impl ProcessContext<Self>) -> ProcessStatus {
+    fn process(
+        &mut self,
+        _buffer: &mut Buffer,
+        _aux: &mut AuxiliaryBuffers,
+        _context: &mut impl ProcessContext<Self>,
+    ) -> ProcessStatus {
         ProcessStatus::Normal
     }
 
@@ -54,14 +60,16 @@ impl Plugin for Shell {
 
 /// Whether this machine has a screen, as far as can be told.
 pub fn possible() -> bool {
-    !cfg!(target_os = "linux") || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()))
+    !cfg!(target_os = "linux")
+        || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()))
 }
 
 /// Shows an instance until the window is closed: for the main thread. Tells whether there was a window.
 pub fn show(instance: Arc<Instance>, scale: f64) -> bool {
     *SHOWN.lock().unwrap_or_else(|e| e.into_inner()) = Some(instance);
     // The block and rate of this backend only say how often changes of parameters are taken over.
-    let arguments = ["mynah-standalone", "--backend", "dummy", "--period-size", "480", "--dpi-scale", &scale.to_string()];
+    let arguments =
+        ["mynah-standalone", "--backend", "dummy", "--period-size", "480", "--dpi-scale", &scale.to_string()];
     let shown = nice_export_standalone_with_args::<Shell, _>(arguments.map(str::to_owned));
     *SHOWN.lock().unwrap_or_else(|e| e.into_inner()) = None;
     shown

@@ -29,7 +29,8 @@ pub struct Arguments {
     /// Hops that are measured in each mode
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..=100_000), value_name = "N")]
     hops: u32,
-    /// What computes the voice: cpu, cuda, tensorrt, directml, coreml, openvino or webgpu, as far as the runtime pack in use has it
+    /// What computes the voice: cpu, cuda, tensorrt, directml, coreml, openvino or webgpu, as far as the runtime pack
+    /// in use has it
     #[arg(long, default_value_t, value_name = "NAME")]
     provider: Provider,
     /// A recording to caption; without it the first of the pack `recordings`
@@ -162,7 +163,8 @@ pub fn run(a: &Arguments) -> Outcome {
         let hop = hop_times(&*source, mode, a.provider, hops, bare.as_deref())?;
         let graph = graphs.voice_network(mode, a.provider)?;
         let weights = bare.filter(|file| graph.as_ref().is_some_and(|graph| graph != file));
-        let as_graph = weights.as_ref().map(|_| hop_times(&graphs, mode, a.provider, hops, graph.as_deref())).transpose()?;
+        let as_graph =
+            weights.as_ref().map(|_| hop_times(&graphs, mode, a.provider, hops, graph.as_deref())).transpose()?;
         let times = weights.map_or_else(|| Ok(Vec::new()), |file| network_times(&file, mode, hops))?;
         let instructions = times.into_iter().map(|(name, run)| Instructions { name, run }).collect();
         let placement = if a.provider == Provider::Cpu { None } else { source.placement(mode, a.provider)? };
@@ -186,13 +188,17 @@ pub fn run(a: &Arguments) -> Outcome {
     for n in counts {
         steps.inc(1);
         steps.set_message(format!("{n} at once"));
-        engines.push(load(&any, &Playing { engines: n, mode: a.mode.into(), captions: false, sound: &sound, seconds: SCALE_SECONDS })?);
+        engines.push(load(
+            &any,
+            &Playing { engines: n, mode: a.mode.into(), captions: false, sound: &sound, seconds: SCALE_SECONDS },
+        )?);
     }
     steps.finish_and_clear();
     let audio_thread_share = audio_thread.process.p50 / audio_thread.lasts;
     let mut missed = missed(&modes, &audio_thread, audio_thread_share, captions.as_ref());
     if first_sound > GOAL_FIRST_SOUND {
-        missed.push(format!("the first converted sound comes after {first_sound:.2} s, later than {GOAL_FIRST_SOUND} s"));
+        missed
+            .push(format!("the first converted sound comes after {first_sound:.2} s, later than {GOAL_FIRST_SOUND} s"));
     }
     if let Some(held) = with_captions.and_then(|l| l.memory).map(mebibytes).filter(|&m| m > GOAL_MEMORY) {
         missed.push(format!("one instance with captions holds {held:.0} MiB, more than {GOAL_MEMORY}"));
@@ -255,7 +261,11 @@ fn recording() -> Option<PathBuf> {
 /// The processor's name where the system tells it.
 fn cpu() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = info.lines().find_map(|l| l.strip_prefix("model name")).and_then(|l| l.split_once(':')).map(|(_, n)| n.trim().to_owned());
+    let name = info
+        .lines()
+        .find_map(|l| l.strip_prefix("model name"))
+        .and_then(|l| l.split_once(':'))
+        .map(|(_, n)| n.trim().to_owned());
     name.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
 }
 
@@ -263,7 +273,12 @@ fn missed(modes: &[ModeReport], port: &PortCost, share: f64, captions: Option<&C
     let mut missed = Vec::new();
     for m in modes {
         if m.hop.hop.p99 > m.hop.budget {
-            missed.push(format!("{}: p99 of a hop is {:.2} ms, over its {:.0} ms", m.mode, m.hop.hop.p99 * 1e3, m.hop.budget * 1e3));
+            missed.push(format!(
+                "{}: p99 of a hop is {:.2} ms, over its {:.0} ms",
+                m.mode,
+                m.hop.hop.p99 * 1e3,
+                m.hop.budget * 1e3
+            ));
         }
         let added = m.hop.hop.p50 - m.hop.converter.p50;
         if m.as_graph.is_some() && added > GOAL_ENGINE_SHARE * m.hop.budget {
@@ -276,7 +291,8 @@ fn missed(modes: &[ModeReport], port: &PortCost, share: f64, captions: Option<&C
         }
     }
     if share > GOAL_PORT_SHARE {
-        missed.push(format!("the audio thread spends {:.2} % of a block of {PORT_BLOCK} samples, over 1 %", share * 1e2));
+        missed
+            .push(format!("the audio thread spends {:.2} % of a block of {PORT_BLOCK} samples, over 1 %", share * 1e2));
     }
     if port.late_hops > 0 {
         missed.push(format!("{} hops were late in real time while {} were converted", port.late_hops, port.hops));
@@ -295,8 +311,12 @@ fn table(r: &Report) -> Outcome {
         if r.optimised { "" } else { "; NOT an optimised build: the figures don't count" }
     ))?;
     say(&format!("\nA hop in ms, one thread, {}", r.provider))?;
-    say("mode       budget    p50    p95    p99    max    RTF  silent p50  converter p50  bare p50  engine/bare  hop/bare")?;
-    let rows = r.modes.iter().flat_map(|m| std::iter::once((m.mode, &m.hop)).chain(m.as_graph.iter().map(|h| (" as graph", h))));
+    say("mode       budget    p50    p95    p99    max    RTF  silent p50  converter p50  bare p50  engine/bare  \
+         hop/bare")?;
+    let rows = r
+        .modes
+        .iter()
+        .flat_map(|m| std::iter::once((m.mode, &m.hop)).chain(m.as_graph.iter().map(|h| (" as graph", h))));
     for (name, h) in rows {
         let ms = 1e3;
         say(&format!(
@@ -320,10 +340,14 @@ fn table(r: &Report) -> Outcome {
     }
     say("silent: the whole hop where the input has been silent for four seconds;")?;
     say("as graph: the same hops where ONNX Runtime runs the voice's graph instead of Mynah its network;")?;
-    say("converter: features, network and synthesis; bare: the network alone, or ONNX Runtime alone on the graph, between the same hops;")?;
+    say("converter: features, network and synthesis; bare: the network alone, or ONNX Runtime alone on the graph, \
+         between the same hops;")?;
     say("engine/bare: 1 + (hop − converter) / bare; hop/bare: the whole hop, features and synthesis included")?;
     for m in r.modes.iter().filter(|m| !m.instructions.is_empty()) {
-        let each = m.instructions.iter().map(|i| format!("{} {:.3} ms p50, {:.3} p99", i.name, i.run.p50 * 1e3, i.run.p99 * 1e3));
+        let each = m
+            .instructions
+            .iter()
+            .map(|i| format!("{} {:.3} ms p50, {:.3} p99", i.name, i.run.p50 * 1e3, i.run.p99 * 1e3));
         say(&format!("{}, the network alone with {}", m.mode, each.collect::<Vec<_>>().join("; ")))?;
     }
     say(&format!("\nLatency in ms at {HOST_RATE} Hz and blocks of {LATENCY_BLOCK} samples"))?;
@@ -337,7 +361,8 @@ fn table(r: &Report) -> Outcome {
     }
     let p = &r.audio_thread;
     say(&format!(
-        "\nThe audio thread, blocks of {} samples in real time: {:.0} ns p50, {:.0} ns p99 a block, {:.2} % of it; {} hops late, {} converted",
+        "\nThe audio thread, blocks of {} samples in real time: {:.0} ns p50, {:.0} ns p99 a block, {:.2} % of it; {} \
+         hops late, {} converted",
         p.block,
         p.process.p50 * 1e9,
         p.process.p99 * 1e9,
@@ -346,13 +371,17 @@ fn table(r: &Report) -> Outcome {
         p.hops
     ))?;
     match &r.captions {
-        Some(c) => say(&format!("Captions: {:.1} s in {:.1} s, RTF {:.3}, {} words", c.seconds, c.took, c.rtf, c.words))?,
+        Some(c) => {
+            say(&format!("Captions: {:.1} s in {:.1} s, RTF {:.3}, {} words", c.seconds, c.took, c.rtf, c.words))?
+        }
         None => say("Captions: not measured; give --recording FILE or fetch the pack `recordings`")?,
     }
     say(&format!("Start to the first converted sound, live mode: {:.2} s", r.first_sound))?;
     if let Some(l) = &r.with_captions {
         let processors = l.processors.map_or_else(String::new, |p| format!(", {p:.2} of a processor"));
-        let memory = l.memory.map_or_else(|| "memory not told by this system".to_owned(), |m| format!("{:.0} MiB", mebibytes(m)));
+        let memory = l
+            .memory
+            .map_or_else(|| "memory not told by this system".to_owned(), |m| format!("{:.0} MiB", mebibytes(m)));
         say(&format!("One instance in live mode with captions, in real time: {memory}{processors}"))?;
     }
     if !r.engines.is_empty() {
@@ -361,8 +390,16 @@ fn table(r: &Report) -> Outcome {
     }
     for l in &r.engines {
         let or_dash = |x: Option<String>| x.unwrap_or_else(|| "-".to_owned());
-        let (processors, memory) = (l.processors.map(|p| format!("{p:.2}")), l.memory.map(|m| format!("{:.0}", mebibytes(m))));
-        say(&format!("{:7} {:7} {:7} {:>11} {:>12}", l.engines, l.hops, l.late_hops, or_dash(processors), or_dash(memory)))?;
+        let (processors, memory) =
+            (l.processors.map(|p| format!("{p:.2}")), l.memory.map(|m| format!("{:.0}", mebibytes(m))));
+        say(&format!(
+            "{:7} {:7} {:7} {:>11} {:>12}",
+            l.engines,
+            l.hops,
+            l.late_hops,
+            or_dash(processors),
+            or_dash(memory)
+        ))?;
     }
     if r.missed.is_empty() {
         return say("\nAll goals are met.");

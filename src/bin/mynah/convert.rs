@@ -58,14 +58,15 @@ pub struct Arguments {
     /// Replace captions that were changed since Mynah wrote them, or that it didn't write
     #[arg(long, requires = "captions")]
     force: bool,
-    /// The language that is spoken, for captions: its code, such as `de`; `auto` hears it, where the model knows several
+    /// The language that is spoken, for captions: its code, such as `de`; `auto` hears it, where the model knows
+    /// several
     #[arg(long, value_name = "CODE", default_value = AUTO)]
     language: String,
     /// How far ahead the voice hears, as in the plugin: a file has no delay, so studio
     #[arg(long, value_enum, default_value_t = ModeName::Studio)]
     mode: ModeName,
-    /// The pitch: moved to the target's, by the median of the whole recording (auto) or as the plugin finds it while it listens (live); or shifted by so many
-    /// semitones
+    /// The pitch: moved to the target's, by the median of the whole recording (auto) or as the plugin finds it while it
+    /// listens (live); or shifted by so many semitones
     #[arg(long, value_parser = pitch, default_value = "auto", value_name = "auto|live|SEMITONES", allow_hyphen_values = true)]
     pitch: Pitch,
     /// Silence what is softer than this, in dBFS; without it nothing is silenced
@@ -200,7 +201,10 @@ fn gate(text: &str) -> Result<f32, String> {
 /// Runs it.
 pub fn run(a: &Arguments) -> Outcome {
     let Some(file_format) = FileFormat::of(&a.output, a.depth.into()) else {
-        let why = format!("`{}` ends neither in .wav nor in .flac; the converted sound is written as one of these", a.output.display());
+        let why = format!(
+            "`{}` ends neither in .wav nor in .flac; the converted sound is written as one of these",
+            a.output.display()
+        );
         return Err(Failure::Usage(why));
     };
     let format = a.captions.as_deref().map(super::caption::format_of).transpose()?;
@@ -210,12 +214,14 @@ pub fn run(a: &Arguments) -> Outcome {
     let captions = a.captions.as_deref().map(|p| outputs.promise(p)).transpose()?;
     let guard = captions.as_deref().map(|path| Guard::watch(path, a.force, "--captions")).transpose()?;
     let wording = a.wording.wording()?;
-    let writing = Writing { style: a.style.into(), wording, frame_rate: a.frame_rate.unwrap_or_default(), strict: false };
+    let writing =
+        Writing { style: a.style.into(), wording, frame_rate: a.frame_rate.unwrap_or_default(), strict: false };
     let source = PackSource::standard();
     let recording = Recording::open(&a.input, &a.recording, &source)?;
     let voice = find_voice(&given::found(PathBuf::from(&a.voice)).to_string_lossy())?;
     // The words are those of the recording, heard as a whole: before the conversion, which takes longer.
-    let heard = if captions.is_some() || a.wording.bleeps() { Some(words(a, &recording, &writing, &source)?) } else { None };
+    let heard =
+        if captions.is_some() || a.wording.bleeps() { Some(words(a, &recording, &writing, &source)?) } else { None };
     let (worded, language, mixed) = heard.unwrap_or_default();
     let job = Job {
         mode: a.mode.into(),
@@ -260,7 +266,11 @@ pub fn run(a: &Arguments) -> Outcome {
     let spoken = [Spoken { speaker: None, words: converted.words.clone() }];
     let end = converted.frames as f64 / f64::from(shape.rate);
     let place = guard.map(|g| g.place());
-    let text = place.as_deref().zip(format).map(|(path, format)| writing.cut(format, &spoken, &language, Some(end), path)).transpose()?;
+    let text = place
+        .as_deref()
+        .zip(format)
+        .map(|(path, format)| writing.cut(format, &spoken, &language, Some(end), path))
+        .transpose()?;
     commit(|| {
         let mut made = vec![making.done()];
         if let (Some(path), Some((text, _))) = (&place, &text) {
@@ -274,7 +284,13 @@ pub fn run(a: &Arguments) -> Outcome {
 }
 
 /// The file once more, with tones.
-fn bleeped(from: &Making, output: &Path, format: FileFormat, masked: &[(f64, f64)], frames: u64) -> Result<(Making, u64), Failure> {
+fn bleeped(
+    from: &Making,
+    output: &Path,
+    format: FileFormat,
+    masked: &[(f64, f64)],
+    frames: u64,
+) -> Result<(Making, u64), Failure> {
     let mut reader = Reader::open(from.temporary())?;
     let bleep = Bleep::new(reader.rate(), frames as usize, masked);
     let (making, file) = Making::begin(output)?;
@@ -289,8 +305,14 @@ fn bleeped(from: &Making, output: &Path, format: FileFormat, masked: &[(f64, f64
     Ok((making, clipped))
 }
 
-/// The words of the recording, their language, and what must be said of its channels: as `mynah caption` hears and writes them.
-fn words(a: &Arguments, recording: &Recording, writing: &Writing, source: &PackSource) -> Result<(Worded, String, Option<Note>), Failure> {
+/// The words of the recording, their language, and what must be said of its channels: as `mynah caption` hears and
+/// writes them.
+fn words(
+    a: &Arguments,
+    recording: &Recording,
+    writing: &Writing,
+    source: &PackSource,
+) -> Result<(Worded, String, Option<Note>), Failure> {
     let mut reader = recording.reader()?;
     let bar = sound_bar("captioning", reader.promised_seconds().unwrap_or(0.0));
     let settings = writing.settings(Policy::whole(), Some(a.language.clone()).filter(|code| code != AUTO));
@@ -344,10 +366,14 @@ impl Finished<'_> {
             eprintln!("mynah: {note}");
         }
         if self.clipped > 0 {
-            eprintln!("mynah: {} samples above full scale were held there; write --depth 32f to keep them", self.clipped);
+            eprintln!(
+                "mynah: {} samples above full scale were held there; write --depth 32f to keep them",
+                self.clipped
+            );
         }
         say(&format!(
-            "{}: {seconds:.2} s in {:.2} s ({:.2}× real time, {:.2} s of loading apart), {} on {}, latency of {:.1} ms ({} samples) taken out",
+            "{}: {seconds:.2} s in {:.2} s ({:.2}× real time, {:.2} s of loading apart), {} on {}, latency of {:.1} \
+             ms ({} samples) taken out",
             a.output.display(),
             c.took,
             seconds / c.took.max(1e-9),
@@ -358,7 +384,10 @@ impl Finished<'_> {
             c.latency.total,
         ))?;
         if let Some(l) = &self.levelled {
-            say(&format!("loudness: {:.1} LUFS before, {:+.1} dB of gain, limited for {:.2} s", l.before, l.gain, l.limited))?;
+            say(&format!(
+                "loudness: {:.1} LUFS before, {:+.1} dB of gain, limited for {:.2} s",
+                l.before, l.gain, l.limited
+            ))?;
         }
         if let Some(path) = &a.captions {
             say(&format!("{}: {} words", path.display(), c.words.len()))?;

@@ -124,7 +124,12 @@ const LOGGED: usize = 80;
 /// Where the plugin's log lies.
 fn log() -> Finding {
     match journal::file() {
-        None => Finding::amiss("log", Grade::Note, "this machine tells no home, so there is none", "set MYNAH_HOME to a folder"),
+        None => Finding::amiss(
+            "log",
+            Grade::Note,
+            "this machine tells no home, so there is none",
+            "set MYNAH_HOME to a folder",
+        ),
         Some(path) if path.is_file() => Finding::ok("log", format!("{} (no sound, no words)", path.display())),
         Some(path) => Finding::ok("log", format!("{}, once a plugin or the standalone has run", path.display())),
     }
@@ -155,7 +160,12 @@ fn packs(store: &Store) -> Result<Vec<Finding>, Failure> {
         here.extend(id);
         findings.push(match checked {
             Ok(pack) => Finding::ok(&what, format!("{}, whole, {}", pack.kind(), pack.folder().display())),
-            Err(e) => Finding::amiss(&what, Grade::Note, e.to_string(), "fetch it again with `mynah models fetch`, or remove its folder"),
+            Err(e) => Finding::amiss(
+                &what,
+                Grade::Note,
+                e.to_string(),
+                "fetch it again with `mynah models fetch`, or remove its folder",
+            ),
         });
     }
     for manifest in catalogue()?.iter().filter(|m| !here.iter().any(|id| *id == *m.id)) {
@@ -171,21 +181,32 @@ fn needed(store: &Store) -> Vec<Finding> {
     lacking
         .map(|(kind, purpose, e)| {
             let what = format!("kind {kind}");
-            Finding::amiss(&what, Grade::Bad, format!("without it Mynah can't {purpose}: {e}"), "run `mynah models fetch --all`")
+            Finding::amiss(
+                &what,
+                Grade::Bad,
+                format!("without it Mynah can't {purpose}: {e}"),
+                "run `mynah models fetch --all`",
+            )
         })
         .collect()
 }
 
 /// Whether a provider is usable is only known from loading a model on it: the smallest.
 fn providers(store: &Store) -> Vec<Finding> {
-    // The voice's own graph where there is one: not every provider takes every graph, and the voice is what it would compute.
+    // The voice's own graph where there is one: not every provider takes every graph, and the voice is what it would
+    // compute.
     let voice = PackSource::standard().voice_graph(Mode::Live).ok().flatten();
     let model = voice.or_else(|| store.find(Kind::Vad, None).ok().and_then(|pack| first_model(&pack)));
     let mut findings = Vec::new();
     for provider in Provider::ALL {
         let what = format!("provider {provider}");
         if !provider.compiled_in() {
-            findings.push(Finding::amiss(&what, Grade::Note, "not in this library", "use cpu, or a runtime pack that has it"));
+            findings.push(Finding::amiss(
+                &what,
+                Grade::Note,
+                "not in this library",
+                "use cpu, or a runtime pack that has it",
+            ));
             continue;
         }
         let Some(model) = &model else {
@@ -213,7 +234,9 @@ fn first_model(pack: &Pack) -> Option<std::path::PathBuf> {
 fn devices() -> Vec<Finding> {
     let host = cpal::default_host();
     let system = host.id().name();
-    let name = |d: cpal::Device| d.description().map_or_else(|_| "a device without a name".to_owned(), |d| d.name().to_owned());
+    let name = |d: cpal::Device| {
+        d.description().map_or_else(|_| "a device without a name".to_owned(), |d| d.name().to_owned())
+    };
     let remedy = "plug one in or start the sound server; plugins and files need none";
     [("sound input", host.default_input_device()), ("sound output", host.default_output_device())]
         .into_iter()
@@ -226,7 +249,9 @@ fn devices() -> Vec<Finding> {
 
 fn processors() -> Finding {
     match std::thread::available_parallelism().map_or(1, std::num::NonZero::get) {
-        1 => Finding::amiss("processors", Grade::Note, "1", "captions and voice share it: watch the load in the editor"),
+        1 => {
+            Finding::amiss("processors", Grade::Note, "1", "captions and voice share it: watch the load in the editor")
+        }
         n => Finding::ok("processors", n.to_string()),
     }
 }
@@ -236,12 +261,19 @@ fn timbres() -> Option<Finding> {
     let model = PackSource::standard().timbre_model()?;
     let voices = Library::standard().list().ok().filter(|v| !v.is_empty())?;
     let what = "voices";
-    let without: Vec<_> = voices.iter().filter(|v| v.timbre_of(&model).is_none()).map(|v| format!("`{}`", v.name)).collect();
+    let without: Vec<_> =
+        voices.iter().filter(|v| v.timbre_of(&model).is_none()).map(|v| format!("`{}`", v.name)).collect();
     Some(if without.is_empty() {
         Finding::ok(what, format!("{}, all with their timbre", voices.len()))
     } else {
-        let found = format!("{} of {} have no timbre for this voice pack: {}", without.len(), voices.len(), without.join(", "));
-        Finding::amiss(what, Grade::Note, found, "they work; enrol them again with `mynah voices enrol` and they come closer")
+        let found =
+            format!("{} of {} have no timbre for this voice pack: {}", without.len(), voices.len(), without.join(", "));
+        Finding::amiss(
+            what,
+            Grade::Note,
+            found,
+            "they work; enrol them again with `mynah voices enrol` and they come closer",
+        )
     })
 }
 
@@ -253,8 +285,18 @@ fn captions_copies() -> Finding {
         return Finding::amiss(what, Grade::Note, "no copies: this machine tells no home folder", remedy);
     };
     let copies = sidecar::copies(&folder);
-    let newest = copies.last().and_then(|p| p.file_name()).map(|name| format!(", the newest {}", name.to_string_lossy()));
-    Finding::ok(what, format!("{} of {} copies in {}{}", copies.len(), sidecar::MOST_COPIES, folder.display(), newest.unwrap_or_default()))
+    let newest =
+        copies.last().and_then(|p| p.file_name()).map(|name| format!(", the newest {}", name.to_string_lossy()));
+    Finding::ok(
+        what,
+        format!(
+            "{} of {} copies in {}{}",
+            copies.len(),
+            sidecar::MOST_COPIES,
+            folder.display(),
+            newest.unwrap_or_default()
+        ),
+    )
 }
 
 /// What the machine holds: wake-ups, each mode on each provider that works, and the smallest mode that is safe.
@@ -265,7 +307,14 @@ fn timing(findings: &mut Vec<Finding>) {
     bar.finish_and_clear();
     let found = match found {
         Ok(found) => found,
-        Err(e) => return findings.push(Finding::amiss("timing", Grade::Note, format!("not measured: {e}"), "see the findings above")),
+        Err(e) => {
+            return findings.push(Finding::amiss(
+                "timing",
+                Grade::Note,
+                format!("not measured: {e}"),
+                "see the findings above",
+            ));
+        }
     };
     let ms = 1e3;
     let wake = format!("{:.2} ms late (p99), {:.2} ms at worst", found.wake.p99 * ms, found.wake.max * ms);
@@ -281,13 +330,21 @@ fn timing(findings: &mut Vec<Finding>) {
     for trial in &found.trials {
         findings.push(judge(trial));
         if let Some(placement) = &trial.placement {
-            findings.push(Finding::ok(&format!("nodes {} on {}", trial.mode.name(), trial.provider), placement.sentence()));
+            findings
+                .push(Finding::ok(&format!("nodes {} on {}", trial.mode.name(), trial.provider), placement.sentence()));
         }
     }
-    findings
-        .extend(found.notes.iter().map(|note| Finding::amiss("timing", Grade::Note, note, "use cpu, or install what the message names")));
+    findings.extend(
+        found
+            .notes
+            .iter()
+            .map(|note| Finding::amiss("timing", Grade::Note, note, "use cpu, or install what the message names")),
+    );
     findings.push(match found.choice() {
-        Some(t) => Finding::ok("mode", format!("{} on {} holds, with {:.1} ms to spare", t.mode.name(), t.provider, t.margin * ms)),
+        Some(t) => Finding::ok(
+            "mode",
+            format!("{} on {} holds, with {:.1} ms to spare", t.mode.name(), t.provider, t.margin * ms),
+        ),
         None => Finding::amiss(
             "mode",
             Grade::Note,
@@ -304,7 +361,8 @@ fn unoptimised() -> &'static str {
 fn judge(t: &Trial) -> Finding {
     let what = format!("timing {} on {}", t.mode.name(), t.provider);
     let (hop, ms) = (&t.hop, 1e3);
-    let times = format!("a hop takes {:.2} ms (p50), {:.2} ms (p99) of {:.0} ms", hop.p50 * ms, hop.p99 * ms, t.budget * ms);
+    let times =
+        format!("a hop takes {:.2} ms (p50), {:.2} ms (p99) of {:.0} ms", hop.p50 * ms, hop.p99 * ms, t.budget * ms);
     let found = format!("{times}; {:.1} of {:.1} ms to spare", t.margin * ms, t.slack * ms);
     if t.holds {
         return Finding::ok(&what, found);

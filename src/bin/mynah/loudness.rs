@@ -1,4 +1,5 @@
-//! A file brought to a loudness: measured while it was written, then written again with one gain and a limiter. Knows no voices.
+//! A file brought to a loudness: measured while it was written, then written again with one gain and a limiter. Knows
+//! no voices.
 //!
 //! EBU R 128 and ITU-R BS.1770-4, by the crate `ebur128`.
 
@@ -36,9 +37,12 @@ impl Meter {
     /// For sound of a shape.
     pub fn new(shape: Shape) -> Result<Self, Failure> {
         let meter = EbuR128::new(shape.channels as u32, shape.rate, Mode::I);
-        meter
-            .map(Self)
-            .map_err(|e| Failure::Other(format!("the loudness of {} channels at {} Hz can't be measured: {e}", shape.channels, shape.rate)))
+        meter.map(Self).map_err(|e| {
+            Failure::Other(format!(
+                "the loudness of {} channels at {} Hz can't be measured: {e}",
+                shape.channels, shape.rate
+            ))
+        })
     }
 
     /// Hears a block.

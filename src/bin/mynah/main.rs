@@ -1,7 +1,8 @@
-//! The command line: what a person or a script types. One file a subcommand; this one names them and turns the outcome into an exit status.
+//! The command line: what a person or a script types. One file a subcommand; this one names them and turns the outcome
+//! into an exit status.
 //!
-//! Exit status 0, 2 for a usage error, 1 for the rest. Results go to stdout, with `--json` as one object; errors go to stderr in one sentence,
-//! and so does progress, which only a terminal gets.
+//! Exit status 0, 2 for a usage error, 1 for the rest. Results go to stdout, with `--json` as one object; errors go to
+//! stderr in one sentence, and so does progress, which only a terminal gets.
 
 mod bench;
 mod caption;

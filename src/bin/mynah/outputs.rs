@@ -1,4 +1,5 @@
-//! Files that a subcommand writes: proved writable before the long work, put in place together after it. Knows no engine.
+//! Files that a subcommand writes: proved writable before the long work, put in place together after it. Knows no
+//! engine.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -41,7 +42,9 @@ impl Outputs {
         match std::fs::metadata(&path) {
             Ok(meta) if !meta.is_file() => return Err(cant("it is no ordinary file; choose another name")),
             Ok(meta) if meta.permissions().readonly() => {
-                return Err(cant("the file that stands there is read-only; choose another name or change its permissions"));
+                return Err(cant(
+                    "the file that stands there is read-only; choose another name or change its permissions",
+                ));
             }
             _ => {}
         }
@@ -52,7 +55,8 @@ impl Outputs {
             return Err(Failure::Usage(match (from, other) {
                 (Some(a), Some(b)) if a == b => format!("`{}` was given twice; give it once", a.display()),
                 (Some(a), Some(b)) => format!(
-                    "`{}` and `{}` would both be written into `{shown}`; rename one of them, or give them to two calls with -o",
+                    "`{}` and `{}` would both be written into `{shown}`; rename one of them, or give them to two \
+                     calls with -o",
                     b.display(),
                     a.display()
                 ),
@@ -105,7 +109,8 @@ fn cant_write(path: &Path, e: &std::io::Error) -> Failure {
     Failure::Other(format!("`{}` can't be written: {e}; check its folder and the room on its disk", path.display()))
 }
 
-/// Fails where the disk of `path` has less room than `bytes`: hours of work would end without a file. A disk that doesn't tell is believed to have it.
+/// Fails where the disk of `path` has less room than `bytes`: hours of work would end without a file. A disk that
+/// doesn't tell is believed to have it.
 pub fn check_room(path: &Path, bytes: u64) -> Outcome {
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match fs4::available_space(folder) {
@@ -142,7 +147,8 @@ pub fn make(path: &Path, write: impl FnOnce(&Path) -> Outcome) -> Result<Made, F
     Ok(Made { temporary, path: path.to_owned() })
 }
 
-/// Runs `make_all` with Ctrl-C kept waiting, then puts all it made in place. Nothing is in place where one could not be made.
+/// Runs `make_all` with Ctrl-C kept waiting, then puts all it made in place. Nothing is in place where one could not be
+/// made.
 pub fn commit(make_all: impl FnOnce() -> Result<Vec<Made>, Failure>) -> Outcome {
     let _whole = writing();
     for made in make_all()? {
@@ -163,8 +169,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("long.wav");
         assert!(check_room(&path, 0).is_ok());
-        let told = check_room(&path, u64::MAX).map_err(|(Failure::Usage(why) | Failure::Other(why))| why).expect_err("no disk is so large");
+        let told = check_room(&path, u64::MAX)
+            .map_err(|(Failure::Usage(why) | Failure::Other(why))| why)
+            .expect_err("no disk is so large");
         assert!(told.contains("long.wav") && told.contains("MB left"), "{told}");
-        assert!(check_room(&folder.path().join("none/long.wav"), u64::MAX).is_ok(), "another error tells of the folder");
+        assert!(
+            check_room(&folder.path().join("none/long.wav"), u64::MAX).is_ok(),
+            "another error tells of the folder"
+        );
     }
 }

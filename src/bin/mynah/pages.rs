@@ -37,6 +37,8 @@ pub fn completions(a: &Completions, command: &mut clap::Command) -> Outcome {
 /// Writes a page for the program and one for each command.
 pub fn man(a: &Man, command: clap::Command) -> Outcome {
     let write = || std::fs::create_dir_all(&a.folder).and_then(|()| clap_mangen::generate_to(command, &a.folder));
-    write().map_err(|e| Failure::Other(format!("the pages can't be written to `{}`: {e}; choose another folder", a.folder.display())))?;
+    write().map_err(|e| {
+        Failure::Other(format!("the pages can't be written to `{}`: {e}; choose another folder", a.folder.display()))
+    })?;
     say(&format!("the pages are in {}; see `man -l {}`", a.folder.display(), a.folder.join("mynah.1").display()))
 }

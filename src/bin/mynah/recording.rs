@@ -1,4 +1,5 @@
-//! Recordings that a subcommand reads: which track, and what is told of how it was read. Knows no engine but its ear for speech.
+//! Recordings that a subcommand reads: which track, and what is told of how it was read. Knows no engine but its ear
+//! for speech.
 
 use std::path::{Path, PathBuf};
 

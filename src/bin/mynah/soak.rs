@@ -1,4 +1,5 @@
-//! `mynah soak`: a long run over a recording, in real time or as fast as the machine can, each minute or so judged by the same figures.
+//! `mynah soak`: a long run over a recording, in real time or as fast as the machine can, each minute or so judged by
+//! the same figures.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -116,5 +117,10 @@ fn summary(r: &Report) -> String {
     let (hops, late) = r.rounds.iter().fold((0, 0), |(h, l), r| (h + r.hops, l + r.late_hops));
     let (until, took) = (r.rounds.last().map_or(0.0, |r| r.until), r.rounds.iter().map(|r| r.took).sum::<f64>());
     let growth = r.growth.map_or(String::new(), |g| format!(", memory grew by {:.2} MiB an hour of sound", g / 1024.0));
-    format!("{:.2} h of sound in {:.2} h: {late} of {hops} hops late{growth}{}", until / 3600.0, took / 3600.0, steal_clause(r.stolen))
+    format!(
+        "{:.2} h of sound in {:.2} h: {late} of {hops} hops late{growth}{}",
+        until / 3600.0,
+        took / 3600.0,
+        steal_clause(r.stolen)
+    )
 }

@@ -37,7 +37,8 @@ static WRITING: Mutex<()> = Mutex::new(());
 static GENTLE: AtomicBool = AtomicBool::new(false);
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// From now on the first Ctrl-C only sets what is given back, and the command ends by itself; a second one ends it at once.
+/// From now on the first Ctrl-C only sets what is given back, and the command ends by itself; a second one ends it at
+/// once.
 pub fn stop_gently() -> &'static AtomicBool {
     GENTLE.store(true, Ordering::Relaxed);
     &STOP
@@ -56,10 +57,12 @@ pub fn watch_interrupts() -> Result<(), ctrlc::Error> {
     })
 }
 
-/// Ends the program at once: the destructors that an ordinary exit runs would take ONNX Runtime away from a worker that is inside it.
+/// Ends the program at once: the destructors that an ordinary exit runs would take ONNX Runtime away from a worker that
+/// is inside it.
 #[cfg(unix)]
 pub fn leave(status: i32) -> ! {
-    // SAFETY: nothing that is left behind needs an orderly end: files are put in place as a whole, and what was printed has left the program.
+    // SAFETY: nothing that is left behind needs an orderly end: files are put in place as a whole, and what was printed
+    // has left the program.
     unsafe { libc::_exit(status) }
 }
 
@@ -83,7 +86,8 @@ pub fn say_text(lines: &str) -> Outcome {
     printed(print(lines))
 }
 
-/// The same without an end of the program: for where something else is to be done first. [`printed`] makes an outcome of it.
+/// The same without an end of the program: for where something else is to be done first. [`printed`] makes an outcome
+/// of it.
 pub fn print(lines: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     write!(out, "{lines}").and_then(|()| out.flush())

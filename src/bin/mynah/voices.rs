@@ -52,7 +52,8 @@ struct Shown<'a> {
     name: &'a str,
     median_pitch_hz: f32,
     embedding: &'static str,
-    /// Whether the voice pack in use knows the voice's timbre; if not, enrolling it again brings it closer to its reference.
+    /// Whether the voice pack in use knows the voice's timbre; if not, enrolling it again brings it closer to its
+    /// reference.
     timbre: bool,
 }
 
@@ -75,12 +76,15 @@ pub fn run(command: &Command) -> Outcome {
 fn enrol(library: &Library, reference: &Path, name: &str, permitted: bool) -> Outcome {
     let (voice, heard) = enrol_file_and_tell(reference, name)?;
     let from = reference.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-    let told = format!("`{}` is enrolled ({}); its recording is {}", voice.name, pitch(voice.median_pitch), heard.verdict());
+    let told =
+        format!("`{}` is enrolled ({}); its recording is {}", voice.name, pitch(voice.median_pitch), heard.verdict());
     let about = About { enrolled: now(), from, heard, consent: permitted.then(agreed) };
     let _whole = writing();
     library.keep(&Entry { voice, about: Some(about) })?;
     if !permitted {
-        eprintln!("mynah: use a voice only if it is yours or its owner allows it; `--permitted` keeps with it that you may");
+        eprintln!(
+            "mynah: use a voice only if it is yours or its owner allows it; `--permitted` keeps with it that you may"
+        );
     }
     say(&told)
 }
@@ -93,8 +97,12 @@ fn list(library: &Library, json: bool) -> Outcome {
     let model = PackSource::standard().timbre_model();
     let has_timbre = |v: &TargetVoice| model.as_ref().is_some_and(|m| v.timbre_of(m).is_some());
     if json {
-        let shown =
-            voices.iter().map(|v| Shown { name: &v.name, median_pitch_hz: v.median_pitch, embedding: EMBEDDING, timbre: has_timbre(v) });
+        let shown = voices.iter().map(|v| Shown {
+            name: &v.name,
+            median_pitch_hz: v.median_pitch,
+            embedding: EMBEDDING,
+            timbre: has_timbre(v),
+        });
         return say_json(&Listed { voices: shown.collect() });
     }
     if voices.is_empty() {
@@ -103,7 +111,11 @@ fn list(library: &Library, json: bool) -> Outcome {
     let width = voices.iter().map(|v| v.name.chars().count()).max().unwrap_or(0);
     for v in &voices {
         // Without a voice pack nothing can be said of timbres, and enrolling again would not bring one.
-        let advice = if model.is_none() || has_timbre(v) { "" } else { "  no timbre for this voice pack: enrol it again to come closer" };
+        let advice = if model.is_none() || has_timbre(v) {
+            ""
+        } else {
+            "  no timbre for this voice pack: enrol it again to come closer"
+        };
         say(&format!("{:width$}  {:>20}  {EMBEDDING}{advice}", v.name, pitch(v.median_pitch)))?;
     }
     Ok(())

@@ -1,8 +1,9 @@
-//! One voice of the library as a card: its portrait, name and origin, a button to hear it and a menu. Tells what was clicked; knows no library.
+//! One voice of the library as a card: its portrait, name and origin, a button to hear it and a menu. Tells what was
+//! clicked; knows no library.
 
 use egui::{
-    Align2, CursorIcon, FontId, Popup, Pos2, Rect, Response, RichText, Role, Sense, Shape, Stroke, StrokeKind, TextWrapMode, Ui,
-    WidgetInfo, WidgetText, pos2, vec2,
+    Align2, CursorIcon, FontId, Popup, Pos2, Rect, Response, RichText, Role, Sense, Shape, Stroke, StrokeKind,
+    TextWrapMode, Ui, WidgetInfo, WidgetText, pos2, vec2,
 };
 
 use super::portrait::Portrait;
@@ -88,7 +89,10 @@ impl Card<'_> {
         if let Some(about) = self.about {
             let heard = &about.heard;
             told.push(format!("Enrolled {} from {}", day(&about.enrolled), about.from));
-            told.push(format!("{:.1} s of speech in {:.1} s, peak {:.0} dBFS", heard.speech, heard.seconds, heard.peak_dbfs));
+            told.push(format!(
+                "{:.1} s of speech in {:.1} s, peak {:.0} dBFS",
+                heard.speech, heard.seconds, heard.peak_dbfs
+            ));
             told.extend(heard.above_noise_db.map(|db| format!("{db:.0} dB above the noise")));
             told.extend(about.consent.as_ref().map(|c| format!("Agreed {}: {}", day(&c.given), c.words)));
         }
@@ -115,7 +119,8 @@ impl Card<'_> {
             painter.rect_stroke(rect, ROUND, Stroke::new(1.5, p.accent), StrokeKind::Inside);
         }
         let middle = rect.top() + HEIGHT / 2.0;
-        let picture = Rect::from_center_size(pos2(rect.left() + 6.0 + PORTRAIT / 2.0, middle), vec2(PORTRAIT, PORTRAIT));
+        let picture =
+            Rect::from_center_size(pos2(rect.left() + 6.0 + PORTRAIT / 2.0, middle), vec2(PORTRAIT, PORTRAIT));
         self.portrait.draw(&painter, picture, ui.visuals().dark_mode);
         if self.chosen {
             tick(&painter, picture.right_bottom() - vec2(4.0, 4.0), p.fill, p.on_fill);
@@ -131,7 +136,13 @@ impl Card<'_> {
         write(self.voice.name.clone(), 14.0, p.text, middle - 18.0, room);
         write(self.line(), 11.0, p.muted, middle + 2.0, room);
         if let Some(advice) = advice {
-            painter.text(pos2(rect.left() + 8.0, rect.bottom() - 5.0), Align2::LEFT_BOTTOM, advice, FontId::proportional(11.0), p.accent);
+            painter.text(
+                pos2(rect.left() + 8.0, rect.bottom() - 5.0),
+                Align2::LEFT_BOTTOM,
+                advice,
+                FontId::proportional(11.0),
+                p.accent,
+            );
         }
         let heard = self.listen(ui, listen);
         let menu = self.menu(ui, more);
@@ -176,9 +187,11 @@ impl Card<'_> {
         }
         let mut click = None;
         Popup::menu(&response).show(|ui| {
-            for (name, what, offered) in
-                [("Enrol again", Click::Again, true), ("Rename", Click::Rename, self.kept), ("Remove", Click::Remove, self.kept)]
-            {
+            for (name, what, offered) in [
+                ("Enrol again", Click::Again, true),
+                ("Rename", Click::Rename, self.kept),
+                ("Remove", Click::Remove, self.kept),
+            ] {
                 if ui.add_enabled(offered, egui::Button::new(name)).clicked() {
                     click = Some(what);
                     ui.close();
@@ -192,7 +205,8 @@ impl Card<'_> {
 /// The mark of the chosen voice, so that colour is not all that tells.
 fn tick(painter: &egui::Painter, at: Pos2, fill: egui::Color32, stroke: egui::Color32) {
     painter.circle_filled(at, 7.0, fill);
-    painter.line([vec2(-3.0, 0.0), vec2(-0.8, 2.6), vec2(3.2, -2.6)].map(|v| at + v).to_vec(), Stroke::new(1.6, stroke));
+    painter
+        .line([vec2(-3.0, 0.0), vec2(-0.8, 2.6), vec2(3.2, -2.6)].map(|v| at + v).to_vec(), Stroke::new(1.6, stroke));
 }
 
 /// The day of a time as libraries keep it.
@@ -210,14 +224,30 @@ mod tests {
     #[test]
     fn a_card_tells_what_is_known_and_what_would_help() {
         let heard = Heard { seconds: 9.0, speech: 7.6, peak_dbfs: -6.0, above_noise_db: Some(40.0) };
-        let about = About { enrolled: "2026-11-27T18:00:00Z".to_owned(), from: "ada.wav".to_owned(), heard, consent: Some(agreed()) };
+        let about = About {
+            enrolled: "2026-11-27T18:00:00Z".to_owned(),
+            from: "ada.wav".to_owned(),
+            heard,
+            consent: Some(agreed()),
+        };
         let (voice, short) = (any_voice("Ada"), About { heard: Heard { speech: 3.0, ..heard }, ..about.clone() });
         let portrait = Portrait::of(&voice);
-        let card =
-            |about, kept, known| Card { voice: &voice, about, portrait: &portrait, chosen: false, kept, known, listening: Listening::No };
+        let card = |about, kept, known| Card {
+            voice: &voice,
+            about,
+            portrait: &portrait,
+            chosen: false,
+            kept,
+            known,
+            listening: Listening::No,
+        };
         let good = card(Some(&about), true, true);
         assert_eq!((good.line().as_str(), good.advice()), ("180 Hz · 8 s, good", None));
-        assert!(good.origin().contains("2026-11-27 from ada.wav") && good.origin().contains("permission"), "{}", good.origin());
+        assert!(
+            good.origin().contains("2026-11-27 from ada.wav") && good.origin().contains("permission"),
+            "{}",
+            good.origin()
+        );
         assert_eq!(card(None, false, true).line(), "180 Hz · in the project only");
         assert!(card(Some(&short), true, true).advice().is_some_and(|a| a.contains("longer")));
         assert!(card(Some(&about), true, false).advice().is_some_and(|a| a.contains("again")));

@@ -1,4 +1,5 @@
-//! The dialog in which a voice is added: a name, the sentence of consent, and a recording from the input or a file. Knows no models.
+//! The dialog in which a voice is added: a name, the sentence of consent, and a recording from the input or a file.
+//! Knows no models.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use crate::plugin::instance::Instance;
 use crate::voice::library::{CONSENT, Library, agreed};
 
 /// Endings of files that a reference may have.
-const SOUNDS: &[&str] = &["wav", "flac", "mp3", "ogg", "oga", "m4a", "aac", "aif", "aiff", "caf", "mka", "mkv", "mp4", "webm", "opus"];
+const SOUNDS: &[&str] =
+    &["wav", "flac", "mp3", "ogg", "oga", "m4a", "aac", "aif", "aiff", "caf", "mka", "mkv", "mp4", "webm", "opus"];
 /// The lowest level that is shown, in dBFS, and where it is good.
 const FLOOR: f32 = -60.0;
 const GOOD: std::ops::Range<f32> = -30.0..-1.0;
@@ -43,8 +45,15 @@ impl EnrolDialog {
         Self { name: name.to_owned(), agreed: false, picker: None }
     }
 
-    /// Draws it over everything else. `taken` tells whether the library has a voice of a name; `folder` is where the picker begins.
-    pub fn show(&mut self, ctx: &Context, instance: &Arc<Instance>, taken: &dyn Fn(&str) -> bool, folder: &mut PathBuf) -> Left {
+    /// Draws it over everything else. `taken` tells whether the library has a voice of a name; `folder` is where the
+    /// picker begins.
+    pub fn show(
+        &mut self,
+        ctx: &Context,
+        instance: &Arc<Instance>,
+        taken: &dyn Fn(&str) -> bool,
+        folder: &mut PathBuf,
+    ) -> Left {
         if self.picker.is_some() {
             if let Some(path) = Picker::file(&mut self.picker, folder, ctx) {
                 if self.name.trim().is_empty() {
@@ -65,14 +74,20 @@ impl EnrolDialog {
             ui.label(RichText::new("A voice for your library").strong());
             match &stage {
                 Stage::Countdown(left, level) => {
-                    ui.label(RichText::new(format!("{:.0}", left.ceil().max(1.0))).size(44.0).color(palette(ui).accent));
+                    ui.label(
+                        RichText::new(format!("{:.0}", left.ceil().max(1.0))).size(44.0).color(palette(ui).accent),
+                    );
                     ui.label("Then speak for eight seconds, as you would to a friend.");
                     guide(ui, level);
                 }
                 Stage::Recording(done, level) => {
                     ui.label(RichText::new("Speak").size(44.0).color(palette(ui).accent));
                     let text = format!("{done:.1} s of {RECORDED:.0} s");
-                    ui.add(ProgressBar::new((done / RECORDED) as f32).text(text).fill(palette(ui).fill.linear_multiply(0.6)));
+                    ui.add(
+                        ProgressBar::new((done / RECORDED) as f32)
+                            .text(text)
+                            .fill(palette(ui).fill.linear_multiply(0.6)),
+                    );
                     guide(ui, level);
                 }
                 Stage::Analysing => {
@@ -84,7 +99,8 @@ impl EnrolDialog {
                 Stage::Idle | Stage::Failed(_) | Stage::Done(_) => self.form(ui, instance, &stage, taken, folder),
             }
             ui.add_space(4.0);
-            closed = ui.button(if matches!(stage, Stage::Idle | Stage::Failed(_)) { "Close" } else { "Cancel" }).clicked();
+            closed =
+                ui.button(if matches!(stage, Stage::Idle | Stage::Failed(_)) { "Close" } else { "Cancel" }).clicked();
         });
         if closed || response.should_close() {
             instance.enrolment.cancel();
@@ -93,21 +109,37 @@ impl EnrolDialog {
         Left::Open
     }
 
-    fn form(&mut self, ui: &mut Ui, instance: &Arc<Instance>, stage: &Stage, taken: &dyn Fn(&str) -> bool, folder: &std::path::Path) {
+    fn form(
+        &mut self,
+        ui: &mut Ui,
+        instance: &Arc<Instance>,
+        stage: &Stage,
+        taken: &dyn Fn(&str) -> bool,
+        folder: &std::path::Path,
+    ) {
         let p = palette(ui);
         if let Stage::Failed(why) = stage {
             ui.label(RichText::new(why).color(p.bad));
         }
         ui.horizontal(|ui| {
             ui.label("Name");
-            ui.add(TextEdit::singleline(&mut self.name).hint_text("Whose voice it is").char_limit(80).desired_width(f32::INFINITY));
+            ui.add(
+                TextEdit::singleline(&mut self.name)
+                    .hint_text("Whose voice it is")
+                    .char_limit(80)
+                    .desired_width(f32::INFINITY),
+            );
         });
         let name = self.name.trim();
         let wrong = if name.is_empty() { None } else { Library::standard().check(name).err() };
         if let Some(wrong) = &wrong {
             ui.label(RichText::new(wrong.to_string()).small().color(p.bad));
         } else if taken(name) {
-            ui.label(RichText::new("Your library has a voice of this name: the new one takes its place.").small().color(p.accent));
+            ui.label(
+                RichText::new("Your library has a voice of this name: the new one takes its place.")
+                    .small()
+                    .color(p.accent),
+            );
         }
         ui.scope(|ui| {
             // Nobody shall have to look for the box.

@@ -1,4 +1,5 @@
-//! The card of voices: the library to pick from, to hear, to rename and to add to, and how close the sound is to the voice in use.
+//! The card of voices: the library to pick from, to hear, to rename and to add to, and how close the sound is to the
+//! voice in use.
 
 mod card;
 mod enrol;
@@ -91,7 +92,8 @@ impl VoiceCard {
         self.picked = self.instance.params.picks.generation();
         match self.library.entries() {
             Ok(entries) => {
-                self.voices = entries.into_iter().map(|entry| (Portrait::of(&entry.voice), entry)).map(|(p, e)| (e, p)).collect();
+                self.voices =
+                    entries.into_iter().map(|entry| (Portrait::of(&entry.voice), entry)).map(|(p, e)| (e, p)).collect();
                 self.problem = None;
             }
             Err(e) => self.problem = Some(e.to_string()),
@@ -341,7 +343,12 @@ mod tests {
         drawn_in(&Host::default(), card, ctx, events)
     }
 
-    fn drawn_in(host: &Host, card: &mut VoiceCard, ctx: &Context, events: Vec<egui::Event>) -> Vec<(String, egui::Rect)> {
+    fn drawn_in(
+        host: &Host,
+        card: &mut VoiceCard,
+        ctx: &Context,
+        events: Vec<egui::Event>,
+    ) -> Vec<(String, egui::Rect)> {
         let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(700.0, 480.0));
         let input = egui::RawInput { screen_rect: Some(screen), events, ..Default::default() };
         let mut output = ctx.run_ui(input, |ui| {
@@ -362,8 +369,12 @@ mod tests {
     }
 
     fn click(card: &mut VoiceCard, ctx: &Context, at: egui::Pos2) {
-        let button =
-            |pressed| egui::Event::PointerButton { pos: at, button: egui::PointerButton::Primary, pressed, modifiers: Default::default() };
+        let button = |pressed| egui::Event::PointerButton {
+            pos: at,
+            button: egui::PointerButton::Primary,
+            pressed,
+            modifiers: Default::default(),
+        };
         drawn(card, ctx, vec![egui::Event::PointerMoved(at)]);
         drawn(card, ctx, vec![button(true)]);
         drawn(card, ctx, vec![button(false)]);
@@ -381,7 +392,11 @@ mod tests {
         card.instance.choose_voice(Some(any_voice("Dora")));
         let host = Host::default();
         (0..3).for_each(|_| drop(drawn_in(&host, &mut card, &ctx, Vec::new())));
-        assert_eq!(*host.0.lock().expect("not poisoned"), [1, 1, 1], "the host is told once that the project has changed");
+        assert_eq!(
+            *host.0.lock().expect("not poisoned"),
+            [1, 1, 1],
+            "the host is told once that the project has changed"
+        );
         assert!(card.instance.params.voice.on.value(), "by a value that stays");
         card.search = "dO".to_owned();
         drawn(&mut card, &ctx, Vec::new());
@@ -393,7 +408,9 @@ mod tests {
     #[test]
     fn what_is_removed_or_renamed_comes_back() {
         let (mut card, _folder) = card(&["Ada", "Beckett"]);
-        let entry = |card: &VoiceCard, name: &str| card.voices.iter().find(|(e, _)| e.voice.name == name).map(|(e, _)| e.clone());
+        let entry = |card: &VoiceCard, name: &str| {
+            card.voices.iter().find(|(e, _)| e.voice.name == name).map(|(e, _)| e.clone())
+        };
         let ada = entry(&card, "Ada").expect("there");
         card.click(Click::Remove, ada.clone());
         assert!(entry(&card, "Ada").is_none());
@@ -426,7 +443,10 @@ mod tests {
         let consent = at(&dialog, crate::voice::library::CONSENT);
         click(&mut card, &ctx, consent);
         click(&mut card, &ctx, record);
-        assert!(card.instance.enrolment.is_busy() || matches!(card.instance.enrolment.stage(), crate::plugin::enrolment::Stage::Failed(_)));
+        assert!(
+            card.instance.enrolment.is_busy()
+                || matches!(card.instance.enrolment.stage(), crate::plugin::enrolment::Stage::Failed(_))
+        );
         card.instance.end();
     }
 }

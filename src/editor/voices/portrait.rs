@@ -1,5 +1,5 @@
-//! A small picture of a voice, drawn from its own embedding, so that cards can be told apart at a glance: voices that sound alike look alike. Knows no
-//! window and no files.
+//! A small picture of a voice, drawn from its own embedding, so that cards can be told apart at a glance: voices that
+//! sound alike look alike. Knows no window and no files.
 
 use egui::{Color32, Painter, Pos2, Rect, Shape, Stroke, Vec2, ecolor::Hsva};
 
@@ -16,7 +16,8 @@ pub struct Portrait {
 }
 
 impl Portrait {
-    /// Of a voice: each radius is a group of the embedding's numbers against the loudest group, the hue is where their weight lies around the circle.
+    /// Of a voice: each radius is a group of the embedding's numbers against the loudest group, the hue is where their
+    /// weight lies around the circle.
     pub fn of(voice: &TargetVoice) -> Self {
         let group = voice.embedding.len().div_ceil(POINTS).max(1);
         let mut radii = [0.0f32; POINTS];

@@ -1,5 +1,6 @@
-//! What a folder of somebody's model files is: which family, which file plays which part, what is missing. Opens the graphs, so that what is wrong
-//! with them is told at once. Not for the audio thread; knows no plugin and prints nothing.
+//! What a folder of somebody's model files is: which family, which file plays which part, what is missing. Opens the
+//! graphs, so that what is wrong with them is told at once. Not for the audio thread; knows no plugin and prints
+//! nothing.
 
 mod rival;
 mod trial;
@@ -58,7 +59,8 @@ pub struct Making {
     pub graphs: Vec<(&'static str, String)>,
 }
 
-/// The families, each with the files that a folder of it holds. A graph's file is the one whose name has the word in it.
+/// The families, each with the files that a folder of it holds. A graph's file is the one whose name has the word in
+/// it.
 const TRANSDUCER: [&str; 3] = ["encoder", "decoder", "joiner"];
 const JOINT: &str = "decoder_joint.onnx";
 const TOKENS: &str = "tokens.txt";
@@ -66,8 +68,13 @@ const TOKENS: &str = "tokens.txt";
 const FEATURES: &str = "input_features";
 
 /// Opens a recogniser that hears a stream, where the family is one; `file` tells where a pack's file lies.
-pub(super) fn open_online(family: &str, file: impl Fn(&str) -> PathBuf) -> Option<Result<Box<dyn OnlineRecognizer>, OpenError>> {
-    fn boxed<R: OnlineRecognizer + 'static>(opened: Result<R, RuntimeError>) -> Result<Box<dyn OnlineRecognizer>, OpenError> {
+pub(super) fn open_online(
+    family: &str,
+    file: impl Fn(&str) -> PathBuf,
+) -> Option<Result<Box<dyn OnlineRecognizer>, OpenError>> {
+    fn boxed<R: OnlineRecognizer + 'static>(
+        opened: Result<R, RuntimeError>,
+    ) -> Result<Box<dyn OnlineRecognizer>, OpenError> {
         Ok(Box::new(opened?))
     }
     let options = SessionOptions::default();
@@ -85,7 +92,11 @@ pub(super) fn open_online(family: &str, file: impl Fn(&str) -> PathBuf) -> Optio
             Some(boxed(NemoTransducer::open_joint(&files, &options)))
         }
         "paraformer" => {
-            let files = paraformer::Files { encoder: file("encoder.onnx"), decoder: file("decoder.onnx"), tokens: file(TOKENS) };
+            let files = paraformer::Files {
+                encoder: file("encoder.onnx"),
+                decoder: file("decoder.onnx"),
+                tokens: file(TOKENS),
+            };
             Some(boxed(Paraformer::open(&files, &options)))
         }
         _ => None,
@@ -98,8 +109,12 @@ fn first_input(graph: &Path) -> Result<String, OpenError> {
     Ok(session.inputs().first().map_or_else(String::new, |input| input.name().to_owned()))
 }
 
-/// Opens a recogniser that reads whole buffers, where the family is one of those that are found here; `file` tells where a pack's file lies.
-pub(super) fn open_whole(family: &str, file: impl Fn(&str) -> PathBuf) -> Option<Result<Box<dyn Recognizer>, OpenError>> {
+/// Opens a recogniser that reads whole buffers, where the family is one of those that are found here; `file` tells
+/// where a pack's file lies.
+pub(super) fn open_whole(
+    family: &str,
+    file: impl Fn(&str) -> PathBuf,
+) -> Option<Result<Box<dyn Recognizer>, OpenError>> {
     let layout = Layout::of_family(family)?;
     let opened: Result<Box<dyn Recognizer>, OpenError> = match Moonshine::open(&layout, file) {
         Ok(moonshine) => Ok(Box::new(moonshine)),
@@ -113,14 +128,21 @@ fn moonshine(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Op
     let Some((layout, parts)) = known(names, wanted) else { return Ok(None) };
     if layout == Layout::Merged
         && let Some(encoder) = find(names, "encoder_model.onnx", wanted)
-        && Session::load(&folder.join(encoder), &SessionOptions::default())?.inputs().first().is_some_and(|i| i.name() == FEATURES)
+        && Session::load(&folder.join(encoder), &SessionOptions::default())?
+            .inputs()
+            .first()
+            .is_some_and(|i| i.name() == FEATURES)
     {
         // Whisper's files have the same names.
         return Ok(None);
     }
-    let lacks = |what| OpenError(format!("`{}` holds {}, but {what}; put it there and try again", folder.display(), some_of(names)));
-    let files: Vec<(&'static str, PathBuf)> = parts.map_err(lacks)?.into_iter().map(|(part, name)| (part, folder.join(name))).collect();
-    let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
+    let lacks = |what| {
+        OpenError(format!("`{}` holds {}, but {what}; put it there and try again", folder.display(), some_of(names)))
+    };
+    let files: Vec<(&'static str, PathBuf)> =
+        parts.map_err(lacks)?.into_iter().map(|(part, name)| (part, folder.join(name))).collect();
+    let file =
+        |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
     if let Some(mut recognizer) = open_whole(layout.family(), file).transpose()? {
         trial::buffer(&mut *recognizer)?;
     }
@@ -131,7 +153,8 @@ fn moonshine(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Op
 /// Looks at the files of a folder. ONNX Runtime must be open. Takes some seconds: the graphs are opened.
 pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
     let wrong = |why: String| OpenError(format!("`{}` {why}", folder.display()));
-    let inside = std::fs::read_dir(folder).map_err(|e| wrong(format!("can't be read: {e}; give a folder with a model's files")))?;
+    let inside = std::fs::read_dir(folder)
+        .map_err(|e| wrong(format!("can't be read: {e}; give a folder with a model's files")))?;
     let mut names: Vec<String> = inside.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
     names.sort();
     let full = look(folder, &names, None).map_err(|OpenError(why)| OpenError(why + &rival::mixed(&names)))?;
@@ -139,14 +162,18 @@ pub fn identify(folder: &Path) -> Result<Identified, OpenError> {
     if full.kind != Kind::Captions || full.built.is_some() {
         return Ok(full);
     }
-    // What of a smaller precision is there stands a trial, unless it can less: with other languages or without attention.
+    // What of a smaller precision is there stands a trial, unless it can less: with other languages or without
+    // attention.
     let same = |small: &Identified| small.files != full.files && small.family == full.family && small.note == full.note;
-    let smaller = precision::smaller_among(&names).into_iter().map(|precision| (precision, look(folder, &names, Some(precision))));
+    let smaller = precision::smaller_among(&names)
+        .into_iter()
+        .map(|precision| (precision, look(folder, &names, Some(precision))));
     let smaller = smaller.filter(|(_, small)| small.as_ref().map_or(true, same)).collect();
     Ok(variant::better(full, smaller))
 }
 
-/// What the files of a folder are, with graphs of the `wanted` precision where there are such, as [`precision::rank`] has it.
+/// What the files of a folder are, with graphs of the `wanted` precision where there are such, as [`precision::rank`]
+/// has it.
 fn look(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Identified, OpenError> {
     if let Some(found) = moonshine(folder, names, wanted)? {
         return Ok(found);
@@ -175,7 +202,8 @@ fn streaming(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Id
     let tokens = |kind: &str| tokens.ok_or_else(|| lacks(&format!("`{TOKENS}`, which {kind} needs")));
     let (family, files): (_, Vec<(&'static str, PathBuf)>) = match parts {
         [None, None, None] => {
-            let (Some(graph), true) = (part(""), graphs.iter().all(|g| precision::same_but_for_it(g, graphs[0]))) else {
+            let (Some(graph), true) = (part(""), graphs.iter().all(|g| precision::same_but_for_it(g, graphs[0])))
+            else {
                 return Err(wrong(format!(
                     "holds {} graphs of which none is named after its part (encoder, decoder, joiner)",
                     graphs.len()
@@ -186,21 +214,37 @@ fn streaming(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Id
         [Some(encoder), Some(decoder), Some(joiner)] => {
             let graph = |name: &str| folder.join(name);
             let tokens = folder.join(tokens("a transducer")?);
-            let files =
-                vec![("encoder.onnx", graph(encoder)), ("decoder.onnx", graph(decoder)), ("joiner.onnx", graph(joiner)), (TOKENS, tokens)];
+            let files = vec![
+                ("encoder.onnx", graph(encoder)),
+                ("decoder.onnx", graph(decoder)),
+                ("joiner.onnx", graph(joiner)),
+                (TOKENS, tokens),
+            ];
             ("transducer", files)
         }
         [Some(encoder), Some(decoder), None] if first_input(&folder.join(encoder))? == paraformer::SPEECH => {
             let tokens = folder.join(tokens("a Paraformer")?);
-            ("paraformer", vec![("encoder.onnx", folder.join(encoder)), ("decoder.onnx", folder.join(decoder)), (TOKENS, tokens)])
+            (
+                "paraformer",
+                vec![("encoder.onnx", folder.join(encoder)), ("decoder.onnx", folder.join(decoder)), (TOKENS, tokens)],
+            )
         }
-        [Some(encoder), Some(decoder), None] if decoder.contains("joint") && is_signal(&first_input(&folder.join(encoder))?) => {
+        [Some(encoder), Some(decoder), None]
+            if decoder.contains("joint") && is_signal(&first_input(&folder.join(encoder))?) =>
+        {
             let tokens = folder.join(tokens("a transducer")?);
-            ("nemo-joint", vec![("encoder.onnx", folder.join(encoder)), (JOINT, folder.join(decoder)), (TOKENS, tokens)])
+            (
+                "nemo-joint",
+                vec![("encoder.onnx", folder.join(encoder)), (JOINT, folder.join(decoder)), (TOKENS, tokens)],
+            )
         }
         _ => {
-            let missing: Vec<&str> = TRANSDUCER.iter().zip(parts).filter(|(_, found)| found.is_none()).map(|(word, _)| *word).collect();
-            return Err(lacks(&format!("graph of the {}, which a transducer needs", missing.join(" and no graph of the "))));
+            let missing: Vec<&str> =
+                TRANSDUCER.iter().zip(parts).filter(|(_, found)| found.is_none()).map(|(word, _)| *word).collect();
+            return Err(lacks(&format!(
+                "graph of the {}, which a transducer needs",
+                missing.join(" and no graph of the ")
+            )));
         }
     };
     let first = Session::load(&files[0].1, &SessionOptions::default())?;
@@ -210,7 +254,8 @@ fn streaming(folder: &Path, names: &[String], wanted: Option<&str>) -> Result<Id
         _ => family,
     };
     let model = first.metadata("model_type").filter(|m| !m.is_empty()).unwrap_or_else(|| family.to_owned());
-    let file = |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
+    let file =
+        |name: &str| files.iter().find(|(part, _)| *part == name).map(|(_, path)| path.clone()).unwrap_or_default();
     if let Some(mut recognizer) = open_online(family, file).transpose()? {
         trial::stream(&mut *recognizer)?;
     }
@@ -231,8 +276,8 @@ pub enum Origin<'a> {
 }
 
 impl Identified {
-    /// What a folder of somebody's model files is. ONNX Runtime must be open. Takes some seconds: the graphs are opened, and heard with where there are
-    /// several precisions.
+    /// What a folder of somebody's model files is. ONNX Runtime must be open. Takes some seconds: the graphs are
+    /// opened, and heard with where there are several precisions.
     pub fn of(folder: &Path) -> Result<Self, OpenError> {
         identify(folder)
     }
@@ -248,7 +293,12 @@ impl Identified {
     }
 
     /// Of files that become a pack as they are, with the files that graphs among them keep weights in.
-    fn plain(kind: Kind, family: &'static str, model: String, files: Vec<(&'static str, PathBuf)>) -> Result<Self, OpenError> {
+    fn plain(
+        kind: Kind,
+        family: &'static str,
+        model: String,
+        files: Vec<(&'static str, PathBuf)>,
+    ) -> Result<Self, OpenError> {
         let mut beside = Vec::new();
         for (_, path) in files.iter().filter(|(name, _)| name.ends_with(".onnx")) {
             let wrong = |why: String| OpenError(format!("`{}`: {why}", path.display()));
@@ -265,7 +315,9 @@ impl Identified {
         let text = self.manifest(id, licence, folder, origin)?;
         Manifest::meant_for(&text, folder).map_err(|e| match e {
             // Nobody can look at a line of a file that is nowhere.
-            PackError::Manifest { why, .. } => OpenError(format!("no pack can be made of `{}`: {why}", folder.display())),
+            PackError::Manifest { why, .. } => {
+                OpenError(format!("no pack can be made of `{}`: {why}", folder.display()))
+            }
             other => other.into(),
         })
     }
@@ -278,7 +330,8 @@ impl Identified {
             Origin::Hub(l, trust) => (l.title.clone(), format!("{} at {}; {}", from_hub(l), l.revision, trust.words())),
         };
         let mut text = String::new();
-        let mut line = |key: &str, value: &str| text.push_str(&format!("{key} = {}\n", toml::Value::String(value.to_owned())));
+        let mut line =
+            |key: &str, value: &str| text.push_str(&format!("{key} = {}\n", toml::Value::String(value.to_owned())));
         line("id", id);
         line("kind", self.kind.name());
         line("family", self.family);
@@ -288,8 +341,9 @@ impl Identified {
         for (key, number) in [("rate", self.rate.map(|n| n as usize)), ("hop", self.hop)] {
             text.push_str(&number.map_or_else(String::new, |n| format!("{key} = {n}\n")));
         }
-        let entry =
-            |name: &str, path: &Path, build_only| entry(name, path, build_only, matches!(origin, Origin::Hub(..)).then_some(folder));
+        let entry = |name: &str, path: &Path, build_only| {
+            entry(name, path, build_only, matches!(origin, Origin::Hub(..)).then_some(folder))
+        };
         let beside = self.beside.iter().filter_map(|path| Some((path.file_name()?.to_str()?, path)));
         for (name, path) in self.files.iter().map(|(name, path)| (*name, path)).chain(beside) {
             text.push_str(&entry(name, path, false)?);
@@ -315,7 +369,10 @@ fn entry(name: &str, path: &Path, build_only: bool, home: Option<&Path>) -> Resu
     let text = |path: &Path| toml::Value::String(path.to_string_lossy().into_owned());
     let from = match home.and_then(|home| path.strip_prefix(home).ok()) {
         Some(beside) => format!("beside = {}", text(beside)),
-        None => format!("path = {}", text(&std::path::absolute(path).map_err(|e| OpenError(format!("`{}`: {e}", path.display())))?)),
+        None => format!(
+            "path = {}",
+            text(&std::path::absolute(path).map_err(|e| OpenError(format!("`{}`: {e}", path.display())))?)
+        ),
     };
     let name = toml::Value::String(name.to_owned());
     let only = if build_only { "build_only = true\n" } else { "" };

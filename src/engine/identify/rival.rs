@@ -1,5 +1,5 @@
-//! Whether a folder holds more than the one model that was found in it: then nobody knows which is meant, and nothing is taken. By names first; graphs that
-//! are a model by themselves are known by their tensors.
+//! Whether a folder holds more than the one model that was found in it: then nobody knows which is meant, and nothing
+//! is taken. By names first; graphs that are a model by themselves are known by their tensors.
 
 use std::path::Path;
 
@@ -46,7 +46,9 @@ fn another(folder: &Path, names: &[String], used: &[String], weights: bool) -> O
         return Some(format!("one in the layout {} ({})", layout.family(), some_of(&files)));
     }
     let graphs: Vec<&String> = left.iter().filter(|n| is_graph(n)).collect();
-    let called = |words: &[&str]| graphs.iter().find(|n| words.iter().any(|word| n.to_lowercase().contains(word))).map(|n| (*n).clone());
+    let called = |words: &[&str]| {
+        graphs.iter().find(|n| words.iter().any(|word| n.to_lowercase().contains(word))).map(|n| (*n).clone())
+    };
     let parts: Vec<String> = PARTS.iter().filter_map(|part| called(&[part])).collect();
     // An encoder and what reads it.
     if parts.len() > 1 && called(&PARTS[..1]).is_some() && parts[0] != parts[1] {
@@ -66,17 +68,20 @@ fn another(folder: &Path, names: &[String], used: &[String], weights: bool) -> O
 fn alone(folder: &Path, graph: &str) -> Option<String> {
     // What can't be opened is nothing that could be meant.
     let session = Session::load(&folder.join(graph), &SessionOptions::default()).ok()?;
-    let hears = session.inputs().first().is_some_and(|input| is_signal(input.name())) || session.metadata("decode_chunk_len").is_some();
+    let hears = session.inputs().first().is_some_and(|input| is_signal(input.name()))
+        || session.metadata("decode_chunk_len").is_some();
     if hears && !PARTS.iter().any(|part| graph.contains(part)) {
         return Some(format!("a CTC model ({graph})"));
     }
     if rvc::Layout::of(&session).is_some() {
         return Some(format!("a voice of RVC ({graph})"));
     }
-    (openvoice::part(&session) == Some(openvoice::Part::Converter)).then(|| format!("a converter of OpenVoice ({graph})"))
+    (openvoice::part(&session) == Some(openvoice::Part::Converter))
+        .then(|| format!("a converter of OpenVoice ({graph})"))
 }
 
-/// What to add to an error about a folder in which several files could play a part: the parts of two models may have been taken for one. Empty elsewhere.
+/// What to add to an error about a folder in which several files could play a part: the parts of two models may have
+/// been taken for one. Empty elsewhere.
 pub(super) fn mixed(names: &[String]) -> String {
     for part in PARTS {
         let mut several: Vec<String> = Vec::new();
@@ -111,18 +116,32 @@ mod tests {
         let zipformer = "encoder.onnx decoder.onnx joiner.onnx tokens.txt";
         for (more, told) in [
             ("preprocess.onnx encode.onnx uncached_decode.onnx cached_decode.onnx", "moonshine"),
-            ("b-encoder.onnx b-decoder.onnx b-joiner.onnx", "a transducer (b-encoder.onnx, b-decoder.onnx, b-joiner.onnx)"),
+            (
+                "b-encoder.onnx b-decoder.onnx b-joiner.onnx",
+                "a transducer (b-encoder.onnx, b-decoder.onnx, b-joiner.onnx)",
+            ),
             ("tiny-encoder.onnx tiny-decoder.onnx", "an encoder with a decoder"),
             ("model.bin config.json tokenizer.json", "CTranslate2"),
             ("dit.onnx vocos.onnx", "MeanVC"),
         ] {
             assert!(second(&format!("{zipformer} {more}"), zipformer).contains(told), "{more}");
         }
-        for more in ["encoder.int8.onnx decoder.int8.onnx joiner.int8.onnx", "silero_vad.onnx README.md", "b-encoder.onnx", "config.json"] {
+        for more in [
+            "encoder.int8.onnx decoder.int8.onnx joiner.int8.onnx",
+            "silero_vad.onnx README.md",
+            "b-encoder.onnx",
+            "config.json",
+        ] {
             assert_eq!(second(&format!("{zipformer} {more}"), zipformer), "", "{more}");
         }
         let optimum = "encoder_model.onnx decoder_model_merged.onnx tokenizer.json config.json";
-        assert_eq!(second(&format!("{optimum} decoder_model.onnx decoder_with_past_model.onnx encoder_model_fp16.onnx"), optimum), "");
+        assert_eq!(
+            second(
+                &format!("{optimum} decoder_model.onnx decoder_with_past_model.onnx encoder_model_fp16.onnx"),
+                optimum
+            ),
+            ""
+        );
         assert!(
             mixed(&names("a-encoder.onnx b-encoder.onnx a-encoder.int8.onnx"))
                 .contains("several encoders, such as a-encoder.onnx and b-encoder.onnx")

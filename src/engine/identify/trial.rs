@@ -1,5 +1,6 @@
-//! A trial of files before they are taken: a second of silence and a second of noise through the whole chain of a model, and what these may leave out.
-//! What can't run, or gives what are no numbers, is found here and not while somebody speaks. Knows no file.
+//! A trial of files before they are taken: a second of silence and a second of noise through the whole chain of a
+//! model, and what these may leave out. What can't run, or gives what are no numbers, is found here and not while
+//! somebody speaks. Knows no file.
 
 use crate::source::OpenError;
 use mynah_recognition::online::OnlineRecognizer;
@@ -10,7 +11,8 @@ use mynah_voice::{Controls, ConvertError, Converter, HearsTimbre, TargetVoice};
 const RATE: usize = 16_000;
 /// Samples that a stream is given at a time: 0.1 s.
 const BLOCK: usize = 1_600;
-/// Chunks that a stream must have heard: with the second one its caches come from the model itself, with the third from those.
+/// Chunks that a stream must have heard: with the second one its caches come from the model itself, with the third from
+/// those.
 const CHUNKS: usize = 3;
 /// The most seconds of noise that it gets for that.
 const LONGEST: usize = 240;
@@ -82,7 +84,8 @@ pub(super) fn stream(recognizer: &mut dyn OnlineRecognizer) -> Result<(), OpenEr
 /// Tries a recogniser that reads whole buffers.
 pub(super) fn buffer(recognizer: &mut dyn Recognizer) -> Result<(), OpenError> {
     let words = recognizer.transcribe(&sound(RATE), "").map_err(unheard)?;
-    if let Some(word) = words.iter().find(|w| ![w.start, w.end, f64::from(w.confidence)].iter().all(|x| x.is_finite())) {
+    if let Some(word) = words.iter().find(|w| ![w.start, w.end, f64::from(w.confidence)].iter().all(|x| x.is_finite()))
+    {
         return Err(failed(&format!("its word `{}` has no time or confidence", word.text)));
     }
     recognizer.rehearse().map_err(unheard)?;

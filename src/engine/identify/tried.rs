@@ -1,5 +1,5 @@
-//! What a source of packs is asked before it gets another one: what a folder is, and whether a pack that somebody else made can run. Knows how each kind
-//! of pack is opened; tries nothing itself.
+//! What a source of packs is asked before it gets another one: what a folder is, and whether a pack that somebody else
+//! made can run. Knows how each kind of pack is opened; tries nothing itself.
 
 use std::path::Path;
 

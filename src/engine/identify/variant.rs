@@ -1,5 +1,5 @@
-//! Of several precisions of a recogniser the one that serves better on this machine: what each hears of a phrase, and how long it takes. Knows no file
-//! but those of the models that it is given.
+//! Of several precisions of a recogniser the one that serves better on this machine: what each hears of a phrase, and
+//! how long it takes. Knows no file but those of the models that it is given.
 
 use std::time::Instant;
 
@@ -15,7 +15,8 @@ use mynah_recognition::whisper::{Layout, Whisper};
 const OTHERWISE: f64 = 0.1;
 /// It must take less than this share of the full one's time: else nothing is gained.
 const QUICKER: f64 = 0.95;
-/// The phrase is heard so often, and the least time counts, unless that has taken so many seconds already: what is slow is timed well enough at once.
+/// The phrase is heard so often, and the least time counts, unless that has taken so many seconds already: what is slow
+/// is timed well enough at once.
 const TURNS: usize = 3;
 const ENOUGH: f64 = 2.0;
 /// Samples that a streaming recogniser hears at a time: 0.1 s.
@@ -40,7 +41,8 @@ struct Compared {
 
 impl Compared {
     fn new(full: &Trial, small: &Trial) -> Self {
-        let otherwise = strsim::generic_levenshtein::<Vec<_>, Vec<_>, _, _>(&full.said, &small.said) as f64 / full.said.len().max(1) as f64;
+        let otherwise = strsim::generic_levenshtein::<Vec<_>, Vec<_>, _, _>(&full.said, &small.said) as f64
+            / full.said.len().max(1) as f64;
         Self { otherwise, time: small.seconds / full.seconds.max(1e-9) }
     }
 
@@ -50,8 +52,9 @@ impl Compared {
     }
 }
 
-/// The one to take, with what was measured in its note; each of the smaller ones comes with the word for its precision, or why it can't be opened, which
-/// the note tells too. Where the full one fails at the phrase or hears nothing in it, nothing can be compared and it is taken.
+/// The one to take, with what was measured in its note; each of the smaller ones comes with the word for its precision,
+/// or why it can't be opened, which the note tells too. Where the full one fails at the phrase or hears nothing in it,
+/// nothing can be compared and it is taken.
 pub(super) fn better(full: Identified, smaller: Vec<(&str, Result<Identified, OpenError>)>) -> Identified {
     if smaller.is_empty() {
         return full;
@@ -65,10 +68,13 @@ pub(super) fn better(full: Identified, smaller: Vec<(&str, Result<Identified, Op
         }
     };
     let alone = smaller.len() == 1;
-    let tried: Vec<_> =
-        smaller.into_iter().map(|(precision, small)| (precision, small.and_then(|small| Ok((trial(&small)?, small))))).collect();
+    let tried: Vec<_> = smaller
+        .into_iter()
+        .map(|(precision, small)| (precision, small.and_then(|small| Ok((trial(&small)?, small)))))
+        .collect();
     if tried.iter().any(|(_, tried)| tried.as_ref().is_ok_and(|(again, _)| Compared::new(&heard, again).serves())) {
-        // Whoever is first finds a machine that is colder, or busier: the full one is heard once more before it is given up.
+        // Whoever is first finds a machine that is colder, or busier: the full one is heard once more before it is
+        // given up.
         heard.seconds = trial(&full).map_or(heard.seconds, |again| again.seconds.min(heard.seconds));
     }
     let (mut told, mut taken, mut which, mut least) = (Vec::new(), full, "the full one".to_owned(), f64::MAX);
@@ -83,9 +89,14 @@ pub(super) fn better(full: Identified, smaller: Vec<(&str, Result<Identified, Op
         };
         let compared = Compared::new(&heard, &again);
         let Compared { otherwise, time } = compared;
-        told.push(format!("in {name} {:.0} % of a phrase's {} differ, in {time:.2} of the time", otherwise.min(1.0) * 100.0, heard.unit));
+        told.push(format!(
+            "in {name} {:.0} % of a phrase's {} differ, in {time:.2} of the time",
+            otherwise.min(1.0) * 100.0,
+            heard.unit
+        ));
         if compared.serves() && time < least {
-            (taken, which, least) = (small, if alone { "the smaller one".to_owned() } else { precision.to_owned() }, time);
+            (taken, which, least) =
+                (small, if alone { "the smaller one".to_owned() } else { precision.to_owned() }, time);
         }
     }
     with_note(taken, &format!("{}: {which} is taken", told.join("; ")))
@@ -112,9 +123,12 @@ fn trial(model: &Identified) -> Result<Trial, OpenError> {
     timed("words", |samples| Ok(recognizer.transcribe(samples, "")?.into_iter().map(|word| word.text).collect()))
 }
 
-/// Hears half of the phrase and then all of it, which counts, in turns. The half warms up; one that reads whole buffers has a guess of it, as it has of a
-/// buffer that grows while somebody speaks.
-fn timed(unit: &'static str, mut hear: impl FnMut(&[f32]) -> Result<Vec<String>, OpenError>) -> Result<Trial, OpenError> {
+/// Hears half of the phrase and then all of it, which counts, in turns. The half warms up; one that reads whole buffers
+/// has a guess of it, as it has of a buffer that grows while somebody speaks.
+fn timed(
+    unit: &'static str,
+    mut hear: impl FnMut(&[f32]) -> Result<Vec<String>, OpenError>,
+) -> Result<Trial, OpenError> {
     let sound = phrase()?;
     let samples = mynah_dsp::resample::resample_all(&sound.mono(), sound.rate, 16_000);
     let (first, mut trial) = (Instant::now(), Trial { said: Vec::new(), unit, seconds: f64::MAX });

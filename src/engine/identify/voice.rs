@@ -1,4 +1,5 @@
-//! Voice models as people have them: RVC with ContentVec, OpenVoice v2, MeanVC. Each graph is opened and looked at. Knows no recogniser.
+//! Voice models as people have them: RVC with ContentVec, OpenVoice v2, MeanVC. Each graph is opened and looked at.
+//! Knows no recogniser.
 
 use std::path::{Path, PathBuf};
 
@@ -49,12 +50,14 @@ pub(super) fn voice(folder: &Path, names: &[String]) -> Result<Option<Identified
             },
         }
     }
-    let lacks =
-        |what: &str| OpenError(format!("`{}` holds {}, but no {what}; put it there and try again", folder.display(), some_of(names)));
+    let lacks = |what: &str| {
+        OpenError(format!("`{}` holds {}, but no {what}; put it there and try again", folder.display(), some_of(names)))
+    };
     match (tones, parts, looks) {
         ((Some(encoder), Some(converter)), _, _) => {
             let voice = trial::anybody(Some(Box::new(ToneEncoder::open(&encoder, TRIAL, &options)?)))?;
-            let tried = openvoice::Files { encoder: encoder.clone(), converter: converter.clone(), model: TRIAL.to_owned() };
+            let tried =
+                openvoice::Files { encoder: encoder.clone(), converter: converter.clone(), model: TRIAL.to_owned() };
             trial::converter(&mut OpenVoice::open(&tried, Mode::Live, &voice, &options)?)?;
             let files = vec![(ENCODER, encoder), (CONVERTER, converter)];
             Identified::plain(Kind::Voice, "openvoice", "OpenVoice v2".to_owned(), files).map(Some)
@@ -63,7 +66,13 @@ pub(super) fn voice(folder: &Path, names: &[String]) -> Result<Option<Identified
         (_, (Some(voice), Some(content), pitch), Some(look)) => {
             let features = names.iter().find(|n| n.ends_with(".npy")).map(|n| folder.join(n));
             let retrieval = features.clone().map(|features| rvc::Retrieval { features, share: DRAWN });
-            let tried = rvc::Files { voice: voice.clone(), content: content.clone(), pitch: pitch.clone(), speaker: 0, retrieval };
+            let tried = rvc::Files {
+                voice: voice.clone(),
+                content: content.clone(),
+                pitch: pitch.clone(),
+                speaker: 0,
+                retrieval,
+            };
             trial::converter(&mut Rvc::open(&tried, Mode::Live, &trial::anybody(None)?, &options)?)?;
             let mut files = vec![(VOICE, voice), (CONTENT, content)];
             files.extend(pitch.map(|graph| (PITCH, graph)));
@@ -71,20 +80,25 @@ pub(super) fn voice(folder: &Path, names: &[String]) -> Result<Option<Identified
             let model = format!("RVC of {} Hz, exported by {}", look.rate, look.layout.name());
             Ok(Some(Identified { rate: Some(look.rate), ..Identified::plain(Kind::Voice, "rvc", model, files)? }))
         }
-        (_, (Some(_), None, _), _) => Err(lacks("ContentVec (a graph from 16 kHz sound to features), which an RVC voice needs")),
+        (_, (Some(_), None, _), _) => {
+            Err(lacks("ContentVec (a graph from 16 kHz sound to features), which an RVC voice needs"))
+        }
         _ => Ok(None),
     }
 }
 
-/// The graphs of a folder and of the folders in it, two deep: `kiarina/MeanVC2-ONNX` has the encoder of speakers in one of its own, and others keep precisions
-/// apart.
+/// The graphs of a folder and of the folders in it, two deep: `kiarina/MeanVC2-ONNX` has the encoder of speakers in one
+/// of its own, and others keep precisions apart.
 fn graphs_within(folder: &Path, names: &[String]) -> Vec<String> {
     let mut all: Vec<String> = names.to_vec();
     for depth in 1..=2 {
-        let deeper: Vec<String> = all.iter().filter(|n| n.split('/').count() == depth && !n.starts_with('.')).cloned().collect();
+        let deeper: Vec<String> =
+            all.iter().filter(|n| n.split('/').count() == depth && !n.starts_with('.')).cloned().collect();
         for name in deeper {
             let inside = std::fs::read_dir(folder.join(&name)).into_iter().flatten().flatten();
-            all.extend(inside.filter_map(|e| e.file_name().into_string().ok()).map(|within| format!("{name}/{within}")));
+            all.extend(
+                inside.filter_map(|e| e.file_name().into_string().ok()).map(|within| format!("{name}/{within}")),
+            );
         }
     }
     all.retain(|n| n.ends_with(".onnx"));
@@ -92,8 +106,8 @@ fn graphs_within(folder: &Path, names: &[String]) -> Vec<String> {
     all
 }
 
-/// MeanVC's graphs are known by their names, since their tensors' names are as they come; opening them tells whether they are what they are called. What
-/// else lies there, such as a graph of features (`fbank`), is none of them.
+/// MeanVC's graphs are known by their names, since their tensors' names are as they come; opening them tells whether
+/// they are what they are called. What else lies there, such as a graph of features (`fbank`), is none of them.
 fn mean(folder: &Path, graphs: &[String]) -> Result<Option<Identified>, OpenError> {
     let called = |n: &str, words: &[&str]| {
         let last = n.rsplit('/').next().unwrap_or(n).to_lowercase();
@@ -105,7 +119,8 @@ fn mean(folder: &Path, graphs: &[String]) -> Result<Option<Identified>, OpenErro
         // Of several precisions the full one.
         graphs.iter().filter(fits).min_by_key(|n| precision::rank(n, None))
     };
-    let found: Vec<(&'static str, Option<&String>)> = MEAN.iter().map(|(words, part)| (*part, named(words, part))).collect();
+    let found: Vec<(&'static str, Option<&String>)> =
+        MEAN.iter().map(|(words, part)| (*part, named(words, part))).collect();
     let there = |part: &str| found.iter().find(|(name, _)| *name == part).and_then(|(_, file)| *file);
     if there(FLOW).is_none() || there(VOCODER).is_none() {
         return Ok(None);
@@ -113,7 +128,10 @@ fn mean(folder: &Path, graphs: &[String]) -> Result<Option<Identified>, OpenErro
     let needed = |part: &str| {
         let lacks = || {
             let (all, part) = (some_of(graphs), part.trim_end_matches(".onnx"));
-            OpenError(format!("`{}` holds {all}, but no {part} graph, which MeanVC needs; put it there and try again", folder.display()))
+            OpenError(format!(
+                "`{}` holds {all}, but no {part} graph, which MeanVC needs; put it there and try again",
+                folder.display()
+            ))
         };
         there(part).map(|name| folder.join(name)).ok_or_else(lacks)
     };
@@ -124,7 +142,8 @@ fn mean(folder: &Path, graphs: &[String]) -> Result<Option<Identified>, OpenErro
     drop(session);
     let Some(model) = window.and_then(|frames| Model::of_window(usize::try_from(frames).ok()?)) else {
         return Err(OpenError(format!(
-            "the encoder `{}` hears {window:?} frames at a time where MeanVC 2 hears 11 or 19 and MeanVC 23; choose the graphs of one of them",
+            "the encoder `{}` hears {window:?} frames at a time where MeanVC 2 hears 11 or 19 and MeanVC 23; choose \
+             the graphs of one of them",
             encoder.display()
         )));
     };
@@ -136,12 +155,18 @@ fn mean(folder: &Path, graphs: &[String]) -> Result<Option<Identified>, OpenErro
     let opened = Files { model, weights, encoder, memory, flow, vocoder, steps: Steps::default() };
     let voice = trial::anybody(Some(Box::new(SpeakerEncoder::open(&speaker, model, TRIAL)?)))?;
     trial::converter(&mut MeanVc::open(&opened, &voice, &SessionOptions::default())?)?;
-    let eight: Vec<&str> =
-        found.iter().filter_map(|(_, file)| file.map(String::as_str)).filter(|n| precision::smaller(n).is_some()).collect();
+    let eight: Vec<&str> = found
+        .iter()
+        .filter_map(|(_, file)| file.map(String::as_str))
+        .filter(|n| precision::smaller(n).is_some())
+        .collect();
     let (timing, milliseconds) = (meanvc::timing(model), meanvc::RATE as usize / 1000);
     let (hop, delay) = (timing.hop / milliseconds, timing.delay / milliseconds);
-    let small =
-        if eight.is_empty() { String::new() } else { format!("; {} have a smaller precision, and no full one is there", eight.join(", ")) };
+    let small = if eight.is_empty() {
+        String::new()
+    } else {
+        format!("; {} have a smaller precision, and no full one is there", eight.join(", "))
+    };
     let files = found.into_iter().filter_map(|(part, file)| file.map(|name| (part, folder.join(name)))).collect();
     Ok(Some(Identified {
         rate: Some(meanvc::RATE),

@@ -23,7 +23,9 @@ impl Captioner for Telling {
     }
 
     fn end(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
-        for (text, start) in [("to", 0.16), ("be", 0.16), ("or", 0.16), ("not", 0.24), ("that", 0.24), ("is", 9.2), ("it", 9.2)] {
+        for (text, start) in
+            [("to", 0.16), ("be", 0.16), ("or", 0.16), ("not", 0.24), ("that", 0.24), ("is", 9.2), ("it", 9.2)]
+        {
             events.push(Event::Final(vec![Word { text: text.to_owned(), start, end: start, confidence: 1.0 }]));
         }
         Ok(())

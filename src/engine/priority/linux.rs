@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::rtkit;
 use crate::threads::join_within;
 
-/// Turns of a worker without a long one until RTKit is asked; it ends the process of a thread that works for [`rtkit::MOST`] without sleeping.
+/// Turns of a worker without a long one until RTKit is asked; it ends the process of a thread that works for
+/// [`rtkit::MOST`] without sleeping.
 const CALM: u32 = 500;
 const LONG: Duration = Duration::from_millis(20);
 /// How long an end waits for an answer.
@@ -46,11 +47,16 @@ pub fn of_this_thread() -> u8 {
     let (policy, known) = unsafe { (libc::sched_getscheduler(0), libc::sched_getparam(0, &raw mut param) == 0) };
     // RTKit's threads don't hand their priority on to what they start.
     let policy = policy & !libc::SCHED_RESET_ON_FORK;
-    if known && matches!(policy, libc::SCHED_FIFO | libc::SCHED_RR) { param.sched_priority.clamp(0, 99) as u8 } else { 0 }
+    if known && matches!(policy, libc::SCHED_FIFO | libc::SCHED_RR) {
+        param.sched_priority.clamp(0, 99) as u8
+    } else {
+        0
+    }
 }
 
-/// What a thread has to do with RTKit. It is asked on a thread of its own, since the answer takes milliseconds, and only once the worker has shown that its turns are short:
-/// in a host a worker that was raised so and then works on and on would end the host.
+/// What a thread has to do with RTKit. It is asked on a thread of its own, since the answer takes milliseconds, and
+/// only once the worker has shown that its turns are short: in a host a worker that was raised so and then works on and
+/// on would end the host.
 #[derive(Debug, Default)]
 pub struct Kit {
     /// The scheduler refused what is wanted.

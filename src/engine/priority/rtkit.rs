@@ -1,5 +1,6 @@
-//! RTKit: a service on the system's bus (org.freedesktop.RealtimeKit1) that raises threads of those who may not. It wants the time bounded that such a thread takes without
-//! sleeping (RLIMIT_RTTIME), and then the kernel ends a process that takes more. In a host that is for the host to say: nothing is asked where it has not.
+//! RTKit: a service on the system's bus (org.freedesktop.RealtimeKit1) that raises threads of those who may not. It
+//! wants the time bounded that such a thread takes without sleeping (RLIMIT_RTTIME), and then the kernel ends a process
+//! that takes more. In a host that is for the host to say: nothing is asked where it has not.
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ const NAME: &str = "org.freedesktop.RealtimeKit1";
 const PATH: &str = "/org/freedesktop/RealtimeKit1";
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// The longest time without sleep that RTKit bears, in microseconds, and the highest priority that it gives, unless its administrator says otherwise.
+/// The longest time without sleep that RTKit bears, in microseconds, and the highest priority that it gives, unless its
+/// administrator says otherwise.
 pub const MOST: u64 = 200_000;
 const HIGHEST: u8 = 20;
 
@@ -60,7 +62,10 @@ fn ask_on(bus: &mut RpcConn, thread: u64, priority: u8) -> Result<(), KitError> 
     }
 }
 
-fn answer(connection: &mut RpcConn, call: &mut MarshalledMessage) -> Result<MarshalledMessage, rustbus::connection::Error> {
+fn answer(
+    connection: &mut RpcConn,
+    call: &mut MarshalledMessage,
+) -> Result<MarshalledMessage, rustbus::connection::Error> {
     let serial = connection.send_message(call)?.write(Timeout::Duration(PATIENCE)).map_err(force_finish_on_error)?;
     connection.wait_response(serial, Timeout::Duration(PATIENCE))
 }
@@ -90,7 +95,8 @@ mod tests {
     use super::super::{lower, of_this_thread};
     use super::*;
 
-    /// What the service does, on a bus of our own: raises the thread where this machine lets us, goes without an answer where a priority is above so much.
+    /// What the service does, on a bus of our own: raises the thread where this machine lets us, goes without an answer
+    /// where a priority is above so much.
     fn service(mut bus: RpcConn, most: u32) {
         for _ in 0..2 {
             let call = bus.wait_call(Timeout::Duration(Duration::from_secs(20))).expect("a call");
@@ -101,9 +107,19 @@ mod tests {
             }
             let param = libc::sched_param { sched_priority: priority as libc::c_int };
             // SAFETY: the parameters live as long as the call.
-            unsafe { libc::sched_setscheduler(thread as libc::pid_t, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const param) };
+            unsafe {
+                libc::sched_setscheduler(
+                    thread as libc::pid_t,
+                    libc::SCHED_RR | libc::SCHED_RESET_ON_FORK,
+                    &raw const param,
+                )
+            };
             let mut reply = call.dynheader.make_response();
-            bus.send_message(&mut reply).expect("a reply").write_all().map_err(force_finish_on_error).expect("it is sent");
+            bus.send_message(&mut reply)
+                .expect("a reply")
+                .write_all()
+                .map_err(force_finish_on_error)
+                .expect("it is sent");
         }
     }
 
@@ -112,12 +128,16 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("bus");
         let mut daemon = Command::new("dbus-daemon");
-        daemon.args(["--session", "--nofork", "--print-address=1"]).arg(format!("--address=unix:path={}", path.display()));
+        daemon
+            .args(["--session", "--nofork", "--print-address=1"])
+            .arg(format!("--address=unix:path={}", path.display()));
         let Ok(mut daemon) = daemon.stdout(Stdio::piped()).stderr(Stdio::null()).spawn() else {
             return println!("not run: no dbus-daemon");
         };
         BufReader::new(daemon.stdout.take().expect("a pipe")).read_line(&mut String::new()).expect("an address");
-        let connect = || RpcConn::connect_to_path(UnixAddr::new(&path).expect("a path"), Timeout::Duration(PATIENCE)).expect("a bus");
+        let connect = || {
+            RpcConn::connect_to_path(UnixAddr::new(&path).expect("a path"), Timeout::Duration(PATIENCE)).expect("a bus")
+        };
         let mut bus = connect();
         let nobody = ask_on(&mut bus, this_thread(), 5);
         assert!(matches!(&nobody, Err(KitError::Refused(name)) if name.contains("ServiceUnknown")), "{nobody:?}");

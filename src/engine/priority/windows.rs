@@ -1,4 +1,5 @@
-//! Windows: the multimedia class scheduler, which raises threads that ask for it among those of sound, and bounds them all together.
+//! Windows: the multimedia class scheduler, which raises threads that ask for it among those of sound, and bounds them
+//! all together.
 
 use std::cell::Cell;
 use std::ptr::null_mut;
@@ -47,5 +48,6 @@ pub fn lower() -> bool {
         // SAFETY: the handle is the one that the scheduler gave to this thread, and is used no more.
         return unsafe { AvRevertMmThreadCharacteristics(task) != 0 };
     }
-    ThreadPriorityValue::try_from(50).is_ok_and(|normal| set_current_thread_priority(ThreadPriority::Crossplatform(normal)).is_ok())
+    ThreadPriorityValue::try_from(50)
+        .is_ok_and(|normal| set_current_thread_priority(ThreadPriority::Crossplatform(normal)).is_ok())
 }

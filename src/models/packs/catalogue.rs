@@ -14,7 +14,8 @@ const EMBEDDED: [(&str, &str); 6] = [
     ("models/recordings/pack.toml", include_str!("../../../models/recordings/pack.toml")),
 ];
 
-/// Runtime packs for other providers than the processor: each in the place of `onnxruntime`, fetched by name only, since one suffices and some are large.
+/// Runtime packs for other providers than the processor: each in the place of `onnxruntime`, fetched by name only,
+/// since one suffices and some are large.
 const RUNTIMES: [(&str, &str); 4] = [
     ("models/onnxruntime-cuda/pack.toml", include_str!("../../../models/onnxruntime-cuda/pack.toml")),
     ("models/onnxruntime-directml/pack.toml", include_str!("../../../models/onnxruntime-directml/pack.toml")),
@@ -22,10 +23,11 @@ const RUNTIMES: [(&str, &str); 4] = [
     ("models/onnxruntime-webgpu/pack.toml", include_str!("../../../models/onnxruntime-webgpu/pack.toml")),
 ];
 
-/// The packs that Mynah is made of: `mynah models fetch --all` brings them all. An error here is a mistake in Mynah's own `models/` folder.
+/// The packs that Mynah is made of: `mynah models fetch --all` brings them all. An error here is a mistake in Mynah's
+/// own `models/` folder.
 ///
-/// A pack whose files lie beside its `pack.toml` (Mynah's own voice) can't be fetched from here: it comes with the bundle, or from its
-/// folder through [`Manifest::load`].
+/// A pack whose files lie beside its `pack.toml` (Mynah's own voice) can't be fetched from here: it comes with the
+/// bundle, or from its folder through [`Manifest::load`].
 pub fn catalogue() -> Result<Vec<Manifest>, PackError> {
     parsed(&EMBEDDED)
 }
@@ -50,7 +52,8 @@ mod tests {
         for (manifest, (path, _)) in all.iter().zip(EMBEDDED.into_iter().chain(RUNTIMES)) {
             assert_eq!(path, format!("models/{}/pack.toml", &*manifest.id));
         }
-        let folders = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models")).expect("models is there");
+        let folders =
+            std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models")).expect("models is there");
         let packs = folders.flatten().filter(|f| f.path().join("pack.toml").exists()).count();
         assert_eq!(packs, all.len(), "a pack of models/ is missing from the catalogue");
     }

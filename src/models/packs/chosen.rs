@@ -72,7 +72,10 @@ mod tests {
         choose_in(&path, Kind::Captions, Some("lstm")).expect("kept");
         assert_eq!(read(&path).expect("both").get("captions").map(String::as_str), Some("lstm"));
         choose_in(&path, Kind::Captions, None).expect("taken back");
-        assert_eq!(read(&path).expect("one").into_iter().collect::<Vec<_>>(), [("voice".to_owned(), "other".to_owned())]);
+        assert_eq!(
+            read(&path).expect("one").into_iter().collect::<Vec<_>>(),
+            [("voice".to_owned(), "other".to_owned())]
+        );
         std::fs::write(&path, "voice = \"a\"\ncaptions = 3\n").expect("written");
         assert!(read(&path).expect_err("a number").to_string().contains("line 2"));
         assert!(choose_in(&path, Kind::Captions, Some("x")).is_err(), "what can't be read isn't written over");

@@ -1,4 +1,5 @@
-//! Whose name a pack may bear: Mynah's own packs keep theirs, and what is there under a name isn't replaced unasked. Knows no model.
+//! Whose name a pack may bear: Mynah's own packs keep theirs, and what is there under a name isn't replaced unasked.
+//! Knows no model.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -24,8 +25,9 @@ fn own(id: &str) -> Result<Option<Manifest>, PackError> {
     Ok(catalogue()?.into_iter().chain(runtimes()?).find(|m| &*m.id == id))
 }
 
-/// Whether a pack may be put into a folder of packs: under a name of Mynah's own only what is Mynah's own, and in the place of another pack only where
-/// that is meant. Tells what is replaced, in a few words; none where nothing is, or where it has the same files.
+/// Whether a pack may be put into a folder of packs: under a name of Mynah's own only what is Mynah's own, and in the
+/// place of another pack only where that is meant. Tells what is replaced, in a few words; none where nothing is, or
+/// where it has the same files.
 pub fn may_be_put(manifest: &Manifest, into: &Path, replace: bool) -> Result<Option<String>, PackError> {
     let (id, home) = (&*manifest.id, into.join(&*manifest.id));
     if let Some(own) = own(id)? {
@@ -76,6 +78,11 @@ mod tests {
         let told = may_be_put(&meant("one", "y"), into.path(), true).expect("meant");
         assert_eq!(told.as_deref(), Some("Test, of the family test"));
         std::fs::write(into.path().join("one/pack.toml"), "id = 3").expect("broken");
-        assert!(may_be_put(&meant("one", "x"), into.path(), false).expect_err("there").to_string().contains("no whole pack"));
+        assert!(
+            may_be_put(&meant("one", "x"), into.path(), false)
+                .expect_err("there")
+                .to_string()
+                .contains("no whole pack")
+        );
     }
 }

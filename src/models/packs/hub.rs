@@ -1,4 +1,5 @@
-//! Getting a file from the model hub, piece by piece: what has arrived stays where it is, and the next try goes on behind it. Knows nothing of packs.
+//! Getting a file from the model hub, piece by piece: what has arrived stays where it is, and the next try goes on
+//! behind it. Knows nothing of packs.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -33,20 +34,24 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    /// For `owner/name`. Where the environment's `HF_ENDPOINT` names another hub, that one; `HF_TOKEN`, or the token that the hub's own client keeps, opens
-    /// what is not open to all. Touches no network yet.
+    /// For `owner/name`. Where the environment's `HF_ENDPOINT` names another hub, that one; `HF_TOKEN`, or the token
+    /// that the hub's own client keeps, opens what is not open to all. Touches no network yet.
     pub fn new(name: &str, revision: &str) -> Result<Self, FetchError> {
         let failed = |e: &dyn std::fmt::Display| FetchError::Hub { what: name.to_owned(), why: e.to_string() };
         let token = std::env::var("HF_TOKEN").ok().filter(|t| !t.is_empty()).or_else(|| Cache::from_env().token());
-        let api = ApiBuilder::from_env().with_progress(false).with_token(token.clone()).build().map_err(|e| failed(&e))?;
+        let api =
+            ApiBuilder::from_env().with_progress(false).with_token(token.clone()).build().map_err(|e| failed(&e))?;
         let files = api.repo(Repo::with_revision(name.to_owned(), RepoType::Model, revision.to_owned()));
-        let agent =
-            Agent::config_builder().timeout_connect(Some(CONNECT)).timeout_recv_response(Some(PATIENCE)).timeout_recv_body(Some(PATIENCE));
+        let agent = Agent::config_builder()
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(PATIENCE))
+            .timeout_recv_body(Some(PATIENCE));
         Ok(Self { api, files, agent: agent.build().into(), token, name: name.to_owned() })
     }
 
-    /// Brings a file into a folder and tells how well its bytes are known. What lies there from an earlier try is gone on with, as long as the hub still has
-    /// the same file. `grown` is told the bytes that are here and those in all; its error ends the fetching, and what has arrived stays.
+    /// Brings a file into a folder and tells how well its bytes are known. What lies there from an earlier try is gone
+    /// on with, as long as the hub still has the same file. `grown` is told the bytes that are here and those in all;
+    /// its error ends the fetching, and what has arrived stays.
     pub fn fetch(
         &self,
         file: &ListedFile,
@@ -68,10 +73,13 @@ impl Hub {
         let mark: String = told.etag().chars().filter(char::is_ascii_alphanumeric).collect();
         let (expected, trust) = match &file.sha256 {
             Some(listed) => (Some(listed.to_string()), Trust::Listed),
-            None if mark.len() == 64 && mark.bytes().all(|b| b.is_ascii_hexdigit()) => (Some(mark.to_lowercase()), Trust::Hub),
+            None if mark.len() == 64 && mark.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                (Some(mark.to_lowercase()), Trust::Hub)
+            }
             None => (None, Trust::Unverified),
         };
-        let part = place.with_file_name(format!("{}.{mark}.part", place.file_name().unwrap_or_default().to_string_lossy()));
+        let part =
+            place.with_file_name(format!("{}.{mark}.part", place.file_name().unwrap_or_default().to_string_lossy()));
         if !place.exists() {
             self.pieces(&url, &part, size, &failed, grown)?;
             fs::rename(&part, &place).map_err(write)?;
@@ -87,13 +95,16 @@ impl Hub {
 
     /// The hub's own list of the repository: the paths of all files.
     fn list(&self) -> Result<Vec<String>, FetchError> {
-        let failed = |e: &dyn std::fmt::Display| FetchError::Hub { what: format!("the list of {}", self.name), why: e.to_string() };
+        let failed = |e: &dyn std::fmt::Display| FetchError::Hub {
+            what: format!("the list of {}", self.name),
+            why: e.to_string(),
+        };
         let info = self.files.info().map_err(|e| failed(&e))?;
         Ok(info.siblings.into_iter().map(|file| file.rfilename).collect())
     }
 
-    /// The files with each one's path, after the hub's own list where ours says `find`. Weights that a graph keeps in a file beside it, under its own name
-    /// with `.data` or `_data` behind it, come with it.
+    /// The files with each one's path, after the hub's own list where ours says `find`. Weights that a graph keeps in a
+    /// file beside it, under its own name with `.data` or `_data` behind it, come with it.
     pub fn placed(&self, files: &[ListedFile]) -> Result<Vec<ListedFile>, FetchError> {
         if files.iter().all(|f| f.find.is_none()) {
             return Ok(files.to_vec());
@@ -109,7 +120,8 @@ impl Hub {
             let path = search(&list, &file.name, wanted).map_err(why)?;
             let named = |path: &str| path.to_owned().try_into().map_err(why);
             placed.push(ListedFile { at: Some(named(path)?), ..file.clone() });
-            for beside in list.iter().filter(|p| [".data", "_data"].iter().any(|end| p.strip_suffix(end) == Some(path))) {
+            for beside in list.iter().filter(|p| [".data", "_data"].iter().any(|end| p.strip_suffix(end) == Some(path)))
+            {
                 let name = named(beside.rsplit('/').next().unwrap_or(beside))?;
                 placed.push(ListedFile { name, at: Some(named(beside)?), find: None, bytes: None, sha256: None });
             }
@@ -184,7 +196,9 @@ impl Hub {
 /// The one path of a repository whose last part is this name but for its precision, which is the wanted one.
 fn search<'l>(list: &'l [String], name: &str, wanted: Precision) -> Result<&'l str, String> {
     let last = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-    let fits = |path: &&String| precision::same_but_for_it(&last(path), &last(name)) && precision::smaller(path) == wanted.word();
+    let fits = |path: &&String| {
+        precision::same_but_for_it(&last(path), &last(name)) && precision::smaller(path) == wanted.word()
+    };
     match list.iter().filter(fits).map(String::as_str).collect::<Vec<_>>()[..] {
         [path] => Ok(path),
         [] => Err(format!("none of the repository's {} files is called so in that precision", list.len())),
@@ -218,7 +232,10 @@ mod tests {
             for name in ["asr.onnx", "speaker.onnx"] {
                 let full = search(&list, name, Precision::Full).expect("there");
                 let small = search(&list, name, Precision::Int8).expect("there");
-                assert!(!full.contains("int8") && small.contains("int8") && full.contains(&name[..3]), "{full}, {small}");
+                assert!(
+                    !full.contains("int8") && small.contains("int8") && full.contains(&name[..3]),
+                    "{full}, {small}"
+                );
             }
         }
         let told = |list: &str, name: &str| search(&of(list), name, Precision::Full).expect_err("not one");

@@ -1,4 +1,5 @@
-//! The list of published models: what can be fetched from the model hub by name. Knows neither the network nor what a model computes.
+//! The list of published models: what can be fetched from the model hub by name. Knows neither the network nor what a
+//! model computes.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,8 @@ pub struct ListedFile {
     pub name: FileName,
     /// Its path in the repository, where that is another.
     pub at: Option<FileName>,
-    /// Where nobody published its path: the precision in which the hub's own list of the repository is searched for a file of that name.
+    /// Where nobody published its path: the precision in which the hub's own list of the repository is searched for a
+    /// file of that name.
     pub find: Option<Precision>,
     /// Its size, where it is known.
     pub bytes: Option<u64>,
@@ -148,8 +150,8 @@ const EMBEDDED: (&str, &str) = ("models/catalogue.toml", include_str!("../../../
 /// A user's own list, in the user's folder.
 const OWN: &str = "catalogue.toml";
 
-/// The published models: those of Mynah's list, then those of `catalogue.toml` in the user's folder, where there is one; an own entry takes the place of
-/// one of the same id.
+/// The published models: those of Mynah's list, then those of `catalogue.toml` in the user's folder, where there is
+/// one; an own entry takes the place of one of the same id.
 pub fn listings() -> Result<Vec<Listing>, PackError> {
     let mut all = parse(EMBEDDED.1, Path::new(EMBEDDED.0))?;
     let Some(path) = user_folder().map(|folder| folder.join(OWN)) else { return Ok(all) };
@@ -181,7 +183,10 @@ fn parse(text: &str, path: &Path) -> Result<Vec<Listing>, PackError> {
             return Err(wrong(at, format!("the model `{}` has no files", &*listing.id)));
         }
         if let Some(both) = listing.files.iter().find(|f| f.at.is_some() && f.find.is_some()) {
-            return Err(wrong(at, format!("`{}` of `{}` has both `at` and `find`: write one of them", both.name, &*listing.id)));
+            return Err(wrong(
+                at,
+                format!("`{}` of `{}` has both `at` and `find`: write one of them", both.name, &*listing.id),
+            ));
         }
     }
     Ok(list.model)
@@ -208,8 +213,14 @@ mod tests {
             );
             parse(&entry, Path::new("list")).expect("it parses")[0].size()
         };
-        assert_eq!(told("", "{ name = \"x\", bytes = 2000000 }, { name = \"y\", bytes = 600000 }").as_deref(), Some("3 MB"));
-        assert_eq!(told("about = 5000000\n", "{ name = \"x\", bytes = 2000000 }, { name = \"y\" }").as_deref(), Some("about 5 MB"));
+        assert_eq!(
+            told("", "{ name = \"x\", bytes = 2000000 }, { name = \"y\", bytes = 600000 }").as_deref(),
+            Some("3 MB")
+        );
+        assert_eq!(
+            told("about = 5000000\n", "{ name = \"x\", bytes = 2000000 }, { name = \"y\" }").as_deref(),
+            Some("about 5 MB")
+        );
         assert_eq!(told("", "{ name = \"x\" }"), None);
     }
 
@@ -226,7 +237,10 @@ mod tests {
     #[test]
     fn a_wrong_list_is_told_with_its_line() {
         let entry = |hub: &str, files: &str| {
-            format!("[[model]]\nid = \"a\"\nkind = \"captions\"\ntitle = \"A\"\nlicence = \"MIT\"\nhub = \"{hub}\"\nfiles = [{files}]\n")
+            format!(
+                "[[model]]\nid = \"a\"\nkind = \"captions\"\ntitle = \"A\"\nlicence = \"MIT\"\nhub = \"{hub}\"\nfiles \
+                 = [{files}]\n"
+            )
         };
         let told = |text: &str| parse(text, Path::new("list")).expect_err("wrong").to_string();
         assert!(told(&entry("no repository", "{ name = \"x\" }")).contains("line 6"));
@@ -234,7 +248,9 @@ mod tests {
         assert!(told(&entry("a/b", "")).contains("no files"));
         assert!(told(&entry("a/b", "{ name = \"../x\" }")).contains("line 7"));
         assert!(told(&entry("a/b", "{ name = \"x\", at = \"../x\" }")).contains("line 7"));
-        assert!(told(&entry("a/b", "{ name = \"x\", at = \"y/x\", find = \"full\" }")).contains("both `at` and `find`"));
+        assert!(
+            told(&entry("a/b", "{ name = \"x\", at = \"y/x\", find = \"full\" }")).contains("both `at` and `find`")
+        );
         assert!(told(&entry("a/b", "{ name = \"x\", find = \"q4\" }")).contains("line 7"));
         assert!(told(&(entry("a/b", "{ name = \"x\" }") + "colour = 1\n")).contains("colour"));
     }

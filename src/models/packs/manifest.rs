@@ -101,9 +101,13 @@ impl TryFrom<RawSource> for Source {
 
     fn try_from(raw: RawSource) -> Result<Self, String> {
         match raw {
-            RawSource { wheel: Some(wheel), member: Some(member), beside: None, path: None } => Ok(Source::Wheel { wheel, member }),
+            RawSource { wheel: Some(wheel), member: Some(member), beside: None, path: None } => {
+                Ok(Source::Wheel { wheel, member })
+            }
             RawSource { wheel: None, member: None, beside: Some(name), path: None } => Ok(Source::Beside(name)),
-            RawSource { wheel: None, member: None, beside: None, path: Some(path) } if path.is_absolute() => Ok(Source::Path(path)),
+            RawSource { wheel: None, member: None, beside: None, path: Some(path) } if path.is_absolute() => {
+                Ok(Source::Path(path))
+            }
             RawSource { wheel: None, member: None, beside: None, path: Some(path) } => {
                 Err(format!("the path `{}` is relative; give the full path", path.display()))
             }
@@ -207,7 +211,8 @@ pub struct Manifest {
     pub hop: Option<usize>,
     /// Samples at `rate` that the model looks ahead in each mode.
     pub look_ahead: Option<LookAhead>,
-    /// The name that the timbres of a voice's weights bear, where an earlier pack of the same weights gave it; without it that of the files' hashes.
+    /// The name that the timbres of a voice's weights bear, where an earlier pack of the same weights gave it; without
+    /// it that of the files' hashes.
     pub timbres: Option<String>,
     /// In how many steps a voice paints its frames, 1 or 2, where its family can do both.
     #[serde(default, deserialize_with = "one_or_two")]
@@ -262,7 +267,8 @@ impl Manifest {
         Manifest::meant_for(&text, folder)
     }
 
-    /// Reads the text of a `pack.toml` that is meant for a folder, where `Source::Beside` files lie, and is not written there.
+    /// Reads the text of a `pack.toml` that is meant for a folder, where `Source::Beside` files lie, and is not written
+    /// there.
     pub fn meant_for(text: &str, folder: &Path) -> Result<Manifest, PackError> {
         let mut manifest = Manifest::parse(text, &folder.join(MANIFEST))?;
         manifest.folder = Some(folder.to_owned());
@@ -304,9 +310,11 @@ impl Manifest {
         fetched.chain(self.built.iter().map(|b| (&b.name, &b.sha256)))
     }
 
-    /// Whether both install the same files with the same bytes on this platform: a pack that is here is the one that is meant.
+    /// Whether both install the same files with the same bytes on this platform: a pack that is here is the one that is
+    /// meant.
     pub fn same_files(&self, other: &Manifest) -> bool {
-        let all = |m: &Manifest| m.installed().map(|(name, sha256)| (name.clone(), sha256.clone())).collect::<HashSet<_>>();
+        let all =
+            |m: &Manifest| m.installed().map(|(name, sha256)| (name.clone(), sha256.clone())).collect::<HashSet<_>>();
         all(self) == all(other)
     }
 
@@ -345,10 +353,18 @@ impl Manifest {
                 return Err((built.name.to_string(), format!("`{}` is both a fetched and a built file", built.name)));
             }
             if !self.files.iter().any(|f| f.name == built.source) {
-                return Err((built.source.to_string(), format!("`{}` is built from `{}`, which is not listed", built.name, built.source)));
+                return Err((
+                    built.source.to_string(),
+                    format!("`{}` is built from `{}`, which is not listed", built.name, built.source),
+                ));
             }
-            if let Some(further) = built.further.as_ref().filter(|&further| !self.files.iter().any(|f| f.name == *further)) {
-                return Err((further.to_string(), format!("`{}` is built with `{further}`, which is not listed", built.name)));
+            if let Some(further) =
+                built.further.as_ref().filter(|&further| !self.files.iter().any(|f| f.name == *further))
+            {
+                return Err((
+                    further.to_string(),
+                    format!("`{}` is built with `{further}`, which is not listed", built.name),
+                ));
             }
         }
         Ok(())

@@ -27,7 +27,10 @@ fn an_unknown_key_is_named_with_file_and_line() {
 fn a_look_ahead_is_told_for_every_mode() {
     let one = |text: &str| format!("{HEAD}look_ahead = {text}\nfiles = []\n");
     let read = Manifest::parse(&one("{ live = 240, balanced = 960, studio = 2880 }"), Path::new("p")).expect("parsed");
-    assert_eq!(mynah_realtime::clock::Mode::ALL.map(|mode| read.look_ahead.map(|l| l.of(mode))), [Some(240), Some(960), Some(2880)]);
+    assert_eq!(
+        mynah_realtime::clock::Mode::ALL.map(|mode| read.look_ahead.map(|l| l.of(mode))),
+        [Some(240), Some(960), Some(2880)]
+    );
     assert!(error_of(&one("720")).contains("line 7"));
     assert!(error_of(&one("{ live = 240, balanced = 960 }")).contains("studio"));
 }
@@ -49,7 +52,10 @@ fn painting_steps_are_one_or_two() {
     assert_eq!((read(&one("1")), read(&one("2")), read(&format!("{HEAD}files = []\n"))), (Some(1), Some(2), None));
     for wrong in ["0", "3", "-1", "257"] {
         let said = error_of(&one(wrong));
-        assert!(said.contains("line 7") && said.contains(&format!("`painting_steps` is {wrong} where 1 or 2")), "{said}");
+        assert!(
+            said.contains("line 7") && said.contains(&format!("`painting_steps` is {wrong} where 1 or 2")),
+            "{said}"
+        );
     }
     assert!(error_of(&one("1.5")).contains("line 7"));
 }
@@ -88,15 +94,18 @@ fn a_name_listed_twice_or_built_from_nothing_is_refused() {
     let two_targets = file("a", "{ beside = \"a\" }\ntarget = \"linux-x86_64\"")
         + &file("a", "{ beside = \"a\" }\ntarget = \"macos-aarch64\"")[HEAD.len()..];
     Manifest::parse(&two_targets, Path::new("p")).expect("one name for two platforms");
-    let built =
-        file("a", "{ beside = \"a\" }") + &format!("[[built]]\nname = \"b\"\nsha256 = \"{HASH}\"\nbuilder = \"ge2e\"\nsource = \"c\"\n");
+    let built = file("a", "{ beside = \"a\" }")
+        + &format!("[[built]]\nname = \"b\"\nsha256 = \"{HASH}\"\nbuilder = \"ge2e\"\nsource = \"c\"\n");
     assert!(error_of(&built).contains("`b` is built from `c`"));
 }
 
 #[test]
 fn bad_ids_and_hashes_are_refused() {
     for id in ["", "-x", "X", "a/b", "..", "é"] {
-        assert!(error_of(&format!("{HEAD}files = []\n").replacen("\"x\"", &format!("\"{id}\""), 1)).contains("line 1"), "{id}");
+        assert!(
+            error_of(&format!("{HEAD}files = []\n").replacen("\"x\"", &format!("\"{id}\""), 1)).contains("line 1"),
+            "{id}"
+        );
     }
     assert!(error_of(&file("a", "{ beside = \"a\" }").replace(HASH, "abc")).contains("line 9"));
 }

@@ -1,6 +1,8 @@
-//! Model packs: what a `pack.toml` says, where packs lie, that nothing loads whose bytes differ, and how packs are fetched.
+//! Model packs: what a `pack.toml` says, where packs lie, that nothing loads whose bytes differ, and how packs are
+//! fetched.
 //!
-//! Knows neither the plugin nor the workers nor what a model computes. Everything here reads files: no function may run on the audio thread.
+//! Knows neither the plugin nor the workers nor what a model computes. Everything here reads files: no function may run
+//! on the audio thread.
 
 pub mod build;
 mod catalogue;
@@ -75,7 +77,10 @@ pub enum PackError {
         path: PathBuf,
     },
     /// A file's bytes are not those that the pack names.
-    #[error("`{path}` of the pack `{id}` has sha256 {found:.12}… where {expected:.12}… is expected; run `mynah models fetch {id}`")]
+    #[error(
+        "`{path}` of the pack `{id}` has sha256 {found:.12}… where {expected:.12}… is expected; run `mynah models \
+         fetch {id}`"
+    )]
     Hash {
         /// The pack.
         id: String,
@@ -105,7 +110,10 @@ pub enum PackError {
         name: String,
     },
     /// The pack is of another kind than asked for.
-    #[error("the pack `{id}` is of the kind {found}, but {asked} was asked for; choose a {asked} pack from `mynah models list`")]
+    #[error(
+        "the pack `{id}` is of the kind {found}, but {asked} was asked for; choose a {asked} pack from `mynah models \
+         list`"
+    )]
     WrongKind {
         /// The pack.
         id: String,
@@ -115,7 +123,10 @@ pub enum PackError {
         found: Kind,
     },
     /// The pack is of another family than asked for.
-    #[error("the pack `{id}` is of the family {found}, but {asked} was asked for; choose another pack from `mynah models list`")]
+    #[error(
+        "the pack `{id}` is of the family {found}, but {asked} was asked for; choose another pack from `mynah models \
+         list`"
+    )]
     WrongFamily {
         /// The pack.
         id: String,
@@ -132,7 +143,8 @@ pub enum PackError {
     },
     /// Another pack of that name is there.
     #[error(
-        "a pack `{id}` is there already ({what}, in `{folder}`); give this one another id, or say --replace where it takes that one's place"
+        "a pack `{id}` is there already ({what}, in `{folder}`); give this one another id, or say --replace where it \
+         takes that one's place"
     )]
     Taken {
         /// The name.

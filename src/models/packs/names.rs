@@ -40,13 +40,15 @@ macro_rules! checked_string {
 }
 
 checked_string! {
-    /// A pack's name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit; also its folder's name.
+    /// A pack's name: lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit; also its folder's
+    /// name.
     PackId, |s| {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
         if s.starts_with(|c: char| c.is_ascii_alphanumeric()) && s.len() <= 64 && s.chars().all(fits) {
             Ok(())
         } else {
-            Err(format!("`{s}` is no pack id: use up to 64 lower-case letters, digits, `-`, `_` and `.`, starting with a letter or digit"))
+            Err(format!("`{s}` is no pack id: use up to 64 lower-case letters, digits, `-`, `_` and `.`, starting \
+                with a letter or digit"))
         }
     }
 }
@@ -58,7 +60,8 @@ checked_string! {
         if s.split('/').all(part_fits) && !s.contains(['\\', ':', '\0']) && s != MANIFEST {
             Ok(())
         } else {
-            Err(format!("`{s}` is no file name inside the pack: no absolute path, no `..`, no `\\`, no `:`, and not `pack.toml`"))
+            Err(format!("`{s}` is no file name inside the pack: no absolute path, no `..`, no `\\`, no `:`, and not \
+                `pack.toml`"))
         }
     }
 }

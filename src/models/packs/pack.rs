@@ -15,7 +15,8 @@ pub struct Pack {
 impl Pack {
     /// Reads the `pack.toml` of a folder; looks at no other file.
     pub fn load(folder: &Path) -> Result<Pack, PackError> {
-        let folder = std::path::absolute(folder).map_err(|e| PackError::Read { path: folder.to_owned(), why: e.to_string() })?;
+        let folder =
+            std::path::absolute(folder).map_err(|e| PackError::Read { path: folder.to_owned(), why: e.to_string() })?;
         let manifest = Manifest::load(&folder)?;
         Ok(Pack { folder, manifest })
     }
@@ -57,7 +58,11 @@ impl Pack {
 
     /// An error that says both kinds, where the pack is not of the kind asked for.
     pub fn expect_kind(&self, kind: Kind) -> Result<(), PackError> {
-        if self.kind() == kind { Ok(()) } else { Err(PackError::WrongKind { id: self.id().to_owned(), asked: kind, found: self.kind() }) }
+        if self.kind() == kind {
+            Ok(())
+        } else {
+            Err(PackError::WrongKind { id: self.id().to_owned(), asked: kind, found: self.kind() })
+        }
     }
 
     /// An error that says both families, where the pack is not of the family asked for.
@@ -65,7 +70,11 @@ impl Pack {
         if self.family() == family {
             return Ok(());
         }
-        Err(PackError::WrongFamily { id: self.id().to_owned(), asked: family.to_owned(), found: self.family().to_owned() })
+        Err(PackError::WrongFamily {
+            id: self.id().to_owned(),
+            asked: family.to_owned(),
+            found: self.family().to_owned(),
+        })
     }
 
     /// The absolute path of one of its files, which exists, lies in the folder and has the right sha256.
@@ -131,7 +140,9 @@ mod tests {
         let pack = a_pack(home.path(), "one", Kind::Vad, "abc");
         let path = pack.file("model.bin").expect("good at first");
         std::fs::write(&path, "ab").expect("truncated");
-        let Err(PackError::Hash { expected, found, .. }) = pack.file("model.bin") else { panic!("a truncated file must be refused") };
+        let Err(PackError::Hash { expected, found, .. }) = pack.file("model.bin") else {
+            panic!("a truncated file must be refused")
+        };
         assert_ne!(expected, found);
         std::fs::write(&path, "").expect("emptied");
         assert!(matches!(pack.verify(), Err(PackError::Hash { .. })));

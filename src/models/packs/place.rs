@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 /// The folders of packs that belong to a module, in order; they need not exist.
 ///
-/// `X.vst3/Contents/<architecture>/<module>` → `X.vst3/Contents/Resources/packs`; `X.clap` and a program → `X.resources/packs`,
-/// `Mynah.resources/packs` and `packs` beside it. On macOS a CLAP is a bundle too, with `Contents` inside.
+/// `X.vst3/Contents/<architecture>/<module>` → `X.vst3/Contents/Resources/packs`; `X.clap` and a program →
+/// `X.resources/packs`, `Mynah.resources/packs` and `packs` beside it. On macOS a CLAP is a bundle too, with `Contents`
+/// inside.
 pub(super) fn resources_of(module: &Path) -> Vec<PathBuf> {
     let Some(folder) = module.parent() else { return Vec::new() };
     let mut places = Vec::new();
@@ -35,12 +36,14 @@ mod platform {
     use std::os::unix::ffi::OsStringExt;
     use std::path::PathBuf;
 
-    /// The file that is mapped where `address` lies. The kernel's list is absolute even where the loader was given a relative path.
+    /// The file that is mapped where `address` lies. The kernel's list is absolute even where the loader was given a
+    /// relative path.
     pub(super) fn holding(address: usize) -> Option<PathBuf> {
         std::fs::read("/proc/self/maps").ok()?.split(|&b| b == b'\n').find_map(|line| path_in(line, address))
     }
 
-    /// A line is `from-to rights offset device inode path`, where the path is absent for anonymous memory and may hold spaces.
+    /// A line is `from-to rights offset device inode path`, where the path is absent for anonymous memory and may hold
+    /// spaces.
     fn path_in(line: &[u8], address: usize) -> Option<PathBuf> {
         let slash = line.iter().position(|&b| b == b'/')?;
         let range = std::str::from_utf8(line.split(|&b| b == b' ').next()?).ok()?;
@@ -74,7 +77,8 @@ mod platform {
     /// The file that the loader says holds `address`.
     pub(super) fn holding(address: usize) -> Option<PathBuf> {
         let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
-        // SAFETY: `info` is writable and of the right type; `dladdr` takes any address, and all-zero bytes are a valid `Dl_info`.
+        // SAFETY: `info` is writable and of the right type; `dladdr` takes any address, and all-zero bytes are a valid
+        // `Dl_info`.
         let info = unsafe {
             if libc::dladdr(address as *const libc::c_void, info.as_mut_ptr()) == 0 {
                 return None;
@@ -84,7 +88,8 @@ mod platform {
         if info.dli_fname.is_null() {
             return None;
         }
-        // SAFETY: `dladdr` succeeded, so the name is a string of the loader's that lives as long as the module, which runs this code.
+        // SAFETY: `dladdr` succeeded, so the name is a string of the loader's that lives as long as the module, which
+        // runs this code.
         let name = unsafe { CStr::from_ptr(info.dli_fname) };
         Some(PathBuf::from(OsStr::from_bytes(name.to_bytes())))
     }
@@ -95,7 +100,8 @@ mod platform {
     use std::os::windows::ffi::OsStringExt;
     use std::path::PathBuf;
     use windows_sys::Win32::System::LibraryLoader::{
-        GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT, GetModuleFileNameW, GetModuleHandleExW,
+        GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT, GetModuleFileNameW,
+        GetModuleHandleExW,
     };
 
     /// The longest path that Windows has, in UTF-16 units.
@@ -106,8 +112,9 @@ mod platform {
         let mut module = std::ptr::null_mut();
         let flags = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
         let mut buffer = vec![0_u16; LONGEST];
-        // SAFETY: the flag says that the second argument is an address and no name; `module` and `buffer` are writable for the length
-        // given; the reference count is left alone, and the module stays loaded because it runs this code.
+        // SAFETY: the flag says that the second argument is an address and no name; `module` and `buffer` are writable
+        // for the length given; the reference count is left alone, and the module stays loaded because it runs this
+        // code.
         let length = unsafe {
             if GetModuleHandleExW(flags, address as *const u16, &mut module) == 0 {
                 return None;
@@ -146,6 +153,9 @@ mod tests {
     fn a_clap_file_and_a_program_look_beside_themselves() {
         assert_eq!(resources_of(Path::new("/c/Mynah.clap"))[0], Path::new("/c/Mynah.resources/packs"));
         let places = resources_of(Path::new("/usr/bin/mynah"));
-        assert!(places.contains(&PathBuf::from("/usr/bin/Mynah.resources/packs")) && places.contains(&PathBuf::from("/usr/bin/packs")));
+        assert!(
+            places.contains(&PathBuf::from("/usr/bin/Mynah.resources/packs"))
+                && places.contains(&PathBuf::from("/usr/bin/packs"))
+        );
     }
 }

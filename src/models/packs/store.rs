@@ -11,10 +11,13 @@ pub struct Store {
 }
 
 impl Store {
-    /// The places of this machine, in this order: the folder in the environment's `MYNAH_PACKS`; the resources beside the running
-    /// module (the plugin's bundle, or the program); `packs/` in the user's data folder. Never the working directory.
+    /// The places of this machine, in this order: the folder in the environment's `MYNAH_PACKS`; the resources beside
+    /// the running module (the plugin's bundle, or the program); `packs/` in the user's data folder. Never the working
+    /// directory.
     pub fn standard() -> Store {
-        let given = std::env::var_os("MYNAH_PACKS").filter(|v| !v.is_empty()).and_then(|v| std::path::absolute(PathBuf::from(v)).ok());
+        let given = std::env::var_os("MYNAH_PACKS")
+            .filter(|v| !v.is_empty())
+            .and_then(|v| std::path::absolute(PathBuf::from(v)).ok());
         let beside = place::module_path().map(|m| place::resources_of(&m)).unwrap_or_default();
         let user = user_folder().map(|u| u.join("packs"));
         Store::at(given.into_iter().chain(beside).chain(user))
@@ -36,15 +39,18 @@ impl Store {
         &self.folders
     }
 
-    /// Every pack of every folder, in order; a folder whose `pack.toml` is wrong is an error in its place. No file is hashed.
+    /// Every pack of every folder, in order; a folder whose `pack.toml` is wrong is an error in its place. No file is
+    /// hashed.
     pub fn list(&self) -> Vec<Result<Pack, PackError>> {
         self.pack_folders().map(|folder| Pack::load(&folder)).collect()
     }
 
-    /// The first whole pack of this kind, and of this id where one is given: all of its files are there with the right hashes. Where none is given,
-    /// Mynah's own go before those of others, which could else take a part's place by their names.
+    /// The first whole pack of this kind, and of this id where one is given: all of its files are there with the right
+    /// hashes. Where none is given, Mynah's own go before those of others, which could else take a part's place by
+    /// their names.
     ///
-    /// An earlier pack that is damaged doesn't hide a later whole one. Where none is whole, the error is that of the first damaged one.
+    /// An earlier pack that is damaged doesn't hide a later whole one. Where none is whole, the error is that of the
+    /// first damaged one.
     pub fn find(&self, kind: Kind, id: Option<&str>) -> Result<Pack, PackError> {
         if id.is_none() {
             let own = self.list().into_iter().flatten().filter(|pack| pack.kind() == kind && claims::is_own(pack.id()));
@@ -75,22 +81,29 @@ impl Store {
         }))
     }
 
-    /// The absolute path of ONNX Runtime for this platform, from the runtime pack that was chosen, else from the first whole one.
+    /// The absolute path of ONNX Runtime for this platform, from the runtime pack that was chosen, else from the first
+    /// whole one.
     pub fn runtime_library(&self) -> Result<PathBuf, PackError> {
         use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
-        self.find(Kind::Runtime, chosen(Kind::Runtime)?.as_deref())?.file(&format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}"))
+        self.find(Kind::Runtime, chosen(Kind::Runtime)?.as_deref())?
+            .file(&format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}"))
     }
 
     fn not_found(&self, what: String) -> PackError {
         let searched: Vec<_> = self.folders.iter().map(|f| format!("`{}`", f.display())).collect();
-        let searched = if searched.is_empty() { "any folder, because this machine tells no home".to_owned() } else { searched.join(", ") };
+        let searched = if searched.is_empty() {
+            "any folder, because this machine tells no home".to_owned()
+        } else {
+            searched.join(", ")
+        };
         PackError::NotFound { what, searched }
     }
 
     /// The sub-folders that hold a `pack.toml`, by name inside each folder. Hidden ones are half-made packs of `fetch`.
     fn pack_folders(&self) -> impl Iterator<Item = PathBuf> {
         self.folders.iter().flat_map(|folder| {
-            let mut inside: Vec<PathBuf> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
+            let mut inside: Vec<PathBuf> =
+                std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
             inside.retain(|p| !hidden(p) && p.join(super::manifest::MANIFEST).exists());
             inside.sort();
             inside

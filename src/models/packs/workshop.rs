@@ -1,6 +1,8 @@
-//! The hidden folder in which a pack is made before it is put in place, and what becomes of one whose process was killed. Knows no manifest.
+//! The hidden folder in which a pack is made before it is put in place, and what becomes of one whose process was
+//! killed. Knows no manifest.
 //!
-//! Who works in one holds a lock on a file in it, which the system takes away with the process. So whoever comes next knows what is abandoned.
+//! Who works in one holds a lock on a file in it, which the system takes away with the process. So whoever comes next
+//! knows what is abandoned.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -46,7 +48,8 @@ impl Workshop {
         self.folder.path()
     }
 
-    /// Renames a finished folder into its place. A pack that is there goes aside first and comes back if the rename fails.
+    /// Renames a finished folder into its place. A pack that is there goes aside first and comes back if the rename
+    /// fails.
     pub fn put_in_place(&self, new: &Path, home: &Path) -> io::Result<()> {
         let aside = self.path().join(ASIDE);
         let had_one = match fs::rename(home, &aside) {
@@ -63,7 +66,8 @@ impl Workshop {
     }
 }
 
-/// A locked file in a folder: it has its name only once it is locked, so that nobody takes the folder for abandoned meanwhile.
+/// A locked file in a folder: it has its name only once it is locked, so that nobody takes the folder for abandoned
+/// meanwhile.
 fn locked(folder: &Path) -> io::Result<File> {
     let file = File::create(folder.join(UNLOCKED))?;
     file.lock()?;
@@ -71,7 +75,8 @@ fn locked(folder: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Takes abandoned folders away. A pack that waits in one is put back where no other took its place. What can't be removed stays for the next time.
+/// Takes abandoned folders away. A pack that waits in one is put back where no other took its place. What can't be
+/// removed stays for the next time.
 fn clean(into: &Path) {
     for entry in fs::read_dir(into).into_iter().flatten().flatten() {
         let (name, folder) = (entry.file_name(), entry.path());
@@ -113,7 +118,8 @@ mod tests {
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut all: Vec<String> = fs::read_dir(folder).expect("read").flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+        let mut all: Vec<String> =
+            fs::read_dir(folder).expect("read").flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
         all.sort();
         all
     }
@@ -160,7 +166,11 @@ mod tests {
             File::open(into.path().join(name)).and_then(|f| f.set_modified(then)).expect("older");
         }
         clean(into.path());
-        assert_eq!(names(into.path()), [".b-abcdef", ".c-abcdef", ".e-abcdef"], "two are too young, one is somebody else's");
+        assert_eq!(
+            names(into.path()),
+            [".b-abcdef", ".c-abcdef", ".e-abcdef"],
+            "two are too young, one is somebody else's"
+        );
     }
 
     #[test]

@@ -8,7 +8,8 @@ use ort::value::{DynValue, Outlet, Tensor};
 pub use super::told::one_line;
 use super::{RuntimeError, Session, SessionOptions};
 
-/// The most numbers that all caches of a graph hold at the beginning: 256 MiB. Those of the largest recogniser that is published are 37 million.
+/// The most numbers that all caches of a graph hold at the beginning: 256 MiB. Those of the largest recogniser that is
+/// published are 37 million.
 pub const ROOM: usize = 1 << 26;
 
 /// How many numbers a tensor of these sizes holds; an error where they are more than [`ROOM`].
@@ -52,7 +53,10 @@ impl Graph {
     }
 
     /// Runs it over all inputs; gives all outputs.
-    pub fn run<'v>(&mut self, inputs: impl IntoIterator<Item = SessionInputValue<'v>>) -> Result<Vec<DynValue>, String> {
+    pub fn run<'v>(
+        &mut self,
+        inputs: impl IntoIterator<Item = SessionInputValue<'v>>,
+    ) -> Result<Vec<DynValue>, String> {
         let inputs: Vec<(&str, SessionInputValue)> = self.inputs.iter().map(String::as_str).zip(inputs).collect();
         let file = &self.file;
         let mut outputs = self.session.ort().run(inputs).map_err(|e| format!("`{file}`: {}", one_line(e)))?;
@@ -88,7 +92,11 @@ impl Graph {
     pub fn number(&self, key: &str) -> Result<usize, RuntimeError> {
         let found = self.text(key);
         let number = found.trim().parse::<usize>().ok().filter(|&v| v > 0 && v < 1 << 20);
-        let told = if found.is_empty() { "none".to_owned() } else { format!("`{}`", found.chars().take(40).collect::<String>()) };
+        let told = if found.is_empty() {
+            "none".to_owned()
+        } else {
+            format!("`{}`", found.chars().take(40).collect::<String>())
+        };
         number.ok_or_else(|| self.wrong(&format!("a whole number `{key}` in the metadata"), told))
     }
 

@@ -32,7 +32,10 @@ pub enum RuntimeError {
     #[error("the path of ONNX Runtime must be absolute, but it is `{0}`; give the full path")]
     RelativePath(PathBuf),
     /// The library could not be opened, or is no ONNX Runtime, or is too old.
-    #[error("ONNX Runtime could not be opened at `{path}`: {why}; run `mynah models fetch onnxruntime` or put the right library there")]
+    #[error(
+        "ONNX Runtime could not be opened at `{path}`: {why}; run `mynah models fetch onnxruntime` or put the right \
+         library there"
+    )]
     Library {
         /// Where it was looked for.
         path: PathBuf,
@@ -40,7 +43,10 @@ pub enum RuntimeError {
         why: String,
     },
     /// Another library was opened before in this process; there can be only one.
-    #[error("this process already runs ONNX Runtime from `{open}`, so `{asked}` can't be opened beside it; restart the host to change it")]
+    #[error(
+        "this process already runs ONNX Runtime from `{open}`, so `{asked}` can't be opened beside it; restart the \
+         host to change it"
+    )]
     OtherLibrary {
         /// The library that is open.
         open: PathBuf,
@@ -83,7 +89,10 @@ pub enum RuntimeError {
         why: String,
     },
     /// A model's tensors are not those of its family.
-    #[error("the model `{path}` does not fit its family: expected {expected}, found {found}; choose a pack of the right family")]
+    #[error(
+        "the model `{path}` does not fit its family: expected {expected}, found {found}; choose a pack of the right \
+         family"
+    )]
     Contract {
         /// The file.
         path: PathBuf,

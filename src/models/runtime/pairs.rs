@@ -1,8 +1,9 @@
-//! Which output of a graph is what a state becomes, told by names: exporters give a state and what it becomes one name with a word for the side, but list
-//! both in whatever order. Knows no tensor.
+//! Which output of a graph is what a state becomes, told by names: exporters give a state and what it becomes one name
+//! with a word for the side, but list both in whatever order. Knows no tensor.
 
 /// Words for the sides of a run.
-const SIDES: [&str; 12] = ["past", "prev", "old", "in", "input", "present", "next", "new", "out", "output", "updated", "r"];
+const SIDES: [&str; 12] =
+    ["past", "prev", "old", "in", "input", "present", "next", "new", "out", "output", "updated", "r"];
 
 /// For each state the place of what it becomes; none where the names don't pair all of them up, each with another.
 pub fn paired(states: &[&str], becomes: &[&str]) -> Option<Vec<usize>> {
@@ -33,7 +34,11 @@ mod tests {
         for (states, becomes, places) in [
             (&["att_cache", "cnn_cache"][..], &["new_cnn_cache", "new_att_cache"][..], Some(vec![1, 0])),
             (&["att_cache", "cnn_cache"], &["r_att_cache", "r_cnn_cache"], Some(vec![0, 1])),
-            (&["past_k_0", "past_v_0", "past_k_1"], &["present_k_0", "present_k_1", "present_v_0"], Some(vec![0, 2, 1])),
+            (
+                &["past_k_0", "past_v_0", "past_k_1"],
+                &["present_k_0", "present_k_1", "present_v_0"],
+                Some(vec![0, 2, 1]),
+            ),
             (&["k0", "k1"], &["k1_out", "k0_out"], Some(vec![1, 0])),
             (&["kv.In.0"], &["kv.Out.0"], Some(vec![0])),
             (&["past_k_0", "past_v_0"], &["new_0", "new_1"], None),

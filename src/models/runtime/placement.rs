@@ -1,4 +1,5 @@
-//! Which provider each node of a graph really runs on, and what that takes: read from ONNX Runtime's own profile of some runs. Knows no model.
+//! Which provider each node of a graph really runs on, and what that takes: read from ONNX Runtime's own profile of
+//! some runs. Knows no model.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -56,7 +57,8 @@ impl Placement {
     /// Reads a profile of so many runs.
     pub(super) fn read(path: &Path, runs: usize, asked: Provider) -> Result<Self, String> {
         let text = std::fs::read(path).map_err(|e| e.to_string())?;
-        let events: Vec<Event> = serde_json::from_slice(&text).map_err(|e| format!("its profile can't be read: {e}"))?;
+        let events: Vec<Event> =
+            serde_json::from_slice(&text).map_err(|e| format!("its profile can't be read: {e}"))?;
         let mut parts: BTreeMap<String, (BTreeSet<String>, f64, BTreeSet<String>)> = BTreeMap::new();
         for event in events.into_iter().filter(|e| e.cat == "Node") {
             let Some(provider) = event.args.provider.filter(|p| !p.is_empty()) else { continue };
@@ -109,7 +111,9 @@ mod tests {
     #[test]
     fn nodes_are_counted_once_and_their_time_is_that_of_a_run() {
         let event = |name: &str, provider: &str, op: &str, dur: u32| {
-            format!(r#"{{"cat":"Node","name":"{name}","dur":{dur},"args":{{"provider":"{provider}","op_name":"{op}"}}}}"#)
+            format!(
+                r#"{{"cat":"Node","name":"{name}","dur":{dur},"args":{{"provider":"{provider}","op_name":"{op}"}}}}"#
+            )
         };
         let own = "OpenVINOExecutionProvider";
         let events = [

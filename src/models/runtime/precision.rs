@@ -1,7 +1,8 @@
-//! What the name of a graph's file says of its numbers: exporters put a word for a smaller precision into it (sherpa-onnx `encoder.int8.onnx`, optimum
-//! `encoder_model_quantized.onnx`). Knows names only, and opens nothing.
+//! What the name of a graph's file says of its numbers: exporters put a word for a smaller precision into it
+//! (sherpa-onnx `encoder.int8.onnx`, optimum `encoder_model_quantized.onnx`). Knows names only, and opens nothing.
 
-/// Words for a precision smaller than 32 bits, as sherpa-onnx's and optimum's exporters and those of Transformers.js write them.
+/// Words for a precision smaller than 32 bits, as sherpa-onnx's and optimum's exporters and those of Transformers.js
+/// write them.
 const SMALLER: [&str; 7] = ["int8", "uint8", "quantized", "fp16", "q4", "q4f16", "bnb4"];
 
 /// Words for the full one.
@@ -18,8 +19,8 @@ pub fn smaller_among(names: &[String]) -> Vec<&'static str> {
     SMALLER.into_iter().filter(|known| graphs().any(|n| smaller(n) == Some(known))).collect()
 }
 
-/// Where one of several graphs is wanted in a precision (`None`: the full one), the least of these is it: in that precision, else in the full one, else in
-/// any; of more the one with the shortest name.
+/// Where one of several graphs is wanted in a precision (`None`: the full one), the least of these is it: in that
+/// precision, else in the full one, else in any; of more the one with the shortest name.
 pub fn rank(name: &str, wanted: Option<&str>) -> (bool, bool, usize) {
     let precision = smaller(name);
     (precision != wanted, precision.is_some(), name.len())
@@ -59,7 +60,8 @@ mod tests {
 
     #[test]
     fn the_wanted_precision_comes_first_then_the_full_one() {
-        let best = |names: &[&'static str], wanted| names.iter().copied().min_by_key(|n| rank(n, wanted)).expect("a name");
+        let best =
+            |names: &[&'static str], wanted| names.iter().copied().min_by_key(|n| rank(n, wanted)).expect("a name");
         let all = ["e.int8.onnx", "e_fp16.onnx", "e.onnx"];
         assert_eq!(
             [None, Some("int8"), Some("fp16"), Some("q4")].map(|w| best(&all, w)),
@@ -67,6 +69,8 @@ mod tests {
         );
         assert_eq!(best(&all[..1], None), "e.int8.onnx", "where there is no other");
         assert!(same_but_for_it("model.int8.onnx", "model.onnx") && same_but_for_it("model_fp16.onnx", "model.onnx"));
-        assert!(!same_but_for_it("model.int8.onnx", "other.int8.onnx") && same_but_for_it("model.fp32.onnx", "model.onnx"));
+        assert!(
+            !same_but_for_it("model.int8.onnx", "other.int8.onnx") && same_but_for_it("model.fp32.onnx", "model.onnx")
+        );
     }
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::remote::Server;
 
-/// What computes a model. In settings and projects it is its text: `cpu`, `cuda`, `remote=http://host:8000`, the last with what was measured of it.
+/// What computes a model. In settings and projects it is its text: `cpu`, `cuda`, `remote=http://host:8000`, the last
+/// with what was measured of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Provider {
@@ -33,8 +34,15 @@ const REMOTE: &str = "remote=";
 
 impl Provider {
     /// All that may compute here; the processor first.
-    pub const ALL: [Provider; 7] =
-        [Provider::Cpu, Provider::Cuda, Provider::TensorRt, Provider::DirectMl, Provider::CoreMl, Provider::OpenVino, Provider::WebGpu];
+    pub const ALL: [Provider; 7] = [
+        Provider::Cpu,
+        Provider::Cuda,
+        Provider::TensorRt,
+        Provider::DirectMl,
+        Provider::CoreMl,
+        Provider::OpenVino,
+        Provider::WebGpu,
+    ];
 
     /// The name used on the command line; of a server, what stands before its address.
     pub fn name(self) -> &'static str {
@@ -118,7 +126,8 @@ impl std::fmt::Display for Provider {
 impl std::str::FromStr for Provider {
     type Err = String;
 
-    /// A provider as somebody chooses it: what was measured of a server before is forgotten, so that it is measured again.
+    /// A provider as somebody chooses it: what was measured of a server before is forgotten, so that it is measured
+    /// again.
     fn from_str(s: &str) -> Result<Self, String> {
         if let Some(address) = s.strip_prefix(REMOTE) {
             return Server::chosen(address).map(Provider::Remote);
@@ -163,8 +172,11 @@ mod tests {
             assert_eq!(serde_json::from_str::<Provider>(&saved).expect("restored"), provider);
         }
         assert_eq!(serde_json::to_string(&Provider::TensorRt).expect("saved"), "\"tensorrt\"");
-        for (wrong, why) in [("gpu", "choose one of cpu, cuda"), ("remote=https://x", "http://HOST:PORT"), ("remote=", "http://HOST:PORT")]
-        {
+        for (wrong, why) in [
+            ("gpu", "choose one of cpu, cuda"),
+            ("remote=https://x", "http://HOST:PORT"),
+            ("remote=", "http://HOST:PORT"),
+        ] {
             let said = wrong.parse::<Provider>().expect_err(wrong);
             assert!(said.contains(why), "{said}");
             assert!(serde_json::from_str::<Provider>(&format!("\"{wrong}\"")).is_err());

@@ -61,20 +61,23 @@ pub struct Session {
 impl Session {
     /// Loads a model file. Threads never spin while idle. Any thread but the audio thread; takes up to seconds.
     ///
-    /// There is no fallback in here: a provider that can't be used is an error, and the caller says so before trying another.
+    /// There is no fallback in here: a provider that can't be used is an error, and the caller says so before trying
+    /// another.
     pub fn load(path: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
         Self::open(path, options, None)
     }
 
-    /// The same, for a session whose runs are watched until [`Session::placement`] is asked for. Slower than an unwatched one.
+    /// The same, for a session whose runs are watched until [`Session::placement`] is asked for. Slower than an
+    /// unwatched one.
     pub fn load_watched(path: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
-        let folder =
-            tempfile::tempdir().map_err(|e| RuntimeError::Model { path: path.to_owned(), why: format!("no place for a profile: {e}") })?;
+        let folder = tempfile::tempdir()
+            .map_err(|e| RuntimeError::Model { path: path.to_owned(), why: format!("no place for a profile: {e}") })?;
         Self::open(path, options, Some(folder))
     }
 
     fn open(path: &Path, options: &SessionOptions, profile: Option<tempfile::TempDir>) -> Result<Self, RuntimeError> {
-        let model = |e: &dyn std::fmt::Display| RuntimeError::Model { path: path.to_owned(), why: short(&e.to_string()) };
+        let model =
+            |e: &dyn std::fmt::Display| RuntimeError::Model { path: path.to_owned(), why: short(&e.to_string()) };
         if options.provider.server().is_some() {
             let why = "a server computes the voice alone".to_owned();
             return Err(RuntimeError::Provider { provider: options.provider, why });
@@ -91,7 +94,8 @@ impl Session {
             .map_err(|e| model(&e))?
             .with_flush_to_zero()
             .map_err(|e| model(&e))?
-            // What goes wrong comes back as an error, to be told once and in one sentence; the host's terminal is not ours to write on.
+            // What goes wrong comes back as an error, to be told once and in one sentence; the host's terminal is not
+            // ours to write on.
             .with_log_level(ort::logging::LogLevel::Fatal)
             .map_err(|e| model(&e))?;
         if let Some(dispatch) = options.provider.dispatch() {
@@ -104,7 +108,8 @@ impl Session {
         }
         let graph = graph_of(path)?;
         let mut held = Vec::new();
-        // The runtime would map these files: what is overwritten on disk would be heard, and what is cut off would end the host by a signal.
+        // The runtime would map these files: what is overwritten on disk would be heard, and what is cut off would end
+        // the host by a signal.
         for name in weights::files_beside(&graph).map_err(|e| model(&e))? {
             let file = path.with_file_name(&name);
             let bytes = weights::held(&file).map_err(|why| RuntimeError::File { path: file.clone(), why })?;
@@ -141,7 +146,8 @@ impl Session {
         self.provider
     }
 
-    /// Where the nodes ran in the `runs` runs of a watched session. Ends the watching: only the first call tells something.
+    /// Where the nodes ran in the `runs` runs of a watched session. Ends the watching: only the first call tells
+    /// something.
     pub fn placement(&mut self, runs: usize) -> Result<Placement, RuntimeError> {
         let failed = |why: String| RuntimeError::Run { path: self.path.clone(), why };
         if self.profile.is_none() {
@@ -158,13 +164,15 @@ impl Session {
         self.inner.metadata().ok()?.custom(key)
     }
 
-    /// Checks names, ranks and fixed sizes against a family's contract. A size that the graph leaves open fits anything.
+    /// Checks names, ranks and fixed sizes against a family's contract. A size that the graph leaves open fits
+    /// anything.
     pub fn expect(&self, tensors: &[TensorSpec]) -> Result<(), RuntimeError> {
         for t in tensors {
             let outlets = if t.input { self.inner.inputs() } else { self.inner.outputs() };
             let side = if t.input { "input" } else { "output" };
             let expected = format!("the {side} `{}` {:?}", t.name, t.shape);
-            let contract = |found: String| RuntimeError::Contract { path: self.path.clone(), expected: expected.clone(), found };
+            let contract =
+                |found: String| RuntimeError::Contract { path: self.path.clone(), expected: expected.clone(), found };
             let Some(outlet) = outlets.iter().find(|o| o.name() == t.name) else {
                 let names: Vec<_> = outlets.iter().map(|o| o.name()).take(12).collect();
                 return Err(contract(format!("{side}s {}", names.join(", "))));
@@ -172,7 +180,8 @@ impl Session {
             let Some(shape) = outlet.dtype().tensor_shape() else {
                 return Err(contract("something that is no tensor".to_owned()));
             };
-            let fits = shape.len() == t.shape.len() && shape.iter().zip(t.shape).all(|(&g, &w)| g < 0 || w < 0 || g == w);
+            let fits =
+                shape.len() == t.shape.len() && shape.iter().zip(t.shape).all(|(&g, &w)| g < 0 || w < 0 || g == w);
             if !fits {
                 return Err(contract(format!("`{}` {:?}", t.name, shape.as_ref() as &[i64])));
             }

@@ -1,4 +1,5 @@
-//! What ONNX Runtime says of a failure, as a person reads it: one line, without the places of its own source, and short. Knows no session.
+//! What ONNX Runtime says of a failure, as a person reads it: one line, without the places of its own source, and
+//! short. Knows no session.
 
 /// Characters that a person reads of it.
 const MOST: usize = 240;
@@ -28,10 +29,11 @@ pub fn short(text: &str) -> String {
     format!("{}…", kept.rsplit_once(' ').map_or(&*kept, |(whole, _)| whole).trim_end_matches([',', ';', ':', ' ']))
 }
 
-/// What the runtime says of an input of other sizes, "Got invalid dimensions for input: x for the following indices index: 1 Got: 24 Expected: 32 …", in
-/// a sentence; none where it says something else.
+/// What the runtime says of an input of other sizes, "Got invalid dimensions for input: x for the following indices
+/// index: 1 Got: 24 Expected: 32 …", in a sentence; none where it says something else.
 fn other_sizes(text: &str) -> Option<String> {
-    let (input, rest) = text.strip_prefix("Got invalid dimensions for input: ")?.split_once(" for the following indices ")?;
+    let (input, rest) =
+        text.strip_prefix("Got invalid dimensions for input: ")?.split_once(" for the following indices ")?;
     let mut places = Vec::new();
     for place in rest.split("index: ").skip(1) {
         let mut words = place.split_whitespace();
@@ -90,7 +92,8 @@ fn behind_function(text: &str) -> &str {
             continue;
         }
         let rest = rest.trim_start_matches('>').trim_start();
-        let rest = rest.strip_prefix("const").filter(|r| r.is_empty() || r.starts_with(' ')).unwrap_or(rest).trim_start();
+        let rest =
+            rest.strip_prefix("const").filter(|r| r.is_empty() || r.starts_with(' ')).unwrap_or(rest).trim_start();
         return match rest.strip_prefix("[with ").and_then(|r| r.split_once(']')) {
             Some((_, rest)) => rest.trim_start(),
             None => rest,
@@ -110,7 +113,8 @@ mod tests {
                  /onnxruntime_src/onnxruntime/core/providers/cpu/math/element_wise_ops.h:540 void \
                  onnxruntime::BroadcastIterator::Append(ptrdiff_t, ptrdiff_t) axis == 1 || axis == largest was false. \
                  Attempting to broadcast an axis by a dimension other than 1. 64 by 65",
-                "axis == 1 || axis == largest was false. Attempting to broadcast an axis by a dimension other than 1. 64 by 65",
+                "axis == 1 || axis == largest was false. Attempting to broadcast an axis by a dimension other than 1. \
+                 64 by 65",
             ),
             (
                 "Load model from x failed:/onnxruntime_src/onnxruntime/core/graph/model.cc:175 \
@@ -126,12 +130,16 @@ mod tests {
             (
                 "Got invalid dimensions for input: x for the following indices\n index: 1 Got: 24 Expected: 32\n index: 2 Got: 8 Expected: 12\n \
                  Please fix either the inputs/outputs or the model.",
-                "its input `x` gets another size: 24 where 32 is expected, in place 1, and 8 where 12 is expected, in place 2",
+                "its input `x` gets another size: 24 where 32 is expected, in place 1, and 8 where 12 is expected, in \
+                 place 2",
             ),
             ("Got: 64 Expected: 65 (a::b is fine)", "Got: 64 Expected: 65 (a::b is fine)"),
         ] {
             let short = short(said);
-            assert!(short == told || told.starts_with("Load") && short.ends_with("Unsupported model IR version: 99"), "{short}");
+            assert!(
+                short == told || told.starts_with("Load") && short.ends_with("Unsupported model IR version: 99"),
+                "{short}"
+            );
             assert!(!short.contains(".cc") && !short.contains("onnxruntime::"), "{short}");
         }
     }

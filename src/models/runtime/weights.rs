@@ -1,5 +1,5 @@
-//! The weights that an ONNX graph keeps in files beside it: which files these are, and their bytes, held once for all sessions. Knows the few fields of
-//! onnx.proto that tell, and no session.
+//! The weights that an ONNX graph keeps in files beside it: which files these are, and their bytes, held once for all
+//! sessions. Knows the few fields of onnx.proto that tell, and no session.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
@@ -57,8 +57,8 @@ struct Entry {
     value: String,
 }
 
-/// The names of the files that a graph keeps weights in; empty for a graph that holds all of its own. A name that leads out of the graph's folder is an
-/// error. Bytes that are no graph have none: the runtime says what is wrong with them.
+/// The names of the files that a graph keeps weights in; empty for a graph that holds all of its own. A name that leads
+/// out of the graph's folder is an error. Bytes that are no graph have none: the runtime says what is wrong with them.
 pub fn files_beside(model: &[u8]) -> Result<BTreeSet<String>, String> {
     let mut found = BTreeSet::new();
     if let Some(graph) = Model::decode(model).ok().and_then(|m| m.graph) {
@@ -93,7 +93,12 @@ impl<T: ?Sized> Cache<T> {
     }
 
     /// What was read from a file as it is now; `read` reads it where nobody has it. Nobody else can ask meanwhile.
-    pub fn get<E>(&self, file: &Path, failed: impl Fn(std::io::Error) -> E, read: impl FnOnce() -> Result<Arc<T>, E>) -> Result<Arc<T>, E> {
+    pub fn get<E>(
+        &self,
+        file: &Path,
+        failed: impl Fn(std::io::Error) -> E,
+        read: impl FnOnce() -> Result<Arc<T>, E>,
+    ) -> Result<Arc<T>, E> {
         let about = std::fs::metadata(file).map_err(&failed)?;
         let key = (file.to_owned(), about.modified().map_err(&failed)?, about.len());
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +119,8 @@ const SHORT: usize = 1 << 20;
 /// Weights that sessions hold now.
 static HELD: Cache<[u8]> = Cache::new();
 
-/// The bytes of a file of weights, read once however many sessions hold them at a time: a project with a voice on many tracks has them once.
+/// The bytes of a file of weights, read once however many sessions hold them at a time: a project with a voice on many
+/// tracks has them once.
 pub(super) fn held(file: &Path) -> Result<Arc<[u8]>, String> {
     let read = || match files::read(file, files::WEIGHTS)? {
         // Whatever begins so was fetched in the place of the weights.

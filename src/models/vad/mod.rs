@@ -1,7 +1,7 @@
 //! Voice activity: where speech is. Used by enrolment and by the captions; knows neither.
 //!
-//! The model is Silero VAD v6 (PyPI `silero-vad`, `silero_vad_16k_op15.onnx`): `input` f32[1,576] is 64 samples of the frame before and
-//! 512 new ones, `state` f32[2,1,128], `sr` i64; `output` f32[1,1], `stateN` f32[2,1,128].
+//! The model is Silero VAD v6 (PyPI `silero-vad`, `silero_vad_16k_op15.onnx`): `input` f32[1,576] is 64 samples of the
+//! frame before and 512 new ones, `state` f32[2,1,128], `sr` i64; `output` f32[1,1], `stateN` f32[2,1,128].
 
 mod stretches;
 
@@ -62,8 +62,8 @@ impl Vad {
 
     /// The probability of speech, 0 to 1, in `frame`: [`FRAME`] samples at [`RATE`], ±1, which follow the frame before.
     ///
-    /// A shorter frame is filled with silence; of a longer one an error is made. Samples that are not finite count as 0.
-    /// Some 0.2 ms; not on the audio thread.
+    /// A shorter frame is filled with silence; of a longer one an error is made. Samples that are not finite count as
+    /// 0. Some 0.2 ms; not on the audio thread.
     pub fn probability(&mut self, frame: &[f32]) -> Result<f32, RuntimeError> {
         let path = self.session.path().to_owned();
         let failed = |why: String| RuntimeError::Run { path: path.clone(), why };
@@ -78,10 +78,15 @@ impl Vad {
         }
         let (probability, state) = {
             let ort_failed = |e: ort::Error| failed(crate::runtime::told::one_line(e));
-            let input = ort::value::TensorRef::from_array_view(([1, CONTEXT + FRAME], &self.input[..])).map_err(ort_failed)?;
+            let input =
+                ort::value::TensorRef::from_array_view(([1, CONTEXT + FRAME], &self.input[..])).map_err(ort_failed)?;
             let state = ort::value::TensorRef::from_array_view(([2, 1, 128], &self.state[..])).map_err(ort_failed)?;
             let rate = ort::value::Tensor::from_array(([0usize; 0], vec![RATE as i64])).map_err(ort_failed)?;
-            let outputs = self.session.ort().run(ort::inputs!["input" => input, "state" => state, "sr" => rate]).map_err(ort_failed)?;
+            let outputs = self
+                .session
+                .ort()
+                .run(ort::inputs!["input" => input, "state" => state, "sr" => rate])
+                .map_err(ort_failed)?;
             let (_, probability) = outputs["output"].try_extract_tensor::<f32>().map_err(ort_failed)?;
             let (_, state) = outputs["stateN"].try_extract_tensor::<f32>().map_err(ort_failed)?;
             (probability.first().copied(), state.to_vec())

@@ -12,7 +12,8 @@ const MIN_PAUSE_FRAMES: usize = 4;
 /// Fewer frames of speech than this are a click.
 const MIN_SPEECH_FRAMES: usize = 4;
 
-/// The stretches of speech in a whole clip at 16 kHz, in samples, in order, apart from each other; each has 0.1 s of sound around it.
+/// The stretches of speech in a whole clip at 16 kHz, in samples, in order, apart from each other; each has 0.1 s of
+/// sound around it.
 pub fn speech(vad: &mut Vad, samples: &[f32]) -> Result<Vec<Range<usize>>, RuntimeError> {
     vad.reset();
     let mut probabilities = Vec::with_capacity(samples.len().div_ceil(FRAME));

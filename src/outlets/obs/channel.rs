@@ -1,4 +1,5 @@
-//! One of the two ways in which OBS shows words: a text source, or captions in the stream. Decides what is sent when; knows no connection.
+//! One of the two ways in which OBS shows words: a text source, or captions in the stream. Decides what is sent when;
+//! knows no connection.
 
 use std::time::{Duration, Instant};
 
@@ -11,12 +12,13 @@ use mynah_subtitles::cues::Style;
 const CLEAR_AFTER: Duration = Duration::from_secs(5);
 /// The shortest time between two texts of a source: more often than anybody sees.
 const TEXT_INTERVAL: Duration = Duration::from_millis(100);
-/// The shortest time between two captions in a stream, and how many bytes a second of them the stream carries: two a frame at 30 frames, less
-/// the commands between them.
+/// The shortest time between two captions in a stream, and how many bytes a second of them the stream carries: two a
+/// frame at 30 frames, less the commands between them.
 const CAPTION_INTERVAL: f64 = 1.0;
 const CAPTION_BYTES_A_SECOND: f64 = 40.0;
-/// Bytes of a stream caption. OBS takes 128, but what its encoder writes beside a frame holds 53 characters, and the rest is never seen
-/// (measured with OBS 29; `tests/outlets_seen` reads the captions out of the stream). Some characters take more room than one.
+/// Bytes of a stream caption. OBS takes 128, but what its encoder writes beside a frame holds 53 characters, and the
+/// rest is never seen (measured with OBS 29; `tests/outlets_seen` reads the captions out of the stream). Some
+/// characters take more room than one.
 pub const CAPTION_BYTES: usize = 48;
 
 /// Where a channel's words go.
@@ -55,13 +57,24 @@ impl Channel {
         Self::new(Target::Source(name.to_owned()), Display::new(style, usize::MAX, true), now)
     }
 
-    /// Captions in the stream: three rows of 32 characters, without words that may still change, because each text takes seconds to be carried.
+    /// Captions in the stream: three rows of 32 characters, without words that may still change, because each text
+    /// takes seconds to be carried.
     pub fn stream(now: Instant) -> Self {
         Self::new(Target::Stream, Display::new(Style { pause: 2.0, ..Style::cea608() }, CAPTION_BYTES, false), now)
     }
 
     fn new(target: Target, display: Display, now: Instant) -> Self {
-        Self { target, display, open: false, shown: None, outbox: None, in_flight: false, news: false, news_at: now, due: now }
+        Self {
+            target,
+            display,
+            open: false,
+            shown: None,
+            outbox: None,
+            in_flight: false,
+            news: false,
+            news_at: now,
+            due: now,
+        }
     }
 
     /// Takes what has come. Nobody sees captions while OBS does not stream, so they don't wait where that is `known`.
@@ -114,7 +127,9 @@ impl Channel {
         if let Some(Shown { text, stand }) = self.outbox.take() {
             let carried = match self.target {
                 Target::Source(_) => TEXT_INTERVAL,
-                Target::Stream => Duration::from_secs_f64((text.len() as f64 / CAPTION_BYTES_A_SECOND).max(CAPTION_INTERVAL)),
+                Target::Stream => {
+                    Duration::from_secs_f64((text.len() as f64 / CAPTION_BYTES_A_SECOND).max(CAPTION_INTERVAL))
+                }
             };
             self.news_at = self.news_at.max(now);
             self.due = now + stand.unwrap_or_default().max(carried);

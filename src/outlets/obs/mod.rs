@@ -1,4 +1,5 @@
-//! The link to OBS over obs-websocket 5: the words in a text source, and as captions in the stream. Comes back by itself when OBS does.
+//! The link to OBS over obs-websocket 5: the words in a text source, and as captions in the stream. Comes back by
+//! itself when OBS does.
 
 mod channel;
 mod protocol;
@@ -23,7 +24,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Keeps the link until `stop` is set, and tells how it goes.
-pub(super) async fn run(settings: ObsSettings, style: Style, wire: Wire, tell: impl Fn(ObsStatus), mut stop: watch::Receiver<bool>) {
+pub(super) async fn run(
+    settings: ObsSettings,
+    style: Style,
+    wire: Wire,
+    tell: impl Fn(ObsStatus),
+    mut stop: watch::Receiver<bool>,
+) {
     let now = Instant::now();
     let mut channels = Vec::new();
     if !settings.source.trim().is_empty() {
@@ -32,7 +39,8 @@ pub(super) async fn run(settings: ObsSettings, style: Style, wire: Wire, tell: i
     if settings.captions {
         channels.push(Channel::stream(now));
     }
-    let tell = |link: ObsLink, channels: &[Channel]| tell(ObsStatus { link, lost: channels.iter().map(Channel::lost).sum() });
+    let tell =
+        |link: ObsLink, channels: &[Channel]| tell(ObsStatus { link, lost: channels.iter().map(Channel::lost).sum() });
     let mut cursor = wire.from_now();
     let mut tries = 0;
     loop {

@@ -1,6 +1,7 @@
 //! obs-websocket 5 as published: the messages that Mynah sends and reads. Knows no connection.
 //!
-//! Each message is a JSON object `{op, d}`. The server says Hello, the client identifies itself, then requests and responses go in pairs.
+//! Each message is a JSON object `{op, d}`. The server says Hello, the client identifies itself, then requests and
+//! responses go in pairs.
 
 use data_encoding::BASE64;
 use serde::Deserialize;
@@ -112,7 +113,9 @@ pub fn read(text: &str) -> Result<Said, String> {
 
 /// For fuzzing: a message, and the answer to a Hello.
 pub fn fuzz(data: &[u8]) {
-    if let Ok(Said::Hello { challenge: Some(asked), .. }) = std::str::from_utf8(data).map_err(|e| e.to_string()).and_then(read) {
+    if let Ok(Said::Hello { challenge: Some(asked), .. }) =
+        std::str::from_utf8(data).map_err(|e| e.to_string()).and_then(read)
+    {
         assert_eq!(proof("password", &asked).len(), 44, "a proof is 32 bytes in base64");
     }
 }

@@ -78,7 +78,10 @@ pub async fn open<'a>(settings: &ObsSettings, channels: &'a mut [Channel]) -> Re
                             Some(asked) => Some(protocol::proof(&settings.password.0, &asked)),
                             None => None,
                         };
-                        socket.send(Message::text(protocol::identify(proof))).await.map_err(|e| ObsLink::BrokeOff(e.to_string()))?;
+                        socket
+                            .send(Message::text(protocol::identify(proof)))
+                            .await
+                            .map_err(|e| ObsLink::BrokeOff(e.to_string()))?;
                     }
                     Said::Identified => return Ok(()),
                     _ => {}
@@ -88,7 +91,9 @@ pub async fn open<'a>(settings: &ObsSettings, channels: &'a mut [Channel]) -> Re
                     let reason = frame.map_or_else(|| "no reason".to_owned(), |f| f.reason.to_string());
                     return Err(match code {
                         protocol::CLOSE_AUTHENTICATION_FAILED => ObsLink::PasswordWrong,
-                        protocol::CLOSE_UNSUPPORTED_RPC_VERSION => not_obs("it speaks another version of the protocol".to_owned()),
+                        protocol::CLOSE_UNSUPPORTED_RPC_VERSION => {
+                            not_obs("it speaks another version of the protocol".to_owned())
+                        }
                         _ => ObsLink::BrokeOff(format!("OBS closed it: {reason}")),
                     });
                 }
@@ -165,7 +170,10 @@ impl Session<'_> {
                 return Some(e);
             }
             let captions = self.channels.iter().any(|c| c.target == Target::Stream);
-            tell(ObsLink::Connected { streaming: self.streaming == Some(true), source: self.problem.clone(), captions }, self.channels);
+            tell(
+                ObsLink::Connected { streaming: self.streaming == Some(true), source: self.problem.clone(), captions },
+                self.channels,
+            );
             let wake = self.wake();
             tokio::select! {
                 message = self.socket.next() => match self.hear(message) {
@@ -287,7 +295,8 @@ impl Session<'_> {
                 } else if code == protocol::OUTPUT_NOT_RUNNING {
                     self.streaming = Some(false);
                 } else {
-                    // Nothing that a stream needs is missing, yet the caption is refused: the next words are tried all the same.
+                    // Nothing that a stream needs is missing, yet the caption is refused: the next words are tried all
+                    // the same.
                     self.channels[i].open = self.streaming == Some(true);
                 }
             }
@@ -295,7 +304,13 @@ impl Session<'_> {
     }
 
     /// What OBS says of a channel's source: opens the channel where it can show text, else looks again later.
-    fn source_problem(&mut self, i: usize, code: u64, comment: String, data: &serde_json::Value) -> Option<SourceProblem> {
+    fn source_problem(
+        &mut self,
+        i: usize,
+        code: u64,
+        comment: String,
+        data: &serde_json::Value,
+    ) -> Option<SourceProblem> {
         let Target::Source(name) = &self.channels[i].target else { return None };
         let kind = data["inputKind"].as_str().unwrap_or_default();
         let problem = match code {
@@ -334,7 +349,11 @@ impl Session<'_> {
 fn refusal(name: &str, code: u64, comment: String) -> SourceProblem {
     match code {
         protocol::RESOURCE_NOT_FOUND => SourceProblem::Missing(name.to_owned()),
-        _ => SourceProblem::Refused(if comment.is_empty() { format!("code {code}") } else { format!("{comment}, code {code}") }),
+        _ => SourceProblem::Refused(if comment.is_empty() {
+            format!("code {code}")
+        } else {
+            format!("{comment}, code {code}")
+        }),
     }
 }
 

@@ -1,4 +1,5 @@
-//! What the overlay answers: the page, the words as server-sent events, the words as JSON lines. Knows no connection and no port.
+//! What the overlay answers: the page, the words as server-sent events, the words as JSON lines. Knows no connection
+//! and no port.
 
 use std::convert::Infallible;
 use std::fmt::Write;
@@ -20,7 +21,8 @@ use crate::jsonl;
 use crate::wire::{Cursor, News, Wire};
 use mynah_subtitles::Word;
 
-/// A sign of life is sent after so long without words; a reader that has taken nothing for three times as long is given up.
+/// A sign of life is sent after so long without words; a reader that has taken nothing for three times as long is given
+/// up.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Final words that a page gets when it comes: what may stand on it at the moment.
 const HISTORY: usize = 60;
@@ -63,11 +65,13 @@ impl Service {
         match request.uri().path() {
             "/" => text(StatusCode::OK, "text/html; charset=utf-8", PAGE),
             "/events" => {
-                let place = request.headers().get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|id| self.place(id));
+                let place =
+                    request.headers().get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|id| self.place(id));
                 self.words("text/event-stream", Form::Events { first: place.is_none() }, head, asked, place)
             }
             "/words.jsonl" => {
-                let since = request.uri().query().and_then(|q| q.split('&').find_map(|pair| pair.strip_prefix("since=")));
+                let since =
+                    request.uri().query().and_then(|q| q.split('&').find_map(|pair| pair.strip_prefix("since=")));
                 let place = match since.map(str::parse) {
                     None => self.wire.from_now(),
                     Some(Ok(last)) => self.wire.behind(last),
@@ -89,7 +93,14 @@ impl Service {
     }
 
     /// A body that ends only with its reader.
-    fn words(&self, kind: &'static str, form: Form, head: bool, asked: &Asked, place: Option<Cursor>) -> Response<Body> {
+    fn words(
+        &self,
+        kind: &'static str,
+        form: Form,
+        head: bool,
+        asked: &Asked,
+        place: Option<Cursor>,
+    ) -> Response<Body> {
         if head {
             return answer(StatusCode::OK, kind, Full::default().boxed_unsync());
         }
@@ -211,11 +222,15 @@ fn guarded(headers: &mut HeaderMap) {
     }
 }
 
-/// What the page may do: run its own script, known by its hash, be styled (OBS's custom CSS comes as a style of the page), and read words.
+/// What the page may do: run its own script, known by its hash, be styled (OBS's custom CSS comes as a style of the
+/// page), and read words.
 fn policy() -> HeaderValue {
     static POLICY: OnceLock<HeaderValue> = OnceLock::new();
     let made = || {
-        let script = PAGE.split_once("<script>").and_then(|(_, rest)| rest.split_once("</script>")).map_or("", |(script, _)| script);
+        let script = PAGE
+            .split_once("<script>")
+            .and_then(|(_, rest)| rest.split_once("</script>"))
+            .map_or("", |(script, _)| script);
         let hash = BASE64.encode(&Sha256::digest(script));
         let policy = format!(
             "default-src 'none'; script-src 'sha256-{hash}'; style-src 'unsafe-inline'; font-src data:; img-src data:; \

@@ -1,4 +1,5 @@
-//! For fuzzing: whatever bytes a program on this machine may send to the overlay's port, through the real server, without a port.
+//! For fuzzing: whatever bytes a program on this machine may send to the overlay's port, through the real server,
+//! without a port.
 
 use std::io;
 use std::pin::Pin;
@@ -26,7 +27,11 @@ struct Peer {
 }
 
 impl AsyncRead for Peer {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.sent == self.sends.len() && self.waits > 0 {
             self.waits -= 1;
             context.waker().wake_by_ref();
@@ -66,7 +71,8 @@ fn answer(sends: &[u8]) -> Vec<u8> {
     let done = async {
         tokio::select! {
             () = converse(peer, service) => true,
-            // Words go on for as long as they can be sent: where more came behind the request, its sender's going is only noticed then.
+            // Words go on for as long as they can be sent: where more came behind the request, its sender's going is
+            // only noticed then.
             begun = async {
                 for _ in 0..LOOKS {
                     tokio::time::sleep(LOOK).await;

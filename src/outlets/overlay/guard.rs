@@ -1,5 +1,5 @@
-//! Who may read the overlay: programs on this machine, and pages of the overlay itself. A web page that the user visits may not, whatever name
-//! it gives this machine (DNS rebinding) and whatever it embeds. Knows no connection.
+//! Who may read the overlay: programs on this machine, and pages of the overlay itself. A web page that the user visits
+//! may not, whatever name it gives this machine (DNS rebinding) and whatever it embeds. Knows no connection.
 
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING};
 use hyper::{Method, StatusCode, Uri};
@@ -24,7 +24,8 @@ fn is_here(authority: &str) -> bool {
         _ => (authority, None),
     };
     let host_is_here = ["127.0.0.1", "localhost", "[::1]"].iter().any(|name| host.eq_ignore_ascii_case(name));
-    host_is_here && port.is_none_or(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u16>().is_ok())
+    host_is_here
+        && port.is_none_or(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u16>().is_ok())
 }
 
 /// Checks a request's head.
@@ -35,7 +36,10 @@ pub fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Refu
     let mut hosts = headers.get_all(HOST).iter();
     let host = hosts.next().and_then(|h| h.to_str().ok());
     if hosts.next().is_some() || !host.is_some_and(is_here) || uri.authority().is_some_and(|a| !is_here(a.as_str())) {
-        return Err(refusal(StatusCode::FORBIDDEN, "the overlay answers only to the names 127.0.0.1, localhost and [::1]"));
+        return Err(refusal(
+            StatusCode::FORBIDDEN,
+            "the overlay answers only to the names 127.0.0.1, localhost and [::1]",
+        ));
     }
     let own = |origin: &str| origin.strip_prefix("http://").is_some_and(|rest| Some(rest) == host);
     if headers.get_all(ORIGIN).iter().any(|o| !o.to_str().is_ok_and(own)) {
@@ -47,7 +51,8 @@ pub fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Refu
     if foreign && !(told("sec-fetch-mode") == Some("navigate") && told("sec-fetch-dest") == Some("document")) {
         return Err(refusal(StatusCode::FORBIDDEN, "the overlay does not answer pages of other sites"));
     }
-    let sends = headers.contains_key(TRANSFER_ENCODING) || headers.get_all(CONTENT_LENGTH).iter().any(|l| l.as_bytes() != b"0");
+    let sends =
+        headers.contains_key(TRANSFER_ENCODING) || headers.get_all(CONTENT_LENGTH).iter().any(|l| l.as_bytes() != b"0");
     if sends {
         return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "the overlay takes no content; ask without one"));
     }
@@ -106,17 +111,33 @@ mod tests {
     fn pages_of_other_sites_are_refused() {
         let with = |more: &[(&str, &str)]| verdict("GET", "/events", &[&[("host", "localhost:7373")], more].concat());
         assert_eq!(with(&[("origin", "http://localhost:7373")]), 200);
-        for origin in
-            ["null", "https://evil.example", "http://localhost:7374", "http://127.0.0.1:7373", "http://localhost:7373.evil.example"]
-        {
+        for origin in [
+            "null",
+            "https://evil.example",
+            "http://localhost:7374",
+            "http://127.0.0.1:7373",
+            "http://localhost:7373.evil.example",
+        ] {
             assert_eq!(with(&[("origin", origin)]), 403, "{origin}");
         }
         assert_eq!(with(&[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")]), 200);
-        assert_eq!(with(&[("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]), 200);
-        assert_eq!(with(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "script")]), 403);
+        assert_eq!(
+            with(&[("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]),
+            200
+        );
+        assert_eq!(
+            with(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "script")]),
+            403
+        );
         assert_eq!(with(&[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "cors")]), 403);
-        assert_eq!(with(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")]), 403);
-        assert_eq!(with(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]), 200);
+        assert_eq!(
+            with(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")]),
+            403
+        );
+        assert_eq!(
+            with(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]),
+            200
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The overlay: a page for a browser source in OBS or any other streaming program, fed with the words as they come. Served on this machine's
-//! loopback only, and read-only. Knows words, not who speaks them.
+//! The overlay: a page for a browser source in OBS or any other streaming program, fed with the words as they come.
+//! Served on this machine's loopback only, and read-only. Knows words, not who speaks them.
 
 mod answer;
 mod fuzzing;
@@ -51,7 +51,10 @@ async fn listen(wished: u16) -> Result<(TcpListener, u16), String> {
             Err(e) => last = e.to_string(),
         }
     }
-    Err(format!("the overlay can't be served: port {wished} and the {} after it are taken ({last}); choose another port", PORTS - 1))
+    Err(format!(
+        "the overlay can't be served: port {wished} and the {} after it are taken ({last}); choose another port",
+        PORTS - 1
+    ))
 }
 
 /// Serves until `stop` is set, and tells how it goes.
@@ -108,7 +111,8 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
 fn turn_away(stream: &TcpStream) {
     let why = format!("the overlay serves {MOST_CLIENTS} readers at a time; close one\n");
     let _ = stream.try_write(
-        format!("HTTP/1.1 503 Service Unavailable\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{why}", why.len()).as_bytes(),
+        format!("HTTP/1.1 503 Service Unavailable\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{why}", why.len())
+            .as_bytes(),
     );
 }
 

@@ -1,7 +1,8 @@
 //! Keeps a thread from being cancelled while it is inside the plugin. Knows no plugin.
 //!
-//! JACK's library ends a client's audio thread with `pthread_cancel`. A cancellation unwinds the stack, and one that meets a Rust function with a C interface
-//! aborts the process. Put off until the block is done it ends the thread where its owner expects it.
+//! JACK's library ends a client's audio thread with `pthread_cancel`. A cancellation unwinds the stack, and one that
+//! meets a Rust function with a C interface aborts the process. Put off until the block is done it ends the thread
+//! where its owner expects it.
 
 /// Holds a cancellation of this thread back until it is dropped. Wait-free.
 pub struct HoldCancellation {
@@ -60,7 +61,8 @@ mod tests {
         done: AtomicBool,
     }
 
-    /// What a host's audio thread does: it is in the plugin, which sleeps in an offline render, and then waits for the next block.
+    /// What a host's audio thread does: it is in the plugin, which sleeps in an offline render, and then waits for the
+    /// next block.
     extern "C" fn audio(job: *mut libc::c_void) -> *mut libc::c_void {
         // SAFETY: the test made it from an `Arc` whose count it raised.
         let job = unsafe { Arc::from_raw(job as *const Job) };
@@ -81,7 +83,9 @@ mod tests {
         let job = Arc::new(Job { inside: AtomicBool::new(false), done: AtomicBool::new(false) });
         let mut thread: libc::pthread_t = 0;
         // SAFETY: the function has the signature that is asked for and owns its argument.
-        let made = unsafe { libc::pthread_create(&mut thread, std::ptr::null(), audio, Arc::into_raw(job.clone()) as *mut libc::c_void) };
+        let made = unsafe {
+            libc::pthread_create(&mut thread, std::ptr::null(), audio, Arc::into_raw(job.clone()) as *mut libc::c_void)
+        };
         assert_eq!(made, 0);
         while !job.inside.load(Ordering::Acquire) {
             std::thread::sleep(Duration::from_millis(1));

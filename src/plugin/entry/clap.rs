@@ -9,8 +9,8 @@ use clap_sys::events::{clap_input_events, clap_output_events};
 use clap_sys::ext::params::{CLAP_EXT_PARAMS, clap_plugin_params};
 use clap_sys::process::{CLAP_PROCESS_ERROR, clap_process};
 use nice_plug::wrapper::clap::{
-    CLAP_PLUGIN_FACTORY_ID, CLAP_VERSION, PluginDescriptor, Wrapper, clap_host, clap_plugin, clap_plugin_descriptor, clap_plugin_entry,
-    clap_plugin_factory,
+    CLAP_PLUGIN_FACTORY_ID, CLAP_VERSION, PluginDescriptor, Wrapper, clap_host, clap_plugin, clap_plugin_descriptor,
+    clap_plugin_entry, clap_plugin_factory,
 };
 use nice_plug::wrapper::setup_logger;
 
@@ -23,18 +23,26 @@ use crate::plugin::Mynah;
 /// What a host looks for.
 #[unsafe(no_mangle)]
 #[used]
-pub static clap_entry: clap_plugin_entry =
-    clap_plugin_entry { clap_version: CLAP_VERSION, init: Some(init), deinit: Some(deinit), get_factory: Some(get_factory) };
+pub static clap_entry: clap_plugin_entry = clap_plugin_entry {
+    clap_version: CLAP_VERSION,
+    init: Some(init),
+    deinit: Some(deinit),
+    get_factory: Some(get_factory),
+};
 
-static FACTORY: clap_plugin_factory =
-    clap_plugin_factory { get_plugin_count: Some(count), get_plugin_descriptor: Some(describe), create_plugin: Some(create) };
+static FACTORY: clap_plugin_factory = clap_plugin_factory {
+    get_plugin_count: Some(count),
+    get_plugin_descriptor: Some(describe),
+    create_plugin: Some(create),
+};
 
 /// The shell's functions, the same for every instance, before ours stand in their place.
 static SHELL: OnceLock<clap_plugin> = OnceLock::new();
 /// The shell's functions for parameters, and the same with ours in their place.
 static PARAMS: OnceLock<(clap_plugin_params, clap_plugin_params)> = OnceLock::new();
 
-/// How long `flush` waits for a block that is being processed, a render's as well, and a block for a `flush`, which takes microseconds.
+/// How long `flush` waits for a block that is being processed, a render's as well, and a block for a `flush`, which
+/// takes microseconds.
 const BLOCK: Duration = Duration::from_secs(2);
 const FLUSH: Duration = Duration::from_millis(20);
 
@@ -42,7 +50,8 @@ const FLUSH: Duration = Duration::from_millis(20);
 #[repr(C)]
 struct Held {
     plugin: clap_plugin,
-    /// `process` and `params.flush` borrow the same cell of the shell and would end the host if they met. CLAP forbids the pair (clap/ext/params.h).
+    /// `process` and `params.flush` borrow the same cell of the shell and would end the host if they met. CLAP forbids
+    /// the pair (clap/ext/params.h).
     turn: Turn,
 }
 
@@ -79,7 +88,11 @@ unsafe extern "C" fn describe(_factory: *const clap_plugin_factory, index: u32) 
     if index == 0 { descriptor().clap_plugin_descriptor() } else { std::ptr::null() }
 }
 
-unsafe extern "C" fn create(_factory: *const clap_plugin_factory, host: *const clap_host, id: *const c_char) -> *const clap_plugin {
+unsafe extern "C" fn create(
+    _factory: *const clap_plugin_factory,
+    host: *const clap_host,
+    id: *const c_char,
+) -> *const clap_plugin {
     // SAFETY: a host gives a string that ends with 0, or nothing.
     if host.is_null() || id.is_null() || unsafe { CStr::from_ptr(id) } != descriptor().clap_id() {
         return std::ptr::null();
@@ -98,7 +111,8 @@ unsafe extern "C" fn create(_factory: *const clap_plugin_factory, host: *const c
         get_extension: Some(get_extension),
         ..own
     };
-    // The host owns both from here on; the shell's `destroy` takes its own back, which the data point to, and ours the other.
+    // The host owns both from here on; the shell's `destroy` takes its own back, which the data point to, and ours the
+    // other.
     let _ = Arc::into_raw(wrapper);
     Box::into_raw(Box::new(Held { plugin, turn: Turn::default() })).cast()
 }
@@ -131,7 +145,11 @@ unsafe extern "C" fn get_extension(plugin: *const clap_plugin, id: *const c_char
 }
 
 /// The shell's own, before or after a block and not beside it.
-unsafe extern "C" fn flush(plugin: *const clap_plugin, events: *const clap_input_events, out: *const clap_output_events) {
+unsafe extern "C" fn flush(
+    plugin: *const clap_plugin,
+    events: *const clap_input_events,
+    out: *const clap_output_events,
+) {
     let Some(flush) = PARAMS.get().and_then(|(shell, _)| shell.flush) else { return };
     // SAFETY: a host gives a plugin that it has.
     let Some(_turn) = unsafe { held(plugin) }.turn.take(BLOCK) else {
@@ -151,8 +169,9 @@ unsafe extern "C" fn process(plugin: *const clap_plugin, block: *const clap_proc
     SHELL.get().and_then(|shell| shell.process).map_or(0, |process| unsafe { process(plugin, block) })
 }
 
-/// The shell's own, once it has done what waits for this thread: a latency that the audio thread told last would else reach the host while the plugin is
-/// inactive, where `clap_host_latency.changed` may not be called (clap/ext/latency.h). Told now, it is kept for the next activation.
+/// The shell's own, once it has done what waits for this thread: a latency that the audio thread told last would else
+/// reach the host while the plugin is inactive, where `clap_host_latency.changed` may not be called
+/// (clap/ext/latency.h). Told now, it is kept for the next activation.
 unsafe extern "C" fn deactivate(plugin: *const clap_plugin) {
     let Some(shell) = SHELL.get() else { return };
     // SAFETY: both are to be called on the thread that this is, the main thread, with the plugin that the host gave.

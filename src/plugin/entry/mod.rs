@@ -1,5 +1,6 @@
-//! The ways in: what a host finds in the library for CLAP and for VST3. The shell (nice-plug) brings a macro for each; these do the same and mend on the way
-//! what the shell gets wrong, which docs/upstream.md describes. They know how the shell's objects look from outside and nothing of the engine.
+//! The ways in: what a host finds in the library for CLAP and for VST3. The shell (nice-plug) brings a macro for each;
+//! these do the same and mend on the way what the shell gets wrong, which docs/upstream.md describes. They know how the
+//! shell's objects look from outside and nothing of the engine.
 
 mod cancel;
 mod clap;
@@ -18,7 +19,8 @@ thread_local! {
     static HOST: Cell<Option<std::ptr::NonNull<clap_host>>> = const { Cell::new(None) };
 }
 
-/// A host that can be asked, from any thread, to deactivate the plugin and activate it again. Lives as long as the plugin.
+/// A host that can be asked, from any thread, to deactivate the plugin and activate it again. Lives as long as the
+/// plugin.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Restart(std::ptr::NonNull<clap_host>);
 
@@ -47,8 +49,8 @@ pub(super) fn host_of_the_new() -> Option<Restart> {
     HOST.get().map(Restart)
 }
 
-/// Whether the block that this thread processes is rendered offline, as a VST3 host says with each block; `None` in CLAP, where the host says it at the
-/// activation. For the audio thread, inside `process`.
+/// Whether the block that this thread processes is rendered offline, as a VST3 host says with each block; `None` in
+/// CLAP, where the host says it at the activation. For the audio thread, inside `process`.
 pub(super) fn says_offline() -> Option<bool> {
     OFFLINE.get()
 }

@@ -29,8 +29,8 @@ impl Turn {
         })
     }
 
-    /// The same for one that comes again and again: it gives way to whoever waits, or they might wait for ever. Wait-free where nobody has the turn or waits:
-    /// an audio thread sleeps only where its host breaks the rules.
+    /// The same for one that comes again and again: it gives way to whoever waits, or they might wait for ever.
+    /// Wait-free where nobody has the turn or waits: an audio thread sleeps only where its host breaks the rules.
     pub fn take_politely(&self, patience: Duration) -> Option<Taken<'_>> {
         let politely = || if self.waiting.load(Ordering::Relaxed) == 0 { self.try_take() } else { None };
         politely().or_else(|| Self::look(patience, politely)).or_else(|| self.try_take())
@@ -72,7 +72,8 @@ mod tests {
                 scope.spawn(move || {
                     for _ in 0..500 {
                         let patience = Duration::from_secs(30);
-                        let _taken = if n < 2 { turn.take(patience) } else { turn.take_politely(patience) }.expect("a turn");
+                        let _taken =
+                            if n < 2 { turn.take(patience) } else { turn.take_politely(patience) }.expect("a turn");
                         most.fetch_max(inside.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
                         inside.fetch_sub(1, Ordering::Relaxed);
                     }

@@ -4,10 +4,13 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 
 use nice_plug::wrapper::setup_logger;
-use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{IAudioProcessor, IAudioProcessorVtbl, ProcessData, ProcessModes_};
+use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{
+    IAudioProcessor, IAudioProcessorVtbl, ProcessData, ProcessModes_,
+};
 use nice_plug::wrapper::vst3::vst3::Steinberg::{
-    FIDString, FUnknown, IPluginFactory, IPluginFactory2, IPluginFactory2Trait, IPluginFactory3, IPluginFactory3Trait, IPluginFactoryTrait,
-    PClassInfo, PClassInfo2, PClassInfoW, PFactoryInfo, TUID, int32, kInvalidArgument, kResultOk, tresult,
+    FIDString, FUnknown, IPluginFactory, IPluginFactory2, IPluginFactory2Trait, IPluginFactory3, IPluginFactory3Trait,
+    IPluginFactoryTrait, PClassInfo, PClassInfo2, PClassInfoW, PFactoryInfo, TUID, int32, kInvalidArgument, kResultOk,
+    tresult,
 };
 use nice_plug::wrapper::vst3::vst3::{Class, ComWrapper};
 use nice_plug::wrapper::vst3::{PluginInfo, Wrapper};
@@ -109,11 +112,14 @@ impl IPluginFactoryTrait for Factory {
             return kInvalidArgument;
         }
         let wrapper = ComWrapper::new(Wrapper::<Mynah>::new());
-        let (Some(processor), Some(unknown)) = (wrapper.as_com_ref::<IAudioProcessor>(), wrapper.as_com_ref::<FUnknown>()) else {
+        let (Some(processor), Some(unknown)) =
+            (wrapper.as_com_ref::<IAudioProcessor>(), wrapper.as_com_ref::<FUnknown>())
+        else {
             return kInvalidArgument;
         };
-        // SAFETY: nobody else knows the object yet. It gets a table of the same functions but for `process`, which lives as long as the module. The object
-        // then goes to the host by its own `queryInterface`, which counts a reference.
+        // SAFETY: nobody else knows the object yet. It gets a table of the same functions but for `process`, which
+        // lives as long as the module. The object then goes to the host by its own `queryInterface`, which counts a
+        // reference.
         unsafe {
             (*processor.as_ptr()).vtbl = &watched(&*(*processor.as_ptr()).vtbl).ours;
             ((*(*unknown.as_ptr()).vtbl).queryInterface)(unknown.as_ptr(), iid as *const TUID, object)
@@ -152,8 +158,9 @@ fn watched(shell: &IAudioProcessorVtbl) -> &'static Tables {
     TABLES.get_or_init(|| Tables { shell: *shell, ours: IAudioProcessorVtbl { process, ..*shell } })
 }
 
-/// The shell's own, while no cancellation of the thread can act, and with what the host says of the block: the shell passes on the mode of the set-up before the
-/// last one, so that a bounce would be taken for playing and the playing after it for a bounce.
+/// The shell's own, while no cancellation of the thread can act, and with what the host says of the block: the shell
+/// passes on the mode of the set-up before the last one, so that a bounce would be taken for playing and the playing
+/// after it for a bounce.
 unsafe extern "system" fn process(this: *mut IAudioProcessor, data: *mut ProcessData) -> tresult {
     let (Some(tables), false) = (TABLES.get(), data.is_null()) else { return kInvalidArgument };
     let _hold = HoldCancellation::new();

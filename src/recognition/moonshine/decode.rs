@@ -1,4 +1,5 @@
-//! Moonshine's decoding, with guards against invented text. Knows no session: it asks a [`Language`] for one step after the other.
+//! Moonshine's decoding, with guards against invented text. Knows no session: it asks a [`Language`] for one step after
+//! the other.
 
 use super::vocabulary::Vocabulary;
 use crate::greedy::{Choice, Row, Speaker, go_on};
@@ -10,7 +11,8 @@ pub(super) use crate::greedy::Said;
 /// What every Moonshine model begins and ends with.
 pub(super) const BEGIN: usize = 1;
 pub(super) const END: usize = 2;
-/// Tokens a second that speech does not pass: Moonshine's own cap against loops, and its advice for languages that are not written in Latin letters.
+/// Tokens a second that speech does not pass: Moonshine's own cap against loops, and its advice for languages that are
+/// not written in Latin letters.
 const TOKENS_A_SECOND: f64 = 6.5;
 const DENSE_TOKENS_A_SECOND: f64 = 13.0;
 
@@ -18,7 +20,8 @@ const DENSE_TOKENS_A_SECOND: f64 = 13.0;
 pub(super) struct Step {
     /// After each of the last tokens, as many as were wanted: a number for each token of the vocabulary.
     pub(super) logits: Vec<Vec<f32>>,
-    /// For each token that was read how much it looked at each position of the sound, in any unit; empty where the model doesn't tell.
+    /// For each token that was read how much it looked at each position of the sound, in any unit; empty where the
+    /// model doesn't tell.
     pub(super) attention: Vec<Vec<f32>>,
 }
 
@@ -43,14 +46,21 @@ pub(super) trait Language {
 pub(super) struct Told<'a> {
     /// Tokens that the transcript begins with.
     pub(super) forced: &'a [usize],
-    /// A guess at what follows: as far as it is right it costs no runs of its own. It changes nothing else (speculative decoding, Leviathan et al. 2023).
+    /// A guess at what follows: as far as it is right it costs no runs of its own. It changes nothing else (speculative
+    /// decoding, Leviathan et al. 2023).
     pub(super) draft: &'a [usize],
     /// What is likelier than the model thinks.
     pub(super) bias: &'a Bias,
 }
 
 /// What is said in `seconds` of sound, with at most `room` tokens.
-pub(super) fn decode(language: &mut dyn Language, vocabulary: &Vocabulary, told: Told, seconds: f64, room: usize) -> Result<Said, String> {
+pub(super) fn decode(
+    language: &mut dyn Language,
+    vocabulary: &Vocabulary,
+    told: Told,
+    seconds: f64,
+    room: usize,
+) -> Result<Said, String> {
     let Told { forced, draft, bias } = told;
     let mut said = Said { tokens: forced.to_vec(), forced: forced.len(), ..Said::default() };
     let mut speaking = Speaking { language, vocabulary, bias, seconds, room };
@@ -160,7 +170,8 @@ mod tests {
     #[test]
     fn a_draft_changes_nothing_but_the_number_of_runs() {
         let v = vocabulary();
-        let scripts: [&[usize]; 4] = [&[3, 4, 5, 6], &[], &[3, 4, 5, 4, 5, 4, 5, 4, 5], &[3, 4, 5, 6, 7, 3, 8, 4, 9, 11, 3, 4]];
+        let scripts: [&[usize]; 4] =
+            [&[3, 4, 5, 6], &[], &[3, 4, 5, 4, 5, 4, 5, 4, 5], &[3, 4, 5, 6, 7, 3, 8, 4, 9, 11, 3, 4]];
         for script in scripts {
             for forced in [&[][..], &[5]] {
                 let plain = decode(&mut Script::new(script), &v, told(forced, &[]), 1.0, 30).expect("decodes");
@@ -172,7 +183,11 @@ mod tests {
                         "{script:?} {forced:?} {draft:?}"
                     );
                     let mut slow = Script { forgets: false, ..Script::new(script) };
-                    assert_eq!(decode(&mut slow, &v, told(forced, draft), 1.0, 30).expect("decodes"), plain, "no guess is tried");
+                    assert_eq!(
+                        decode(&mut slow, &v, told(forced, draft), 1.0, 30).expect("decodes"),
+                        plain,
+                        "no guess is tried"
+                    );
                 }
             }
         }
@@ -184,7 +199,8 @@ mod tests {
     #[test]
     fn loops_and_more_tokens_than_speech_has_stop_it() {
         let v = vocabulary();
-        let said = decode(&mut Script::new(&[3, 4, 5, 4, 5, 4, 5, 4, 5]), &v, told(&[], &[]), 9.0, 100).expect("decodes");
+        let said =
+            decode(&mut Script::new(&[3, 4, 5, 4, 5, 4, 5, 4, 5]), &v, told(&[], &[]), 9.0, 100).expect("decodes");
         assert_eq!((said.tokens, said.runaway), (vec![3, 4, 5], true));
         let endless: Vec<usize> = (0..99).map(|i| [3, 4, 5, 6, 7, 8, 9][(i * i + i / 3) % 7]).collect();
         assert_eq!(decode(&mut Script::new(&endless), &v, told(&[], &[]), 2.0, 100).expect("decodes").tokens.len(), 13);

@@ -1,11 +1,12 @@
-//! The hearing half of Moonshine v2: sound becomes the keys and values that the decoder looks at. A buffer that grows is heard on from where it ended.
-//! Knows no token.
+//! The hearing half of Moonshine v2: sound becomes the keys and values that the decoder looks at. A buffer that grows
+//! is heard on from where it ended. Knows no token.
 //!
-//! Four graphs: a frontend with buffers (80 samples a frame, two convolutions that halve the frames, so 20 ms a feature); an encoder without a memory, whose
-//! layers see 16 features back and a few ahead, so that it runs over `16 · depth` features before the new ones; an adapter, which adds positions; the keys
-//! and values. What the encoder says of a feature changes no more when its look-ahead is whole, and is kept. What it says of the last ones is what it would
-//! say if the sound ended there: it is told to the decoder and forgotten, so that a word shows before its look-ahead is over. (Moonshine's own runtime keeps
-//! these features back.)
+//! Four graphs: a frontend with buffers (80 samples a frame, two convolutions that halve the frames, so 20 ms a
+//! feature); an encoder without a memory, whose layers see 16 features back and a few ahead, so that it runs over `16 ·
+//! depth` features before the new ones; an adapter, which adds positions; the keys and values. What the encoder says of
+//! a feature changes no more when its look-ahead is whole, and is kept. What it says of the last ones is what it would
+//! say if the sound ended there: it is told to the decoder and forgotten, so that a word shows before its look-ahead is
+//! over. (Moonshine's own runtime keeps these features back.)
 
 use std::path::{Path, PathBuf};
 
@@ -19,8 +20,9 @@ use mynah_models::runtime::{RuntimeError, Session, SessionOptions, TensorSpec};
 
 /// Frames of the frontend that make one feature.
 const FRAMES: usize = 4;
-/// Features that it makes at least of sound that goes on, and of which it makes a multiple: Moonshine's own runtime gives it 80 ms at a time. Its
-/// convolutions are in step only after a whole feature, and what it gives of the sound before is all there only after some.
+/// Features that it makes at least of sound that goes on, and of which it makes a multiple: Moonshine's own runtime
+/// gives it 80 ms at a time. Its convolutions are in step only after a whole feature, and what it gives of the sound
+/// before is all there only after some.
 const BLOCK: usize = 4;
 /// What the encoder's layers see back.
 const BACK: usize = 16;
@@ -43,7 +45,8 @@ struct Before {
     frames: i64,
 }
 
-/// The frontend's weights where they lie in a graph of their own, which has no inputs and gives them: they go in with the sound.
+/// The frontend's weights where they lie in a graph of their own, which has no inputs and gives them: they go in with
+/// the sound.
 struct Weights {
     values: Vec<(String, DynValue)>,
     /// What the values came out of.
@@ -55,7 +58,8 @@ const TOLD: [&str; 6] = ["audio_chunk", "sample_buffer", "sample_len", "conv1_bu
 
 impl Weights {
     fn open(path: &Path, frontend: &Session, options: &SessionOptions) -> Result<Self, RuntimeError> {
-        let wanted: Vec<String> = frontend.inputs().iter().map(|i| i.name().to_owned()).filter(|n| !TOLD.contains(&n.as_str())).collect();
+        let wanted: Vec<String> =
+            frontend.inputs().iter().map(|i| i.name().to_owned()).filter(|n| !TOLD.contains(&n.as_str())).collect();
         if wanted.is_empty() {
             return Ok(Self { values: Vec::new(), _session: None });
         }
@@ -98,7 +102,11 @@ pub(super) struct Ear {
 }
 
 impl Ear {
-    pub(super) fn open(file: impl Fn(&str) -> PathBuf, config: &Config, options: &SessionOptions) -> Result<Self, RuntimeError> {
+    pub(super) fn open(
+        file: impl Fn(&str) -> PathBuf,
+        config: &Config,
+        options: &SessionOptions,
+    ) -> Result<Self, RuntimeError> {
         let graph = |name: &str, tensors: &[TensorSpec]| {
             let session = Session::load(&file(&format!("{name}.onnx")), options)?;
             session.expect(tensors)?;
@@ -122,7 +130,10 @@ impl Ear {
             frontend,
             weights,
             encoder: graph("encoder", &[input("features", &[1, -1, -1]), output("encoded", &[1, -1, -1])])?,
-            adapter: graph("adapter", &[input("encoded", &[1, -1, -1]), input("pos_offset", &[1]), output("memory", &[1, -1, -1])])?,
+            adapter: graph(
+                "adapter",
+                &[input("encoded", &[1, -1, -1]), input("pos_offset", &[1]), output("memory", &[1, -1, -1])],
+            )?,
             cross: graph("cross_kv", &[input("memory", &[1, -1, -1]), output("k_cross", &[-1, 1, -1, -1, -1])])?,
             config: config.clone(),
             heard: Vec::new(),
@@ -210,11 +221,13 @@ impl Ear {
         inputs.extend(self.weights.values.iter().map(|(name, value)| (name.as_str(), value.into())));
         let outputs = self.frontend.ort().run(inputs).map_err(one_line)?;
         let floats = |name: &str| {
-            let (_, data) = outputs.get(name).ok_or_else(|| lacks(name))?.try_extract_tensor::<f32>().map_err(one_line)?;
+            let (_, data) =
+                outputs.get(name).ok_or_else(|| lacks(name))?.try_extract_tensor::<f32>().map_err(one_line)?;
             Ok::<_, String>(data.to_vec())
         };
         let number = |name: &str| {
-            let (_, data) = outputs.get(name).ok_or_else(|| lacks(name))?.try_extract_tensor::<i64>().map_err(one_line)?;
+            let (_, data) =
+                outputs.get(name).ok_or_else(|| lacks(name))?.try_extract_tensor::<i64>().map_err(one_line)?;
             data.first().copied().ok_or_else(|| lacks(name))
         };
         let after = Before {
@@ -230,7 +243,8 @@ impl Ear {
         }
     }
 
-    /// Runs the encoder over the features that are here, of which all before number `lasting` stay; keeps what is settled.
+    /// Runs the encoder over the features that are here, of which all before number `lasting` stay; keeps what is
+    /// settled.
     fn encode(&mut self, lasting: usize) -> Result<Option<Sound>, String> {
         let width = self.config.encoder_dim;
         let here = self.features.len() / width;
@@ -240,7 +254,8 @@ impl Ear {
         }
         let features = TensorRef::from_array_view(([1, here, width], &self.features[..])).map_err(one_line)?;
         let outputs = self.encoder.ort().run(ort::inputs!["features" => features]).map_err(one_line)?;
-        let (shape, encoded) = outputs.get("encoded").ok_or_else(|| lacks("encoded"))?.try_extract_tensor::<f32>().map_err(one_line)?;
+        let (shape, encoded) =
+            outputs.get("encoded").ok_or_else(|| lacks("encoded"))?.try_extract_tensor::<f32>().map_err(one_line)?;
         if shape[..] != [1, here as i64, width as i64] {
             return Err(format!("the encoder gave {:?} for {here} features", &shape[..]));
         }
@@ -259,7 +274,8 @@ impl Ear {
         let last = self.remember(passes)?;
         let (depth, heads, size) = (self.config.depth, self.config.nheads, self.config.head_dim);
         let mut both = self.kept.iter().zip(&last).map(|(kept, last)| {
-            let all: Vec<f32> = kept.iter().zip(last).flat_map(|(kept, last)| kept.iter().chain(last)).copied().collect();
+            let all: Vec<f32> =
+                kept.iter().zip(last).flat_map(|(kept, last)| kept.iter().chain(last)).copied().collect();
             Tensor::from_array(([depth, 1, heads, total, size], all)).map(Tensor::into_dyn).map_err(one_line)
         });
         let (Some(keys), Some(values)) = (both.next(), both.next()) else { return Ok(None) };
@@ -272,12 +288,14 @@ impl Ear {
         let offset = [self.settled as i64];
         let encoded = TensorRef::from_array_view(([1, count, self.config.encoder_dim], encoded)).map_err(one_line)?;
         let offset = TensorRef::from_array_view(([1], &offset[..])).map_err(one_line)?;
-        let mut outputs = self.adapter.ort().run(ort::inputs!["encoded" => encoded, "pos_offset" => offset]).map_err(one_line)?;
+        let mut outputs =
+            self.adapter.ort().run(ort::inputs!["encoded" => encoded, "pos_offset" => offset]).map_err(one_line)?;
         let memory = outputs.remove("memory").ok_or_else(|| lacks("memory"))?;
         let outputs = self.cross.ort().run(ort::inputs!["memory" => &memory]).map_err(one_line)?;
         let (depth, heads, size) = (self.config.depth, self.config.nheads, self.config.head_dim);
         let rows = |name: &str| {
-            let (shape, data) = outputs.get(name).ok_or_else(|| lacks(name))?.try_extract_tensor::<f32>().map_err(one_line)?;
+            let (shape, data) =
+                outputs.get(name).ok_or_else(|| lacks(name))?.try_extract_tensor::<f32>().map_err(one_line)?;
             if shape[..] != [depth, 1, heads, count, size].map(|n| n as i64) {
                 return Err(format!("`{name}` came out as {:?}", &shape[..]));
             }

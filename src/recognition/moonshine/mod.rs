@@ -1,8 +1,10 @@
-//! The Moonshine family: a buffer of speech becomes words with times. Knows nothing of streaming policies, threads or packs.
+//! The Moonshine family: a buffer of speech becomes words with times. Knows nothing of streaming policies, threads or
+//! packs.
 //!
-//! v2 ([`streaming`]) hears a buffer that grows without hearing again what it has heard; its decoder is a language model over all of the buffer, so what it
-//! says at the end may change, and the policies of [`super::stream`] decide when it may not. v1 ([`whole`]) hears each buffer anew. Both read a buffer as
-//! long as it is: no silence has to follow, as Whisper wants. They know no text before the buffer.
+//! v2 ([`streaming`]) hears a buffer that grows without hearing again what it has heard; its decoder is a language
+//! model over all of the buffer, so what it says at the end may change, and the policies of [`super::stream`] decide
+//! when it may not. v1 ([`whole`]) hears each buffer anew. Both read a buffer as long as it is: no silence has to
+//! follow, as Whisper wants. They know no text before the buffer.
 
 mod decode;
 mod ear;
@@ -25,7 +27,8 @@ const LONGEST: usize = 30 * 16_000;
 
 /// A model of one of the layouts.
 trait Model: Language + Send {
-    /// Hears a buffer (16 kHz mono, ±1); what is read next begins anew with its sound. How many positions it has; 0 where it is too short to be heard.
+    /// Hears a buffer (16 kHz mono, ±1); what is read next begins anew with its sound. How many positions it has; 0
+    /// where it is too short to be heard.
     fn listen(&mut self, samples: &[f32]) -> Result<usize, String>;
 
     fn measure(&self) -> Measure;
@@ -51,9 +54,14 @@ pub struct Moonshine {
 }
 
 impl Moonshine {
-    /// Opens the files of one of the layouts, as [`files::known`] found them. Takes some seconds; any thread but the audio thread.
+    /// Opens the files of one of the layouts, as [`files::known`] found them. Takes some seconds; any thread but the
+    /// audio thread.
     pub fn open(layout: &files::Layout, file: impl Fn(&str) -> std::path::PathBuf) -> Result<Self, RuntimeError> {
-        let tokens = vocabulary::NAMES.map(&file).into_iter().find(|path| path.is_file()).unwrap_or_else(|| file(vocabulary::NAMES[0]));
+        let tokens = vocabulary::NAMES
+            .map(&file)
+            .into_iter()
+            .find(|path| path.is_file())
+            .unwrap_or_else(|| file(vocabulary::NAMES[0]));
         let (model, words): (Box<dyn Model>, _) = match layout {
             files::Layout::Streaming => {
                 let model = streaming::Streaming::open(&file)?;

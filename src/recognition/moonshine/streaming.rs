@@ -1,6 +1,7 @@
-//! Moonshine v2 in the layout of its own runtime: the graphs `frontend`, `encoder`, `adapter`, `cross_kv` and `decoder_kv`, in ONNX or ONNX Runtime's
-//! format, and `streaming_config.json`. `decoder_kv_with_attention`, which is published for some languages, is taken in place of `decoder_kv` where it is
-//! there: it tells when words were said. Knows no text.
+//! Moonshine v2 in the layout of its own runtime: the graphs `frontend`, `encoder`, `adapter`, `cross_kv` and
+//! `decoder_kv`, in ONNX or ONNX Runtime's format, and `streaming_config.json`. `decoder_kv_with_attention`, which is
+//! published for some languages, is taken in place of `decoder_kv` where it is there: it tells when words were said.
+//! Knows no text.
 
 use std::path::PathBuf;
 
@@ -44,9 +45,29 @@ impl Config {
         let wrong = |why: String| RuntimeError::File { path: path.clone(), why };
         let text = files::text(&path, files::SETTINGS).map_err(wrong)?;
         let config: Self = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
-        let Self { encoder_dim, depth, nheads, head_dim, vocab_size, frame_len, d_model_frontend, c1, max_seq_len, total_lookahead } =
-            config;
-        let sizes = [encoder_dim, depth, nheads, head_dim, vocab_size, frame_len.saturating_sub(1), d_model_frontend, c1, max_seq_len];
+        let Self {
+            encoder_dim,
+            depth,
+            nheads,
+            head_dim,
+            vocab_size,
+            frame_len,
+            d_model_frontend,
+            c1,
+            max_seq_len,
+            total_lookahead,
+        } = config;
+        let sizes = [
+            encoder_dim,
+            depth,
+            nheads,
+            head_dim,
+            vocab_size,
+            frame_len.saturating_sub(1),
+            d_model_frontend,
+            c1,
+            max_seq_len,
+        ];
         let caches = depth < 1 << 10 && nheads < 1 << 10;
         match sizes.iter().all(|&n| n > 0 && n < 1 << 20) && caches && total_lookahead < 1 << 12 {
             true => Ok(config),
@@ -60,8 +81,8 @@ pub(super) struct Streaming {
     ear: Ear,
     decoder: Session,
     config: Config,
-    /// The logits, the caches, then each layer's attention where the graph tells it: the keys and values of the sound come out as they went in, and are
-    /// not asked for.
+    /// The logits, the caches, then each layer's attention where the graph tells it: the keys and values of the sound
+    /// come out as they went in, and are not asked for.
     options: RunOptions<HasSelectedOutputs>,
     attention: Vec<String>,
     sound: Option<Sound>,
@@ -156,18 +177,21 @@ impl Language for Streaming {
     fn forget(&mut self, count: usize) -> Result<(), String> {
         for cache in &mut self.past {
             let (shape, data) = cache.try_extract_tensor::<f32>().map_err(one_line)?;
-            let [depth, one, heads, tokens, size] = shape[..] else { return Err(format!("a cache has the shape {:?}", &shape[..])) };
+            let [depth, one, heads, tokens, size] = shape[..] else {
+                return Err(format!("a cache has the shape {:?}", &shape[..]));
+            };
             let left = (tokens as usize).checked_sub(count).ok_or("more is forgotten than was read")?;
             let row = (tokens * size) as usize;
-            let kept: Vec<f32> = data.chunks_exact(row.max(1)).flat_map(|r| &r[..left * size as usize]).copied().collect();
+            let kept: Vec<f32> =
+                data.chunks_exact(row.max(1)).flat_map(|r| &r[..left * size as usize]).copied().collect();
             *cache = Tensor::from_array(([depth, one, heads, left as i64, size], kept)).map_err(one_line)?.into_dyn();
         }
         Ok(())
     }
 }
 
-/// How much each token looked at each position: weights [1, heads, tokens, positions] of each layer, each row to mean 0 and deviation 1, and the mean of
-/// all of them. Empty without layers.
+/// How much each token looked at each position: weights [1, heads, tokens, positions] of each layer, each row to mean 0
+/// and deviation 1, and the mean of all of them. Empty without layers.
 pub(super) fn looked(layers: &[DynValue], tokens: usize, positions: usize) -> Result<Vec<Vec<f32>>, String> {
     if layers.is_empty() {
         return Ok(Vec::new());

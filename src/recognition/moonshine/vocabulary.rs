@@ -1,7 +1,8 @@
 //! Moonshine's tokens: what each writes, and words out of them. Knows no session.
 //!
-//! Three files say it: `tokenizer.bin` (Moonshine's own runtime: for each token a length, in one byte below 128, else in two as `low + 128, high` of base
-//! 128, and so many bytes), `tokens.txt` (sherpa-onnx) and `tokenizer.json` (Hugging Face).
+//! Three files say it: `tokenizer.bin` (Moonshine's own runtime: for each token a length, in one byte below 128, else
+//! in two as `low + 128, high` of base 128, and so many bytes), `tokens.txt` (sherpa-onnx) and `tokenizer.json`
+//! (Hugging Face).
 
 use std::ops::Range;
 use std::path::Path;
@@ -27,7 +28,9 @@ impl Vocabulary {
     pub(super) fn open(path: &Path, size: Option<usize>) -> Result<Self, RuntimeError> {
         let wrong = |why: String| RuntimeError::File { path: path.to_owned(), why };
         let symbols = match path.extension().and_then(|e| e.to_str()) {
-            Some("bin") => Symbols::of_pieces(pieces(&files::read(path, files::VOCABULARY).map_err(wrong)?).map_err(wrong)?),
+            Some("bin") => {
+                Symbols::of_pieces(pieces(&files::read(path, files::VOCABULARY).map_err(wrong)?).map_err(wrong)?)
+            }
             Some("json") => {
                 let text = files::text(path, files::VOCABULARY).map_err(wrong)?;
                 let tokenizer = Tokenizer::from_bytes(text).map_err(|e| wrong(e.to_string()))?;
@@ -63,20 +66,24 @@ impl Vocabulary {
         self.symbols.piece(token, None).is_some_and(|p| p.begins)
     }
 
-    /// Whether a token writes a script of which a letter says more than one of ours: Greek and all that comes behind it in Unicode, less Latin with
-    /// marks below, and punctuation.
+    /// Whether a token writes a script of which a letter says more than one of ours: Greek and all that comes behind it
+    /// in Unicode, less Latin with marks below, and punctuation.
     pub(super) fn is_dense(&self, token: usize) -> bool {
-        self.symbols.piece(token, None).and_then(|p| p.bytes.first().copied()).is_some_and(|b| b >= 0xCD && b != 0xE1 && b != 0xE2)
+        self.symbols
+            .piece(token, None)
+            .and_then(|p| p.bytes.first().copied())
+            .is_some_and(|b| b >= 0xCD && b != 0xE1 && b != 0xE2)
     }
 
-    /// Ranges of tokens that are words, with their texts. What has no letter or digit joins the word before it, or the one after where there is none
-    /// before.
+    /// Ranges of tokens that are words, with their texts. What has no letter or digit joins the word before it, or the
+    /// one after where there is none before.
     pub(super) fn words(&self, tokens: &[usize]) -> Vec<(Range<usize>, String)> {
         let mut words: Vec<(Range<usize>, String)> = Vec::new();
         let sounded = |text: &str| text.chars().any(char::is_alphanumeric);
         let mut from = 0;
         while from < tokens.len() {
-            let to = tokens[from + 1..].iter().position(|&t| self.starts_word(t)).map_or(tokens.len(), |n| from + 1 + n);
+            let to =
+                tokens[from + 1..].iter().position(|&t| self.starts_word(t)).map_or(tokens.len(), |n| from + 1 + n);
             let text = self.text(&tokens[from..to]);
             match words.last_mut() {
                 Some(last) if !sounded(&text) || !sounded(&last.1) => {
@@ -102,11 +109,16 @@ impl Vocabulary {
             bytes.extend_from_slice(piece.bytes);
         }
         let text = String::from_utf8_lossy(&bytes);
-        text.chars().filter(|c| !c.is_control() && *c != char::REPLACEMENT_CHARACTER).collect::<String>().trim().to_owned()
+        text.chars()
+            .filter(|c| !c.is_control() && *c != char::REPLACEMENT_CHARACTER)
+            .collect::<String>()
+            .trim()
+            .to_owned()
     }
 
-    /// Tokens of a word that others come before, as byte-pair encoding spells it: of all neighbours that are a piece together those become one whose piece
-    /// was learnt first, which is the one of the lowest number, until there are none. A character without a piece is spelt in bytes, or left out.
+    /// Tokens of a word that others come before, as byte-pair encoding spells it: of all neighbours that are a piece
+    /// together those become one whose piece was learnt first, which is the one of the lowest number, until there are
+    /// none. A character without a piece is spelt in bytes, or left out.
     pub(super) fn spell(&self, word: &str) -> Result<Vec<usize>, String> {
         let mut tokens = Vec::new();
         for word in word.split_whitespace() {
@@ -117,7 +129,9 @@ impl Vocabulary {
             }
             let mut parts: Vec<String> = whole.chars().map(String::from).collect();
             let together = |pair: &[String]| self.symbols.id(&pair.concat());
-            while let Some((_, at)) = parts.windows(2).enumerate().filter_map(|(at, pair)| Some((together(pair)?, at))).min() {
+            while let Some((_, at)) =
+                parts.windows(2).enumerate().filter_map(|(at, pair)| Some((together(pair)?, at))).min()
+            {
                 let second = parts.remove(at + 1);
                 parts[at].push_str(&second);
             }

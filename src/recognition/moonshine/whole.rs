@@ -1,5 +1,6 @@
-//! Moonshine v1, which hears each buffer anew: in four graphs (sherpa-onnx: `preprocess`, `encode`, `uncached_decode`, `cached_decode`, tensors by order) or
-//! with a merged decoder (Hugging Face: `encoder_model`, `decoder_model_merged`, tensors by name). 384 samples a position. Knows no text.
+//! Moonshine v1, which hears each buffer anew: in four graphs (sherpa-onnx: `preprocess`, `encode`, `uncached_decode`,
+//! `cached_decode`, tensors by order) or with a merged decoder (Hugging Face: `encoder_model`, `decoder_model_merged`,
+//! tensors by name). 384 samples a position. Knows no text.
 
 use std::path::PathBuf;
 
@@ -140,23 +141,33 @@ impl Merged {
     pub(super) fn open(file: impl Fn(&str) -> PathBuf) -> Result<Self, RuntimeError> {
         let options = SessionOptions::default();
         let telling = file("decoder_with_attention.onnx");
-        let decoder = Graph::open(&if telling.is_file() { telling } else { file("decoder_model_merged.onnx") }, &options)?;
+        let decoder =
+            Graph::open(&if telling.is_file() { telling } else { file("decoder_model_merged.onnx") }, &options)?;
         let encoder = Graph::open(&file("encoder_model.onnx"), &options)?;
-        let caches =
-            decoder.inputs.iter().filter_map(|n| Some((n.clone(), n.replace("past_key_values", "present"))).filter(|(a, b)| a != b));
+        let caches = decoder
+            .inputs
+            .iter()
+            .filter_map(|n| Some((n.clone(), n.replace("past_key_values", "present"))).filter(|(a, b)| a != b));
         let caches: Vec<(String, String)> = caches.collect();
         let needed = ["input_ids", "encoder_hidden_states", "use_cache_branch"];
         let lacks = needed.iter().find(|n| !decoder.inputs.iter().any(|i| i == *n));
-        let lacks = lacks.map(|n| (*n).to_owned()).or_else(|| caches.iter().map(|c| &c.1).find(|n| !decoder.outputs.contains(n)).cloned());
+        let lacks = lacks
+            .map(|n| (*n).to_owned())
+            .or_else(|| caches.iter().map(|c| &c.1).find(|n| !decoder.outputs.contains(n)).cloned());
         if let Some(name) = lacks.or_else(|| caches.is_empty().then(|| "past_key_values".to_owned())) {
             return Err(decoder.wrong(&format!("a tensor `{name}`"), some_of(&decoder.inputs)));
         }
         let cache = decoder.inputs.iter().position(|n| *n == caches[0].0).map(|n| decoder.sizes(n)).unwrap_or_default();
         let empty = match cache[..] {
             [_, heads, _, size] if (1..1 << 16).contains(&heads) && (1..1 << 16).contains(&size) => [1, heads, 0, size],
-            _ => return Err(decoder.wrong(&format!("`{}` with heads and their size", caches[0].0), format!("{cache:?}"))),
+            _ => {
+                return Err(
+                    decoder.wrong(&format!("`{}` with heads and their size", caches[0].0), format!("{cache:?}"))
+                );
+            }
         };
-        let attention = (0..).map(|n| format!("cross_attentions.{n}")).take_while(|n| decoder.outputs.contains(n)).collect();
+        let attention =
+            (0..).map(|n| format!("cross_attentions.{n}")).take_while(|n| decoder.outputs.contains(n)).collect();
         Ok(Self { encoder, decoder, caches, empty, attention, encoded: None, past: Vec::new(), begun: false })
     }
 }
@@ -172,8 +183,12 @@ impl Model for Merged {
         let sound = TensorRef::from_array_view(([1, samples.len()], samples)).map_err(one_line)?;
         // Some exports want to be told that all of it is sound.
         let mask = if self.encoder.inputs.len() > 1 { vec![1_i64; samples.len()] } else { Vec::new() };
-        let told = (!mask.is_empty()).then(|| TensorRef::from_array_view(([1, mask.len()], &mask[..]))).transpose().map_err(one_line)?;
-        let mut outputs = self.encoder.run([SessionInputValue::from(sound)].into_iter().chain(told.map(SessionInputValue::from)))?;
+        let told = (!mask.is_empty())
+            .then(|| TensorRef::from_array_view(([1, mask.len()], &mask[..])))
+            .transpose()
+            .map_err(one_line)?;
+        let mut outputs =
+            self.encoder.run([SessionInputValue::from(sound)].into_iter().chain(told.map(SessionInputValue::from)))?;
         let encoded = Encoded::new(outputs.swap_remove(0))?;
         let positions = encoded.positions;
         self.encoded = Some(encoded);
@@ -199,7 +214,10 @@ impl Language for Merged {
         if self.decoder.inputs.iter().any(|n| n == "encoder_attention_mask") {
             // Of samples, not of positions: the graph thins it out itself (sherpa-onnx issue 3975).
             let mask = vec![1_i64; encoded.positions * POSITION];
-            inputs.push(("encoder_attention_mask", Tensor::from_array(([1, mask.len()], mask)).map_err(one_line)?.into()));
+            inputs.push((
+                "encoder_attention_mask",
+                Tensor::from_array(([1, mask.len()], mask)).map_err(one_line)?.into(),
+            ));
         }
         inputs.extend(self.caches.iter().zip(&self.past).map(|((name, _), value)| (name.as_str(), value.into())));
         let mut outputs = self.decoder.session.ort().run(inputs).map_err(one_line)?;

@@ -1,9 +1,10 @@
 //! When the words were said. Plain functions over tokens and samples; knows no model.
 //!
-//! A decoder that tells what it looked at gives times: each row's mean over heads of normalised weights, a median over time, dynamic time warping, as
-//! Moonshine's own runtime does with `decoder_kv_with_attention`. The other graphs don't tell. Then words are laid over the sound in which somebody may
-//! have spoken them, behind the last settled word, each as long as its letters are many: an estimate, which is the better the shorter the stretch. A
-//! stream settles words every second or so, and its times are off by less than that stretch; a whole file's may be off by more.
+//! A decoder that tells what it looked at gives times: each row's mean over heads of normalised weights, a median over
+//! time, dynamic time warping, as Moonshine's own runtime does with `decoder_kv_with_attention`. The other graphs don't
+//! tell. Then words are laid over the sound in which somebody may have spoken them, behind the last settled word, each
+//! as long as its letters are many: an estimate, which is the better the shorter the stretch. A stream settles words
+//! every second or so, and its times are off by less than that stretch; a whole file's may be off by more.
 
 use super::decode::Said;
 use super::vocabulary::Vocabulary;
@@ -23,13 +24,25 @@ pub(super) struct Spoken {
     pub(super) tokens: Vec<usize>,
 }
 
-/// The words behind the settled ones, of which the last ends at `settled`; `position` is how many samples a row of attention has a number for.
-pub(super) fn words(vocabulary: &Vocabulary, said: &Said, settled: f64, position: usize, samples: &[f32]) -> Vec<Spoken> {
+/// The words behind the settled ones, of which the last ends at `settled`; `position` is how many samples a row of
+/// attention has a number for.
+pub(super) fn words(
+    vocabulary: &Vocabulary,
+    said: &Said,
+    settled: f64,
+    position: usize,
+    samples: &[f32],
+) -> Vec<Spoken> {
     // What goes on with the last settled word can't change it any more.
     let new = &said.tokens[said.forced..];
-    let skipped = if said.forced == 0 { 0 } else { new.iter().position(|&t| vocabulary.starts_word(t)).unwrap_or(new.len()) };
+    let skipped =
+        if said.forced == 0 { 0 } else { new.iter().position(|&t| vocabulary.starts_word(t)).unwrap_or(new.len()) };
     let from = said.forced + skipped;
-    let found: Vec<_> = vocabulary.words(&said.tokens[from..]).into_iter().map(|(r, text)| (r.start + from..r.end + from, text)).collect();
+    let found: Vec<_> = vocabulary
+        .words(&said.tokens[from..])
+        .into_iter()
+        .map(|(r, text)| (r.start + from..r.end + from, text))
+        .collect();
     let length = samples.len() as f64 / RATE;
     let mut words: Vec<Word> = Vec::with_capacity(found.len());
     for (range, text) in &found {
@@ -145,7 +158,10 @@ mod tests {
 
     fn near(words: &[Spoken], times: &[(f64, f64)]) -> bool {
         words.len() == times.len()
-            && words.iter().zip(times).all(|(w, t)| (w.heard.word.start - t.0).abs() < 0.03 && (w.heard.word.end - t.1).abs() < 0.03)
+            && words
+                .iter()
+                .zip(times)
+                .all(|(w, t)| (w.heard.word.start - t.0).abs() < 0.03 && (w.heard.word.end - t.1).abs() < 0.03)
     }
 
     fn times(words: &[Spoken]) -> Vec<(f64, f64, f64)> {
@@ -156,7 +172,12 @@ mod tests {
     fn without_attention_words_lie_where_the_sound_is() {
         let v = vocabulary();
         // "one two one two": four letters a word, of which each stretch of a second takes two.
-        let said = Said { tokens: vec![3, 4, 5, 3, 4, 5], probabilities: vec![0.5; 6], attention: vec![vec![]; 7], ..Said::default() };
+        let said = Said {
+            tokens: vec![3, 4, 5, 3, 4, 5],
+            probabilities: vec![0.5; 6],
+            attention: vec![vec![]; 7],
+            ..Said::default()
+        };
         let samples = sound(4.0, &[(0.5, 1.5), (2.5, 3.5)]);
         let out = words(&v, &said, 0.0, 320, &samples);
         assert!(near(&out, &[(0.5, 1.0), (1.0, 1.5), (2.5, 3.0), (3.0, 3.5)]), "{:?}", times(&out));
@@ -183,7 +204,9 @@ mod tests {
     fn with_attention_words_lie_where_the_decoder_looked() {
         let v = vocabulary();
         // Positions of 20 ms: "on" from 0.5 s, "e" from 0.7, "two" from 1.2 s, the end from 1.6 s.
-        let row = |from: usize, to: usize| (0..100).map(|p| if (from..to).contains(&p) { 3.0 } else { -0.2 }).collect::<Vec<f32>>();
+        let row = |from: usize, to: usize| {
+            (0..100).map(|p| if (from..to).contains(&p) { 3.0 } else { -0.2 }).collect::<Vec<f32>>()
+        };
         let attention = vec![row(25, 35), row(35, 60), row(60, 80), row(80, 99)];
         let said = Said { tokens: vec![3, 4, 5], probabilities: vec![0.9; 3], attention, ..Said::default() };
         let out = words(&v, &said, 0.0, 320, &sound(2.0, &[(0.45, 1.55)]));

@@ -18,7 +18,11 @@ const BANDS: std::ops::RangeInclusive<i64> = 1..=512;
 
 /// The bands that a file tells, or what is wrong with them.
 pub(super) fn bands_of(told: i64) -> Result<usize, String> {
-    if BANDS.contains(&told) { Ok(told as usize) } else { Err(format!("{told}, where {} to {} are possible", BANDS.start(), BANDS.end())) }
+    if BANDS.contains(&told) {
+        Ok(told as usize)
+    } else {
+        Err(format!("{told}, where {} to {} are possible", BANDS.start(), BANDS.end()))
+    }
 }
 
 impl ChunkSize {
@@ -58,13 +62,16 @@ impl Chunks {
         self.bank.push(samples, &mut self.features);
     }
 
-    /// Puts so much silence behind the sound that its last frame begins a chunk, and what that leaves to the next one is understood too.
+    /// Puts so much silence behind the sound that its last frame begins a chunk, and what that leaves to the next one
+    /// is understood too.
     pub(super) fn finish(&mut self) {
-        self.bank.push(&vec![0.0; (self.size.frames + self.size.behind + self.bank.late() + 1) * HOP], &mut self.features);
+        self.bank
+            .push(&vec![0.0; (self.size.frames + self.size.behind + self.bank.late() + 1) * HOP], &mut self.features);
         self.bank.finish(&mut self.features);
     }
 
-    /// The next chunk, as `frames × bands` numbers, and the number of its first frame. A chunk waits for one frame more than it has, as in sherpa-onnx.
+    /// The next chunk, as `frames × bands` numbers, and the number of its first frame. A chunk waits for one frame more
+    /// than it has, as in sherpa-onnx.
     pub(super) fn next(&mut self, chunk: &mut Vec<f32>) -> Option<usize> {
         let (frames, step, bands) = (self.size.frames, self.size.step, self.bank.bands());
         if self.features.len() / bands <= frames {
@@ -114,7 +121,8 @@ mod tests {
     #[test]
     fn what_is_left_to_the_next_chunk_is_heard_with_it() {
         for samples in [0, 1, 9_000, 16_000, 16_137] {
-            let mut chunks = Chunks::new(ChunkSize { frames: 61, step: 60, behind: 18 }, Fbank::new(Recipe::FunAsr, 80));
+            let mut chunks =
+                Chunks::new(ChunkSize { frames: 61, step: 60, behind: 18 }, Fbank::new(Recipe::FunAsr, 80));
             let mut chunk = Vec::new();
             chunks.push(&vec![0.1f32; samples]);
             while chunks.next(&mut chunk).is_some() {}

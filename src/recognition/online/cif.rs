@@ -1,6 +1,6 @@
-//! Continuous integrate-and-fire (Dong and Xu, "CIF: continuous integrate-and-fire for end-to-end speech recognition", ICASSP 2020): frames with
-//! weights become tokens' vectors. Weights are added up; where their sum passes 1, the frames up to there, each times its weight, are a token, and what
-//! lies beyond 1 belongs to the next one. Knows no model.
+//! Continuous integrate-and-fire (Dong and Xu, "CIF: continuous integrate-and-fire for end-to-end speech recognition",
+//! ICASSP 2020): frames with weights become tokens' vectors. Weights are added up; where their sum passes 1, the frames
+//! up to there, each times its weight, are a token, and what lies beyond 1 belongs to the next one. Knows no model.
 
 /// What has been added up since the last token.
 pub(super) struct Cif {
@@ -19,7 +19,8 @@ impl Cif {
         self.part.fill(0.0);
     }
 
-    /// Adds a frame with its weight (0 to 1); appends the vector of a token that is complete with it, and says whether one is.
+    /// Adds a frame with its weight (0 to 1); appends the vector of a token that is complete with it, and says whether
+    /// one is.
     pub(super) fn push(&mut self, frame: &[f32], weight: f32, vectors: &mut Vec<f32>) -> bool {
         let fires = self.sum + weight >= 1.0;
         let share = if fires { 1.0 - self.sum } else { weight };

@@ -1,5 +1,5 @@
-//! Streaming zipformer2 with a CTC head, in the layout of icefall and sherpa-onnx: one graph. Read greedily: what repeats without a blank between is one
-//! token (Graves and others, "Connectionist temporal classification", 2006).
+//! Streaming zipformer2 with a CTC head, in the layout of icefall and sherpa-onnx: one graph. Read greedily: what
+//! repeats without a blank between is one token (Graves and others, "Connectionist temporal classification", 2006).
 
 use std::path::Path;
 
@@ -32,7 +32,13 @@ impl Ctc {
     pub fn open(model: &Path, tokens: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let encoder = Cached::open(model, options)?;
         let symbols = Symbols::read(tokens)?;
-        let width = encoder.graph().session.outputs().first().and_then(|o| o.dtype().tensor_shape()).and_then(|s| s.last().copied());
+        let width = encoder
+            .graph()
+            .session
+            .outputs()
+            .first()
+            .and_then(|o| o.dtype().tensor_shape())
+            .and_then(|s| s.last().copied());
         check_vocabulary(&symbols, width.unwrap_or(0).max(0) as usize, tokens)?;
         let blank = BLANKS.iter().find_map(|name| symbols.id(name)).unwrap_or(0);
         let chunks = encoder.chunks();

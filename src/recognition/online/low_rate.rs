@@ -1,8 +1,9 @@
-//! FunASR's features at a low rate: some frames of a filterbank side by side, taken every few frames, normalised, with the sinusoids of their positions.
-//! Knows no graph.
+//! FunASR's features at a low rate: some frames of a filterbank side by side, taken every few frames, normalised, with
+//! the sinusoids of their positions. Knows no graph.
 //!
-//! As `WavFrontendOnline` and `SinusoidalPositionEncoder` of FunASR have it: `(x + neg_mean) · inv_stddev · √width`, then sines of the position times
-//! rates from 1 down to 1/10,000 over the first half of the numbers, cosines over the second. The first position is 1.
+//! As `WavFrontendOnline` and `SinusoidalPositionEncoder` of FunASR have it: `(x + neg_mean) · inv_stddev · √width`,
+//! then sines of the position times rates from 1 down to 1/10,000 over the first half of the numbers, cosines over the
+//! second. The first position is 1.
 
 /// How frames are put together.
 pub(super) struct LowRate {
@@ -39,7 +40,8 @@ impl LowRate {
         if frames < self.window { 0 } else { (frames - self.window) / self.shift + 1 }
     }
 
-    /// Appends the stacks of some frames, of which the first stack stands at place `first` of the stream, counted from 0.
+    /// Appends the stacks of some frames, of which the first stack stands at place `first` of the stream, counted from
+    /// 0.
     pub(super) fn stack(&self, frames: &[f32], first: usize, stacks: &mut Vec<f32>) {
         let (wide, half) = (self.wide(), self.rates.len());
         let bands = wide / self.window;
@@ -47,7 +49,8 @@ impl LowRate {
             let position = (first + i + 1) as f64;
             let frames = &frames[i * self.shift * bands..][..wide];
             for (k, (x, (add, times))) in frames.iter().zip(self.add.iter().zip(&self.times)).enumerate() {
-                let wave = if k < half { (position * self.rates[k]).sin() } else { (position * self.rates[k - half]).cos() };
+                let wave =
+                    if k < half { (position * self.rates[k]).sin() } else { (position * self.rates[k - half]).cos() };
                 stacks.push((x + add) * times + wave as f32);
             }
         }

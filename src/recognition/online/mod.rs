@@ -1,7 +1,9 @@
-//! Recognisers that hear a stream themselves: their encoders take a chunk at a time and keep what they have heard in caches. What they have said
-//! never changes, so no policy is needed, only words to be made of their tokens. Knows nothing of threads.
+//! Recognisers that hear a stream themselves: their encoders take a chunk at a time and keep what they have heard in
+//! caches. What they have said never changes, so no policy is needed, only words to be made of their tokens. Knows
+//! nothing of threads.
 //!
-//! One file a family: [`transducer`] and [`ctc`] (icefall's layouts), [`nemo`] (NeMo's cache-aware FastConformer), [`paraformer`] (FunASR's).
+//! One file a family: [`transducer`] and [`ctc`] (icefall's layouts), [`nemo`] (NeMo's cache-aware FastConformer),
+//! [`paraformer`] (FunASR's).
 
 mod cached;
 mod chunks;
@@ -54,13 +56,14 @@ pub trait OnlineRecognizer: Send {
         None
     }
 
-    /// The language that is spoken from now on, by its code, such as `de` or `pt-BR`; `None` to hear it, as to begin with. An error where the model doesn't
-    /// know it.
+    /// The language that is spoken from now on, by its code, such as `de` or `pt-BR`; `None` to hear it, as to begin
+    /// with. An error where the model doesn't know it.
     fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {
         super::refused(language)
     }
 
-    /// Takes samples that follow the last ones (16 kHz mono, ±1) and appends the tokens that were heard in what is complete by now.
+    /// Takes samples that follow the last ones (16 kHz mono, ±1) and appends the tokens that were heard in what is
+    /// complete by now.
     fn push(&mut self, samples: &[f32], tokens: &mut Vec<Token>) -> Result<(), RecognizeError>;
 
     /// The sound is over: hears what is left of it, with silence behind. Only `reset` may follow.
@@ -69,7 +72,8 @@ pub trait OnlineRecognizer: Send {
     /// Seconds of sound since the last reset that were heard: later tokens are later.
     fn heard(&self) -> f64;
 
-    /// Runs what silence and noise may not: what stands behind a token, each language. For a trial of files that nobody has tried; `reset` must follow.
+    /// Runs what silence and noise may not: what stands behind a token, each language. For a trial of files that nobody
+    /// has tried; `reset` must follow.
     fn rehearse(&mut self) -> Result<(), RecognizeError> {
         Ok(())
     }
@@ -78,8 +82,8 @@ pub trait OnlineRecognizer: Send {
     fn piece(&self, token: usize, before: Option<usize>) -> Option<Piece<'_>>;
 }
 
-/// What all families do alike, for a type with `chunks`, `symbols` and a method `hear`: the first two may lie in a field of it. The next argument begins
-/// anew; what else a family does may follow.
+/// What all families do alike, for a type with `chunks`, `symbols` and a method `hear`: the first two may lie in a
+/// field of it. The next argument begins anew; what else a family does may follow.
 macro_rules! hears_a_stream {
     ($kind:ty, [$($part:ident)?], $begin:expr $(, { $($more:tt)* })?) => {
         impl crate::online::OnlineRecognizer for $kind {

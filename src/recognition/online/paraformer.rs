@@ -1,8 +1,9 @@
-//! Streaming Paraformer, as FunASR exports it and sherpa-onnx runs it: an encoder over stacked frames, integrate-and-fire, and a decoder that says all
-//! tokens of a chunk at once.
+//! Streaming Paraformer, as FunASR exports it and sherpa-onnx runs it: an encoder over stacked frames,
+//! integrate-and-fire, and a decoder that says all tokens of a chunk at once.
 //!
-//! A chunk is 61 frames of 10 ms, ten stacks of 60 ms; before it the encoder hears the eight stacks before. Of those eighteen the first five and the
-//! last three fire no token: what lies in the last three is understood with the next chunk.
+//! A chunk is 61 frames of 10 ms, ten stacks of 60 ms; before it the encoder hears the eight stacks before. Of those
+//! eighteen the first five and the last three fire no token: what lies in the last three is understood with the next
+//! chunk.
 
 use std::path::PathBuf;
 
@@ -67,7 +68,11 @@ impl Paraformer {
         let (window, shift) = (encoder.number("lfr_window_size")?, encoder.number("lfr_window_shift")?);
         let (width, blocks) = (encoder.number("encoder_output_size")?, encoder.number("decoder_num_blocks")?);
         let reach = encoder.number("decoder_kernel_size")? - 1;
-        decoder.expect(4 + blocks, 2 + blocks, "what was heard, vectors of tokens, their lengths and a cache a block")?;
+        decoder.expect(
+            4 + blocks,
+            2 + blocks,
+            "what was heard, vectors of tokens, their lengths and a cache a block",
+        )?;
         let (add, mut times) = (listed(&encoder, "neg_mean")?, listed(&encoder, "inv_stddev")?);
         let wide = times.len();
         let speech = encoder.sizes(0);
@@ -86,8 +91,11 @@ impl Paraformer {
         let words = encoder.number("vocab_size")?;
         check_vocabulary(&symbols, words, &files.tokens)?;
         let size = ChunkSize::new(STACKS * shift + window - shift, STACKS * shift, RIGHT * shift);
-        let size = size.map_err(|found| encoder.wrong("stacks of some frames in `lfr_window_size` and `lfr_window_shift`", found))?;
-        let bands = bands_of((wide / window) as i64).map_err(|found| encoder.wrong("bands of a filterbank in `neg_mean`", found))?;
+        let size = size.map_err(|found| {
+            encoder.wrong("stacks of some frames in `lfr_window_size` and `lfr_window_shift`", found)
+        })?;
+        let bands = bands_of((wide / window) as i64)
+            .map_err(|found| encoder.wrong("bands of a filterbank in `neg_mean`", found))?;
         let chunks = Chunks::new(size, Fbank::new(Recipe::FunAsr, bands));
         let mut paraformer = Self {
             encoder,
@@ -179,10 +187,12 @@ impl Paraformer {
         let count = vectors.len() / width;
         let embeds = TensorRef::from_array_view(([1, count, width], vectors)).map_err(one_line)?;
         let length = Tensor::from_array(([1], vec![count as i32])).map_err(one_line)?;
-        let mut inputs: Vec<SessionInputValue> = vec![(&heard[0]).into(), (&heard[1]).into(), embeds.into(), length.into()];
+        let mut inputs: Vec<SessionInputValue> =
+            vec![(&heard[0]).into(), (&heard[1]).into(), embeds.into(), length.into()];
         inputs.extend(self.caches.iter().map(SessionInputValue::from));
         let mut said = self.decoder.run(inputs)?;
-        self.caches = said.split_off(2).into_iter().map(|cache| last_columns(cache, reach)).collect::<Result<_, _>>()?;
+        self.caches =
+            said.split_off(2).into_iter().map(|cache| last_columns(cache, reach)).collect::<Result<_, _>>()?;
         let (shape, scores) = said[0].try_extract_tensor::<f32>().map_err(one_line)?;
         if shape.last().is_none_or(|&n| n != self.words as i64) {
             return Err(format!("the decoder gave scores {:?} where `vocab_size` is {}", &shape[..], self.words));
@@ -215,9 +225,14 @@ fn last_columns(cache: DynValue, reach: usize) -> Result<DynValue, String> {
 /// Numbers with commas between them in the metadata.
 fn listed(graph: &Graph, key: &str) -> Result<Vec<f32>, RuntimeError> {
     let told = graph.text(key);
-    let numbers: Option<Vec<f32>> = told.split(',').map(|n| n.trim().parse().ok().filter(|x: &f32| x.is_finite())).collect();
-    numbers
-        .ok_or_else(|| graph.wrong(&format!("numbers `{key}` in the metadata"), format!("`{}`", told.chars().take(60).collect::<String>())))
+    let numbers: Option<Vec<f32>> =
+        told.split(',').map(|n| n.trim().parse().ok().filter(|x: &f32| x.is_finite())).collect();
+    numbers.ok_or_else(|| {
+        graph.wrong(
+            &format!("numbers `{key}` in the metadata"),
+            format!("`{}`", told.chars().take(60).collect::<String>()),
+        )
+    })
 }
 
 hears_a_stream!(Paraformer, [], |paraformer| paraformer.begin(paraformer.caches.len()), {

@@ -1,11 +1,12 @@
-//! Makes words of a recogniser's tokens, on the timeline: a word that another one follows, or a pause, is final; the one that may still grow is shown.
-//! Knows no model and no thread.
+//! Makes words of a recogniser's tokens, on the timeline: a word that another one follows, or a pause, is final; the
+//! one that may still grow is shown. Knows no model and no thread.
 
 use super::{OnlineRecognizer, Token};
 use crate::stream::{Event, SKIPPED};
 use crate::{RecognizeError, Word};
 
-/// A word ends so many seconds after its last token was said, where nothing follows sooner: tokens come when a sound is understood, near its end.
+/// A word ends so many seconds after its last token was said, where nothing follows sooner: tokens come when a sound is
+/// understood, near its end.
 const AFTER_TOKEN: f64 = 0.12;
 /// A pause of so many seconds makes the last word final.
 const PAUSE: f64 = 0.6;
@@ -30,7 +31,12 @@ impl Growing {
         // A character that isn't whole, yet or ever, is left out.
         let text = String::from_utf8_lossy(&self.bytes).replace(char::REPLACEMENT_CHARACTER, "").trim().to_owned();
         let end = (self.last + AFTER_TOKEN).min(before).max(self.start);
-        (!text.is_empty()).then_some(Word { text, start: self.start, end, confidence: self.confidence / self.tokens.max(1) as f32 })
+        (!text.is_empty()).then_some(Word {
+            text,
+            start: self.start,
+            end,
+            confidence: self.confidence / self.tokens.max(1) as f32,
+        })
     }
 }
 
@@ -54,7 +60,16 @@ pub struct Speech {
 impl Speech {
     /// At second 0.
     pub fn new(recognizer: Box<dyn OnlineRecognizer>) -> Self {
-        Self { recognizer, base: 0.0, passed: 0, growing: None, shown: Vec::new(), skipped_from: None, tokens: Vec::new(), last: None }
+        Self {
+            recognizer,
+            base: 0.0,
+            passed: 0,
+            growing: None,
+            shown: Vec::new(),
+            skipped_from: None,
+            tokens: Vec::new(),
+            last: None,
+        }
     }
 
     /// The codes of the languages that the recogniser can be told; none where it hears its own alone.
@@ -76,7 +91,8 @@ impl Speech {
         outcome
     }
 
-    /// Takes samples (16 kHz mono, ±1) that follow the last ones, behind which so many seconds of sound wait. Appends what they bring about.
+    /// Takes samples (16 kHz mono, ±1) that follow the last ones, behind which so many seconds of sound wait. Appends
+    /// what they bring about.
     pub fn push(&mut self, samples: &[f32], behind: f64, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
         if self.skips(behind, events)? {
             self.passed += samples.len();
@@ -219,7 +235,10 @@ mod tests {
         }
 
         fn piece(&self, token: usize, _before: Option<usize>) -> Option<Piece<'_>> {
-            self.pieces.get(token).filter(|p| p.0 != "<unk>").map(|(text, begins)| Piece { bytes: text.as_bytes(), begins: *begins })
+            self.pieces
+                .get(token)
+                .filter(|p| p.0 != "<unk>")
+                .map(|(text, begins)| Piece { bytes: text.as_bytes(), begins: *begins })
         }
     }
 
@@ -228,7 +247,8 @@ mod tests {
     }
 
     fn finals(events: &[Event]) -> Vec<(String, f64, f64)> {
-        let words = events.iter().filter_map(|e| if let Event::Final(words) = e { Some(words) } else { None }).flatten();
+        let words =
+            events.iter().filter_map(|e| if let Event::Final(words) = e { Some(words) } else { None }).flatten();
         words.map(|w| (w.text.clone(), (w.start * 100.0).round() / 100.0, (w.end * 100.0).round() / 100.0)).collect()
     }
 

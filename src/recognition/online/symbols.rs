@@ -20,11 +20,13 @@ const CLOSING: &str = ",.!?;:%)]},。！？；：、，）】」』》〉”’"
 /// How a vocabulary writes words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Style {
-    /// A mark before the pieces that begin words; before every character of scripts without spaces too, which then stand close (X-ASR's).
+    /// A mark before the pieces that begin words; before every character of scripts without spaces too, which then
+    /// stand close (X-ASR's).
     Marked,
     /// The same, and a letter for each byte of UTF-8 (icefall's byte-level BPE).
     Bytes,
-    /// [`JOINS`] behind the pieces that go on; characters of other scripts than Latin stand without spaces between them (FunASR's).
+    /// [`JOINS`] behind the pieces that go on; characters of other scripts than Latin stand without spaces between them
+    /// (FunASR's).
     Joined,
 }
 
@@ -149,7 +151,8 @@ impl Symbols {
     }
 }
 
-/// An error where numbers are missing among those that stand in some lines: the tokens that have them would be said without a word. By the line behind.
+/// An error where numbers are missing among those that stand in some lines: the tokens that have them would be said
+/// without a word. By the line behind.
 pub(crate) fn without_gaps(mut lines: Vec<(usize, usize)>) -> Result<(), String> {
     lines.sort_unstable();
     let mut next = 0;
@@ -163,7 +166,8 @@ pub(crate) fn without_gaps(mut lines: Vec<(usize, usize)>) -> Result<(), String>
     Ok(())
 }
 
-/// Whether a character is of a script without spaces between its words, or a mark of one: Chinese characters, kana, their punctuation.
+/// Whether a character is of a script without spaces between its words, or a mark of one: Chinese characters, kana,
+/// their punctuation.
 fn wide(c: char) -> bool {
     let (scripts, marks) = (
         ['\u{3400}'..='\u{4DBF}', '\u{4E00}'..='\u{9FFF}', '\u{F900}'..='\u{FAFF}', '\u{3040}'..='\u{30FF}'],
@@ -181,10 +185,13 @@ impl Symbol {
     fn named(name: &str, style: Style) -> Self {
         let text = !(name.len() > 2 && name.starts_with('<') && name.ends_with('>'));
         if style == Style::Joined {
-            let (bare, joins) = name.strip_suffix(JOINS).filter(|bare| !bare.is_empty()).map_or((name, false), |bare| (bare, true));
+            let (bare, joins) =
+                name.strip_suffix(JOINS).filter(|bare| !bare.is_empty()).map_or((name, false), |bare| (bare, true));
             return Self { begins: name.is_ascii(), joins, text, ..Self::plain(bare.into()) };
         }
-        if let Some(byte) = name.strip_prefix("<0x").and_then(|r| r.strip_suffix('>')).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+        if let Some(byte) =
+            name.strip_prefix("<0x").and_then(|r| r.strip_suffix('>')).and_then(|hex| u8::from_str_radix(hex, 16).ok())
+        {
             return Self::plain(vec![byte]);
         }
         let begins = name.starts_with([' ', MARK]);
@@ -199,14 +206,15 @@ impl Symbol {
     }
 }
 
-/// Byte-level BPE writes with the letters of [`byte_of`] alone and uses some of the highest, which UTF-8 writes with the byte C6: as sherpa-onnx tells it.
+/// Byte-level BPE writes with the letters of [`byte_of`] alone and uses some of the highest, which UTF-8 writes with
+/// the byte C6: as sherpa-onnx tells it.
 fn marked_or_bytes(names: &[(usize, &str)]) -> Style {
     let highest = names.iter().filter_map(|(_, name)| name.trim_start_matches(MARK).bytes().max()).max();
     if highest == Some(0xC6) { Style::Bytes } else { Style::Marked }
 }
 
-/// The byte for which a letter stands in byte-level BPE (icefall's `byte_utils.py`): printable ASCII for itself, the others in order for the letters from
-/// U+0100 on, without [`NO_BYTES`].
+/// The byte for which a letter stands in byte-level BPE (icefall's `byte_utils.py`): printable ASCII for itself, the
+/// others in order for the letters from U+0100 on, without [`NO_BYTES`].
 fn byte_of(letter: char) -> Option<u8> {
     match letter {
         ' '..='~' => Some(letter as u8),
@@ -239,7 +247,8 @@ mod tests {
     #[test]
     fn lines_become_pieces() {
         let symbols =
-            Symbols::parse("<blk> 0\n<unk> 1\n\u{2581}he 2\nllo 3\n<0xC3> 4\n<0xA9> 5\n  6\n< 7\n", marked_or_bytes).expect("symbols");
+            Symbols::parse("<blk> 0\n<unk> 1\n\u{2581}he 2\nllo 3\n<0xC3> 4\n<0xA9> 5\n  6\n< 7\n", marked_or_bytes)
+                .expect("symbols");
         assert_eq!((symbols.len(), symbols.id("<blk>"), symbols.id("llo")), (8, Some(0), Some(3)));
         let piece = |id| symbols.piece(id, None).map(|p| (p.bytes.to_vec(), p.begins));
         assert_eq!(piece(0), None);
@@ -253,7 +262,9 @@ mod tests {
 
     #[test]
     fn what_goes_on_is_one_word_and_scripts_stand_apart() {
-        let symbols = Symbols::parse("<blank> 0\n<unk> 1\nhel@@ 2\nlo 3\nyou 4\n你 5\n好 6\n@@ 7\n", |_| Style::Joined).expect("symbols");
+        let symbols =
+            Symbols::parse("<blank> 0\n<unk> 1\nhel@@ 2\nlo 3\nyou 4\n你 5\n好 6\n@@ 7\n", |_| Style::Joined)
+                .expect("symbols");
         assert_eq!(text(&symbols, &[2, 3, 4, 5, 6, 4, 2, 2, 3]), "hello you 你好 you helhello");
         assert_eq!(text(&symbols, &[2, 5, 3]), "hel 你 lo", "a character ends what would go on");
         assert_eq!(text(&symbols, &[5, 1, 6, 0, 4, 7]), "你 好 you @@");
@@ -261,7 +272,8 @@ mod tests {
 
     #[test]
     fn marked_characters_and_punctuation_stand_close() {
-        let lines = "<blk> 0\n\u{2581}， 1\n\u{2581}. 2\n\u{2581}你 3\n\u{2581}好 4\n\u{2581}OK 5\n\u{2581}か 6\nay 7\n\u{2581}（ 8\n\u{2581}.. 9\n<unk> 10\n";
+        let lines = "<blk> 0\n\u{2581}， 1\n\u{2581}. 2\n\u{2581}你 3\n\u{2581}好 4\n\u{2581}OK 5\n\u{2581}か 6\nay \
+            7\n\u{2581}（ 8\n\u{2581}.. 9\n<unk> 10\n";
         let symbols = Symbols::parse(lines, marked_or_bytes).expect("symbols");
         assert_eq!(symbols.style, Style::Marked);
         assert_eq!(text(&symbols, &[3, 4, 1, 4, 6, 5, 7, 2, 5, 1, 3]), "你好，好か OKay. OK，你");
@@ -284,13 +296,20 @@ mod tests {
             (Some(0), Some(127), Some(151), Some(255), None)
         );
         // "我" is E6 88 91, "é" is C3 A9.
-        let symbols = Symbols::parse("<blk> 0\n\u{2581}ƌĨı 1\nƌĨı 2\n\u{2581}caf 3\nƋĹ 4\n\u{2581}au 5\n\u{2581} 6\n", marked_or_bytes)
-            .expect("symbols");
+        let symbols = Symbols::parse(
+            "<blk> 0\n\u{2581}ƌĨı 1\nƌĨı 2\n\u{2581}caf 3\nƋĹ 4\n\u{2581}au 5\n\u{2581} 6\n",
+            marked_or_bytes,
+        )
+        .expect("symbols");
         assert_eq!(symbols.style, Style::Bytes);
         let bytes = |id| symbols.piece(id, None).map(|p| p.bytes.to_vec()).unwrap_or_default();
         assert!(bytes(1) == bytes(2) && bytes(4).len() == 2, "{:?} {:?}", bytes(1), bytes(4));
         assert_eq!(text(&symbols, &[5, 3, 6, 5]), "au caf  au", "a mark alone is a word without letters");
-        assert_eq!(symbols.piece(5, Some(1)).map(|p| p.begins), Some(false), "no space behind a character of several bytes");
+        assert_eq!(
+            symbols.piece(5, Some(1)).map(|p| p.begins),
+            Some(false),
+            "no space behind a character of several bytes"
+        );
         let other = Symbols::parse("<blk> 0\n\u{2581}caf 1\né 2\n", marked_or_bytes).expect("symbols");
         assert_eq!(other.style, Style::Marked);
     }

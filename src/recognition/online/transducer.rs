@@ -1,5 +1,5 @@
-//! Streaming transducers in the layout of icefall and sherpa-onnx: zipformer, zipformer2, conformer and LSTM encoders, a stateless decoder, a joiner.
-//! Read greedily, at most one token a frame.
+//! Streaming transducers in the layout of icefall and sherpa-onnx: zipformer, zipformer2, conformer and LSTM encoders,
+//! a stateless decoder, a joiner. Read greedily, at most one token a frame.
 
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,9 @@ impl Transducer {
         let (decoder, joiner) = (Graph::open(&files.decoder, options)?, Graph::open(&files.joiner, options)?);
         let context_size = decoder.number("context_size")?;
         if context_size > MOST_CONTEXT {
-            return Err(decoder.wrong(&format!("a `context_size` of at most {MOST_CONTEXT} tokens"), context_size.to_string()));
+            return Err(
+                decoder.wrong(&format!("a `context_size` of at most {MOST_CONTEXT} tokens"), context_size.to_string())
+            );
         }
         decoder.session.expect(&[TensorSpec::input("y", &[-1, -1]), TensorSpec::output("decoder_out", &[-1, -1])])?;
         let inputs = [TensorSpec::input("encoder_out", &[-1, -1]), TensorSpec::input("decoder_out", &[-1, -1])];
@@ -115,7 +117,11 @@ impl Transducer {
         let outputs = self.joiner.run([encoded.into(), decoded.into()])?;
         let (_, scores) = outputs[0].try_extract_tensor::<f32>().map_err(one_line)?;
         if scores.len() != self.size {
-            return Err(format!("the joiner scores {} tokens where the decoder's `vocab_size` is {}", scores.len(), self.size));
+            return Err(format!(
+                "the joiner scores {} tokens where the decoder's `vocab_size` is {}",
+                scores.len(),
+                self.size
+            ));
         }
         best(scores)
     }

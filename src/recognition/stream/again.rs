@@ -1,8 +1,10 @@
-//! Hears again the speech that no word covers: over a long buffer a recogniser may end too early, pass over a sentence, or take a phrase that
-//! somebody really repeats for a loop of its own. The sound tells which it was. Plain functions over frames and words.
+//! Hears again the speech that no word covers: over a long buffer a recogniser may end too early, pass over a sentence,
+//! or take a phrase that somebody really repeats for a loop of its own. The sound tells which it was. Plain functions
+//! over frames and words.
 //!
-//! A stretch of such speech is heard in short windows without a prompt, one behind the other, each as far as its words can be believed: the
-//! next one begins there. Bounded: [`RUNS_A_SECOND`] of the recogniser, each over no more than [`WINDOW`].
+//! A stretch of such speech is heard in short windows without a prompt, one behind the other, each as far as its words
+//! can be believed: the next one begins there. Bounded: [`RUNS_A_SECOND`] of the recogniser, each over no more than
+//! [`WINDOW`].
 
 use super::marks::sure;
 use super::run::was_spoken;
@@ -24,7 +26,8 @@ const AT_CUT: f64 = 0.4;
 const RUNS_A_SECOND: f64 = 2.0;
 /// Where less speech than this is left, in seconds, there is no word.
 const REST: f64 = 0.25;
-/// So many words in so many seconds are more than anybody says: a decoder that has come to the end of the sound goes on inventing.
+/// So many words in so many seconds are more than anybody says: a decoder that has come to the end of the sound goes on
+/// inventing.
 const HURRY: (usize, f64) = (3, 0.2);
 const SECOND: f64 = RATE as f64;
 
@@ -87,8 +90,14 @@ impl Sound<'_> {
     }
 }
 
-/// What was heard, with the words of the speech behind `after` that none of them covers; times in seconds of the buffer.
-pub(super) fn complete(recognizer: &mut dyn Recognizer, sound: Sound, heard: Heard, after: f64) -> Result<Heard, RecognizeError> {
+/// What was heard, with the words of the speech behind `after` that none of them covers; times in seconds of the
+/// buffer.
+pub(super) fn complete(
+    recognizer: &mut dyn Recognizer,
+    sound: Sound,
+    heard: Heard,
+    after: f64,
+) -> Result<Heard, RecognizeError> {
     let mut words = heard.words;
     if heard.doubtful {
         leave_loop(&mut words);
@@ -106,11 +115,16 @@ fn longest(text: &str) -> f64 {
     (0.4 + 0.08 * text.chars().filter(|c| c.is_alphanumeric()).count() as f64).min(1.5)
 }
 
-/// The places of words in seconds: one that is far too long was stretched over what was passed over, and only its ends count.
+/// The places of words in seconds: one that is far too long was stretched over what was passed over, and only its ends
+/// count.
 fn places(words: &[HeardWord]) -> Vec<(f64, f64)> {
     let place = |w: &HeardWord| {
         let (w, most) = (&w.word, longest(&w.word.text));
-        if w.end - w.start > 2.0 * most { vec![(w.start, w.start + most), (w.end - most, w.end)] } else { vec![(w.start, w.end)] }
+        if w.end - w.start > 2.0 * most {
+            vec![(w.start, w.start + most), (w.end - most, w.end)]
+        } else {
+            vec![(w.start, w.end)]
+        }
     };
     words.iter().flat_map(place).collect()
 }
@@ -126,15 +140,18 @@ fn uncovered(sound: Sound, words: &[HeardWord], after: f64) -> Vec<(f64, f64)> {
             && let Some((first, last)) = sound.spoken(from, to)
         {
             // What begins or ends right here is whole only with the sound up to the next word.
-            out.push((if first > from { first } else { free }, if last < to { last } else { start.min(sound.length()) }));
+            out.push((
+                if first > from { first } else { free },
+                if last < to { last } else { start.min(sound.length()) },
+            ));
         }
         free = free.max(end);
     }
     out
 }
 
-/// A guard that stops a loop leaves its first turn, and the last word of that may reach over all others: it is heard again, or alone is made as long
-/// as a word is.
+/// A guard that stops a loop leaves its first turn, and the last word of that may reach over all others: it is heard
+/// again, or alone is made as long as a word is.
 fn leave_loop(words: &mut Vec<HeardWord>) {
     if words.len() > 1 {
         words.pop();
@@ -143,8 +160,8 @@ fn leave_loop(words: &mut Vec<HeardWord>) {
     }
 }
 
-/// How many of the words of a hypothesis can be believed: up to one that was stretched over speech, to more than can be said, or to one that the
-/// end of a window may have cut.
+/// How many of the words of a hypothesis can be believed: up to one that was stretched over speech, to more than can be
+/// said, or to one that the end of a window may have cut.
 fn believed(sound: Sound, words: &[HeardWord], cut: f64) -> usize {
     let good = |i: &usize| {
         let word = &words[*i].word;
@@ -168,7 +185,8 @@ fn slide(recognizer: &mut dyn Recognizer, sound: Sound, from: f64, to: f64) -> R
             let word = Word { start: start + w.word.start.max(0.0), end: (start + w.word.end).min(end), ..w.word };
             HeardWord { reach: word.end, word }
         };
-        let mut words: Vec<HeardWord> = heard.words.into_iter().map(place).filter(|w| was_spoken(sound.probabilities, &w.word)).collect();
+        let mut words: Vec<HeardWord> =
+            heard.words.into_iter().map(place).filter(|w| was_spoken(sound.probabilities, &w.word)).collect();
         if heard.doubtful {
             leave_loop(&mut words);
         }
@@ -188,7 +206,8 @@ fn slide(recognizer: &mut dyn Recognizer, sound: Sound, from: f64, to: f64) -> R
     Ok(out)
 }
 
-/// Puts words of a stretch among the others. A word that was stretched over it shrinks to the end that the model looked at.
+/// Puts words of a stretch among the others. A word that was stretched over it shrinks to the end that the model looked
+/// at.
 fn insert(words: &mut Vec<HeardWord>, mut new: Vec<HeardWord>, from: f64, to: f64) {
     if new.is_empty() {
         return;
@@ -202,7 +221,10 @@ fn insert(words: &mut Vec<HeardWord>, mut new: Vec<HeardWord>, from: f64, to: f6
         }
     }
     let place = words.partition_point(|w| w.word.start < from);
-    let (least, most) = (place.checked_sub(1).map_or(0.0, |i| words[i].word.end), words.get(place).map_or(f64::INFINITY, |w| w.word.start));
+    let (least, most) = (
+        place.checked_sub(1).map_or(0.0, |i| words[i].word.end),
+        words.get(place).map_or(f64::INFINITY, |w| w.word.start),
+    );
     for w in &mut new {
         (w.word.start, w.word.end) = (w.word.start.clamp(least, most), w.word.end.clamp(least, most));
     }
@@ -236,7 +258,10 @@ mod tests {
             let close = found.iter().zip(right).all(|(a, b)| (a.0 - b.0).abs() < 0.05 && (a.1 - b.1).abs() < 0.05);
             assert!(found.len() == right.len() && close, "{found:?}");
         };
-        near(&[word("whole", 1.0, 2.0), word("words", 2.0, 4.0), word("that", 8.0, 9.0), word("follow", 9.0, 10.0)], &[]);
+        near(
+            &[word("whole", 1.0, 2.0), word("words", 2.0, 4.0), word("that", 8.0, 9.0), word("follow", 9.0, 10.0)],
+            &[],
+        );
         near(&[word("whole", 1.0, 2.0), word("that", 8.0, 9.0), word("follow", 9.0, 10.0)], &[(2.0, 6.45)]);
         near(&[word("it", 1.0, 4.0), word("that", 8.0, 9.0), word("follow", 9.0, 10.0)], &[(1.56, 3.44)]);
         assert_eq!(uncovered(sound, &[], 0.0).len(), 1);
@@ -250,7 +275,8 @@ mod tests {
         let believed = |words: &[HeardWord], cut| believed(sound, words, cut);
         assert_eq!(believed(&[word("it", 0.5, 0.7), word("was", 0.7, 1.0), word("it", 1.0, 5.0)], f64::INFINITY), 2);
         assert_eq!(believed(&[word("it", 0.5, 0.7), word("was", 0.7, 1.0), word("late", 1.0, 1.4)], 1.2), 2);
-        let end: Vec<HeardWord> = (0..6).map(|i| word("it", 8.0 + 0.06 * f64::from(i), 8.06 + 0.06 * f64::from(i))).collect();
+        let end: Vec<HeardWord> =
+            (0..6).map(|i| word("it", 8.0 + 0.06 * f64::from(i), 8.06 + 0.06 * f64::from(i))).collect();
         assert_eq!(believed(&[vec![word("was", 7.0, 7.3)], end].concat(), f64::INFINITY), 1);
         let mut alone = vec![word("no", 1.0, 9.0)];
         leave_loop(&mut alone);

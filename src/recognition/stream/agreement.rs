@@ -1,9 +1,9 @@
-//! What may still change: the words of the last hypotheses, and which of them a policy makes final. Pure logic over words; knows neither
-//! sound nor models.
+//! What may still change: the words of the last hypotheses, and which of them a policy makes final. Pure logic over
+//! words; knows neither sound nor models.
 //!
-//! A recogniser that is told which words are settled goes on behind them, so hypotheses are compared word for word. After a cut of the
-//! buffer nothing is settled in it: there the words said before are looked for in the hypothesis, by text first, since times move a little
-//! from run to run, then by time.
+//! A recogniser that is told which words are settled goes on behind them, so hypotheses are compared word for word.
+//! After a cut of the buffer nothing is settled in it: there the words said before are looked for in the hypothesis, by
+//! text first, since times move a little from run to run, then by time.
 
 use std::collections::VecDeque;
 
@@ -15,8 +15,8 @@ use crate::{HeardWord, Word};
 const TAIL: usize = 5;
 /// A hypothesis' word that starts this much before the last final end has been said before, where no text tells.
 const BEFORE_END: f64 = 0.1;
-/// Final words are looked for within so many seconds of where they ended: at all, more for each word that fits, and at most.
-/// What repeats itself ("it go it go") fits a phrase too early as well, when the model revises what is final.
+/// Final words are looked for within so many seconds of where they ended: at all, more for each word that fits, and at
+/// most. What repeats itself ("it go it go") fits a phrase too early as well, when the model revises what is final.
 const NEAR: (f64, f64, f64) = (0.1, 0.2, 0.5);
 /// So many words in a row tell the place without the time.
 const SURE: usize = 3;
@@ -70,8 +70,9 @@ impl Agreement {
         self.commit(words, count)
     }
 
-    /// Takes a hypothesis whose tail is doubtful. What stood before stays as far as it can be believed: the words that are said once more, or had been
-    /// said twice. One hypothesis that is sure of itself by chance is no reason to keep invented words. Nothing becomes final, and nothing likelier.
+    /// Takes a hypothesis whose tail is doubtful. What stood before stays as far as it can be believed: the words that
+    /// are said once more, or had been said twice. One hypothesis that is sure of itself by chance is no reason to keep
+    /// invented words. Nothing becomes final, and nothing likelier.
     pub(super) fn doubt(&mut self, hypothesis: Hypothesis) {
         let (words, _) = self.new_words(hypothesis);
         let same = self.pending.iter().zip(&words).take_while(|(a, b)| same_word(&a.text, &b.text)).count();
@@ -121,9 +122,11 @@ impl Agreement {
         words
     }
 
-    /// The words of a hypothesis that follow the final ones, their times made to rise and not to overlap, and how far each reaches.
+    /// The words of a hypothesis that follow the final ones, their times made to rise and not to overlap, and how far
+    /// each reaches.
     fn new_words(&self, hypothesis: Hypothesis) -> (Vec<Word>, Vec<f64>) {
-        let (mut words, mut reaches): (Vec<Word>, Vec<f64>) = hypothesis.words.into_iter().map(|w| (w.word, w.reach)).unzip();
+        let (mut words, mut reaches): (Vec<Word>, Vec<f64>) =
+            hypothesis.words.into_iter().map(|w| (w.word, w.reach)).unzip();
         let from = if hypothesis.follows { 0 } else { self.place(&words) };
         words.drain(..from);
         reaches.drain(..from);
@@ -144,7 +147,13 @@ impl Agreement {
         let mut best: Option<(usize, f64, usize)> = None;
         for k in 1..=words.len() {
             let off = (words[k - 1].end - last.end).abs();
-            let length = self.tail.iter().rev().zip(words[..k].iter().rev()).take_while(|(a, b)| same_word(&a.text, &b.text)).count();
+            let length = self
+                .tail
+                .iter()
+                .rev()
+                .zip(words[..k].iter().rev())
+                .take_while(|(a, b)| same_word(&a.text, &b.text))
+                .count();
             let near = off <= (NEAR.0 + NEAR.1 * length as f64).min(NEAR.2);
             if length > 0 && near && best.is_none_or(|(l, o, _)| length > l || (length == l && off < o)) {
                 best = Some((length, off, k));
@@ -179,7 +188,12 @@ mod tests {
     fn words(text: &str) -> Vec<Word> {
         text.split_whitespace()
             .enumerate()
-            .map(|(i, t)| Word { text: t.to_owned(), start: i as f64 * 0.4, end: i as f64 * 0.4 + 0.3, confidence: 1.0 })
+            .map(|(i, t)| Word {
+                text: t.to_owned(),
+                start: i as f64 * 0.4,
+                end: i as f64 * 0.4 + 0.3,
+                confidence: 1.0,
+            })
             .collect()
     }
 
@@ -256,8 +270,9 @@ mod tests {
         a.agree(words("we go to the sea"));
         a.agree(words("we go to the sea"));
         // The buffer now starts inside "sea": the model hears the words before again, late.
-        let shift =
-            |t: &str, by: f64| -> Vec<Word> { words(t).into_iter().map(|w| Word { start: w.start + by, end: w.end + by, ..w }).collect() };
+        let shift = |t: &str, by: f64| -> Vec<Word> {
+            words(t).into_iter().map(|w| Word { start: w.start + by, end: w.end + by, ..w }).collect()
+        };
         a.agree(shift("the sea and swim", 1.4));
         assert_eq!(text(&a.agree(shift("the sea and swim", 1.4))), "and swim");
     }
@@ -284,7 +299,9 @@ mod tests {
             Hypothesis { words, follows: true, end }
         };
         let reaches = [0.3, 0.8, 1.2];
-        let take = |a: &mut Agreement, commit, confidence| text(&a.take(said(&reaches, confidence, 1.5), Trust::Policy(commit)));
+        let take = |a: &mut Agreement, commit, confidence| {
+            text(&a.take(said(&reaches, confidence, 1.5), Trust::Policy(commit)))
+        };
         let wait = Commit::Attention { wait: 0.5 };
         assert_eq!(take(&mut Agreement::default(), wait, 0.1), "one two");
         let thrice = Commit::Agreement { hypotheses: 3 };

@@ -1,9 +1,10 @@
-//! Raises soft speech: the voice activity model hears none below -50 dBFS, and the features of recognisers have a floor. What is loud enough passes
-//! bit for bit. Pure arithmetic over samples; knows no model.
+//! Raises soft speech: the voice activity model hears none below -50 dBFS, and the features of recognisers have a
+//! floor. What is loud enough passes bit for bit. Pure arithmetic over samples; knows no model.
 
 use mynah_models::vad::{FRAME, GO_ON, RATE};
 
-/// Sound whose loudest frames are softer than this, as a root mean square, is raised to it, by so much at most: -45 dBFS and 48 dB.
+/// Sound whose loudest frames are softer than this, as a root mean square, is raised to it, by so much at most: -45
+/// dBFS and 48 dB.
 const SOFT: f32 = 0.0056;
 const MOST: f32 = 256.0;
 /// The loudest frame is forgotten by half in so many seconds, the softest as slowly: a pause is no soft speech.
@@ -13,7 +14,8 @@ const ABOVE: f32 = 3.16;
 /// Of the frames of speech in a buffer so many in a hundred are softer than what counts as its level: a click is none.
 const LOUD: usize = 90;
 
-/// How much to raise sound whose loudest frames have this level: a power of two, which changes no digit of a sample but its exponent.
+/// How much to raise sound whose loudest frames have this level: a power of two, which changes no digit of a sample but
+/// its exponent.
 fn gain(level: f32) -> f32 {
     if level >= SOFT { 1.0 } else { (SOFT / level.max(f32::MIN_POSITIVE)).log2().ceil().exp2().min(MOST) }
 }

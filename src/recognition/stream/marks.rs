@@ -1,4 +1,5 @@
-//! What stands in the place of words that nobody can know: sound that was left out, speech that the recogniser doesn't understand.
+//! What stands in the place of words that nobody can know: sound that was left out, speech that the recogniser doesn't
+//! understand.
 
 use super::agreement::{Hypothesis, Trust};
 use super::{Event, Streamer};
@@ -9,13 +10,15 @@ use mynah_models::vad::FRAME;
 const CAUGHT_UP: f64 = 0.5;
 /// What stands where sound was skipped.
 pub const SKIPPED: &str = "[...]";
-/// What stands where somebody spoke and the recogniser can't tell what: a language that it doesn't know, two voices at once.
+/// What stands where somebody spoke and the recogniser can't tell what: a language that it doesn't know, two voices at
+/// once.
 pub const UNCLEAR: &str = "[unclear]";
-/// A hypothesis of at least so many words whose mean confidence is less than this is invented; a shorter one must be worse to be. English
-/// under noise as loud as itself has 0.6, languages that the model never heard have 0.2 to 0.45.
+/// A hypothesis of at least so many words whose mean confidence is less than this is invented; a shorter one must be
+/// worse to be. English under noise as loud as itself has 0.6, languages that the model never heard have 0.2 to 0.45.
 const CLEAR: (usize, f32) = (3, 0.5);
 const CLEAR_OF_FEW: f32 = 0.3;
-/// Seconds of speech in which the recogniser hears no word at all and which are told all the same: shorter ones may be a cough or a laugh.
+/// Seconds of speech in which the recogniser hears no word at all and which are told all the same: shorter ones may be
+/// a cough or a laugh.
 pub(super) const LONG_SPEECH: f64 = 3.0;
 
 impl Streamer {
@@ -44,7 +47,12 @@ impl Streamer {
     /// Says that sound was left out, if it was.
     pub(super) fn mark_skipped(&mut self, events: &mut Vec<Event>) {
         if let Some(from) = self.skipped_from.take() {
-            let mark = Word { text: SKIPPED.to_owned(), start: self.seconds(from), end: self.seconds(self.position), confidence: 0.0 };
+            let mark = Word {
+                text: SKIPPED.to_owned(),
+                start: self.seconds(from),
+                end: self.seconds(self.position),
+                confidence: 0.0,
+            };
             events.push(Event::Final(vec![mark]));
             self.detector.reset();
             self.said.forget_text();

@@ -1,7 +1,8 @@
-//! Makes a recogniser that reads whole buffers caption a stream: voice activity in front, agreement behind, bounded in memory and in lag.
+//! Makes a recogniser that reads whole buffers caption a stream: voice activity in front, agreement behind, bounded in
+//! memory and in lag.
 //!
-//! Every decision falls on frames of the voice activity model, cut on sample positions: how the sound is portioned changes nothing.
-//! Knows nothing of threads; the worker says how far behind it is.
+//! Every decision falls on frames of the voice activity model, cut on sample positions: how the sound is portioned
+//! changes nothing. Knows nothing of threads; the worker says how far behind it is.
 
 mod again;
 mod agreement;
@@ -68,7 +69,8 @@ pub struct Streamer {
     heard_until: u64,
     said: Said,
     partial: Vec<Word>,
-    /// Where the last hypothesis was all invented, or empty although somebody spoke for long: from when to when, in seconds.
+    /// Where the last hypothesis was all invented, or empty although somebody spoke for long: from when to when, in
+    /// seconds.
     unclear: Option<(f64, f64)>,
     /// Where sound began to be left out, while it is.
     skipped_from: Option<u64>,
@@ -81,7 +83,10 @@ pub struct Streamer {
 
 impl std::fmt::Debug for Streamer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Streamer").field("position", &self.position).field("speaking", &self.speaking).finish_non_exhaustive()
+        f.debug_struct("Streamer")
+            .field("position", &self.position)
+            .field("speaking", &self.speaking)
+            .finish_non_exhaustive()
     }
 }
 
@@ -134,16 +139,18 @@ impl Streamer {
         self.recognizer.spoken()
     }
 
-    /// Says where on the timeline the next pushed sample lies. A jump makes all that was said before final, with the next call.
+    /// Says where on the timeline the next pushed sample lies. A jump makes all that was said before final, with the
+    /// next call.
     pub fn at(&mut self, seconds: f64) {
         let here = self.seconds(self.position + self.frame.len() as u64);
         let held = self.buffer.len() + self.frame.len() > 0;
-        self.jump = ((seconds - here).abs() > if held { SAME_PLACE } else { 0.0 } && seconds.is_finite()).then_some(seconds);
+        self.jump =
+            ((seconds - here).abs() > if held { SAME_PLACE } else { 0.0 } && seconds.is_finite()).then_some(seconds);
     }
 
-    /// Says how many seconds of sound wait behind what is pushed next. The further behind, the more sound each run of the recogniser
-    /// takes; far behind, one hypothesis is enough; and what waits beyond [`Policy::skip`] is left out, with [`SKIPPED`] in its place. So
-    /// each second of sound costs less and the lag is bounded on any machine.
+    /// Says how many seconds of sound wait behind what is pushed next. The further behind, the more sound each run of
+    /// the recogniser takes; far behind, one hypothesis is enough; and what waits beyond [`Policy::skip`] is left out,
+    /// with [`SKIPPED`] in its place. So each second of sound costs less and the lag is bounded on any machine.
     pub fn set_backlog(&mut self, seconds: f64) {
         self.backlog = if seconds.is_finite() { seconds.max(0.0) } else { 0.0 };
     }
@@ -174,7 +181,8 @@ impl Streamer {
         outcome
     }
 
-    /// The stream ends: everything said becomes final. What is pushed later starts anew, at the same place of the timeline.
+    /// The stream ends: everything said becomes final. What is pushed later starts anew, at the same place of the
+    /// timeline.
     pub fn end(&mut self, events: &mut Vec<Event>) -> Result<(), RecognizeError> {
         self.flush(events)
     }
@@ -203,7 +211,8 @@ impl Streamer {
         if self.skips(events) {
             return Ok(());
         }
-        let heard = self.detector.probability(self.follower.raise(&self.frame)).map_err(|e| RecognizeError::Run(e.to_string()));
+        let heard =
+            self.detector.probability(self.follower.raise(&self.frame)).map_err(|e| RecognizeError::Run(e.to_string()));
         let p = *heard.as_ref().unwrap_or(&0.0);
         self.buffer.append(&mut self.frame);
         self.probabilities.push(p);
@@ -254,7 +263,8 @@ impl Streamer {
         Ok(())
     }
 
-    /// Up to where the words of a buffer that may grow no further are trusted: a policy that has time gives the next one whole sentences.
+    /// Up to where the words of a buffer that may grow no further are trusted: a policy that has time gives the next
+    /// one whole sentences.
     fn sure_until(&self) -> f64 {
         let sound = Sound { samples: &self.buffer, probabilities: &self.probabilities };
         let pause = sound.pause(sound.length() - CLOSE, sound.length()).filter(|_| self.policy.again);

@@ -3,14 +3,15 @@
 /// What is asked of a word before it is final.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Commit {
-    /// So many hypotheses in a row said it: LocalAgreement-n (Macháček, Dabre and Bojar, "Turning Whisper into Real-Time Transcription
-    /// System", 2023).
+    /// So many hypotheses in a row said it: LocalAgreement-n (Macháček, Dabre and Bojar, "Turning Whisper into
+    /// Real-Time Transcription System", 2023).
     Agreement {
         /// At least 1.
         hypotheses: usize,
     },
-    /// The sound goes on for so many seconds past the place that the model attended to when it chose the word: AlignAtt (Papi, Turchi and
-    /// Negri, "AlignAtt: Using Attention-based Audio-Translation Alignments as a Guide for Simultaneous Speech Translation", 2023).
+    /// The sound goes on for so many seconds past the place that the model attended to when it chose the word: AlignAtt
+    /// (Papi, Turchi and Negri, "AlignAtt: Using Attention-based Audio-Translation Alignments as a Guide for
+    /// Simultaneous Speech Translation", 2023).
     Attention {
         /// In seconds.
         wait: f64,
@@ -30,8 +31,8 @@ const SURE: f32 = 0.95;
 const UNSURE: f32 = 0.5;
 
 impl Commit {
-    /// Whether a word may be final which `seen` hypotheses in a row said, the last one with this confidence, and behind whose place there
-    /// are `heard` seconds of sound.
+    /// Whether a word may be final which `seen` hypotheses in a row said, the last one with this confidence, and behind
+    /// whose place there are `heard` seconds of sound.
     pub(super) fn allows(&self, seen: usize, confidence: f32, heard: f64) -> bool {
         match *self {
             Commit::Agreement { hypotheses } => seen >= hypotheses,
@@ -107,7 +108,8 @@ impl Policy {
     /// The longest buffer that any recogniser is given, less a frame for rounding.
     const LONGEST: f64 = 29.9;
 
-    /// For whole files, where nobody waits for a word: each stretch of speech is heard once, as long as the recogniser can hear.
+    /// For whole files, where nobody waits for a word: each stretch of speech is heard once, as long as the recogniser
+    /// can hear.
     pub fn whole() -> Self {
         let never = 1e9;
         Self {
@@ -146,7 +148,9 @@ impl Policy {
             commit: match self.commit {
                 Commit::Agreement { hypotheses } => Commit::Agreement { hypotheses: hypotheses.max(1) },
                 Commit::Attention { wait: w } => Commit::Attention { wait: wait(w) },
-                Commit::Adaptive { least, most } => Commit::Adaptive { least: wait(least).min(wait(most)), most: wait(most) },
+                Commit::Adaptive { least, most } => {
+                    Commit::Adaptive { least: wait(least).min(wait(most)), most: wait(most) }
+                }
             },
         }
     }

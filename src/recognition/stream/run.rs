@@ -1,4 +1,5 @@
-//! One run of the recogniser over the buffer: what it is told, and what of its hypothesis can be believed. Knows nothing of when it is due.
+//! One run of the recogniser over the buffer: what it is told, and what of its hypothesis can be believed. Knows
+//! nothing of when it is due.
 
 use super::again::{self, Sound};
 use super::agreement::{Hypothesis, Trust};
@@ -19,8 +20,12 @@ impl Streamer {
         let origin = self.seconds(self.buffer_position());
         // Padding is no time that passed.
         let end = self.seconds(self.position - self.padding);
-        let settled: Vec<Word> =
-            self.said.in_buffer().iter().map(|w| Word { start: w.start - origin, end: w.end - origin, ..w.clone() }).collect();
+        let settled: Vec<Word> = self
+            .said
+            .in_buffer()
+            .iter()
+            .map(|w| Word { start: w.start - origin, end: w.end - origin, ..w.clone() })
+            .collect();
         let Some(words) = self.hear(&settled, matches!(trust, Trust::Until(_)))? else {
             return Ok(());
         };
@@ -49,8 +54,8 @@ impl Streamer {
         Ok(())
     }
 
-    /// The words behind the settled ones, all in seconds of the buffer; none where what stood before is likelier. What is `ended` is heard
-    /// with care: one hypothesis is enough.
+    /// The words behind the settled ones, all in seconds of the buffer; none where what stood before is likelier. What
+    /// is `ended` is heard with care: one hypothesis is enough.
     fn hear(&mut self, settled: &[Word], ended: bool) -> Result<Option<Vec<HeardWord>>, RecognizeError> {
         let prompt = [self.hint.as_str(), self.said.text()].join(" ");
         let mut room = std::mem::take(&mut self.raised);
@@ -87,7 +92,8 @@ impl Streamer {
     }
 }
 
-/// Whether there was speech where the recogniser claims a word, by the probabilities of the buffer's frames; times are in seconds of the buffer.
+/// Whether there was speech where the recogniser claims a word, by the probabilities of the buffer's frames; times are
+/// in seconds of the buffer.
 pub(super) fn was_spoken(probabilities: &[f32], word: &Word) -> bool {
     let frame = |seconds: f64| (seconds * RATE as f64 / FRAME as f64).max(0.0) as usize;
     if word.text.trim().is_empty() || !word.start.is_finite() || !word.end.is_finite() || word.end < word.start {
@@ -95,5 +101,7 @@ pub(super) fn was_spoken(probabilities: &[f32], word: &Word) -> bool {
     }
     let from = frame(word.start - GUARD_SECONDS).min(probabilities.len());
     let to = (frame(word.end + GUARD_SECONDS) + 1).min(probabilities.len());
-    from < to && frame(word.start) < probabilities.len() && probabilities[from..to].iter().any(|&p| p >= GUARD_PROBABILITY)
+    from < to
+        && frame(word.start) < probabilities.len()
+        && probabilities[from..to].iter().any(|&p| p >= GUARD_PROBABILITY)
 }

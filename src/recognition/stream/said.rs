@@ -1,4 +1,5 @@
-//! What was said and is final: the words whose sound is still in the buffer, and the text before them, which leads the recogniser on.
+//! What was said and is final: the words whose sound is still in the buffer, and the text before them, which leads the
+//! recogniser on.
 
 use crate::Word;
 

@@ -80,7 +80,12 @@ impl Recognizer for Listener {
             })
             .collect();
         if self.invents {
-            words.push(Word { text: "subscribe".to_owned(), start: to - from - 0.05, end: to - from + 4.0, confidence: 0.9 });
+            words.push(Word {
+                text: "subscribe".to_owned(),
+                start: to - from - 0.05,
+                end: to - from + 4.0,
+                confidence: 0.9,
+            });
         }
         Ok(heard(words))
     }
@@ -127,7 +132,10 @@ fn a_talk_with_pauses_becomes_final_once_and_in_order() {
     let mut events = Vec::new();
     s.push(&sound(30.0), &mut events).expect("it runs");
     assert_said(&events, &script);
-    assert!(matches!(events.last(), Some(Event::Partial(p)) if p.is_empty()) || matches!(events.last(), Some(Event::Final(_))));
+    assert!(
+        matches!(events.last(), Some(Event::Partial(p)) if p.is_empty())
+            || matches!(events.last(), Some(Event::Final(_)))
+    );
     let before = log.lock().expect("log").seconds.len();
     s.end(&mut events).expect("it runs");
     assert_said(&events, &script);
@@ -337,7 +345,9 @@ fn what_the_model_does_not_know_is_marked_instead_of_invented() {
         assert!((1..=3).contains(&marks.len()), "{marks:?}");
         assert!(marks[0].start > 5.9 && marks[0].start < 6.5 && marks[marks.len() - 1].end > 28.5, "{marks:?}");
         assert!(told.windows(2).all(|w| w[0].end <= w[1].start + 1e-9), "{told:?}");
-        let shown = events.iter().any(|e| matches!(e, Event::Partial(p) if p.iter().any(|w| w.confidence == 0.25 && w.text != "half")));
+        let shown = events
+            .iter()
+            .any(|e| matches!(e, Event::Partial(p) if p.iter().any(|w| w.confidence == 0.25 && w.text != "half")));
         assert!(!shown, "nor is it shown");
     }
 }
@@ -346,7 +356,12 @@ fn what_the_model_does_not_know_is_marked_instead_of_invented() {
 fn speech_of_which_no_word_is_heard_is_marked_where_it_is_long() {
     let mut words = Script::talk(1.0, 5);
     // Words without a text: the detector hears them, the recogniser doesn't.
-    words.extend(Script::talk(6.0, 12).into_iter().chain(Script::talk(14.0, 3)).map(|(_, start, end)| (String::new(), start, end)));
+    words.extend(
+        Script::talk(6.0, 12)
+            .into_iter()
+            .chain(Script::talk(14.0, 3))
+            .map(|(_, start, end)| (String::new(), start, end)),
+    );
     words.extend(Script::talk(18.0, 5));
     let script = Script::new(words);
     for policy in [Policy::default(), Policy::whole()] {
@@ -416,7 +431,12 @@ fn a_doubtful_tail_leaves_what_stood_before() {
     struct Unsure;
     impl Recognizer for Unsure {
         fn hear(&mut self, hearing: &Hearing) -> Result<Heard, RecognizeError> {
-            let word = |text: &str, start: f64, confidence| Word { text: text.to_owned(), start, end: start + 0.3, confidence };
+            let word = |text: &str, start: f64, confidence| Word {
+                text: text.to_owned(),
+                start,
+                end: start + 0.3,
+                confidence,
+            };
             let mut words = vec![word("so", 0.5, 0.9), word("far", 0.9, 0.9)];
             if hearing.samples.len() as f64 > 2.5 * f64::from(RATE) {
                 words.extend((0..5).map(|i| word("eh", 1.4 + 0.3 * f64::from(i), 0.05)));

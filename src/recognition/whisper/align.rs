@@ -1,7 +1,8 @@
-//! When each token was said and how far it looked, from the attention of the alignment heads. Plain functions; knows no model.
+//! When each token was said and how far it looked, from the attention of the alignment heads. Plain functions; knows no
+//! model.
 //!
-//! The way of Whisper's `timing.py`: weights over the sound that was heard, normalised over the tokens, a median over time, the mean over
-//! heads, then dynamic time warping; a token starts where the path reaches its row.
+//! The way of Whisper's `timing.py`: weights over the sound that was heard, normalised over the tokens, a median over
+//! time, the mean over heads, then dynamic time warping; a token starts where the path reaches its row.
 
 /// Width of the median over time, in positions of 20 ms.
 const MEDIAN: usize = 7;
@@ -14,8 +15,8 @@ pub(super) struct Aligned {
     pub(super) peaks: Vec<usize>,
 }
 
-/// `attention` has a row a token, each of `heads` × `positions` weights, of which the first `heard` positions are sound; the first `lead`
-/// rows take part in the normalisation only.
+/// `attention` has a row a token, each of `heads` × `positions` weights, of which the first `heard` positions are
+/// sound; the first `lead` rows take part in the normalisation only.
 pub(super) fn align(attention: &[Vec<f32>], lead: usize, heads: usize, positions: usize, heard: usize) -> Aligned {
     let heard = heard.clamp(1, positions.max(1));
     let rows = attention.len().saturating_sub(lead);
@@ -66,7 +67,8 @@ pub(crate) fn median(row: &[f32], out: &mut [f32]) {
     }
 }
 
-/// The path of the largest sum from the first row and column to the last, by steps down, right or both; where it enters each row.
+/// The path of the largest sum from the first row and column to the last, by steps down, right or both; where it enters
+/// each row.
 pub(crate) fn warp(gain: &[f32], columns: usize) -> Vec<usize> {
     let rows = gain.len() / columns;
     if rows == 0 {
@@ -85,7 +87,8 @@ pub(crate) fn warp(gain: &[f32], columns: usize) -> Vec<usize> {
     best[0] = 0.0;
     for r in 1..=rows {
         for c in 1..=columns {
-            let (both, above, left) = (best[(r - 1) * width + c - 1], best[(r - 1) * width + c], best[r * width + c - 1]);
+            let (both, above, left) =
+                (best[(r - 1) * width + c - 1], best[(r - 1) * width + c], best[r * width + c - 1]);
             let (value, step) = if both > above && both > left {
                 (both, From::Both)
             } else if above > both && above > left {

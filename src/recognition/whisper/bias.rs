@@ -1,10 +1,11 @@
 //! Hot words: names and terms that are likelier than the model thinks. Knows no session and no text.
 //!
-//! Shallow fusion with a list of phrases, as context biasing of transducers has it (Zhao et al. 2019, "Shallow-Fusion End-to-End Contextual
-//! Biasing"): what would begin or go on with a phrase gains a little before the likeliest token is chosen.
+//! Shallow fusion with a list of phrases, as context biasing of transducers has it (Zhao et al. 2019, "Shallow-Fusion
+//! End-to-End Contextual Biasing"): what would begin or go on with a phrase gains a little before the likeliest token
+//! is chosen.
 
-/// What a token gains that begins a phrase, and one that goes on with it: natural logarithms. A token that is a hundred times less likely
-/// than the best stays unsaid.
+/// What a token gains that begins a phrase, and one that goes on with it: natural logarithms. A token that is a hundred
+/// times less likely than the best stays unsaid.
 const BEGINS: f32 = 1.0;
 const GOES_ON: f32 = 2.0;
 

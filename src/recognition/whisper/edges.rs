@@ -1,17 +1,20 @@
-//! Where words begin and end, closer than the attention tells: its lateness taken off, and edges beside a pause put where the sound is.
-//! Plain functions over words and samples; knows no model.
+//! Where words begin and end, closer than the attention tells: its lateness taken off, and edges beside a pause put
+//! where the sound is. Plain functions over words and samples; knows no model.
 
 use super::{LEAST_WORD, RATE};
 use crate::Word;
 
-/// The attention moves on to a word so many seconds after the word before it ends. Measured with `models/recipes/captions/calibrate.py`: the
-/// median of told less aligned time over 2,457 words of a woman's telephone prompts and of sentences rendered in many voices was +101 ms at ends and
-/// +99 ms at starts, for both kinds of sound within 10 ms. faster-whisper's times are as late.
+/// The attention moves on to a word so many seconds after the word before it ends. Measured with
+/// `models/recipes/captions/calibrate.py`: the median of told less aligned time over 2,457 words of a woman's telephone
+/// prompts and of sentences rendered in many voices was +101 ms at ends and +99 ms at starts, for both kinds of sound
+/// within 10 ms. faster-whisper's times are as late.
 const LATE: f64 = 0.1;
-/// A pause that is so near to an edge, in seconds, is the one that belongs there, and the edge goes all the way to the sound: the first word
-/// of a live buffer is told where the buffer begins, which is `Policy::pre_roll` before speech. 0.1 to 0.2 do about the same.
+/// A pause that is so near to an edge, in seconds, is the one that belongs there, and the edge goes all the way to the
+/// sound: the first word of a live buffer is told where the buffer begins, which is `Policy::pre_roll` before speech.
+/// 0.1 to 0.2 do about the same.
 const NEAR: f64 = 0.15;
-/// A word that was cut too short beside a pause grows back to it by so many seconds at most; farther there may be speech without words.
+/// A word that was cut too short beside a pause grows back to it by so many seconds at most; farther there may be
+/// speech without words.
 const FAR: f64 = 0.5;
 /// Quiet of so many seconds is a pause; what is shorter is mostly the closure of a stop.
 const PAUSE: f64 = 0.1;
@@ -23,7 +26,8 @@ const LEAST_RANGE: f32 = 12.0;
 const HOP: usize = RATE / 100;
 const WINDOW: usize = RATE / 40;
 
-/// Mends the times of words in order, in seconds of `samples`; `settled` is where the attention left what is said before them.
+/// Mends the times of words in order, in seconds of `samples`; `settled` is where the attention left what is said
+/// before them.
 ///
 /// Words stay in order and apart; one can come out with no length.
 pub(super) fn mend(words: &mut [Word], settled: f64, samples: &[f32]) {
@@ -34,7 +38,8 @@ pub(super) fn mend(words: &mut [Word], settled: f64, samples: &[f32]) {
     let length = samples.len() as f64 / RATE as f64;
     let mut before = (settled - LATE).max(0.0);
     for i in 0..=words.len() {
-        // From the end of one word to the start of the next; how far the words may give way; where a pause is looked for.
+        // From the end of one word to the start of the next; how far the words may give way; where a pause is looked
+        // for.
         let from = before;
         let to = words.get(i).map_or(length, |w| w.start.max(from));
         let least = i.checked_sub(1).map_or(from, |p| (words[p].start + LEAST_WORD).min(from));
@@ -70,13 +75,15 @@ pub(crate) fn pauses(samples: &[f32]) -> Vec<(f64, f64)> {
     }
     let seconds = |frame: usize| (frame * HOP) as f64 / RATE as f64;
     let mut at = 0;
-    let runs = levels.chunk_by(|a, b| (*a < low + QUIET * (high - low)) == (*b < low + QUIET * (high - low))).filter_map(|run| {
-        let (from, to) = (at, at + run.len());
-        at = to;
-        let quiet = run[0] < low + QUIET * (high - low);
-        let whole = from == 0 || to == levels.len() || seconds(to - from) >= PAUSE;
-        (quiet && whole).then(|| (seconds(from), seconds(to)))
-    });
+    let runs = levels
+        .chunk_by(|a, b| (*a < low + QUIET * (high - low)) == (*b < low + QUIET * (high - low)))
+        .filter_map(|run| {
+            let (from, to) = (at, at + run.len());
+            at = to;
+            let quiet = run[0] < low + QUIET * (high - low);
+            let whole = from == 0 || to == levels.len() || seconds(to - from) >= PAUSE;
+            (quiet && whole).then(|| (seconds(from), seconds(to)))
+        });
     runs.collect()
 }
 
@@ -114,7 +121,8 @@ mod tests {
     #[test]
     fn edges_beside_pauses_move_to_the_sound() {
         let samples = sound(4.0, &[(0.5, 1.2), (1.25, 2.0), (2.6, 3.4)]);
-        // The gap at 1.2 s is too short; the second word was told past its end, the third too early, the last to the end of the sound.
+        // The gap at 1.2 s is too short; the second word was told past its end, the third too early, the last to the
+        // end of the sound.
         let out = mended(&[(0.45, 1.3), (1.3, 2.25), (2.6, 3.1), (3.1, 3.6)], 0.0, &samples);
         assert!(near(&out, &[(0.5, 1.2), (1.2, 2.0), (2.6, 3.0), (3.0, 3.4)]), "{out:?}");
         // A word that was told from the one before on, over the whole pause; and words that were cut beside it.

@@ -1,7 +1,7 @@
 //! Whisper's log-mel features. Knows no model.
 //!
-//! As in Whisper's `audio.py`: 16 kHz, windows of 400 samples each 160, Slaney's bands from 0 to 8 kHz over power, log10 with a floor of
-//! 1e-10, nothing lower than 8 (80 dB) below the loudest, then (x + 4) / 4.
+//! As in Whisper's `audio.py`: 16 kHz, windows of 400 samples each 160, Slaney's bands from 0 to 8 kHz over power,
+//! log10 with a floor of 1e-10, nothing lower than 8 (80 dB) below the loudest, then (x + 4) / 4.
 
 use realfft::num_complex::Complex;
 
@@ -39,8 +39,8 @@ impl Features {
         }
     }
 
-    /// [bands, count] of `samples` followed by silence; frame `t` is centred on sample `160·t`. Before the first sample the sound is
-    /// mirrored. Samples that are not finite count as 0.
+    /// [bands, count] of `samples` followed by silence; frame `t` is centred on sample `160·t`. Before the first sample
+    /// the sound is mirrored. Samples that are not finite count as 0.
     pub fn log_mel(&mut self, samples: &[f32], count: usize) -> Vec<f32> {
         let mut out = vec![FLOOR.log10(); self.bands.len() * count];
         // Frames that hear nothing but the silence behind the samples keep the floor.

@@ -1,5 +1,5 @@
-//! What every layout of Whisper's graphs gives: sizes, an encoder's run, a decoder's steps. Layouts are one file each; decoding, alignment and
-//! words are the same for all. Knows no text.
+//! What every layout of Whisper's graphs gives: sizes, an encoder's run, a decoder's steps. Layouts are one file each;
+//! decoding, alignment and words are the same for all. Knows no text.
 
 use std::path::{Path, PathBuf};
 
@@ -29,8 +29,10 @@ pub(super) struct Sizes {
     pub(super) whole: bool,
 }
 
-/// The most that a file may say of the bands, positions, tokens and layers: far above those of any model, far below what fills a machine.
-const MOST: Sizes = Sizes { mels: 512, audio_context: 1 << 13, text_context: 1 << 13, words: 1 << 20, heads: 1 << 12, whole: false };
+/// The most that a file may say of the bands, positions, tokens and layers: far above those of any model, far below
+/// what fills a machine.
+const MOST: Sizes =
+    Sizes { mels: 512, audio_context: 1 << 13, text_context: 1 << 13, words: 1 << 20, heads: 1 << 12, whole: false };
 pub(super) const MOST_LAYERS: usize = 1 << 10;
 
 impl Sizes {
@@ -44,9 +46,11 @@ impl Sizes {
             ("heads", self.heads, MOST.heads),
         ];
         match pairs.into_iter().find(|(what, found, most)| found > most || (*found == 0 && *what != "heads")) {
-            Some((what, found, most)) => {
-                Err(RuntimeError::Contract { path: path.to_owned(), expected: format!("1 to {most} {what}"), found: found.to_string() })
-            }
+            Some((what, found, most)) => Err(RuntimeError::Contract {
+                path: path.to_owned(),
+                expected: format!("1 to {most} {what}"),
+                found: found.to_string(),
+            }),
             None => Ok(self),
         }
     }
@@ -91,7 +95,9 @@ impl Layout {
         match self {
             Layout::Mynah => &["encoder.onnx", "decoder.onnx", "tokenizer.json", "config.json"],
             Layout::Sherpa => &["encoder.onnx", "decoder.onnx", "tokens.txt"],
-            Layout::Optimum => &["encoder.onnx", "decoder.onnx", "tokenizer.json", "config.json", "generation_config.json"],
+            Layout::Optimum => {
+                &["encoder.onnx", "decoder.onnx", "tokenizer.json", "config.json", "generation_config.json"]
+            }
         }
     }
 
@@ -117,7 +123,8 @@ impl Layout {
             Layout::Optimum => {
                 let generation = file("generation_config.json");
                 let graphs = Optimum::open(&encoder, &decoder, &file("config.json"), &generation, options)?;
-                let vocabulary = Vocabulary::open_generation(&file("tokenizer.json"), &generation, graphs.sizes().words)?;
+                let vocabulary =
+                    Vocabulary::open_generation(&file("tokenizer.json"), &generation, graphs.sizes().words)?;
                 (Box::new(graphs), vocabulary)
             }
         })
@@ -136,7 +143,8 @@ pub(super) fn number(session: &Session, key: &str) -> Result<usize, RuntimeError
 
 /// Where [heads, read, positions] weights are, those of each token from `first` on: head after head.
 pub(super) fn rows_of(weights: &[f32], read: usize, positions: usize, first: usize) -> Vec<Vec<f32>> {
-    let row = |n| weights.chunks_exact(positions * read).flat_map(move |h| &h[positions * n..positions * (n + 1)]).copied();
+    let row =
+        |n| weights.chunks_exact(positions * read).flat_map(move |h| &h[positions * n..positions * (n + 1)]).copied();
     (first..read).map(|n| row(n).collect()).collect()
 }
 

@@ -1,5 +1,5 @@
-//! Whisper's decoding: what it begins with, which tokens may be said, and guards against invented text. Knows no session: it asks a [`Decoding`] for one
-//! step after the other.
+//! Whisper's decoding: what it begins with, which tokens may be said, and guards against invented text. Knows no
+//! session: it asks a [`Decoding`] for one step after the other.
 
 use super::bias::Bias;
 use super::vocabulary::Vocabulary;
@@ -18,15 +18,15 @@ const LEAST_MEAN_LOG: f32 = -1.0;
 pub(super) struct Step {
     /// After each token that was asked for: a number for each token of the vocabulary.
     pub(super) logits: Vec<Vec<f32>>,
-    /// For the first token that was asked for and each after it, to the last that went in: each alignment head's weights over the encoder's
-    /// positions, head after head; empty where the layout gives none.
+    /// For the first token that was asked for and each after it, to the last that went in: each alignment head's
+    /// weights over the encoder's positions, head after head; empty where the layout gives none.
     pub(super) attention: Vec<Vec<f32>>,
 }
 
 /// A decoder with its caches.
 pub(super) trait Decoding {
-    /// Reads tokens that follow those before; more than one only where none were read or all are forgotten. `rows` are places among them,
-    /// ascending, whose logits are wanted; at least one.
+    /// Reads tokens that follow those before; more than one only where none were read or all are forgotten. `rows` are
+    /// places among them, ascending, whose logits are wanted; at least one.
     fn step(&mut self, tokens: &[i64], rows: &[i64]) -> Result<Step, String>;
 
     /// Forgets the last `count` tokens that were read.
@@ -56,9 +56,16 @@ pub(super) struct Told<'a> {
 /// Decodes `seconds` of speech, with at most `room` tokens in all.
 ///
 /// Greedy, one token after the other; but a whole guess, the last hypothesis, is read in one run.
-pub(super) fn decode(decoding: &mut dyn Decoding, vocabulary: &Vocabulary, told: Told, seconds: f64, room: usize) -> Result<Said, String> {
+pub(super) fn decode(
+    decoding: &mut dyn Decoding,
+    vocabulary: &Vocabulary,
+    told: Told,
+    seconds: f64,
+    room: usize,
+) -> Result<Said, String> {
     let Told { prompt, forced, draft, bias } = told;
-    let mut said = Said { tokens: forced.to_vec(), forced: forced.len(), lead: vocabulary.start.len(), ..Said::default() };
+    let mut said =
+        Said { tokens: forced.to_vec(), forced: forced.len(), lead: vocabulary.start.len(), ..Said::default() };
     let used = prompt.len() + vocabulary.start.len() + 1;
     let (least, room) = (forced.len() + GRACE, room.saturating_sub(used + 1));
     let most = at_a_rate(vocabulary.most_a_second(), seconds).max(least).min(room);
@@ -67,10 +74,17 @@ pub(super) fn decode(decoding: &mut dyn Decoding, vocabulary: &Vocabulary, told:
         return Ok(said);
     }
     let draft = &draft[..draft.len().min(most - forced.len())];
-    let told = vocabulary.start.iter().copied().chain([vocabulary.no_timestamps]).chain(forced.iter().chain(draft).map(|&t| t as i64));
+    let told = vocabulary
+        .start
+        .iter()
+        .copied()
+        .chain([vocabulary.no_timestamps])
+        .chain(forced.iter().chain(draft).map(|&t| t as i64));
     let opening: Vec<i64> = prompt.iter().copied().chain(told).collect();
-    // No speech is told after the transcript's first token; then come the last token that is forced and those of the draft.
-    let rows: Vec<i64> = std::iter::once(prompt.len()).chain(opening.len() - draft.len() - 1..opening.len()).map(|r| r as i64).collect();
+    // No speech is told after the transcript's first token; then come the last token that is forced and those of the
+    // draft.
+    let rows: Vec<i64> =
+        std::iter::once(prompt.len()).chain(opening.len() - draft.len() - 1..opening.len()).map(|r| r as i64).collect();
     let mut step = decoding.step(&opening, &rows)?;
     let mut logits = step.logits.drain(..);
     said.no_speech = softmax_at(&logits.next().ok_or("it gave no logits")?, vocabulary.no_speech);
@@ -124,9 +138,12 @@ impl Speaker for Speaking<'_> {
 fn choose(logits: &[f32], vocabulary: &Vocabulary, first: bool) -> Result<(usize, f32), String> {
     numbers(logits)?;
     let barred = |t: &usize| vocabulary.never[*t] || (first && vocabulary.not_first.contains(t));
-    let best = (0..logits.len().min(vocabulary.never.len())).filter(|t| !barred(t)).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+    let best = (0..logits.len().min(vocabulary.never.len()))
+        .filter(|t| !barred(t))
+        .max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
     let best = best.filter(|&t| logits[t].is_finite()).ok_or("it gave no finite number")?;
-    let sum: f32 = logits.iter().zip(&vocabulary.never).filter(|(_, never)| !**never).map(|(x, _)| (x - logits[best]).exp()).sum();
+    let sum: f32 =
+        logits.iter().zip(&vocabulary.never).filter(|(_, never)| !**never).map(|(x, _)| (x - logits[best]).exp()).sum();
     Ok((best, -sum.ln()))
 }
 
@@ -200,7 +217,10 @@ mod tests {
                 let mut logits = vec![0.0; 20];
                 // Token 4 is suppressed, the end (11) may not come first, token 16 is a timestamp.
                 (logits[4], logits[11], logits[16], logits[6]) = (9.0, 8.0, 9.5, 7.0);
-                Ok(Step { logits: vec![logits; rows.len()], attention: tokens.iter().map(|&t| vec![t as f32]).collect() })
+                Ok(Step {
+                    logits: vec![logits; rows.len()],
+                    attention: tokens.iter().map(|&t| vec![t as f32]).collect(),
+                })
             }
 
             fn forget(&mut self, _: usize) -> Result<(), String> {
@@ -213,7 +233,8 @@ mod tests {
     #[test]
     fn a_loop_is_cut_to_its_first_turn() {
         let v = vocabulary();
-        let said = decode(&mut Script::new(&[0, 6, 8, 6, 8, 6, 8, 6, 8, 11]), &v, Told::default(), 10.0, 100).expect("decodes");
+        let said = decode(&mut Script::new(&[0, 6, 8, 6, 8, 6, 8, 6, 8, 11]), &v, Told::default(), 10.0, 100)
+            .expect("decodes");
         assert_eq!((said.tokens, said.runaway), (vec![0, 6, 8], true));
         assert_eq!(said.attention.len(), said.lead + 4);
     }
@@ -224,26 +245,30 @@ mod tests {
         let endless: Vec<usize> = (0..200).map(|i| [0, 1, 2, 3, 6, 7, 8][(i * i + i / 3) % 7]).collect();
         let said = decode(&mut Script::new(&endless), &v, Told::default(), 2.0, 100).expect("decodes");
         assert_eq!((said.tokens.len(), said.runaway), (GRACE + 13, true));
-        let said = decode(&mut Script::new(&endless), &v, Told { prompt: &[14, 0], ..Told::default() }, 30.0, 20).expect("decodes");
+        let said = decode(&mut Script::new(&endless), &v, Told { prompt: &[14, 0], ..Told::default() }, 30.0, 20)
+            .expect("decodes");
         assert!(said.tokens.len() + 5 <= 20, "the context is never passed");
     }
 
     #[test]
     fn settled_tokens_stand_first_and_are_no_choice() {
         let (v, mut script) = (vocabulary(), Script::new(&[0, 0, 7, 8, 11]));
-        let said = decode(&mut script, &v, Told { prompt: &[14, 0], forced: &[6, 8], ..Told::default() }, 2.0, 100).expect("decodes");
+        let said = decode(&mut script, &v, Told { prompt: &[14, 0], forced: &[6, 8], ..Told::default() }, 2.0, 100)
+            .expect("decodes");
         assert_eq!((said.tokens.clone(), said.forced, said.probabilities.len()), (vec![6, 8, 7, 8], 2, 2));
         assert_eq!(script.fed, [14, 0, 12, 15, 6, 8, 7, 8]);
         let rows: Vec<f32> = said.attention.iter().map(|row| row[0]).collect();
         assert_eq!((said.lead, rows), (1, vec![12.0, 15.0, 6.0, 8.0, 7.0, 8.0]));
-        let full = decode(&mut Script::new(&[7, 11]), &v, Told { forced: &[6; 30], ..Told::default() }, 1.0, 20).expect("decodes");
+        let full = decode(&mut Script::new(&[7, 11]), &v, Told { forced: &[6; 30], ..Told::default() }, 1.0, 20)
+            .expect("decodes");
         assert!(full.runaway && full.tokens.len() == full.forced, "settled words that fill the context leave no room");
     }
 
     #[test]
     fn a_draft_changes_nothing_but_the_number_of_runs() {
         let v = vocabulary();
-        let scripts: [&[usize]; 4] = [&[6, 8, 7, 0, 6, 11], &[11], &[0, 6, 8, 6, 8, 6, 8, 6, 8, 11], &[0, 1, 2, 3, 6, 7, 8, 0, 2, 1, 6]];
+        let scripts: [&[usize]; 4] =
+            [&[6, 8, 7, 0, 6, 11], &[11], &[0, 6, 8, 6, 8, 6, 8, 6, 8, 11], &[0, 1, 2, 3, 6, 7, 8, 0, 2, 1, 6]];
         let drafts: [&[usize]; 6] =
             [&[], &[6, 8, 7, 0, 6], &[6, 8, 1], &[0, 6, 8, 6, 8, 6, 8, 6, 8, 6, 8, 6], &[7; 60], &[0, 1, 2, 3, 6, 7]];
         for script in scripts {

@@ -1,5 +1,5 @@
-//! The last hypothesis, word by word with its tokens: settled words are forced with the tokens that the model itself chose, and the words
-//! after them are a good guess at the next hypothesis. Knows no model.
+//! The last hypothesis, word by word with its tokens: settled words are forced with the tokens that the model itself
+//! chose, and the words after them are a good guess at the next hypothesis. Knows no model.
 
 use crate::Word;
 
@@ -23,19 +23,24 @@ impl Memory {
     }
 
     /// The settled words with the tokens of the last hypothesis; `spell` gives those of words that it hadn't.
-    pub(crate) fn settled(&self, settled: &[Word], spell: impl Fn(&str) -> Result<Vec<usize>, String>) -> Result<Vec<Spelt>, String> {
+    pub(crate) fn settled(
+        &self,
+        settled: &[Word],
+        spell: impl Fn(&str) -> Result<Vec<usize>, String>,
+    ) -> Result<Vec<Spelt>, String> {
         let one = |(i, word): (usize, &Word)| {
             // The same word may stand twice with different tokens: the one at this place counts most.
             let here = self.words.get(i).filter(|w| w.text == word.text);
-            let known = here.or_else(|| self.words.iter().rev().find(|w| w.text == word.text)).map(|w| w.tokens.clone());
+            let known =
+                here.or_else(|| self.words.iter().rev().find(|w| w.text == word.text)).map(|w| w.tokens.clone());
             let tokens = known.map_or_else(|| spell(&word.text), Ok)?;
             Ok(Spelt { text: word.text.clone(), tokens })
         };
         settled.iter().enumerate().map(one).collect()
     }
 
-    /// The tokens of the last hypothesis behind the prompt's and the settled words. Only a guess: where the same words stand twice it may
-    /// start too late.
+    /// The tokens of the last hypothesis behind the prompt's and the settled words. Only a guess: where the same words
+    /// stand twice it may start too late.
     pub(crate) fn draft(&self, prompt: &str, settled: &[Word]) -> Vec<usize> {
         let mut before: Vec<&str> = settled.iter().rev().map(|w| w.text.as_str()).collect();
         before.extend(prompt.split_whitespace().rev());

@@ -1,8 +1,9 @@
 //! The Whisper family: a buffer of speech becomes words with times. Knows nothing of streaming, threads or packs.
 //!
-//! The graphs are those of `packs::build::whisper`, of sherpa-onnx's exporters or of optimum's. Whisper was trained on 30 s; here a buffer gets a tail of silence and the encoder sees
-//! only so much. Where a guard finds the text doubtful and the speech is over, the buffer is read again without a prompt, by a model that
-//! knows only long contexts with a long one.
+//! The graphs are those of `packs::build::whisper`, of sherpa-onnx's exporters or of optimum's. Whisper was trained on
+//! 30 s; here a buffer gets a tail of silence and the encoder sees only so much. Where a guard finds the text doubtful
+//! and the speech is over, the buffer is read again without a prompt, by a model that knows only long contexts with a
+//! long one.
 
 pub(super) mod align;
 pub(super) mod bias;
@@ -37,13 +38,15 @@ use mynah_models::runtime::{RuntimeError, Session, SessionOptions};
 
 /// Samples a second.
 const RATE: usize = 16_000;
-/// Silence behind the buffer, in seconds, where the pack says nothing: a third of the full context's cost for nearly its accuracy.
+/// Silence behind the buffer, in seconds, where the pack says nothing: a third of the full context's cost for nearly
+/// its accuracy.
 const TAIL: usize = 10;
 /// The most that the encoder reads, in seconds.
 const LONGEST: usize = 30;
 /// The encoder halves the frames: a position is 20 ms.
 const POSITION: usize = 2 * HOP;
-/// A word far longer than the others hides a pause; this many times the median, which counts for at most so many seconds.
+/// A word far longer than the others hides a pause; this many times the median, which counts for at most so many
+/// seconds.
 const LONG_WORD: f64 = 2.0;
 const LONGEST_MEDIAN: f64 = 0.7;
 /// No word is shorter, in seconds, where its neighbours leave room.
@@ -66,7 +69,8 @@ pub struct Whisper {
 }
 
 impl Whisper {
-    /// Opens `encoder.onnx`, `decoder.onnx`, `tokenizer.json` and `config.json` in `folder`, and runs the graphs once to warm them up.
+    /// Opens `encoder.onnx`, `decoder.onnx`, `tokenizer.json` and `config.json` in `folder`, and runs the graphs once
+    /// to warm them up.
     ///
     /// Takes some seconds; any thread but the audio thread.
     pub fn open(folder: &Path, options: &SessionOptions) -> Result<Self, RuntimeError> {
@@ -74,7 +78,11 @@ impl Whisper {
     }
 
     /// The same for files of any layout: `file` tells where each of [`Layout::files`] lies.
-    pub fn open_as(layout: Layout, file: &dyn Fn(&str) -> PathBuf, options: &SessionOptions) -> Result<Self, RuntimeError> {
+    pub fn open_as(
+        layout: Layout,
+        file: &dyn Fn(&str) -> PathBuf,
+        options: &SessionOptions,
+    ) -> Result<Self, RuntimeError> {
         let (graphs, vocabulary) = layout.open(file, options)?;
         let features = Features::new(graphs.sizes().mels);
         let mut whisper = Self {
@@ -94,15 +102,17 @@ impl Whisper {
         Ok(whisper)
     }
 
-    /// The same with another tail: so many seconds of silence behind the buffer, 0 to 30, at which the model reads best. A pack says its own
-    /// in `tail_seconds`; `None` leaves the standard of 10, and of 30 for a second reading, which suits a model that was trained on 30 s.
+    /// The same with another tail: so many seconds of silence behind the buffer, 0 to 30, at which the model reads
+    /// best. A pack says its own in `tail_seconds`; `None` leaves the standard of 10, and of 30 for a second reading,
+    /// which suits a model that was trained on 30 s.
     pub fn with_tail(self, seconds: Option<f64>) -> Self {
         let samples = |s: f64| (s.clamp(0.0, LONGEST as f64) * RATE as f64) as usize;
         let Some(tail) = seconds.filter(|s| s.is_finite()).map(samples) else { return self };
         Self { tail, careful: tail, ..self }
     }
 
-    /// Whether words' times come of the decoder's attention; else they are an estimate: the words share the speech by their letters.
+    /// Whether words' times come of the decoder's attention; else they are an estimate: the words share the speech by
+    /// their letters.
     pub fn has_attention(&self) -> bool {
         self.graphs.sizes().heads > 0
     }
@@ -147,7 +157,8 @@ impl Whisper {
             return Ok(Heard::default());
         }
         // Whisper itself gives the text before at most half of the context.
-        let prompt = self.vocabulary.prompt(hearing.prompt, (self.graphs.sizes().text_context / 2).saturating_sub(1))?;
+        let prompt =
+            self.vocabulary.prompt(hearing.prompt, (self.graphs.sizes().text_context / 2).saturating_sub(1))?;
         let mut spelt = self.memory.settled(hearing.settled, |word| self.vocabulary.spell(word))?;
         let forced: Vec<usize> = spelt.iter().flat_map(|w| &w.tokens).copied().collect();
         let draft = self.memory.draft(hearing.prompt, hearing.settled);
@@ -155,13 +166,18 @@ impl Whisper {
         let told = Told { prompt: &prompt, forced: &forced, draft: &draft, bias: Some(&bias) };
         let (mut said, mut positions) = self.read(samples, told, self.tail)?;
         if said.runaway && hearing.ended {
-            // What led it on may have led it astray; and a model that wasn't trained on short tails may need all of its context.
+            // What led it on may have led it astray; and a model that wasn't trained on short tails may need all of its
+            // context.
             (said, positions) = self.read(samples, Told { prompt: &[], ..told }, self.careful)?;
         }
         let mut heard = Heard { words: Vec::new(), doubtful: said.runaway };
         if !said.is_silence() {
             let settled = hearing.settled.last().map_or(0.0, |w| w.end);
-            let new = if self.has_attention() { self.words(&said, positions, samples)? } else { self.estimated(&said, settled, samples)? };
+            let new = if self.has_attention() {
+                self.words(&said, positions, samples)?
+            } else {
+                self.estimated(&said, settled, samples)?
+            };
             heard.words = new.iter().map(|w| w.0.clone()).collect();
             spelt.extend(new.into_iter().map(|(w, tokens)| Spelt { text: w.word.text, tokens }));
         }
@@ -173,7 +189,8 @@ impl Whisper {
     fn words(&self, said: &Said, positions: usize, samples: &[f32]) -> Result<Vec<(HeardWord, Vec<usize>)>, String> {
         let length = samples.len() as f64 / RATE as f64;
         let heard = samples.len().div_ceil(POSITION);
-        let Aligned { starts, peaks } = align::align(&said.attention, said.lead, self.graphs.sizes().heads, positions, heard);
+        let Aligned { starts, peaks } =
+            align::align(&said.attention, said.lead, self.graphs.sizes().heads, positions, heard);
         let seconds = |position: usize| ((position * POSITION) as f64 / RATE as f64).min(length);
         let time = |token: usize| starts.get(token).map_or(length, |&p| seconds(p));
         let from = self.first_new(said);
@@ -199,7 +216,8 @@ impl Whisper {
         Ok(words.into_iter().zip(rest).map(|(word, (reach, tokens))| (HeardWord { word, reach }, tokens)).collect())
     }
 
-    /// The same where the decoder gives no attention: an estimate, after the end of the last settled word in seconds. A word reaches to its end.
+    /// The same where the decoder gives no attention: an estimate, after the end of the last settled word in seconds. A
+    /// word reaches to its end.
     fn estimated(&self, said: &Said, settled: f64, samples: &[f32]) -> Result<Vec<(HeardWord, Vec<usize>)>, String> {
         let from = self.first_new(said);
         let (mut words, mut all) = (Vec::new(), Vec::new());
@@ -215,7 +233,11 @@ impl Whisper {
     /// The first token of a new word: what goes on with the last settled word can't change it any more.
     fn first_new(&self, said: &Said) -> usize {
         let new = &said.tokens[said.forced..];
-        let skipped = if said.forced == 0 { 0 } else { new.iter().position(|&t| self.vocabulary.starts_word(t)).unwrap_or(new.len()) };
+        let skipped = if said.forced == 0 {
+            0
+        } else {
+            new.iter().position(|&t| self.vocabulary.starts_word(t)).unwrap_or(new.len())
+        };
         said.forced + skipped
     }
 }
@@ -237,7 +259,11 @@ impl Recognizer for Whisper {
     }
 
     fn languages(&self) -> Vec<&str> {
-        if self.vocabulary.languages.is_empty() { vec![ENGLISH] } else { self.vocabulary.languages.iter().map(|l| &*l.0).collect() }
+        if self.vocabulary.languages.is_empty() {
+            vec![ENGLISH]
+        } else {
+            self.vocabulary.languages.iter().map(|l| &*l.0).collect()
+        }
     }
 
     fn spoken(&self) -> Option<&str> {
@@ -272,8 +298,8 @@ impl Recognizer for Whisper {
     }
 }
 
-/// The path through the attention has no pauses, so a word beside one is stretched over it: words at the edges of sentences are cut to a
-/// length that words have (the rule of Whisper's `timing.py`).
+/// The path through the attention has no pauses, so a word beside one is stretched over it: words at the edges of
+/// sentences are cut to a length that words have (the rule of Whisper's `timing.py`).
 pub(super) fn shorten(words: &mut [Word]) {
     let mut lengths: Vec<f64> = words.iter().map(|w| w.end - w.start).filter(|&l| l > 0.0).collect();
     lengths.sort_unstable_by(f64::total_cmp);
@@ -293,7 +319,8 @@ pub(super) fn shorten(words: &mut [Word]) {
     }
 }
 
-/// Gives words that the path passed in no time a length that can be shown: from the pause before, else from the word after.
+/// Gives words that the path passed in no time a length that can be shown: from the pause before, else from the word
+/// after.
 pub(super) fn lengthen(words: &mut [Word], length: f64) {
     for i in 0..words.len() {
         let before = if i == 0 { 0.0 } else { words[i - 1].end };
@@ -320,8 +347,13 @@ mod tests {
 
     #[test]
     fn words_beside_pauses_are_cut() {
-        let mut words =
-            vec![word("It", 0.0, 2.0), word("was", 2.0, 2.2), word("late.", 2.2, 4.0), word("Then", 4.0, 4.2), word("on", 4.2, 4.4)];
+        let mut words = vec![
+            word("It", 0.0, 2.0),
+            word("was", 2.0, 2.2),
+            word("late.", 2.2, 4.0),
+            word("Then", 4.0, 4.2),
+            word("on", 4.2, 4.4),
+        ];
         shorten(&mut words);
         let times: Vec<_> = words.iter().map(|w| ((w.start * 10.0).round(), (w.end * 10.0).round())).collect();
         assert_eq!(times, [(16.0, 20.0), (20.0, 22.0), (22.0, 26.0), (40.0, 42.0), (42.0, 44.0)]);
@@ -330,7 +362,13 @@ mod tests {
 
     #[test]
     fn words_without_length_get_some_and_stay_in_order() {
-        let mut words = vec![word("It", 1.0, 1.0), word("is", 1.0, 1.5), word("a", 1.5, 1.5), word("b", 1.5, 1.52), word("c", 2.0, 2.0)];
+        let mut words = vec![
+            word("It", 1.0, 1.0),
+            word("is", 1.0, 1.5),
+            word("a", 1.5, 1.5),
+            word("b", 1.5, 1.52),
+            word("c", 2.0, 2.0),
+        ];
         lengthen(&mut words, 2.0);
         assert!(words.iter().all(|w| w.end >= w.start && w.end <= 2.0));
         assert!(words.windows(2).all(|w| w[0].end <= w[1].start), "{words:?}");

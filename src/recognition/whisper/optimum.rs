@@ -1,6 +1,6 @@
-//! The graphs of optimum's exporter: an encoder of a whole context of 30 s, and a decoder of two branches in one graph, the first run without
-//! caches and those after it with them. With caches the `present.*.encoder.*` are dummies: the first run's are kept. The sizes stand in
-//! `config.json`. Knows no text.
+//! The graphs of optimum's exporter: an encoder of a whole context of 30 s, and a decoder of two branches in one graph,
+//! the first run without caches and those after it with them. With caches the `present.*.encoder.*` are dummies: the
+//! first run's are kept. The sizes stand in `config.json`. Knows no text.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -42,7 +42,8 @@ pub(super) struct Optimum {
     names: Names,
 }
 
-/// The names of the caches, in the order in which they are held: a layer's decoder keys and values, then those of its encoder.
+/// The names of the caches, in the order in which they are held: a layer's decoder keys and values, then those of its
+/// encoder.
 #[derive(Default)]
 struct Names {
     past: Vec<String>,
@@ -66,12 +67,26 @@ impl Optimum {
         let decoder = Session::load(decoder, options)?;
         let config: Config = json(config_path)?;
         let (heads, layers) = (config.decoder_attention_heads, config.decoder_layers);
-        let all = [config.num_mel_bins, config.max_source_positions, config.max_target_positions, config.vocab_size, layers, heads];
-        if all.contains(&0) || layers > MOST_LAYERS || config.d_model > 1 << 20 || !config.d_model.is_multiple_of(heads) {
-            let why = format!("its sizes {all:?} are no model's, or its {heads} heads do not share {} channels", config.d_model);
+        let all = [
+            config.num_mel_bins,
+            config.max_source_positions,
+            config.max_target_positions,
+            config.vocab_size,
+            layers,
+            heads,
+        ];
+        if all.contains(&0) || layers > MOST_LAYERS || config.d_model > 1 << 20 || !config.d_model.is_multiple_of(heads)
+        {
+            let why = format!(
+                "its sizes {all:?} are no model's, or its {heads} heads do not share {} channels",
+                config.d_model
+            );
             return Err(RuntimeError::Model { path: config_path.to_owned(), why });
         }
-        encoder.expect(&[TensorSpec::input("input_features", &[-1, -1, -1]), TensorSpec::output("last_hidden_state", &[-1, -1, -1])])?;
+        encoder.expect(&[
+            TensorSpec::input("input_features", &[-1, -1, -1]),
+            TensorSpec::output("last_hidden_state", &[-1, -1, -1]),
+        ])?;
         decoder.expect(&[
             TensorSpec::input("input_ids", &[-1, -1]),
             TensorSpec::input("encoder_hidden_states", &[-1, -1, -1]),
@@ -136,9 +151,15 @@ impl Decoding for Pass<'_> {
         let Optimum { decoder, names, sizes: Sizes { words, .. }, heads, head_size, alignment, .. } = &mut *self.graphs;
         let cached = [self.read > 0];
         let mut inputs: Vec<(Cow<str>, SessionInputValue)> = Vec::with_capacity(3 + names.past.len());
-        inputs.push(("input_ids".into(), TensorRef::from_array_view(([1, tokens.len()], tokens)).map_err(one_line)?.into()));
+        inputs.push((
+            "input_ids".into(),
+            TensorRef::from_array_view(([1, tokens.len()], tokens)).map_err(one_line)?.into(),
+        ));
         inputs.push(("encoder_hidden_states".into(), (&self.hidden).into()));
-        inputs.push(("use_cache_branch".into(), TensorRef::from_array_view(([1], &cached[..])).map_err(one_line)?.into()));
+        inputs.push((
+            "use_cache_branch".into(),
+            TensorRef::from_array_view(([1], &cached[..])).map_err(one_line)?.into(),
+        ));
         if cached[0] {
             inputs.extend(names.past.iter().zip(&self.past).map(|(name, value)| (name.into(), value.into())));
         } else {
@@ -190,10 +211,13 @@ impl Decoding for Pass<'_> {
         }
         for (_, cache) in self.past.iter_mut().enumerate().filter(|(n, _)| n % PARTS.len() < GROWING) {
             let (shape, values) = cache.try_extract_tensor::<f32>().map_err(one_line)?;
-            let [1, heads, time, size] = shape[..] else { return Err(format!("a cache has the shape {:?}", &shape[..])) };
+            let [1, heads, time, size] = shape[..] else {
+                return Err(format!("a cache has the shape {:?}", &shape[..]));
+            };
             let (time, size) = (time as usize, size as usize);
             let left = time.checked_sub(count).ok_or("more is forgotten than was read")?;
-            let kept: Vec<f32> = values.chunks_exact((time * size).max(1)).flat_map(|head| &head[..left * size]).copied().collect();
+            let kept: Vec<f32> =
+                values.chunks_exact((time * size).max(1)).flat_map(|head| &head[..left * size]).copied().collect();
             *cache = Tensor::from_array(([1, heads, left as i64, size as i64], kept)).map_err(one_line)?.into_dyn();
         }
         Ok(())

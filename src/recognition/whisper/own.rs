@@ -1,5 +1,5 @@
-//! The graphs that Mynah builds: the encoder's keys and values and the decoder's caches stay the runtime's own values, so that no step copies
-//! them. Knows no text.
+//! The graphs that Mynah builds: the encoder's keys and values and the decoder's caches stay the runtime's own values,
+//! so that no step copies them. Knows no text.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -84,7 +84,8 @@ impl Graphs for Own {
         let cross = cross.ok_or("the encoder lacks a layer that the decoder has")?;
         drop(outputs);
         let (h, s) = (self.text_heads, self.head_size);
-        let empty = |shape: [usize; 4]| Tensor::from_array((shape, Vec::<f32>::new())).map(Tensor::into_dyn).map_err(one_line);
+        let empty =
+            |shape: [usize; 4]| Tensor::from_array((shape, Vec::<f32>::new())).map(Tensor::into_dyn).map_err(one_line);
         let mut past = Vec::with_capacity(2 * self.layers);
         for _ in 0..self.layers {
             past.push(empty([1, h, s, 0])?);

@@ -1,7 +1,8 @@
-//! A tokenizer out of ranks: the `tokens.txt` of sherpa-onnx's exports, whose lines are OpenAI's tiktoken ranks (a token's bytes in base64, and
-//! its number). Knows no model.
+//! A tokenizer out of ranks: the `tokens.txt` of sherpa-onnx's exports, whose lines are OpenAI's tiktoken ranks (a
+//! token's bytes in base64, and its number). Knows no model.
 //!
-//! Ranks have no merges, but they tell them: a token is merged from the two parts that the merges of lower ranks leave of its bytes.
+//! Ranks have no merges, but they tell them: a token is merged from the two parts that the merges of lower ranks leave
+//! of its bytes.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -69,12 +70,16 @@ fn parts(ranks: &HashMap<Vec<u8>, u32>, bytes: &[u8], id: u32) -> Option<[String
     Some([shown(&bytes[from..cut]), shown(&bytes[cut..to])])
 }
 
-/// Bytes as byte-level tokenizers write them (GPT-2's `encoder.py`): what is printable in Latin-1 stands for itself, the rest in order from
-/// U+0100 on.
+/// Bytes as byte-level tokenizers write them (GPT-2's `encoder.py`): what is printable in Latin-1 stands for itself,
+/// the rest in order from U+0100 on.
 fn shown(bytes: &[u8]) -> String {
     let printable = |b: u8| matches!(b, 33..=126 | 161..=172 | 174..=255);
     let one = |&b: &u8| {
-        if printable(b) { char::from(b) } else { char::from_u32(256 + (0..b).filter(|&x| !printable(x)).count() as u32).unwrap_or(' ') }
+        if printable(b) {
+            char::from(b)
+        } else {
+            char::from_u32(256 + (0..b).filter(|&x| !printable(x)).count() as u32).unwrap_or(' ')
+        }
     };
     bytes.iter().map(one).collect()
 }
@@ -90,7 +95,8 @@ mod tests {
     #[test]
     fn ranks_become_a_tokenizer_that_merges_as_they_say() {
         let bytes: String = (0..=255u8).map(|b| format!("{} {b}\n", STANDARD.encode([b]))).collect();
-        let more: String = ["th", " th", "he", " the", "é", " é"].iter().zip(256..).map(|(t, id)| line(t, id)).collect();
+        let more: String =
+            ["th", " th", "he", " the", "é", " é"].iter().zip(256..).map(|(t, id)| line(t, id)).collect();
         let tokenizer = build(&parse(&format!("{bytes}{more}= 262\n")).expect("ranks")).expect("a tokenizer");
         let ids = |text: &str| tokenizer.encode_fast(text, false).expect("tokens").get_ids().to_vec();
         // `th` comes first, then ` th`; ` the` is those and an `e`, never ` t` and `he`.
@@ -108,7 +114,13 @@ mod tests {
 
     #[test]
     fn what_is_no_vocabulary_is_told_by_its_line() {
-        for (text, told) in [("", "no token"), ("YQ== 1\nYQ== 2", "line 2"), ("YQ==", "line 1"), ("!! 3", "line 1"), ("YQ== x", "line 1")] {
+        for (text, told) in [
+            ("", "no token"),
+            ("YQ== 1\nYQ== 2", "line 2"),
+            ("YQ==", "line 1"),
+            ("!! 3", "line 1"),
+            ("YQ== x", "line 1"),
+        ] {
             let why = parse(text).expect_err(text);
             assert!(why.contains(told), "{text:?}: {why}");
         }

@@ -1,6 +1,6 @@
-//! The graphs of sherpa-onnx's exporters (`scripts/whisper/export-onnx.py` and `export-onnx-with-attention.py`). All sizes and special tokens
-//! stand in the encoder's metadata. The caches have room for the whole text from the start, and what is read is counted by `offset`: to forget
-//! is to count back. Knows no text.
+//! The graphs of sherpa-onnx's exporters (`scripts/whisper/export-onnx.py` and `export-onnx-with-attention.py`). All
+//! sizes and special tokens stand in the encoder's metadata. The caches have room for the whole text from the start,
+//! and what is read is counted by `offset`: to forget is to count back. Knows no text.
 
 use std::path::Path;
 
@@ -96,7 +96,8 @@ impl Sherpa {
         if text("is_multilingual").trim() == "1" {
             let codes = text("all_language_codes");
             let tokens = list("all_language_tokens")?;
-            languages = codes.split(',').map(|c| c.trim().to_owned()).zip(tokens.into_iter().map(|t| t as i64)).collect();
+            languages =
+                codes.split(',').map(|c| c.trim().to_owned()).zip(tokens.into_iter().map(|t| t as i64)).collect();
         }
         let end = token("eot")? as usize;
         // A transcript begins with no space and doesn't end at once, as in Whisper's own decoding.

@@ -1,9 +1,11 @@
 //! Which language is spoken: told by the user, or heard. Knows no session.
 //!
-//! Whisper names the language with the first token after the start of the transcript (Radford et al. 2022, section 2.3). One short hearing can be
-//! wrong, so the probabilities of all hearings count, each by its length, until enough was heard; from then on the language stays.
+//! Whisper names the language with the first token after the start of the transcript (Radford et al. 2022, section
+//! 2.3). One short hearing can be wrong, so the probabilities of all hearings count, each by its length, until enough
+//! was heard; from then on the language stays.
 
-/// Hearings that are together this long, in seconds, are enough. Live hearings overlap: the first five seconds of speech come to about so much.
+/// Hearings that are together this long, in seconds, are enough. Live hearings overlap: the first five seconds of
+/// speech come to about so much.
 const ENOUGH: f64 = 30.0;
 
 /// The language in use, as a place in the vocabulary's list.
@@ -42,7 +44,8 @@ impl Spoken {
 
     /// The language: told, or the likeliest so far; `None` before anything was heard.
     pub(super) fn now(&self) -> Option<usize> {
-        self.told.or_else(|| (0..self.evidence.len()).rev().max_by(|&a, &b| self.evidence[a].total_cmp(&self.evidence[b])))
+        self.told
+            .or_else(|| (0..self.evidence.len()).rev().max_by(|&a, &b| self.evidence[a].total_cmp(&self.evidence[b])))
     }
 }
 

@@ -1,7 +1,8 @@
-//! Times of words where the decoder gives no attention: an estimate. Plain functions over words and samples; knows no model.
+//! Times of words where the decoder gives no attention: an estimate. Plain functions over words and samples; knows no
+//! model.
 //!
-//! The words share the time in which somebody speaks, each by its letters, and none lies in a pause. Inside one stretch of speech a word is off
-//! by as much as the speaker's pace changes; at its ends the words are where the sound is.
+//! The words share the time in which somebody speaks, each by its letters, and none lies in a pause. Inside one stretch
+//! of speech a word is off by as much as the speaker's pace changes; at its ends the words are where the sound is.
 
 use super::RATE;
 use super::edges::pauses;
@@ -44,7 +45,8 @@ fn speech(from: f64, to: f64, pauses: &[(f64, f64)]) -> Vec<(f64, f64)> {
 /// A word that would begin or end so near to a pause, in seconds, does so at it.
 const NEAR: f64 = 0.1;
 
-/// The second after so much speech, as the end of a word or as the start of one: beside a pause the two lie at its two ends.
+/// The second after so much speech, as the end of a word or as the start of one: beside a pause the two lie at its two
+/// ends.
 fn place(speech: &[(f64, f64)], mut rest: f64, end: bool) -> f64 {
     for &(start, stop) in speech {
         let length = stop - start;
@@ -62,12 +64,16 @@ mod tests {
 
     fn spread_over(texts: &[&str], from: f64, loud: &[(f64, f64)], seconds: f64) -> Vec<(f64, f64)> {
         let level = |t: f64| if loud.iter().any(|l| l.0 <= t && t < l.1) { 0.3 } else { 0.001 };
-        let samples: Vec<f32> =
-            (0..(seconds * RATE as f64) as usize).map(|i| level(i as f64 / RATE as f64) * (i as f32 * 0.3).sin()).collect();
+        let samples: Vec<f32> = (0..(seconds * RATE as f64) as usize)
+            .map(|i| level(i as f64 / RATE as f64) * (i as f32 * 0.3).sin())
+            .collect();
         let word = |t: &&str| Word { text: (*t).to_owned(), start: 0.0, end: 0.0, confidence: 1.0 };
         let mut words: Vec<Word> = texts.iter().map(word).collect();
         spread(&mut words, from, &samples);
-        assert!(words.windows(2).all(|w| w[0].end <= w[1].start + 1e-9) && words.iter().all(|w| w.start <= w.end), "{words:?}");
+        assert!(
+            words.windows(2).all(|w| w[0].end <= w[1].start + 1e-9) && words.iter().all(|w| w.start <= w.end),
+            "{words:?}"
+        );
         words.iter().map(|w| (w.start, w.end)).collect()
     }
 

@@ -14,9 +14,9 @@ const SPACE: char = '\u{120}';
 const ENGLISH: f64 = 6.5;
 /// The same for any other language, whose words have more tokens.
 const OTHERS: f64 = 13.0;
-/// Characters a second, spaces and marks among them, that speech does not pass: people say some 15. OpenAI's multilingual tokens are 0.25 (German) to 1
-/// (Hindi, Thai, Tamil 0.84) of one, but 1.9 in Telugu, 2.4 in Georgian and Amharic and 2.8 in Burmese, where most are single bytes (the first article
-/// of the Declaration of Human Rights).
+/// Characters a second, spaces and marks among them, that speech does not pass: people say some 15. OpenAI's
+/// multilingual tokens are 0.25 (German) to 1 (Hindi, Thai, Tamil 0.84) of one, but 1.9 in Telugu, 2.4 in Georgian and
+/// Amharic and 2.8 in Burmese, where most are single bytes (the first article of the Declaration of Human Rights).
 const CHARACTERS: f64 = 18.0;
 /// The most tokens a second in any script: no script that is spoken has more than three bytes a character.
 const MOST: f64 = 3.0 * CHARACTERS;
@@ -104,13 +104,16 @@ impl Vocabulary {
         Self::checked(read, told.is_multilingual, (tokenizer, generation), size)
     }
 
-    /// The tokenizer and the special tokens in it, all languages that it has among them: those of models that know only English have them too.
+    /// The tokenizer and the special tokens in it, all languages that it has among them: those of models that know only
+    /// English have them too.
     fn read(path: &Path, size: usize) -> Result<(Tokenizer, Special), RuntimeError> {
         let failed = |why: String| RuntimeError::File { path: path.to_owned(), why };
         let text = files::text(path, files::VOCABULARY).map_err(failed)?;
         let tokenizer = Tokenizer::from_bytes(text).map_err(|e| failed(e.to_string()))?;
         let known = |name: &str| tokenizer.token_to_id(name).filter(|&t| (t as usize) < size).map(i64::from);
-        let token = |names: &[&str]| names.iter().find_map(|n| known(n)).ok_or_else(|| failed(format!("it has no token `{}`", names[0])));
+        let token = |names: &[&str]| {
+            names.iter().find_map(|n| known(n)).ok_or_else(|| failed(format!("it has no token `{}`", names[0])))
+        };
         let transcript = token(&["<|startoftranscript|>"])?;
         // They follow the start of the transcript.
         let code = |id: i64| {
@@ -153,15 +156,25 @@ impl Vocabulary {
 
     /// For a model with `size` tokens. The language is English until another is told.
     pub(super) fn new(tokenizer: Tokenizer, special: Special, size: usize) -> Self {
-        let Special { transcript, transcribe, no_timestamps, start_of_previous, no_speech, end, languages, never: marks, not_first } =
-            special;
+        let Special {
+            transcript,
+            transcribe,
+            no_timestamps,
+            start_of_previous,
+            no_speech,
+            end,
+            languages,
+            never: marks,
+            not_first,
+        } = special;
         let mut never = vec![false; size];
         for id in marks.into_iter().chain(end + 1..size).filter(|&id| id < size && id != end) {
             never[id] = true;
         }
         let not_first = not_first.into_iter().filter(|&id| id < size).collect();
         let (start, tokens_a_second) = (Vec::new(), ENGLISH);
-        let characters = (0..size).map(|id| tokenizer.id_to_token(id as u32).map_or(0, |shown| characters(&shown))).collect();
+        let characters =
+            (0..size).map(|id| tokenizer.id_to_token(id as u32).map_or(0, |shown| characters(&shown))).collect();
         let mut all = Self {
             characters,
             tokenizer,
@@ -186,7 +199,8 @@ impl Vocabulary {
         self.languages.iter().position(|l| l.0 == code)
     }
 
-    /// Transcripts are in this language from now on; without one in the first, or in English where the model knows nothing else.
+    /// Transcripts are in this language from now on; without one in the first, or in English where the model knows
+    /// nothing else.
     pub(super) fn speak(&mut self, language: Option<usize>) {
         let Some((code, token)) = self.languages.get(language.unwrap_or(0)) else {
             self.start = vec![self.transcript];
@@ -219,24 +233,27 @@ impl Vocabulary {
         self.tokenizer.id_to_token(token as u32).is_some_and(|s| s.starts_with(SPACE))
     }
 
-    /// The tokens of the text before, at most `most` of its last, with the token that introduces them; nothing for an empty text.
+    /// The tokens of the text before, at most `most` of its last, with the token that introduces them; nothing for an
+    /// empty text.
     pub(super) fn prompt(&self, text: &str, most: usize) -> Result<Vec<i64>, String> {
         if text.trim().is_empty() {
             return Ok(Vec::new());
         }
         let encoding = self.tokenizer.encode_fast(format!(" {}", text.trim()), false).map_err(|e| e.to_string())?;
         let ids = encoding.get_ids();
-        let last = ids[ids.len().saturating_sub(most)..].iter().copied().map(i64::from).filter(|&id| id < self.end as i64);
+        let last =
+            ids[ids.len().saturating_sub(most)..].iter().copied().map(i64::from).filter(|&id| id < self.end as i64);
         Ok(std::iter::once(self.start_of_previous).chain(last).collect())
     }
 
-    /// Ranges of tokens that are words, with their texts: a word starts at a token that starts with a space. What has no letter or digit
-    /// joins the word before it, or the one after where there is none before.
+    /// Ranges of tokens that are words, with their texts: a word starts at a token that starts with a space. What has
+    /// no letter or digit joins the word before it, or the one after where there is none before.
     pub(super) fn words(&self, tokens: &[usize]) -> Result<Vec<(std::ops::Range<usize>, String)>, String> {
         let mut words: Vec<(std::ops::Range<usize>, String)> = Vec::new();
         let mut from = 0;
         while from < tokens.len() {
-            let to = tokens[from + 1..].iter().position(|&t| self.starts_word(t)).map_or(tokens.len(), |n| from + 1 + n);
+            let to =
+                tokens[from + 1..].iter().position(|&t| self.starts_word(t)).map_or(tokens.len(), |n| from + 1 + n);
             let text = self.text(&tokens[from..to])?;
             let sounded = text.chars().any(char::is_alphanumeric);
             match words.last_mut() {
@@ -259,13 +276,20 @@ impl Vocabulary {
     pub(super) fn text(&self, tokens: &[usize]) -> Result<String, String> {
         let ids: Vec<u32> = tokens.iter().map(|&t| t as u32).collect();
         let text = self.tokenizer.decode(&ids, true).map_err(|e| e.to_string())?;
-        Ok(text.chars().filter(|c| !c.is_control() && *c != char::REPLACEMENT_CHARACTER).collect::<String>().trim().to_owned())
+        Ok(text
+            .chars()
+            .filter(|c| !c.is_control() && *c != char::REPLACEMENT_CHARACTER)
+            .collect::<String>()
+            .trim()
+            .to_owned())
     }
 }
 
-/// How many characters of UTF-8 begin in a token as byte-level tokenizers write it, a letter a byte: bytes 80 to BF go on with one.
+/// How many characters of UTF-8 begin in a token as byte-level tokenizers write it, a letter a byte: bytes 80 to BF go
+/// on with one.
 fn characters(shown: &str) -> u8 {
-    // GPT-2 moves the bytes that can't be printed behind U+0100 in order: 00 to 20 and 7F come first, then 80 to A0, and AD.
+    // GPT-2 moves the bytes that can't be printed behind U+0100 in order: 00 to 20 and 7F come first, then 80 to A0,
+    // and AD.
     let goes_on = |c: char| matches!(u32::from(c), 0x80..=0xbf | 0x122..=0x143);
     shown.chars().filter(|&c| !goes_on(c)).count().min(255) as u8
 }
@@ -278,8 +302,10 @@ pub(super) mod tests {
     pub fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         let pieces = ["a", "b", "h", "i", ".", "\u{120}", "\u{120}a", "\u{120}b", "hi", "\u{120}.", "-"];
-        let special = ["<|endoftext|>", "<|startoftranscript|>", "<|nocaptions|>", "<|startofprev|>", "<|notimestamps|>"];
-        let vocab: serde_json::Map<_, _> = pieces.iter().enumerate().map(|(i, p)| ((*p).to_owned(), i.into())).collect();
+        let special =
+            ["<|endoftext|>", "<|startoftranscript|>", "<|nocaptions|>", "<|startofprev|>", "<|notimestamps|>"];
+        let vocab: serde_json::Map<_, _> =
+            pieces.iter().enumerate().map(|(i, p)| ((*p).to_owned(), i.into())).collect();
         let added: Vec<_> = special
             .iter()
             .enumerate()
@@ -294,7 +320,11 @@ pub(super) mod tests {
                 "vocab": vocab, "merges": ["\u{120} a", "\u{120} b", "h i", "\u{120} ."]}
         });
         std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).expect("writes");
-        std::fs::write(folder.path().join("config.json"), r#"{"suppress_ids": [4, 11], "suppress_ids_begin": [5, 11]}"#).expect("writes");
+        std::fs::write(
+            folder.path().join("config.json"),
+            r#"{"suppress_ids": [4, 11], "suppress_ids_begin": [5, 11]}"#,
+        )
+        .expect("writes");
         folder
     }
 

@@ -1,7 +1,7 @@
 //! The characters that a style's decoders show, and the nearest ones for those that they don't. Knows no cues.
 //!
-//! CEA-608 has its own set: most of ASCII, and, as special and extended characters, those of Western Europe. Curly quotes and dashes are
-//! there too, but only in the extended sets that many decoders lack, so they are written plainly.
+//! CEA-608 has its own set: most of ASCII, and, as special and extended characters, those of Western Europe. Curly
+//! quotes and dashes are there too, but only in the extended sets that many decoders lack, so they are written plainly.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -65,7 +65,8 @@ impl Charset {
         }
     }
 
-    /// A text with what can't be shown replaced by the nearest that can; what has nothing near stays as it is, for the check to find.
+    /// A text with what can't be shown replaced by the nearest that can; what has nothing near stays as it is, for the
+    /// check to find.
     pub fn nearest(self, text: &str) -> String {
         if text.chars().all(|c| self.shows(c)) {
             return text.to_owned();

@@ -1,7 +1,8 @@
 //! Where cues begin and end: dynamic programming over all words of a programme. Knows no file formats.
 //!
-//! A possible cue costs for being there, for a bad place to end, for haste, and most for a norm that it breaks. What it breaks depends on when
-//! the cue before it can end, so each place between two words keeps several ways to get there: cheap ones and ones that leave more time.
+//! A possible cue costs for being there, for a bad place to end, for haste, and most for a norm that it breaks. What it
+//! breaks depends on when the cue before it can end, so each place between two words keeps several ways to get there:
+//! cheap ones and ones that leave more time.
 
 use std::ops::Range;
 
@@ -31,7 +32,8 @@ struct Way {
     parent: usize,
 }
 
-/// The cheapest row of cues: ranges of words. A long pause always ends one. `words` are cleaned: rising times, one line each.
+/// The cheapest row of cues: ranges of words. A long pause always ends one. `words` are cleaned: rising times, one line
+/// each.
 pub(super) fn cut(words: &[Word], style: &Style) -> Vec<Range<usize>> {
     let n = words.len();
     let clock = Clock::of(style);
@@ -65,7 +67,8 @@ pub(super) fn cut(words: &[Word], style: &Style) -> Vec<Range<usize>> {
                 let until = if j < n { (start(j) + clock.in_time - clock.gap).max(begin + SHORTEST) } else { i64::MAX };
                 let short = (begin + needed - until).max(0);
                 let broken = |ms: i64, share: f64| if ms > 0 { BROKEN + BROKEN_SHARE * share } else { 0.0 };
-                let cost = way.cost + base + broken(late, late as f64 / 1000.0) + broken(short, short as f64 / needed as f64);
+                let cost =
+                    way.cost + base + broken(late, late as f64 / 1000.0) + broken(short, short as f64 / needed as f64);
                 let mut free = (begin + needed).min(until) + clock.gap;
                 if j < n {
                     free = free.max(start(j) - clock.in_time);
@@ -105,7 +108,8 @@ fn keep(ways: &mut Vec<Way>, new: Way) {
     }
 }
 
-/// What a cue of these words costs: one for being there, more for a bad place to end, for haste and for sentences run together.
+/// What a cue of these words costs: one for being there, more for a bad place to end, for haste and for sentences run
+/// together.
 fn cost(part: &[Word], characters: usize, next: Option<&Word>, pause: bool, style: &Style) -> f64 {
     let (first, end) = (&part[0], &part[part.len() - 1]);
     let free = next.map_or(style.max_seconds, |n| (n.start - style.gap - first.start).clamp(0.0, style.max_seconds));

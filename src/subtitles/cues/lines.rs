@@ -104,7 +104,8 @@ fn best_breaks(words: &[Word], lines: usize, style: &Style) -> Option<(f64, Vec<
         };
         // Lines of like length are read faster; a shorter one on top hides less of the picture.
         let share = whole as f64 / lines as f64;
-        let uneven = (first as f64 - share).abs() / style.line_characters as f64 * if first as f64 > share { 1.2 } else { 1.0 };
+        let uneven =
+            (first as f64 - share).abs() / style.line_characters as f64 * if first as f64 > share { 1.2 } else { 1.0 };
         let cost = rest + break_cost(&words[k - 1].text, &words[k].text, style) + 2.0 * uneven;
         if best.as_ref().is_none_or(|(c, _)| cost < *c) {
             best = Some((cost, std::iter::once(k).chain(breaks.into_iter().map(|b| b + k)).collect()));
@@ -116,8 +117,8 @@ fn best_breaks(words: &[Word], lines: usize, style: &Style) -> Option<(f64, Vec<
 /// Words that a running text is counted from: its lines break the same as it grows.
 const ANCHOR: usize = 500;
 
-/// The last lines of a running text, final words and then partial ones, as a live display shows them: lines fill up from the left and
-/// roll up, and no word that stands moves to another line. A long pause starts a new line.
+/// The last lines of a running text, final words and then partial ones, as a live display shows them: lines fill up
+/// from the left and roll up, and no word that stands moves to another line. A long pause starts a new line.
 pub fn roll_up(words: &[Word], partial: &[Word], style: &Style) -> Vec<String> {
     let anchor = (words.len() / ANCHOR).saturating_sub(1) * ANCHOR;
     let mut lines: Vec<String> = Vec::new();

@@ -1,4 +1,5 @@
-//! Whether cues keep a style's norms. Looks at cues, words and style alone: it doesn't know how they were cut, so it judges anybody's.
+//! Whether cues keep a style's norms. Looks at cues, words and style alone: it doesn't know how they were cut, so it
+//! judges anybody's.
 
 use super::lines::weak_end;
 use super::norm::violation;
@@ -9,7 +10,8 @@ use crate::language::width;
 /// Files hold milliseconds, so nothing finer is a breach.
 const CLOCK: f64 = 0.0011;
 
-/// Every norm that cues break, in order of the cues. With the words, texts and in- and out-times are checked against them too.
+/// Every norm that cues break, in order of the cues. With the words, texts and in- and out-times are checked against
+/// them too.
 pub fn lint(cues: &[Cue], words: Option<&[Word]>, style: &Style) -> Vec<Violation> {
     let mut out = Vec::new();
     for (k, cue) in cues.iter().enumerate() {
@@ -30,10 +32,14 @@ pub fn lint(cues: &[Cue], words: Option<&[Word]>, style: &Style) -> Vec<Violatio
     out
 }
 
-/// Places where a line ends behind a word that leans on the next: the cue and the line, counted from 0. Advice, no breach.
+/// Places where a line ends behind a word that leans on the next: the cue and the line, counted from 0. Advice, no
+/// breach.
 pub fn leaning_ends(cues: &[Cue], style: &Style) -> Vec<(usize, usize)> {
     let ends = |line: &String| line.split_whitespace().next_back().is_some_and(|word| weak_end(word, style));
-    cues.iter().enumerate().flat_map(|(k, c)| c.lines.iter().enumerate().filter(|(_, l)| ends(l)).map(move |(i, _)| (k, i))).collect()
+    cues.iter()
+        .enumerate()
+        .flat_map(|(k, c)| c.lines.iter().enumerate().filter(|(_, l)| ends(l)).map(move |(i, _)| (k, i)))
+        .collect()
 }
 
 /// What one cue breaks by itself.

@@ -1,7 +1,9 @@
-//! From words to cues that a broadcaster takes: where cues begin and end, and how long they stay. Knows neither models nor file formats.
+//! From words to cues that a broadcaster takes: where cues begin and end, and how long they stay. Knows neither models
+//! nor file formats.
 //!
-//! [`cut`](self::cut) finds the cuts, [`schedule`](self::schedule) the times, [`lint()`] checks them without knowing either. The numbers are
-//! those of the published style guides (Netflix Timed Text Style Guide, BBC Subtitle Guidelines, CEA-608).
+//! [`cut`](self::cut) finds the cuts, [`schedule`](self::schedule) the times, [`lint()`] checks them without knowing
+//! either. The numbers are those of the published style guides (Netflix Timed Text Style Guide, BBC Subtitle
+//! Guidelines, CEA-608).
 
 mod charset;
 mod cut;
@@ -58,7 +60,8 @@ impl Cue {
 /// What the millisecond clock can't tell apart.
 const CLOCK: f64 = 1.1;
 
-/// Cuts words into cues. Every word appears once and in order; cues are in order and never overlap. Words without letters or times are left out.
+/// Cuts words into cues. Every word appears once and in order; cues are in order and never overlap. Words without
+/// letters or times are left out.
 pub fn cues(words: &[Word], style: &Style) -> Vec<Cue> {
     cues_within(words, style, None)
 }
@@ -103,8 +106,8 @@ fn milliseconds(seconds: f64) -> i64 {
     (seconds * 1000.0).round() as i64
 }
 
-/// Words that can be shown: one line each, in the style's characters, no control characters, times that rise on the clock of files; where no space parts them,
-/// as they may stand on lines.
+/// Words that can be shown: one line each, in the style's characters, no control characters, times that rise on the
+/// clock of files; where no space parts them, as they may stand on lines.
 fn cleaned(words: &[Word], style: &Style) -> Vec<Word> {
     let shown = visible(words, style);
     let parts = repartitioned(&shown, &style.language, style.pause, style.line_characters);

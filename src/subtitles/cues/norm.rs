@@ -83,7 +83,8 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// A phrase: `cue 12 at 0:34.2 faster than the reading speed (23.1 of 20 characters a second)`. Cues are counted from 1, as players do.
+    /// A phrase: `cue 12 at 0:34.2 faster than the reading speed (23.1 of 20 characters a second)`. Cues are counted
+    /// from 1, as players do.
     pub fn told(&self) -> String {
         let number = |x: f64| format!("{x:.2}").trim_end_matches('0').trim_end_matches('.').to_owned();
         let (minutes, seconds) = ((self.start / 60.0).floor(), self.start % 60.0);
@@ -105,8 +106,10 @@ pub fn told(violations: &[Violation], style: &Style) -> Option<String> {
     broken.dedup();
     let (what, verb) = if broken.len() == 1 { ("cue", "breaks") } else { ("cues", "break") };
     let places: Vec<String> = violations.iter().take(PLACES).map(Violation::told).collect();
-    let more = if violations.len() > PLACES { format!(" and {} more", violations.len() - PLACES) } else { String::new() };
-    (!broken.is_empty()).then(|| format!("{} {what} {verb} the norms of {}: {}{more}", broken.len(), style.title, places.join(", ")))
+    let more =
+        if violations.len() > PLACES { format!(" and {} more", violations.len() - PLACES) } else { String::new() };
+    (!broken.is_empty())
+        .then(|| format!("{} {what} {verb} the norms of {}: {}{more}", broken.len(), style.title, places.join(", ")))
 }
 
 /// A breach of a cue.

@@ -1,4 +1,5 @@
-//! When cues stand: in-times at their sound, out-times that leave room to read, all of a programme weighed together. Knows no text.
+//! When cues stand: in-times at their sound, out-times that leave room to read, all of a programme weighed together.
+//! Knows no text.
 //!
 //! Times are whole milliseconds, because files hold no finer ones: what is planned here is what a player does.
 
@@ -34,7 +35,12 @@ pub(super) struct Clock {
 impl Clock {
     pub fn of(style: &Style) -> Clock {
         let floor = |s: f64| (s * 1000.0 + 1e-6).floor() as i64;
-        Clock { gap: ceil(style.gap), in_time: floor(style.in_time), hang: floor(style.hang), max: floor(style.max_seconds) }
+        Clock {
+            gap: ceil(style.gap),
+            in_time: floor(style.in_time),
+            hang: floor(style.hang),
+            max: floor(style.max_seconds),
+        }
     }
 }
 
@@ -48,11 +54,13 @@ pub(super) fn reading(characters: usize, style: &Style) -> i64 {
     ceil(style.reading(characters)).min(Clock::of(style).max)
 }
 
-/// When each cue begins and ends. In order, never overlapping, with the gap between; where a norm can't be kept, the order still is. None lasts beyond
-/// the `end` of the sound, if it is known; what doesn't fit begins early by what the style allows.
+/// When each cue begins and ends. In order, never overlapping, with the gap between; where a norm can't be kept, the
+/// order still is. None lasts beyond the `end` of the sound, if it is known; what doesn't fit begins early by what the
+/// style allows.
 pub(super) fn schedule(units: &[Unit], style: &Style, end: Option<i64>) -> Vec<(i64, i64)> {
     let clock = Clock::of(style);
-    // How late a cue may begin so that it and all after it still can be read; never earlier than its own in-time allows.
+    // How late a cue may begin so that it and all after it still can be read; never earlier than its own in-time
+    // allows.
     let mut latest = vec![0; units.len()];
     for (k, u) in units.iter().enumerate().rev() {
         let own = u.first + clock.in_time;
@@ -81,7 +89,8 @@ pub(super) fn schedule(units: &[Unit], style: &Style, end: Option<i64>) -> Vec<(
     out
 }
 
-/// Moves what lasts beyond the end of the sound before it: the last cues give way to each other, each as long as the shortest if there is room.
+/// Moves what lasts beyond the end of the sound before it: the last cues give way to each other, each as long as the
+/// shortest if there is room.
 fn within(times: &mut [(i64, i64)], end: i64, gap: i64) {
     let mut most = end.max(1);
     for (k, (start, last)) in times.iter_mut().enumerate().rev() {
@@ -120,7 +129,11 @@ mod tests {
     #[test]
     fn no_cue_lasts_beyond_the_end_of_the_sound() {
         let of = |units: &[Unit], end| schedule(units, &Style::netflix(), Some(end));
-        assert_eq!(of(&[unit(1000, 2000, 20), unit(9000, 9100, 4)], 20_000), [(1000, 2500), (9000, 9834)], "there is room");
+        assert_eq!(
+            of(&[unit(1000, 2000, 20), unit(9000, 9100, 4)], 20_000),
+            [(1000, 2500), (9000, 9834)],
+            "there is room"
+        );
         assert_eq!(of(&[unit(1000, 2000, 20)], 2100), [(1000, 2100)], "it may not hang");
         assert_eq!(of(&[unit(1000, 1500, 12)], 1750), [(916, 1750)], "it may begin a little early");
         assert_eq!(of(&[unit(1000, 1010, 40)], 1010), [(810, 1010)], "it is never shorter than the shortest");

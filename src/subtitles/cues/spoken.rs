@@ -1,5 +1,5 @@
-//! Several people on one timeline: their words cut each for itself, those who talk at the same time together in one cue, a line each.
-//! Knows neither files nor how a speaker is marked in them.
+//! Several people on one timeline: their words cut each for itself, those who talk at the same time together in one
+//! cue, a line each. Knows neither files nor how a speaker is marked in them.
 
 use std::ops::Range;
 
@@ -60,8 +60,8 @@ struct Piece {
     short: bool,
 }
 
-/// Cuts what several people said into cues on one timeline: in order, never overlapping. Where two talk at once, their words share a cue, a
-/// line each; more than the style has lines for come after each other and are reported as late.
+/// Cuts what several people said into cues on one timeline: in order, never overlapping. Where two talk at once, their
+/// words share a cue, a line each; more than the style has lines for come after each other and are reported as late.
 pub fn spoken_cues(spoken: &[Spoken], style: &Style) -> Vec<SpokenCue> {
     spoken_cues_within(spoken, style, None)
 }
@@ -69,7 +69,8 @@ pub fn spoken_cues(spoken: &[Spoken], style: &Style) -> Vec<SpokenCue> {
 /// The same for a sound that ends at a second, if that is known: no cue lasts longer.
 pub fn spoken_cues_within(spoken: &[Spoken], style: &Style, end: Option<f64>) -> Vec<SpokenCue> {
     let words: Vec<Vec<Word>> = spoken.iter().map(|s| cleaned(&s.words, style)).collect();
-    let one = Style { lines: 1, line_characters: style.line_characters.saturating_sub(DASH.len()).max(1), ..style.clone() };
+    let one =
+        Style { lines: 1, line_characters: style.line_characters.saturating_sub(DASH.len()).max(1), ..style.clone() };
     let whole = pieces(&words, style);
     let mut all: Vec<Piece> = Vec::new();
     for piece in &whole {
@@ -101,7 +102,11 @@ pub fn spoken_cues_within(spoken: &[Spoken], style: &Style, end: Option<f64>) ->
         speakers.push(who);
         units.push(together(group));
     }
-    timed(&units, lines, style, end).into_iter().zip(speakers).map(|(cue, speakers)| SpokenCue { cue, speakers }).collect()
+    timed(&units, lines, style, end)
+        .into_iter()
+        .zip(speakers)
+        .map(|(cue, speakers)| SpokenCue { cue, speakers })
+        .collect()
 }
 
 fn pieces(words: &[Vec<Word>], style: &Style) -> Vec<Piece> {

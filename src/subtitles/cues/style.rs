@@ -49,8 +49,9 @@ pub struct Tailored {
     pub characters_a_second: f64,
 }
 
-/// Netflix counts wide characters as one: 16 a line for Chinese and Korean, 13 for Japanese; 35 characters for Thai. Reading speeds are those for the deaf and
-/// hard of hearing, as 20 is for English: 11, 14 and 7 wide characters a second.
+/// Netflix counts wide characters as one: 16 a line for Chinese and Korean, 13 for Japanese; 35 characters for Thai.
+/// Reading speeds are those for the deaf and hard of hearing, as 20 is for English: 11, 14 and 7 wide characters a
+/// second.
 const NETFLIX: &[Tailored] = &[
     Tailored { codes: &["zh", "yue", "wuu"], line_characters: 32, characters_a_second: 22.0 },
     Tailored { codes: &["ja"], line_characters: 26, characters_a_second: 14.0 },
@@ -78,15 +79,22 @@ impl Style {
         }
     }
 
-    /// BBC: 37 × 2, up to 180 words a minute. An English word with its space is 5.7 characters long, so that is 17 characters a second;
-    /// characters are what counts, so that long words get their time.
+    /// BBC: 37 × 2, up to 180 words a minute. An English word with its space is 5.7 characters long, so that is 17
+    /// characters a second; characters are what counts, so that long words get their time.
     pub fn bbc() -> Style {
         Style { title: "BBC", line_characters: 37, characters_a_second: 17.0, tailored: &[], ..Style::netflix() }
     }
 
     /// CEA-608: 32 characters, at most three rows, the characters that its decoders know.
     pub fn cea608() -> Style {
-        Style { title: "CEA-608", line_characters: 32, lines: 3, charset: Charset::Cea608, tailored: &[], ..Style::netflix() }
+        Style {
+            title: "CEA-608",
+            line_characters: 32,
+            lines: 3,
+            charset: Charset::Cea608,
+            tailored: &[],
+            ..Style::netflix()
+        }
     }
 
     /// For captions as they come: cues end early, and may be read as fast as they are said.
@@ -119,8 +127,8 @@ impl Style {
     /// The style for text of this language: its rules, and its numbers where the house has others for it.
     pub fn spoken_in(self, language: Language) -> Style {
         let own = self.tailored.iter().find(|t| t.codes.contains(&language.code()));
-        let (line_characters, characters_a_second) =
-            own.map_or((self.line_characters, self.characters_a_second), |t| (t.line_characters, t.characters_a_second));
+        let (line_characters, characters_a_second) = own
+            .map_or((self.line_characters, self.characters_a_second), |t| (t.line_characters, t.characters_a_second));
         Style { line_characters, characters_a_second, language, ..self }
     }
 

@@ -33,11 +33,18 @@ fn a_known_text_keeps_every_norm_and_breaks_at_clauses() {
         let words = talk(AUSTEN, 10.0, 0.07);
         let out = cues(&words, &style);
         assert!(out.iter().all(|c| c.unmet.is_empty()), "{name}: {out:#?}");
-        assert_eq!(out.iter().map(Cue::text).collect::<Vec<_>>().join(" "), AUSTEN.split_whitespace().collect::<Vec<_>>().join(" "));
+        assert_eq!(
+            out.iter().map(Cue::text).collect::<Vec<_>>().join(" "),
+            AUSTEN.split_whitespace().collect::<Vec<_>>().join(" ")
+        );
         assert_eq!(out[0].start, 10.0);
         for c in &out {
             for line in &c.lines {
-                assert!(!weak_end(line.rsplit(' ').next().expect("a word"), &style), "{name}: {line:?} in {:?}", c.lines);
+                assert!(
+                    !weak_end(line.rsplit(' ').next().expect("a word"), &style),
+                    "{name}: {line:?} in {:?}",
+                    c.lines
+                );
                 assert!(!line.ends_with("Netherfield"), "{name}: a name is broken in {:?}", c.lines);
             }
         }
@@ -73,7 +80,10 @@ fn what_cannot_be_kept_is_told() {
 #[test]
 fn odd_words_are_shown_on_one_line_or_left_out() {
     let word = |text: &str, start: f64| Word { text: text.to_owned(), start, end: start + 0.2, confidence: 1.0 };
-    let out = cues(&[word("a\n\nb", 0.0), word("  ", 0.3), word("\u{7}c", 0.4), word("nan", f64::NAN), word("d", -3.0)], &Style::netflix());
+    let out = cues(
+        &[word("a\n\nb", 0.0), word("  ", 0.3), word("\u{7}c", 0.4), word("nan", f64::NAN), word("d", -3.0)],
+        &Style::netflix(),
+    );
     assert_eq!(out[0].lines, ["a b c d"]);
     assert!(cues(&[], &Style::netflix()).is_empty());
 }
@@ -124,7 +134,11 @@ fn any_words() -> impl Strategy<Value = Vec<Word>> {
         "Pneumonoultramicroscopicsilicovolcanoconiosis",
     ]);
     prop::collection::vec(
-        (text, prop_oneof![4 => 0.0f64..0.2, 1 => 0.0f64..4.0], prop_oneof![6 => 0.02f64..0.6, 1 => 0.0f64..0.001, 1 => 0.0f64..12.0]),
+        (
+            text,
+            prop_oneof![4 => 0.0f64..0.2, 1 => 0.0f64..4.0],
+            prop_oneof![6 => 0.02f64..0.6, 1 => 0.0f64..0.001, 1 => 0.0f64..12.0],
+        ),
         0..120,
     )
     .prop_map(|list| {
@@ -280,7 +294,8 @@ fn chinese_and_japanese_lines_have_no_spaces_and_the_width_of_their_guide() {
 
 #[test]
 fn lines_of_a_language_break_by_its_own_words() {
-    let german = "Er ging mit dem alten Hund durch den tiefen Wald und suchte die verlorene Katze der Nachbarin bis in die Nacht hinein.";
+    let german = "Er ging mit dem alten Hund durch den tiefen Wald und suchte die verlorene Katze der Nachbarin bis \
+        in die Nacht hinein.";
     let style = Style::netflix().spoken_in(Language::of("de"));
     let out = cues(&talk(german, 0.0, 0.07), &style);
     assert!(leaning_ends(&out, &style).is_empty(), "{out:?}");
@@ -288,8 +303,11 @@ fn lines_of_a_language_break_by_its_own_words() {
         assert!(!["dem", "den", "die", "der", "und", "mit"].iter().any(|w| line.ends_with(&format!(" {w}"))), "{line}");
     }
     // `die` leans in German, and nothing does in a language without a table.
-    let cue = |line: &str| Cue { start: 0.0, end: 1.0, lines: vec![line.to_owned(), "x".to_owned()], unmet: Vec::new() };
-    let leans = |line: &str, code: &str| !leaning_ends(&[cue(line)], &Style::netflix().spoken_in(Language::of(code))).is_empty();
+    let cue =
+        |line: &str| Cue { start: 0.0, end: 1.0, lines: vec![line.to_owned(), "x".to_owned()], unmet: Vec::new() };
+    let leans = |line: &str, code: &str| {
+        !leaning_ends(&[cue(line)], &Style::netflix().spoken_in(Language::of(code))).is_empty()
+    };
     assert!(leans("hier ist die", "de") && !leans("here they die", "en") && !leans("to jest the", "pl"));
 }
 
@@ -297,8 +315,14 @@ fn lines_of_a_language_break_by_its_own_words() {
 fn two_people_at_once_share_a_cue_a_line_each() {
     let spoken = |who: &str, words: Vec<Word>| Spoken { speaker: Some(who.to_owned()), words };
     let both = [
-        spoken("Ada", [talk("Shall we begin with the news of today?", 1.0, 0.06), talk("Then let us start.", 9.0, 0.06)].concat()),
-        spoken("Bo", [talk("Yes, please.", 2.4, 0.06), talk("I have nothing to add, I am afraid.", 5.0, 0.06)].concat()),
+        spoken(
+            "Ada",
+            [talk("Shall we begin with the news of today?", 1.0, 0.06), talk("Then let us start.", 9.0, 0.06)].concat(),
+        ),
+        spoken(
+            "Bo",
+            [talk("Yes, please.", 2.4, 0.06), talk("I have nothing to add, I am afraid.", 5.0, 0.06)].concat(),
+        ),
     ];
     let out = spoken_cues(&both, &Style::netflix());
     let who = |k: usize| out[k].speakers.iter().flatten().map(String::as_str).collect::<Vec<_>>();

@@ -104,7 +104,11 @@ impl FromStr for FrameRate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let names = Self::ALL.map(|(name, _)| name).join(", ");
-        Self::ALL.iter().find(|(name, _)| *name == text).map(|(_, rate)| *rate).ok_or_else(|| format!("give one of {names}"))
+        Self::ALL
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, rate)| *rate)
+            .ok_or_else(|| format!("give one of {names}"))
     }
 }
 

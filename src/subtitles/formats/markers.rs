@@ -6,7 +6,8 @@ use super::{Programme, SpokenCue, clock, milliseconds, one_line, shown};
 fn table(delimiter: u8, rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut out = csv::WriterBuilder::new().delimiter(delimiter).flexible(true).from_writer(Vec::new());
     for row in rows {
-        // Writing to memory doesn't fail; should it, an empty table is refused by every reader, and no half of one is believed.
+        // Writing to memory doesn't fail; should it, an empty table is refused by every reader, and no half of one is
+        // believed.
         if out.write_record(&row).is_err() {
             return String::new();
         }
@@ -52,12 +53,22 @@ pub(super) fn reaper(programme: &Programme) -> String {
         let ms = milliseconds(seconds);
         let (hours, rest) = (ms / 3_600_000, ms % 3_600_000);
         let (minutes, seconds, ms) = (rest / 60_000, rest / 1000 % 60, rest % 1000);
-        if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}.{ms:03}") } else { format!("{minutes}:{seconds:02}.{ms:03}") }
+        if hours > 0 {
+            format!("{hours}:{minutes:02}:{seconds:02}.{ms:03}")
+        } else {
+            format!("{minutes}:{seconds:02}.{ms:03}")
+        }
     };
     table(
         b',',
         rows(programme, &["#", "Name", "Start", "End", "Length"], move |k, c| {
-            vec![format!("R{}", k + 1), one_line(c, &language), time(c.cue.start), time(c.cue.end), time(c.cue.end - c.cue.start)]
+            vec![
+                format!("R{}", k + 1),
+                one_line(c, &language),
+                time(c.cue.start),
+                time(c.cue.end),
+                time(c.cue.end - c.cue.start),
+            ]
         }),
     )
 }
@@ -69,13 +80,20 @@ pub(super) fn audition(programme: &Programme) -> String {
         b'\t',
         rows(programme, &["Name", "Start", "Duration", "Time Format", "Type", "Description"], move |k, c| {
             let (start, length) = (minutes(c.cue.start), minutes(c.cue.end - c.cue.start));
-            vec![format!("Caption {}", k + 1), start, length, "decimal".to_owned(), "Cue".to_owned(), one_line(c, &language)]
+            vec![
+                format!("Caption {}", k + 1),
+                start,
+                length,
+                "decimal".to_owned(),
+                "Cue".to_owned(),
+                one_line(c, &language),
+            ]
         }),
     )
 }
 
-/// An action script for Ardour 7 or newer: it has no import for markers, but its scripts may add them. Run it once with the session open
-/// (Edit, Lua Scripts, Script Manager), or paste its inner function into the scripting window.
+/// An action script for Ardour 7 or newer: it has no import for markers, but its scripts may add them. Run it once with
+/// the session open (Edit, Lua Scripts, Script Manager), or paste its inner function into the scripting window.
 pub(super) fn ardour(programme: &Programme) -> String {
     let language = programme.spoken_in();
     let mut out = String::from(

@@ -1,4 +1,5 @@
-//! Caption files and marker lists, written whole or not at all. Knows words, cues and speakers, not where they come from.
+//! Caption files and marker lists, written whole or not at all. Knows words, cues and speakers, not where they come
+//! from.
 //!
 //! Times and texts are the same in all of them: whole milliseconds, except iTT, which counts frames.
 
@@ -75,7 +76,10 @@ pub enum FormatError {
     #[error("`{0}` has no ending of a caption file; name it {endings}", endings = endings())]
     Unknown(PathBuf),
     /// The file can't be written.
-    #[error("the caption file `{path}` can't be written: {why}; check that its folder exists, may be written to, and has room")]
+    #[error(
+        "the caption file `{path}` can't be written: {why}; check that its folder exists, may be written to, and has \
+         room"
+    )]
     Write {
         /// The file.
         path: PathBuf,
@@ -138,7 +142,10 @@ impl Format {
 pub fn render(format: Format, words: &[Word], cues: &[Cue]) -> String {
     let spoken = [Spoken { speaker: None, words: words.to_vec() }];
     let cues: Vec<SpokenCue> = cues.iter().map(|c| SpokenCue::of(c.clone(), None)).collect();
-    render_programme(format, &Programme { spoken: &spoken, cues: &cues, frame_rate: FrameRate::default(), language: "en" })
+    render_programme(
+        format,
+        &Programme { spoken: &spoken, cues: &cues, frame_rate: FrameRate::default(), language: "en" },
+    )
 }
 
 /// The whole content of a file, UTF-8.
@@ -195,14 +202,18 @@ fn json(programme: &Programme) -> String {
         cues: Vec<SaidCue<'a>>,
     }
     let named = |s: &'static [Option<String>]| s;
-    let mut words: Vec<SaidWord> =
-        programme.spoken.iter().flat_map(|s| s.words.iter().map(|word| SaidWord { word, speaker: s.speaker.as_deref() })).collect();
+    let mut words: Vec<SaidWord> = programme
+        .spoken
+        .iter()
+        .flat_map(|s| s.words.iter().map(|word| SaidWord { word, speaker: s.speaker.as_deref() }))
+        .collect();
     words.sort_by(|a, b| a.word.start.total_cmp(&b.word.start));
     let cues = programme.cues.iter().map(|c| {
         let speakers: &[Option<String>] = if c.speakers.iter().any(Option::is_some) { &c.speakers } else { named(&[]) };
         SaidCue { cue: &c.cue, speakers }
     });
-    let speakers = programme.spoken.iter().filter(|_| programme.spoken.len() > 1).map(|s| s.speaker.as_deref()).collect();
+    let speakers =
+        programme.spoken.iter().filter(|_| programme.spoken.len() > 1).map(|s| s.speaker.as_deref()).collect();
     // Numbers and strings always have a form in JSON: what is no number becomes null.
     serde_json::to_string_pretty(&File { language: programme.language, speakers, words, cues: cues.collect() })
         .map(|s| s + "\n")
@@ -227,7 +238,8 @@ fn shown(cue: &SpokenCue) -> bool {
 
 /// A line as files can hold it: no control characters.
 fn clean(line: &str) -> String {
-    let visible: String = line.chars().map(|c| if c.is_control() || c == '\u{2028}' || c == '\u{2029}' { ' ' } else { c }).collect();
+    let visible: String =
+        line.chars().map(|c| if c.is_control() || c == '\u{2028}' || c == '\u{2029}' { ' ' } else { c }).collect();
     visible.trim().to_owned()
 }
 

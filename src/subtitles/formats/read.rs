@@ -1,7 +1,8 @@
 //! Caption files read back in: our own JSON, and SubRip and WebVTT of anybody. Knows no recordings and no styles.
 //!
-//! What a text may carry besides its words is told from them where the formats say so: tags of styles, voices and classes go, a voice's name becomes the
-//! speaker. A file that is cut off, or whose times make no sense, is refused with the place; nothing is left out silently.
+//! What a text may carry besides its words is told from them where the formats say so: tags of styles, voices and
+//! classes go, a voice's name becomes the speaker. A file that is cut off, or whose times make no sense, is refused
+//! with the place; nothing is left out silently.
 
 use std::path::{Path, PathBuf};
 
@@ -40,7 +41,9 @@ pub enum ReadBackError {
         why: String,
     },
     /// A place in it makes no sense.
-    #[error("the captions `{path}` can't be read: {what}; correct that place, or write the file again from the recording")]
+    #[error(
+        "the captions `{path}` can't be read: {what}; correct that place, or write the file again from the recording"
+    )]
     Place {
         /// The file.
         path: PathBuf,
@@ -56,7 +59,10 @@ pub fn is_read_back(path: &Path) -> bool {
 
 /// Reads a file, whose ending tells its kind.
 pub fn read_back(path: &Path) -> Result<ReadBack, ReadBackError> {
-    let format = Format::from_path(path).ok().filter(|_| is_read_back(path)).ok_or_else(|| ReadBackError::Kind(path.to_owned()))?;
+    let format = Format::from_path(path)
+        .ok()
+        .filter(|_| is_read_back(path))
+        .ok_or_else(|| ReadBackError::Kind(path.to_owned()))?;
     let text = mynah_files::typed::text_of(path).map_err(|why| ReadBackError::Open { path: path.to_owned(), why })?;
     parse(format, &text).map_err(|what| ReadBackError::Place { path: path.to_owned(), what })
 }
@@ -67,7 +73,8 @@ pub fn parse(format: Format, text: &str) -> Result<ReadBack, String> {
         Format::Json => json(text),
         Format::Srt => timed(text, srt_cue),
         Format::Vtt => {
-            let body = text.strip_prefix("WEBVTT").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\n', '\r']));
+            let body =
+                text.strip_prefix("WEBVTT").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\n', '\r']));
             timed(body.ok_or("it doesn't begin with WEBVTT")?, vtt_cue)
         }
         _ => Err("its format isn't read".to_owned()),
@@ -107,7 +114,8 @@ struct FileCue {
 }
 
 fn json(text: &str) -> Result<ReadBack, String> {
-    let file: File = serde_json::from_str(text).map_err(|e| e.to_string().split_whitespace().collect::<Vec<_>>().join(" "))?;
+    let file: File =
+        serde_json::from_str(text).map_err(|e| e.to_string().split_whitespace().collect::<Vec<_>>().join(" "))?;
     for (k, w) in file.words.iter().enumerate() {
         let wrong = |what: &str| Err(format!("word {} (`{}`) {what}", k + 1, w.text));
         match (w.start, w.end) {
@@ -208,15 +216,16 @@ fn words_of(cues: &[SpokenCue], language: &Language) -> Vec<Spoken> {
     spoken
 }
 
-/// Cues whose times stand on a line with an arrow, in the way of SubRip and WebVTT: what stands before the arrow's line and behind the last text is a number
-/// or a name, a note or a style sheet, and no text.
+/// Cues whose times stand on a line with an arrow, in the way of SubRip and WebVTT: what stands before the arrow's line
+/// and behind the last text is a number or a name, a note or a style sheet, and no text.
 fn timed(text: &str, cue: fn(&[&str]) -> Vec<Line>) -> Result<ReadBack, String> {
     let lines: Vec<&str> = text.lines().collect();
     let arrows: Vec<usize> = (0..lines.len()).filter(|k| lines[*k].contains("-->")).collect();
     let mut cues = Vec::new();
     for (n, at) in arrows.iter().enumerate() {
         let place = |what: &str| format!("line {} {what}", at + 1);
-        let (start, end) = times(lines[*at]).ok_or_else(|| place(&format!("is no pair of times: `{}`", lines[*at].trim())))?;
+        let (start, end) =
+            times(lines[*at]).ok_or_else(|| place(&format!("is no pair of times: `{}`", lines[*at].trim())))?;
         if end < start {
             return Err(place("ends before it begins"));
         }
@@ -231,7 +240,8 @@ fn timed(text: &str, cue: fn(&[&str]) -> Vec<Line>) -> Result<ReadBack, String> 
         }
         // A note or a style sheet between two cues begins behind an empty line.
         let foreign = |k: &usize| {
-            body[..*k].last().is_none_or(|l| l.trim().is_empty()) && ["NOTE", "STYLE", "REGION"].iter().any(|w| begins(body[*k], w))
+            body[..*k].last().is_none_or(|l| l.trim().is_empty())
+                && ["NOTE", "STYLE", "REGION"].iter().any(|w| begins(body[*k], w))
         };
         let body = &body[..(0..body.len()).find(foreign).unwrap_or(body.len())];
         let said: Vec<Line> = cue(body).into_iter().filter(|(_, line)| !line.trim().is_empty()).collect();
@@ -253,7 +263,8 @@ fn begins(line: &str, word: &str) -> bool {
     line.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
 }
 
-/// Whether the line before a cue's times is its number or name: a number, or what an empty line parts from the text before.
+/// Whether the line before a cue's times is its number or name: a number, or what an empty line parts from the text
+/// before.
 fn is_name(line: &str, before: &[&str]) -> bool {
     line.trim().bytes().all(|b| b.is_ascii_digit()) || before.last().is_some_and(|l| l.trim().is_empty())
 }
@@ -298,7 +309,9 @@ fn without_tags(line: &str, goes: &dyn Fn(&str) -> bool) -> String {
         let brace = rest[at..].starts_with('{');
         let end = rest[at..].find(if brace { '}' } else { '>' }).map(|n| at + n);
         match end {
-            Some(end) if (brace && rest[at + 1..].starts_with('\\')) || (!brace && goes(&rest[at + 1..end])) => rest = &rest[end + 1..],
+            Some(end) if (brace && rest[at + 1..].starts_with('\\')) || (!brace && goes(&rest[at + 1..end])) => {
+                rest = &rest[end + 1..]
+            }
             _ => {
                 out.push_str(&rest[at..at + 1]);
                 rest = &rest[at + 1..];
@@ -320,7 +333,8 @@ fn vtt_cue(lines: &[&str]) -> Vec<Line> {
             let Some(end) = rest[at..].find('>').map(|n| at + n) else { break };
             let tag = &rest[at + 1..end];
             if let Some(name) = tag.strip_prefix('v').filter(|t| t.starts_with([' ', '.', '\t'])) {
-                let name = name.split_once([' ', '\t']).map(|(_, name)| unescaped(name.trim())).filter(|n| !n.is_empty());
+                let name =
+                    name.split_once([' ', '\t']).map(|(_, name)| unescaped(name.trim())).filter(|n| !n.is_empty());
                 (who, speaker) = (name.clone(), name);
             } else if tag.starts_with("/v") {
                 who = None;
@@ -340,7 +354,14 @@ fn vtt_cue(lines: &[&str]) -> Vec<Line> {
 }
 
 fn unescaped(text: &str) -> String {
-    let marks = [("&lt;", "<"), ("&gt;", ">"), ("&nbsp;", "\u{a0}"), ("&lrm;", "\u{200e}"), ("&rlm;", "\u{200f}"), ("&amp;", "&")];
+    let marks = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&nbsp;", "\u{a0}"),
+        ("&lrm;", "\u{200e}"),
+        ("&rlm;", "\u{200f}"),
+        ("&amp;", "&"),
+    ];
     marks.iter().fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
 }
 

@@ -12,9 +12,13 @@ fn lines(read: &ReadBack) -> Vec<Vec<&str>> {
 
 #[test]
 fn subrip_of_other_programs_is_read() {
-    let text = "\r\n1\r\n00:00:01,000 --> 00:00:02,500 X1:40 X2:600\r\n<i>Hello</i> {\\an8}there & <you>\r\n2 < 3\r\n\r\n2\r\n00:01:02.5 --> 01:00:00,000\r\nno empty line\r\n3\r\n00:00:03,000 --> 00:00:04,000\r\nan empty\r\n\r\nline inside\r\n\r\n4\r\n00:00:05,000 --> 00:00:06,000\r\n\r\n";
+    let text = "\r\n1\r\n00:00:01,000 --> 00:00:02,500 X1:40 X2:600\r\n<i>Hello</i> {\\an8}there & <you>\r\n2 < \
+        3\r\n\r\n2\r\n00:01:02.5 --> 01:00:00,000\r\nno empty line\r\n3\r\n00:00:03,000 --> 00:00:04,000\r\nan empty\r\n\r\nline inside\r\n\r\n4\r\n00:00:05,000 --> 00:00:06,000\r\n\r\n";
     let read = parse(Format::Srt, text).expect("captions");
-    assert_eq!(lines(&read), [vec!["Hello there & <you>", "2 < 3"], vec!["no empty line"], vec!["an empty", "line inside"]]);
+    assert_eq!(
+        lines(&read),
+        [vec!["Hello there & <you>", "2 < 3"], vec!["no empty line"], vec!["an empty", "line inside"]]
+    );
     assert_eq!((read.cues[0].cue.start, read.cues[0].cue.end), (1.0, 2.5));
     assert_eq!((read.cues[1].cue.start, read.cues[1].cue.end), (62.5, 3600.0));
     let words = &read.spoken[0].words;
@@ -33,7 +37,8 @@ fn subrip_of_other_programs_is_read() {
 
 #[test]
 fn webvtt_with_voices_notes_and_styles_is_read() {
-    let text = "WEBVTT - a title\nKind: captions\n\nSTYLE\n::cue { color: red }\n\nNOTE nothing\n\nfirst\n00:01.000 --> 00:02.000 align:start position:0%\n<v.loud Ada Lovelace>Good <b>morning</b></v>\n- to you &amp; &lt;them&gt;\n\nNOTE\nof no use\n\n00:00:03.000 --> 00:00:04.000\n<v Ada Lovelace>two\nlines\n<v Bo>three<00:00:03.500><c.x> more</c>\n";
+    let text = "WEBVTT - a title\nKind: captions\n\nSTYLE\n::cue { color: red }\n\nNOTE nothing\n\nfirst\n00:01.000 \
+        --> 00:02.000 align:start position:0%\n<v.loud Ada Lovelace>Good <b>morning</b></v>\n- to you &amp; &lt;them&gt;\n\nNOTE\nof no use\n\n00:00:03.000 --> 00:00:04.000\n<v Ada Lovelace>two\nlines\n<v Bo>three<00:00:03.500><c.x> more</c>\n";
     let read = parse(Format::Vtt, text).expect("captions");
     assert_eq!(lines(&read), [vec!["Good morning", "to you & <them>"], vec!["two", "lines", "three more"]]);
     let who: Vec<_> = read.cues[1].speakers.iter().map(|w| w.as_deref()).collect();
@@ -124,7 +129,8 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_captions_or_a_sentence(text in "(WEBVTT)?\n?([0-9]{1,2}\n)?[0-9:,. -]{0,20}(-->)?[a-z<>v/ 0-9:.,&;{}\\\\\n-]{0,80}") {
+    fn any_text_is_captions_or_a_sentence(text in "(WEBVTT)?\n?([0-9]{1,2}\n)?[0-9:,. -]{0,20}(-->)?[a-z<>v/ \
+        0-9:.,&;{}\\\\\n-]{0,80}") {
         for format in [Format::Srt, Format::Vtt, Format::Json] {
             match parse(format, &text) {
                 Ok(read) => prop_assert!(read.cues.iter().all(|c| c.cue.start <= c.cue.end && c.cue.lines.len() == c.speakers.len())),

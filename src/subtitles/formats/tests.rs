@@ -119,7 +119,8 @@ fn the_files_look_as_their_formats_say() {
     );
     assert_eq!(
         render(Format::Vtt, &[], &cues),
-        "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nHello &amp; &lt;good&gt;\n\"night\"\n\n01:02:03.000 --> 01:02:06.000\ndéjà vu\n\n"
+        "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nHello &amp; &lt;good&gt;\n\"night\"\n\n01:02:03.000 --> \
+         01:02:06.000\ndéjà vu\n\n"
     );
     let ttml = render(Format::Ttml, &[], &cues);
     assert!(ttml.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>"), "{ttml}");
@@ -145,7 +146,8 @@ fn odd_lines_do_not_break_a_file() {
 fn json_holds_words_and_cues_and_text_has_paragraphs() {
     let word = |text: &str, start: f64| Word { text: text.to_owned(), start, end: start + 0.5, confidence: 0.75 };
     let words = [word("One", 0.0), word("two.", 0.6), word("Three", 9.0)];
-    let json: serde_json::Value = serde_json::from_str(&render(Format::Json, &words, &[cue(0.0, 1.1, &["One two."])])).expect("JSON");
+    let json: serde_json::Value =
+        serde_json::from_str(&render(Format::Json, &words, &[cue(0.0, 1.1, &["One two."])])).expect("JSON");
     assert_eq!(json["words"][1]["text"], "two.");
     assert_eq!(json["words"][2]["start"], 9.0);
     assert_eq!(json["cues"][0]["lines"][0], "One two.");
@@ -156,7 +158,10 @@ fn json_holds_words_and_cues_and_text_has_paragraphs() {
 #[test]
 fn names_tell_the_format_and_files_are_whole() {
     for format in Format::ALL {
-        assert_eq!(Format::from_path(&PathBuf::from(format!("a.b.{}", format.extension().to_uppercase()))).expect("known"), format);
+        assert_eq!(
+            Format::from_path(&PathBuf::from(format!("a.b.{}", format.extension().to_uppercase()))).expect("known"),
+            format
+        );
     }
     let e = Format::from_path(Path::new("captions.docx")).expect_err("unknown").to_string();
     assert!(e.contains("captions.docx") && e.contains(".srt"), "{e}");
@@ -170,14 +175,20 @@ fn names_tell_the_format_and_files_are_whole() {
     assert!(e.contains("out.srt") && !e.contains('\n'), "{e}");
 }
 
-fn programme<'a>(spoken: &'a [Spoken], cues: &'a [SpokenCue], language: &'a str, frame_rate: FrameRate) -> Programme<'a> {
+fn programme<'a>(
+    spoken: &'a [Spoken],
+    cues: &'a [SpokenCue],
+    language: &'a str,
+    frame_rate: FrameRate,
+) -> Programme<'a> {
     Programme { spoken, cues, frame_rate, language }
 }
 
 #[test]
 fn the_language_says_where_spaces_stand_and_which_way_text_runs() {
     let word = |text: &str, start: f64| Word { text: text.to_owned(), start, end: start + 0.3, confidence: 1.0 };
-    let japanese = [Spoken { speaker: None, words: vec![word("今日", 0.0), word("は", 0.3), word("晴れ。", 0.6)] }];
+    let japanese =
+        [Spoken { speaker: None, words: vec![word("今日", 0.0), word("は", 0.3), word("晴れ。", 0.6)] }];
     let cues = [SpokenCue::of(cue(0.0, 1.0, &["今日は", "晴れ。"]), None)];
     let of = |format, language| render_programme(format, &programme(&japanese, &cues, language, FrameRate::default()));
     assert_eq!(of(Format::Text, "ja"), "今日は晴れ。\n");

@@ -7,7 +7,8 @@ use crate::cues::Spoken;
 /// A pause of so many seconds begins a paragraph in plain text.
 const PARAGRAPH: f64 = 2.0;
 
-/// SubRip: a number, a comma before the milliseconds, no marks. An arrow inside a text would end it early, so it is shortened.
+/// SubRip: a number, a comma before the milliseconds, no marks. An arrow inside a text would end it early, so it is
+/// shortened.
 pub(super) fn srt(programme: &Programme) -> String {
     let mut out = String::new();
     for (i, cue) in programme.cues.iter().filter(|c| shown(c)).enumerate() {
@@ -28,8 +29,8 @@ fn without_arrow(mut line: String) -> String {
     line
 }
 
-/// WebVTT: a point before the milliseconds, a voice span where a speaker is named; `&`, `<` and `>` are escaped, which leaves no arrow in a
-/// text either.
+/// WebVTT: a point before the milliseconds, a voice span where a speaker is named; `&`, `<` and `>` are escaped, which
+/// leaves no arrow in a text either.
 pub(super) fn vtt(programme: &Programme) -> String {
     let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let mut out = String::from("WEBVTT\n\n");
@@ -60,7 +61,8 @@ pub(super) fn vtt(programme: &Programme) -> String {
 /// The words, a paragraph between long pauses and for each speaker, whose name stands before it.
 pub(super) fn plain(programme: &Programme) -> String {
     let (spoken, language) = (programme.spoken, programme.spoken_in());
-    let mut all: Vec<(Option<&str>, &Word)> = spoken.iter().flat_map(|s| s.words.iter().map(|w| (s.speaker.as_deref(), w))).collect();
+    let mut all: Vec<(Option<&str>, &Word)> =
+        spoken.iter().flat_map(|s| s.words.iter().map(|w| (s.speaker.as_deref(), w))).collect();
     let several = spoken.len() > 1;
     if several {
         all = turns(spoken);
@@ -75,7 +77,11 @@ pub(super) fn plain(programme: &Programme) -> String {
         }
         let first = out.is_empty();
         if !first {
-            out.push_str(if word.start - end >= PARAGRAPH || who != speaker { "\n\n" } else { language.glue(&out, &text) });
+            out.push_str(if word.start - end >= PARAGRAPH || who != speaker {
+                "\n\n"
+            } else {
+                language.glue(&out, &text)
+            });
         }
         if let Some(name) = who.filter(|_| who != speaker || first) {
             out.push_str(&format!("{}: ", clean(name)));

@@ -1,4 +1,5 @@
-//! TTML in its two forms: the text profile of IMSC 1.1, which broadcasters take, and iTunes Timed Text, a TTML 1 in SMPTE time.
+//! TTML in its two forms: the text profile of IMSC 1.1, which broadcasters take, and iTunes Timed Text, a TTML 1 in
+//! SMPTE time.
 
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
@@ -23,7 +24,8 @@ pub(super) fn ttml(programme: &Programme) -> String {
         ("ttp:timeBase", "media"),
         ("xml:lang", programme.language),
     ];
-    let region = [("xml:id", "bottom"), ("tts:origin", "10% 80%"), ("tts:extent", "80% 15%"), ("tts:displayAlign", "after")];
+    let region =
+        [("xml:id", "bottom"), ("tts:origin", "10% 80%"), ("tts:extent", "80% 15%"), ("tts:displayAlign", "after")];
     document(programme, &root, &region, &|cue| (clock(cue.cue.start, '.'), clock(cue.cue.end, '.')))
 }
 
@@ -38,7 +40,8 @@ pub(super) fn itt(programme: &Programme) -> String {
         ("ttp:dropMode", if rate.drops() { "dropNTSC" } else { "nonDrop" }),
         ("xml:lang", programme.language),
     ];
-    let region = [("xml:id", "bottom"), ("tts:origin", "0% 85%"), ("tts:extent", "100% 15%"), ("tts:displayAlign", "after")];
+    let region =
+        [("xml:id", "bottom"), ("tts:origin", "0% 85%"), ("tts:extent", "100% 15%"), ("tts:displayAlign", "after")];
     document(programme, &root, &region, &|cue| {
         let (begin, end) = (rate.begin(cue.cue.start), rate.end(cue.cue.end));
         (rate.code(begin), rate.code(end.max(begin + 1)))
@@ -52,7 +55,8 @@ fn document(
     times: &dyn Fn(&SpokenCue) -> (String, String),
 ) -> String {
     let mut xml = Writer::new(Vec::new());
-    // Writing to memory doesn't fail; should it, an empty document is refused by every reader, and no half of one is believed.
+    // Writing to memory doesn't fail; should it, an empty document is refused by every reader, and no half of one is
+    // believed.
     match fill(&mut xml, programme, root, region, times) {
         Ok(()) => String::from_utf8(xml.into_inner()).unwrap_or_default(),
         Err(_) => String::new(),

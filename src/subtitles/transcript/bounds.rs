@@ -1,4 +1,5 @@
-//! What keeps a transcript bounded: takes that say the same become one, the oldest takes go first, and what is shown goes last.
+//! What keeps a transcript bounded: takes that say the same become one, the oldest takes go first, and what is shown
+//! goes last.
 
 use super::Transcript;
 use super::comp::Comp;
@@ -73,12 +74,14 @@ impl Transcript {
         self.takes.iter().map(|t| t.words.len()).sum::<usize>().saturating_sub(self.shown.words.len())
     }
 
-    /// Drops takes of which nothing is shown, the oldest first, until no more than so many words are hidden and no more than so many takes
-    /// are kept; then the hidden words of the others.
+    /// Drops takes of which nothing is shown, the oldest first, until no more than so many words are hidden and no more
+    /// than so many takes are kept; then the hidden words of the others.
     pub(super) fn hide_no_more_than(&mut self, words: usize, takes: usize) {
         let last = if self.pass.is_some() { self.takes.last().map(|t| t.id) } else { None };
         while self.takes.len() > takes || self.hidden() > words {
-            let Some(id) = self.takes.iter().map(|t| t.id).find(|id| !self.comp.shows(*id) && Some(*id) != last) else { break };
+            let Some(id) = self.takes.iter().map(|t| t.id).find(|id| !self.comp.shows(*id) && Some(*id) != last) else {
+                break;
+            };
             self.drop_take(id, None);
         }
         for i in 0..self.takes.len() {
@@ -111,7 +114,11 @@ fn shown_of(comp: &Comp, takes: &[Take]) -> Vec<Word> {
     let mut words = Vec::new();
     for piece in comp.pieces() {
         let all = find(takes, piece.take).map_or(&[][..], |t| t.words_in(piece.from, piece.to));
-        words.extend(all.iter().map(|w| Word { start: w.start.max(piece.from), end: w.end.min(piece.to), ..w.clone() }));
+        words.extend(all.iter().map(|w| Word {
+            start: w.start.max(piece.from),
+            end: w.end.min(piece.to),
+            ..w.clone()
+        }));
     }
     words
 }

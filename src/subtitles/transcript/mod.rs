@@ -1,8 +1,8 @@
-//! All that was said, on the host's timeline. Each pass over a stretch is a take; the newest one is shown, also where it heard only silence,
-//! and older ones can be chosen again. Knows neither sound nor models.
+//! All that was said, on the host's timeline. Each pass over a stretch is a take; the newest one is shown, also where
+//! it heard only silence, and older ones can be chosen again. Knows neither sound nor models.
 //!
-//! At the ends of a pass words are cut in two. A word that an earlier take has whole stays there, where the pass heard a piece of it or
-//! nothing; all else that the pass heard stands.
+//! At the ends of a pass words are cut in two. A word that an earlier take has whole stays there, where the pass heard
+//! a piece of it or nothing; all else that the pass heard stands.
 
 mod bounds;
 mod comp;
@@ -25,7 +25,8 @@ use take::{in_order, middle, rounded};
 use super::Event;
 use super::Word;
 
-/// Without word of where a pass begins: words that follow the last final one within so many seconds belong to the same pass.
+/// Without word of where a pass begins: words that follow the last final one within so many seconds belong to the same
+/// pass.
 const SAME_PASS: f64 = 3.0;
 /// A word that begins or ends this close to the end of a pass, in seconds, was cut there.
 const AT_CUT: f64 = 0.15;
@@ -37,7 +38,8 @@ const MISSED: f64 = 0.25;
 pub enum Place {
     /// On the timeline of a host whose transport rolls.
     Rolling,
-    /// Nowhere: the transport stands still, or there is none. Such words are shown as long as no pass on a timeline has been heard.
+    /// Nowhere: the transport stands still, or there is none. Such words are shown as long as no pass on a timeline has
+    /// been heard.
     Free,
 }
 
@@ -76,8 +78,8 @@ impl Transcript {
         }
     }
 
-    /// Takes what the stream tells. Words whose times are no numbers are left out. Without `begin` a pass begins with its first word, and
-    /// another one where time jumps back, or forward by more than some seconds.
+    /// Takes what the stream tells. Words whose times are no numbers are left out. Without `begin` a pass begins with
+    /// its first word, and another one where time jumps back, or forward by more than some seconds.
     pub fn apply(&mut self, event: Event) {
         match event {
             Event::Partial(words) if self.partial == words => {}
@@ -171,7 +173,8 @@ impl Transcript {
         self.replace(Self { rolled: self.rolled, ..Self::default() });
     }
 
-    /// Takes over the words and takes of another transcript in place of its own. A pass that is being heard goes on, over them.
+    /// Takes over the words and takes of another transcript in place of its own. A pass that is being heard goes on,
+    /// over them.
     pub fn replace(&mut self, other: Transcript) {
         let heard = self.pass.take().zip(self.takes.last().map(|t| (t.to, t.free)));
         let (revision, edition) = (self.revision.max(other.revision) + 1, self.edition.max(other.edition) + 1);
@@ -204,7 +207,11 @@ impl Transcript {
     fn say(&mut self, words: Vec<Word>) {
         let Some(first) = words.first() else { return };
         let told = self.pass.as_ref().is_some_and(|p| p.told);
-        let follows = self.pass.as_ref().and(self.takes.last()).is_some_and(|t| (0.0..=SAME_PASS).contains(&(first.start - t.to)));
+        let follows = self
+            .pass
+            .as_ref()
+            .and(self.takes.last())
+            .is_some_and(|t| (0.0..=SAME_PASS).contains(&(first.start - t.to)));
         if !told && !follows {
             let start = first.start;
             self.end();
@@ -253,7 +260,8 @@ impl Transcript {
         let cut = to - new.end < AT_CUT && (new.start - old.start).abs() < AT_CUT;
         let from = old.start.min(new.start).max(began);
         // Neither may another word of the pass be lost with it, nor another one of the take below come back.
-        let alone = take.words.iter().rev().nth(1).is_none_or(|before| middle(before) < from) && below.words_in(from, old.start).is_empty();
+        let alone = take.words.iter().rev().nth(1).is_none_or(|before| middle(before) < from)
+            && below.words_in(from, old.start).is_empty();
         if cut && alone && old.end - to >= MISSED * (old.end - old.start) {
             let below = below.id;
             self.show(from, to, Some(below));
@@ -268,7 +276,8 @@ impl Transcript {
     }
 }
 
-/// Whether an earlier word that reaches into a take stays whole: the take has no word there, or only the rest of that one.
+/// Whether an earlier word that reaches into a take stays whole: the take has no word there, or only the rest of that
+/// one.
 fn keeps_beginning(old: &Word, take: &Take) -> bool {
     match take.words.first().filter(|new| middle(new) < old.end) {
         None => true,

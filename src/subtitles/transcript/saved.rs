@@ -26,10 +26,16 @@ const LAST_MS: i64 = 1_000_000_000_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SavedError {
     /// Some bytes are missing or others than were written.
-    #[error("the saved captions are damaged ({0}), so the project opens without them; look for their copy in the captions folder")]
+    #[error(
+        "the saved captions are damaged ({0}), so the project opens without them; look for their copy in the captions \
+         folder"
+    )]
     Damaged(String),
     /// They are whole, but nothing that this version writes.
-    #[error("the saved captions can't be read ({0}), so the project opens without them; update Mynah or caption the sound again")]
+    #[error(
+        "the saved captions can't be read ({0}), so the project opens without them; update Mynah or caption the sound \
+         again"
+    )]
     Unknown(String),
 }
 
@@ -42,7 +48,8 @@ struct Saved {
     pieces: Vec<(i64, i64, u32)>,
 }
 
-/// Times in milliseconds: a gap from the end of the word before (for the first from zero), then the length; confidence in percent.
+/// Times in milliseconds: a gap from the end of the word before (for the first from zero), then the length; confidence
+/// in percent.
 #[derive(Serialize, Deserialize)]
 struct SavedTake {
     id: u32,
@@ -85,7 +92,8 @@ impl SavedTake {
         if [self.gaps.len(), self.lengths.len(), self.confidences.len()] != [count; 3] {
             return Err(unknown("a take has words without times"));
         }
-        let times = [self.from, self.to].into_iter().chain(self.gaps.iter().copied()).chain(self.lengths.iter().copied());
+        let times =
+            [self.from, self.to].into_iter().chain(self.gaps.iter().copied()).chain(self.lengths.iter().copied());
         if times.into_iter().any(|t| t.unsigned_abs() > LAST_MS as u64) || self.from > self.to {
             return Err(unknown("a take has times that can't be"));
         }
@@ -102,8 +110,8 @@ impl SavedTake {
 }
 
 impl Transcript {
-    /// The words and takes as bytes, no more than `MAX_BYTES`; what may still change and the speaker's name are no part of it. Takes up to
-    /// a second for ten hours of talk: not with the transcript locked.
+    /// The words and takes as bytes, no more than `MAX_BYTES`; what may still change and the speaker's name are no part
+    /// of it. Takes up to a second for ten hours of talk: not with the transcript locked.
     pub fn to_bytes(&self) -> Vec<u8> {
         let bytes = self.pack();
         if bytes.len() <= MAX_BYTES {
@@ -144,18 +152,26 @@ impl Transcript {
     /// What `to_bytes` gave. Bytes of any other kind are an error.
     pub fn from_bytes(bytes: &[u8]) -> Result<Transcript, SavedError> {
         let mut json = Vec::new();
-        GzDecoder::new(bytes).take(MAX_UNPACKED + 1).read_to_end(&mut json).map_err(|e| SavedError::Damaged(e.to_string()))?;
+        GzDecoder::new(bytes)
+            .take(MAX_UNPACKED + 1)
+            .read_to_end(&mut json)
+            .map_err(|e| SavedError::Damaged(e.to_string()))?;
         if json.len() as u64 > MAX_UNPACKED {
             return Err(SavedError::Unknown("they are larger than Mynah ever writes".to_owned()));
         }
         let saved: Saved = serde_json::from_slice(&json).map_err(|e| SavedError::Unknown(e.to_string()))?;
         if saved.version != VERSION {
-            return Err(SavedError::Unknown(format!("they have form {}, and this version knows form {VERSION}", saved.version)));
+            return Err(SavedError::Unknown(format!(
+                "they have form {}, and this version knows form {VERSION}",
+                saved.version
+            )));
         }
         let mut new = Transcript { rolled: saved.rolled, revision: 1, ..Transcript::default() };
         new.takes = saved.takes.into_iter().map(SavedTake::take).collect::<Result<_, _>>()?;
         new.takes.sort_by_key(|t| t.id);
-        if new.takes.windows(2).any(|pair| pair[0].id == pair[1].id) || new.takes.last().is_some_and(|t| t.id > u32::MAX / 2) {
+        if new.takes.windows(2).any(|pair| pair[0].id == pair[1].id)
+            || new.takes.last().is_some_and(|t| t.id > u32::MAX / 2)
+        {
             return Err(SavedError::Unknown("the numbers of the takes are wrong".to_owned()));
         }
         new.next = new.takes.last().map_or(0, |t| t.id + 1);

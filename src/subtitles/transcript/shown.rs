@@ -1,4 +1,5 @@
-//! The words that are shown, kept ready as one list: each piece gives those of its take whose middle lies in it, cut at its ends.
+//! The words that are shown, kept ready as one list: each piece gives those of its take whose middle lies in it, cut at
+//! its ends.
 
 use super::comp::Comp;
 use super::take::{Take, middle};
@@ -13,8 +14,8 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// Brings the words up to date where pieces between two seconds have changed, and tells whether any word did. Costs what lies there, not
-    /// the whole.
+    /// Brings the words up to date where pieces between two seconds have changed, and tells whether any word did. Costs
+    /// what lies there, not the whole.
     pub fn refresh(&mut self, from: f64, to: f64, comp: &Comp, takes: &[Take]) -> bool {
         // The neighbours too: they may be cut otherwise now.
         let first = self.middles.partition_point(|m| *m < from).saturating_sub(1);

@@ -1,5 +1,5 @@
-//! A copy of the captions beside the project: a file in the user's data folder, so that a host that crashes takes no words with it. Knows
-//! when it is due, not who asks.
+//! A copy of the captions beside the project: a file in the user's data folder, so that a host that crashes takes no
+//! words with it. Knows when it is due, not who asks.
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,8 @@ const STALE: Duration = Duration::from_secs(86_400);
 /// The copy can't be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the copy of the captions can't be written to `{path}`: {why}; make room there or switch it off. The captions themselves are not touched"
+    "the copy of the captions can't be written to `{path}`: {why}; make room there or switch it off. The captions \
+     themselves are not touched"
 )]
 pub struct SidecarError {
     /// Where.
@@ -60,12 +61,19 @@ pub struct Sidecar {
 }
 
 impl Sidecar {
-    /// In a folder, which is made when it is needed. `instance` tells copies of one process apart; `edition` is one that needs no copy.
+    /// In a folder, which is made when it is needed. `instance` tells copies of one process apart; `edition` is one
+    /// that needs no copy.
     pub fn new(folder: &Path, instance: u64, edition: u64) -> Self {
         let now = time::OffsetDateTime::from(SystemTime::now());
         let (date, clock) = (now.date(), now.time());
         let day = format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day());
-        let name = format!("{day}T{:02}{:02}{:02}Z-{}-{instance}.json", clock.hour(), clock.minute(), clock.second(), std::process::id());
+        let name = format!(
+            "{day}T{:02}{:02}{:02}Z-{}-{instance}.json",
+            clock.hour(),
+            clock.minute(),
+            clock.second(),
+            std::process::id()
+        );
         Self { path: folder.join(name), kept: edition, due: None, began: false }
     }
 
@@ -187,7 +195,8 @@ mod tests {
         assert!(sidecar.is_due(transcript.edition(), now, false));
         sidecar.write(&transcript).expect("written");
         assert_eq!(copies(&inside), [sidecar.path().to_owned()]);
-        let value: serde_json::Value = serde_json::from_slice(&std::fs::read(sidecar.path()).expect("the file")).expect("JSON");
+        let value: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(sidecar.path()).expect("the file")).expect("JSON");
         assert_eq!((&value["speaker"], &value["words"][0]["text"]), (&"Ada".into(), &"hello".into()));
         assert_eq!(value["takes"][0]["words"][0]["start"], 1.0);
         transcript.apply(said("there", 2.0));

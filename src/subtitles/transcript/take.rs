@@ -77,7 +77,8 @@ pub(super) fn in_order(mut words: Vec<Word>, mut floor: f64) -> Vec<Word> {
     for w in &mut words {
         w.start = rounded(w.start).max(floor);
         w.end = rounded(w.end).max(w.start);
-        w.confidence = if w.confidence.is_finite() { (w.confidence.clamp(0.0, 1.0) * 100.0).round() / 100.0 } else { 0.0 };
+        w.confidence =
+            if w.confidence.is_finite() { (w.confidence.clamp(0.0, 1.0) * 100.0).round() / 100.0 } else { 0.0 };
         floor = w.end;
     }
     words

@@ -33,7 +33,12 @@ fn pass(t: &mut Transcript, from: f64, to: f64, words: Vec<Word>) {
 
 fn speech() -> Transcript {
     let mut t = Transcript::default();
-    pass(&mut t, 0.0, 6.0, ["one", "two", "three", "four", "five"].iter().zip(1..).map(|(x, i)| word(x, i as f64)).collect());
+    pass(
+        &mut t,
+        0.0,
+        6.0,
+        ["one", "two", "three", "four", "five"].iter().zip(1..).map(|(x, i)| word(x, i as f64)).collect(),
+    );
     t
 }
 
@@ -109,7 +114,10 @@ fn rounds_of_a_loop_are_takes_and_equal_ones_are_one() {
         pass(&mut t, 2.0, 5.0, vec![word(round, 2.5), word(round, 3.52)]);
     }
     assert_eq!(text(&t), "one b b five");
-    assert_eq!(t.takes(2.0, 5.0).iter().map(|t| joined(t.words())).collect::<Vec<_>>(), ["c c", "b b", "one two three four five"]);
+    assert_eq!(
+        t.takes(2.0, 5.0).iter().map(|t| joined(t.words())).collect::<Vec<_>>(),
+        ["c c", "b b", "one two three four five"]
+    );
     // Playing it all again, heard the same within some milliseconds, adds nothing.
     let again = t.words().iter().map(|w| Word { start: w.start + 0.02, end: w.end + 0.03, ..w.clone() }).collect();
     pass(&mut t, 0.0, 6.0, again);
@@ -211,7 +219,8 @@ fn the_oldest_takes_go_first_and_what_is_shown_stays() {
     assert!(t.takes.len() <= MAX_TAKES);
 }
 
-/// Any pass: where it begins, what is said how far apart and how long, how much silence is behind, and whether it is told.
+/// Any pass: where it begins, what is said how far apart and how long, how much silence is behind, and whether it is
+/// told.
 type AnyPass = (f64, Vec<(f64, f64)>, f64, bool);
 
 fn passes(most: usize) -> impl Strategy<Value = Vec<AnyPass>> {
@@ -356,7 +365,12 @@ fn ten_hours_of_talk_are_saved_in_bounded_time_and_room() {
         for i in 0..90_000 {
             let length = 0.1 + (random() % 200) as f64 / 1000.0;
             let text = format!("{}{}", words[random() % words.len()], random() % 500);
-            t.apply(Event::Final(vec![Word { text, start: at, end: at + length, confidence: (random() % 100) as f32 / 100.0 }]));
+            t.apply(Event::Final(vec![Word {
+                text,
+                start: at,
+                end: at + length,
+                confidence: (random() % 100) as f32 / 100.0,
+            }]));
             at += length + (random() % 400) as f64 / 1000.0;
             if i % 100 == take {
                 t.heard(at);
@@ -369,7 +383,12 @@ fn ten_hours_of_talk_are_saved_in_bounded_time_and_room() {
     let bytes = t.to_bytes();
     let saved = start.elapsed();
     let back = Transcript::from_bytes(&bytes).expect("what was saved");
-    println!("{} words, {} kB, saved in {saved:?}, loaded in {:?}", t.words().len(), bytes.len() / 1024, start.elapsed() - saved);
+    println!(
+        "{} words, {} kB, saved in {saved:?}, loaded in {:?}",
+        t.words().len(),
+        bytes.len() / 1024,
+        start.elapsed() - saved
+    );
     assert!(bytes.len() <= MAX_BYTES && start.elapsed().as_secs() < 20);
     assert_eq!(back.words(), t.words());
 }

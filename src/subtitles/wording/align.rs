@@ -1,8 +1,9 @@
-//! A corrected text on the times of the words that were heard: both are compared word by word, and what was changed takes the times of what it replaces.
-//! Knows words alone, no files.
+//! A corrected text on the times of the words that were heard: both are compared word by word, and what was changed
+//! takes the times of what it replaces. Knows words alone, no files.
 //!
-//! The text is parted at words that are the same and stand once on both sides (the idea of patience diff); between them, where few words are left, the
-//! shortest edit path decides, on which a word that is nearly the same is a lesser change than another one.
+//! The text is parted at words that are the same and stand once on both sides (the idea of patience diff); between
+//! them, where few words are left, the shortest edit path decides, on which a word that is nearly the same is a lesser
+//! change than another one.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -13,7 +14,8 @@ use crate::Word;
 use crate::formats::share;
 use crate::language::{Language, characters_or_words, repartitioned, width};
 
-/// Between fixed words no more pairs than this are compared; longer stretches without any fixed word count as wholly replaced.
+/// Between fixed words no more pairs than this are compared; longer stretches without any fixed word count as wholly
+/// replaced.
 const MOST_PAIRS: usize = 4_000_000;
 /// A word put in gets at least so many seconds a character, if need be from the word before.
 const LEAST: f64 = 0.02;
@@ -28,8 +30,9 @@ struct Pair {
     same: bool,
 }
 
-/// The words of a corrected text with the times of the words that were heard. A word that stayed keeps its time and confidence, whatever became of its case and
-/// marks; words in place of others share the others' time, words that were put in share the pause where they stand; words that were struck are gone.
+/// The words of a corrected text with the times of the words that were heard. A word that stayed keeps its time and
+/// confidence, whatever became of its case and marks; words in place of others share the others' time, words that were
+/// put in share the pause where they stand; words that were struck are gone.
 pub fn corrected(text: &str, heard: &[Word], language: &Language) -> Vec<Word> {
     let said: Vec<&str> = characters_or_words(text);
     let heard = single(heard);
@@ -44,13 +47,18 @@ pub fn corrected(text: &str, heard: &[Word], language: &Language) -> Vec<Word> {
     for pair in joined(pairs) {
         let texts = &said[pair.text.clone()];
         if pair.same {
-            out.extend(texts.iter().zip(&heard[pair.words]).map(|(text, w)| Word { text: (*text).to_owned(), ..w.clone() }));
+            out.extend(
+                texts.iter().zip(&heard[pair.words]).map(|(text, w)| Word { text: (*text).to_owned(), ..w.clone() }),
+            );
             continue;
         }
-        let mut new: Vec<Word> = texts.iter().map(|t| Word { text: (*t).to_owned(), start: 0.0, end: 0.0, confidence: 1.0 }).collect();
+        let mut new: Vec<Word> =
+            texts.iter().map(|t| Word { text: (*t).to_owned(), start: 0.0, end: 0.0, confidence: 1.0 }).collect();
         match &heard[pair.words.clone()] {
             [] => put_in(&mut out, &mut new, heard.get(pair.words.start)),
-            old if old.len() == new.len() => new.iter_mut().zip(old).for_each(|(n, w)| (n.start, n.end) = (w.start, w.end)),
+            old if old.len() == new.len() => {
+                new.iter_mut().zip(old).for_each(|(n, w)| (n.start, n.end) = (w.start, w.end))
+            }
             [first, .., last] => share(&mut new, first.start, last.end),
             [one] => share(&mut new, one.start, one.end),
         }
@@ -63,7 +71,8 @@ pub fn corrected(text: &str, heard: &[Word], language: &Language) -> Vec<Word> {
 fn single(heard: &[Word]) -> Vec<Word> {
     let mut out = Vec::with_capacity(heard.len());
     for w in heard {
-        let mut parts: Vec<Word> = characters_or_words(&w.text).iter().map(|t| Word { text: (*t).to_owned(), ..w.clone() }).collect();
+        let mut parts: Vec<Word> =
+            characters_or_words(&w.text).iter().map(|t| Word { text: (*t).to_owned(), ..w.clone() }).collect();
         if parts.len() > 1 {
             share(&mut parts, w.start, w.end);
         }
@@ -72,7 +81,8 @@ fn single(heard: &[Word]) -> Vec<Word> {
     out
 }
 
-/// Times for words that stand where nothing was heard: the pause, or where it is too short a part of the word before it too.
+/// Times for words that stand where nothing was heard: the pause, or where it is too short a part of the word before it
+/// too.
 fn put_in(before: &mut [Word], new: &mut [Word], next: Option<&Word>) {
     let room = LEAST * new.iter().map(|w| width(&w.text) + 1).sum::<usize>() as f64;
     let from = before.last().map_or_else(|| next.map_or(0.0, |n| (n.start - room).max(0.0)), |w| w.end);
@@ -194,7 +204,8 @@ fn shortest(a: &[String], b: &[String], ra: Range<usize>, rb: Range<usize>, out:
     out.extend(path.into_iter().rev());
 }
 
-/// Neighbours that are both changes become one, so that several words in place of one share its time; a word in place of one stays as it is.
+/// Neighbours that are both changes become one, so that several words in place of one share its time; a word in place
+/// of one stays as it is.
 fn joined(pairs: Vec<Pair>) -> Vec<Pair> {
     let mut out: Vec<Pair> = Vec::with_capacity(pairs.len());
     for pair in pairs {
@@ -216,7 +227,8 @@ mod tests {
     use super::*;
 
     fn heard(text: &str) -> Vec<Word> {
-        let word = |(k, t): (usize, &str)| Word { text: t.to_owned(), start: k as f64, end: k as f64 + 0.8, confidence: 0.5 };
+        let word =
+            |(k, t): (usize, &str)| Word { text: t.to_owned(), start: k as f64, end: k as f64 + 0.8, confidence: 0.5 };
         text.split_whitespace().enumerate().map(word).collect()
     }
 
@@ -264,7 +276,14 @@ mod tests {
     fn an_hour_of_words_takes_no_time() {
         let said: String = (0..12_000)
             .map(|k| {
-                format!("{} ", if k % 20 == 0 { format!("name{k}") } else { ["the", "of", "sea", "and", "land"][k * k % 5].to_owned() })
+                format!(
+                    "{} ",
+                    if k % 20 == 0 {
+                        format!("name{k}")
+                    } else {
+                        ["the", "of", "sea", "and", "land"][k * k % 5].to_owned()
+                    }
+                )
             })
             .collect();
         let mut text: Vec<&str> = said.split_whitespace().collect();
@@ -273,7 +292,12 @@ mod tests {
         let began = std::time::Instant::now();
         let out = corrected(&text.join(" "), &heard(&said), &Language::english());
         assert_eq!(out.len(), 11_999);
-        assert!(out[101].start == 101.0 && out[7002].text == "here" && out[7002].start == 7003.0 && out[11_998].start == 11_999.0);
+        assert!(
+            out[101].start == 101.0
+                && out[7002].text == "here"
+                && out[7002].start == 7003.0
+                && out[11_998].start == 11_999.0
+        );
         assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
     }
 

@@ -1,4 +1,5 @@
-//! A glossary: names and terms that have one right spelling. It replaces what is surely meant and leads the recogniser; it guesses nothing.
+//! A glossary: names and terms that have one right spelling. It replaces what is surely meant and leads the recogniser;
+//! it guesses nothing.
 //!
 //! A text file, a term a line, `#` before a remark, and after `=` what the recogniser hears instead, parted by commas:
 //!
@@ -7,9 +8,10 @@
 //! Dvořák = devor jack, de vor zhak
 //! ```
 //!
-//! Replaced are (1) a term in another case, if it has a capital or several words, (2) its alternates, always, and (3) near-misses of
-//! single words that are names: same first letter, at most one letter off in six to eight, two in nine or more, and either written with a capital
-//! inside a sentence or heard with little confidence. So `Bennett` becomes `Bennet`, but a `bonnet` stays one.
+//! Replaced are (1) a term in another case, if it has a capital or several words, (2) its alternates, always, and (3)
+//! near-misses of single words that are names: same first letter, at most one letter off in six to eight, two in nine
+//! or more, and either written with a capital inside a sentence or heard with little confidence. So `Bennett` becomes
+//! `Bennet`, but a `bonnet` stays one.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +21,8 @@ use crate::Word;
 
 /// Below this confidence a word may be a misheard name though it is written small.
 const DOUBTFUL: f32 = 0.5;
-/// A prompt has no more characters: a Whisper-like recogniser reads some 200 tokens before its sound, and the text before needs room too.
+/// A prompt has no more characters: a Whisper-like recogniser reads some 200 tokens before its sound, and the text
+/// before needs room too.
 const PROMPT: usize = 400;
 /// A term and an alternate have no more words.
 const WORDS: usize = 8;
@@ -62,7 +65,10 @@ pub enum GlossaryError {
         text: String,
     },
     /// The same sound stands for two terms.
-    #[error("line {line} of the glossary gives `{sound}` to `{second}`, but it stands for `{first}` already; remove one of them")]
+    #[error(
+        "line {line} of the glossary gives `{sound}` to `{second}`, but it stands for `{first}` already; remove one \
+         of them"
+    )]
     Twice {
         /// Counted from 1.
         line: usize,
@@ -78,7 +84,8 @@ pub enum GlossaryError {
 impl Glossary {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Glossary, GlossaryError> {
-        let text = mynah_files::typed::text_of(path).map_err(|why| GlossaryError::Read { path: path.to_owned(), why })?;
+        let text =
+            mynah_files::typed::text_of(path).map_err(|why| GlossaryError::Read { path: path.to_owned(), why })?;
         Self::parse(&text)
     }
 
@@ -134,8 +141,9 @@ impl Glossary {
         self.terms.is_empty()
     }
 
-    /// Text that leads a Whisper-like recogniser to the terms when it stands before the sound: the terms in the file's order, as many as fit,
-    /// so the most important ones come first. It makes their spelling likelier and forces nothing. Empty without terms.
+    /// Text that leads a Whisper-like recogniser to the terms when it stands before the sound: the terms in the file's
+    /// order, as many as fit, so the most important ones come first. It makes their spelling likelier and forces
+    /// nothing. Empty without terms.
     pub fn prompt(&self) -> String {
         let mut out = String::new();
         for term in &self.terms {
@@ -153,7 +161,8 @@ impl Glossary {
         self.terms.iter().map(|t| t.spelling.clone()).collect()
     }
 
-    /// The words with terms in their spelling, and how many were replaced. Several words that are one term become one word, marks stay.
+    /// The words with terms in their spelling, and how many were replaced. Several words that are one term become one
+    /// word, marks stay.
     pub fn apply(&self, words: &[Word]) -> (Vec<Word>, usize) {
         let plain: Vec<String> = words.iter().map(|w| letters(without_genitive(bare(&w.text).core).0)).collect();
         let mut changes = Vec::new();
@@ -204,7 +213,8 @@ impl Glossary {
             let plural = said.strip_suffix('s') == Some(name) || name.strip_suffix('s') == Some(said);
             distance(name, said, most).filter(|d| *d > 0 && same && !plural)
         };
-        let mut near: Vec<(usize, &Term)> = self.terms.iter().filter_map(|t| t.name.as_ref().and_then(off).map(|d| (d, t))).collect();
+        let mut near: Vec<(usize, &Term)> =
+            self.terms.iter().filter_map(|t| t.name.as_ref().and_then(off).map(|d| (d, t))).collect();
         near.sort_by_key(|(d, _)| *d);
         match near.as_slice() {
             [(_, term)] => Some(term),

@@ -1,7 +1,8 @@
-//! How recognised words are written: names as a glossary spells them, numbers as a house writes them, profanity masked. Knows words and their language,
-//! neither sound nor cues.
+//! How recognised words are written: names as a glossary spells them, numbers as a house writes them, profanity masked.
+//! Knows words and their language, neither sound nor cues.
 //!
-//! Number words and the list of profanity are English: in another language numbers stay as they are, and only the words of a person's own list are masked.
+//! Number words and the list of profanity are English: in another language numbers stay as they are, and only the words
+//! of a person's own list are masked.
 
 mod align;
 mod glossary;
@@ -65,14 +66,21 @@ impl Wording {
 
     /// What is asked for and can't be done in this language, a sentence each.
     pub fn undone(&self, language: &Language) -> Vec<String> {
-        let which = if language.code().is_empty() { "a language that isn't known".to_owned() } else { format!("`{}`", language.code()) };
+        let which = if language.code().is_empty() {
+            "a language that isn't known".to_owned()
+        } else {
+            format!("`{}`", language.code())
+        };
         let mut out = Vec::new();
         if self.spell_numbers && !language.is_english() {
-            out.push(format!("numbers stay as they were heard, since Mynah knows number words in English alone and this is {which}"));
+            out.push(format!(
+                "numbers stay as they were heard, since Mynah knows number words in English alone and this is {which}"
+            ));
         }
         if self.profanity.is_some() && !language.is_english() {
             out.push(format!(
-                "only the words of --profanity-words are masked, since Mynah's own list is English and this is {which}; give a list of that language"
+                "only the words of --profanity-words are masked, since Mynah's own list is English and this is \
+                 {which}; give a list of that language"
             ));
         }
         out

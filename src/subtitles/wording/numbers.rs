@@ -1,7 +1,8 @@
 //! Numbers as broadcasters write them: one to ten in letters, from eleven in digits. Knows words alone.
 //!
-//! Left as they are: decimals, fractions, times, years and all above 999, units and money, ordinals, numbers at the start of a sentence that are
-//! spelled out, parts of names (`Room 7`, `Chapter 2`), and rows of numbers, which are codes, dates or scores.
+//! Left as they are: decimals, fractions, times, years and all above 999, units and money, ordinals, numbers at the
+//! start of a sentence that are spelled out, parts of names (`Room 7`, `Chapter 2`), and rows of numbers, which are
+//! codes, dates or scores.
 
 use super::{bare, ends_sentence, joined, replaced};
 use crate::Word;
@@ -164,7 +165,8 @@ const LEADS: &[&str] = &[
     "billion",
 ];
 
-/// Writes numbers as the top of the file says; all other words come back as they are. Number words that become one figure become one word.
+/// Writes numbers as the top of the file says; all other words come back as they are. Number words that become one
+/// figure become one word.
 pub fn spell_numbers(words: &[Word]) -> Vec<Word> {
     let mut changes = Vec::new();
     let mut k = 0;
@@ -223,7 +225,8 @@ fn excepted(words: &[Word], k: usize, n: usize) -> bool {
     let closed = !last.after.is_empty();
     let next = words.get(k + n).map(|w| bare(&w.text).core.to_lowercase()).filter(|_| !closed);
     let before = k.checked_sub(1).map(|b| bare(&words[b].text)).filter(|b| b.after.is_empty());
-    next.is_some_and(|next| UNITS.contains(&next.as_str())) || before.is_some_and(|b| LEADS.contains(&b.core.to_lowercase().as_str()))
+    next.is_some_and(|next| UNITS.contains(&next.as_str()))
+        || before.is_some_and(|b| LEADS.contains(&b.core.to_lowercase().as_str()))
 }
 
 fn sentence_start(words: &[Word], k: usize) -> bool {
@@ -271,7 +274,8 @@ fn letters_of(words: &[Word], k: usize, n: usize) -> Option<String> {
     let parts = bare(&words[k].text);
     let value = parts.core.parse::<usize>().ok().filter(|v| (1..=10).contains(v) && !parts.core.starts_with('0'))?;
     let marks = |text: &str, fine: &[char]| text.chars().all(|c| fine.contains(&c));
-    let plain = marks(parts.before, &['"', '“', '(', '‘']) && marks(parts.after, &['.', ',', '?', '!', ';', ':', '"', '”', ')', '…', '’']);
+    let plain = marks(parts.before, &['"', '“', '(', '‘'])
+        && marks(parts.after, &['.', ',', '?', '!', ';', ':', '"', '”', ')', '…', '’']);
     if n > 1 || !plain || excepted(words, k, n) {
         return None;
     }

@@ -1,4 +1,5 @@
-//! Profanity: an English word list and a person's own, and the mask that leaves a first letter. Knows words, not sound; where the tone goes is told by times.
+//! Profanity: an English word list and a person's own, and the mask that leaves a first letter. Knows words, not sound;
+//! where the tone goes is told by times.
 
 use std::path::{Path, PathBuf};
 
@@ -51,9 +52,11 @@ impl Profanity {
         Profanity { phrases: all.map(|p| Phrase { english: true, ..p }).collect() }
     }
 
-    /// That list and the words of a file: one word or phrase a line, `#` before a remark, a star at the end for any ending.
+    /// That list and the words of a file: one word or phrase a line, `#` before a remark, a star at the end for any
+    /// ending.
     pub fn with_file(path: &Path) -> Result<Profanity, ProfanityError> {
-        let text = mynah_files::typed::text_of(path).map_err(|why| ProfanityError::Read { path: path.to_owned(), why })?;
+        let text =
+            mynah_files::typed::text_of(path).map_err(|why| ProfanityError::Read { path: path.to_owned(), why })?;
         Self::with_list(&text)
     }
 

@@ -5,7 +5,12 @@ use proptest::prelude::*;
 use super::*;
 
 fn words(text: &str) -> Vec<Word> {
-    let word = |(k, t): (usize, &str)| Word { text: t.to_owned(), start: k as f64 * 0.5, end: k as f64 * 0.5 + 0.4, confidence: 0.9 };
+    let word = |(k, t): (usize, &str)| Word {
+        text: t.to_owned(),
+        start: k as f64 * 0.5,
+        end: k as f64 * 0.5 + 0.4,
+        confidence: 0.9,
+    };
     text.split_whitespace().enumerate().map(word).collect()
 }
 
@@ -58,12 +63,15 @@ fn times_units_years_and_decimals_stay() {
 #[test]
 fn profanity_keeps_its_first_letter_and_tells_its_times() {
     let list = Profanity::with_list("# ours\nblasted thing\nfrak*\n").expect("a list");
-    let mut said =
-        words("What the “fucking” hell, you Shit! This blasted thing is frakked, a mother-fucker. Scunthorpe's cocktail, class, Dickens.");
+    let mut said = words(
+        "What the “fucking” hell, you Shit! This blasted thing is frakked, a mother-fucker. Scunthorpe's cocktail, \
+         class, Dickens.",
+    );
     let spans = list.mask(&mut said, &Language::english());
     assert_eq!(
         text(&said),
-        "What the “f******” hell, you S***! This b****** t**** is f******, a m*****-******. Scunthorpe's cocktail, class, Dickens."
+        "What the “f******” hell, you S***! This b****** t**** is f******, a m*****-******. Scunthorpe's cocktail, \
+         class, Dickens."
     );
     assert_eq!(spans.len(), 5);
     assert_eq!(spans[0], (1.0, 1.4));
@@ -83,7 +91,8 @@ fn glossary(text: &str) -> Glossary {
 #[test]
 fn a_glossary_replaces_what_is_surely_meant() {
     let g = glossary(
-        "Netherfield Park = nether field park\nMr. Bennet\nBennet # a name\nKubernetes = cooper netties, cube a netties\nOpenAI\ndropout\nDvořák = devor jack\n",
+        "Netherfield Park = nether field park\nMr. Bennet\nBennet # a name\nKubernetes = cooper netties, cube a \
+         netties\nOpenAI\ndropout\nDvořák = devor jack\n",
     );
     for (said, written) in [
         ("They saw \"netherfield park\", then.", "They saw \"Netherfield Park\", then."),
@@ -135,7 +144,11 @@ fn english_lists_hold_for_english_alone() {
 #[test]
 fn wrong_glossaries_are_told_by_line() {
     let wrong = |text: &str| Glossary::parse(text).expect_err("wrong").to_string();
-    assert!(wrong("Fine\n\n = x").starts_with("line 3 of the glossary has no letters before"), "{}", wrong("Fine\n\n = x"));
+    assert!(
+        wrong("Fine\n\n = x").starts_with("line 3 of the glossary has no letters before"),
+        "{}",
+        wrong("Fine\n\n = x")
+    );
     assert!(wrong("A = b,,c").starts_with("line 1 of the glossary has no letters behind"));
     assert!(wrong("A = see\nC = see").contains("`see`") && wrong("A = see\nC = see").starts_with("line 2 "));
     assert!(wrong("a b c d e f g h i").contains("eight words"));
@@ -148,7 +161,10 @@ fn a_prompt_names_the_first_terms_and_is_bounded() {
     assert_eq!(Glossary::default().prompt(), "");
     let many: String = (0..500).map(|k| format!("Term{k}\n")).collect();
     let prompt = glossary(&many).prompt();
-    assert!(prompt.starts_with("Term0, Term1") && prompt.chars().count() <= PROMPT_BOUND && prompt.ends_with('.'), "{prompt}");
+    assert!(
+        prompt.starts_with("Term0, Term1") && prompt.chars().count() <= PROMPT_BOUND && prompt.ends_with('.'),
+        "{prompt}"
+    );
 }
 
 const PROMPT_BOUND: usize = 401;
@@ -160,9 +176,13 @@ fn nothing_is_replaced_in_real_text_where_nothing_is_meant() {
     struct Recording {
         words: Vec<(String, f64, f64, f32)>,
     }
-    let all: Vec<Recording> = serde_json::from_str(include_str!("../../../tests/data/programme.words.json")).expect("JSON");
-    let said: Vec<Word> =
-        all.into_iter().flat_map(|r| r.words).map(|(text, start, end, confidence)| Word { text, start, end, confidence }).collect();
+    let all: Vec<Recording> =
+        serde_json::from_str(include_str!("../../../tests/data/programme.words.json")).expect("JSON");
+    let said: Vec<Word> = all
+        .into_iter()
+        .flat_map(|r| r.words)
+        .map(|(text, start, end, confidence)| Word { text, start, end, confidence })
+        .collect();
     let names = "Johnson\nDashwoods\nAmiabel\nSeasone\nPeriode\nDegrees\nWisdon\nMarrieds\nHeavens\nLightner\nShorts\nBestow\nWorsted\nSpringer\n\
         Winters\nDarkness\nHimselv\nRespectables\nComparisson\nSuperlativ\nReceiver\nInsisten\nEvilson\nHopeton\nOnley\nThemis\nWomanu\nAuthority\n";
     let g = glossary(names);

@@ -1,5 +1,5 @@
-//! Whether a graph draws random numbers by itself: ONNX Runtime draws them anew at each run, so such a graph never gives the same bits twice. Knows the
-//! few fields of onnx.proto that tell, and no session.
+//! Whether a graph draws random numbers by itself: ONNX Runtime draws them anew at each run, so such a graph never
+//! gives the same bits twice. Knows the few fields of onnx.proto that tell, and no session.
 
 use std::path::Path;
 
@@ -45,14 +45,16 @@ struct Attribute {
 }
 
 /// The operators of ONNX that draw.
-const DRAWING: [&str; 6] = ["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"];
+const DRAWING: [&str; 6] =
+    ["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"];
 
 fn draws(nodes: &[Node]) -> bool {
     let inner = |n: &Node| n.attributes.iter().flat_map(|a| a.graph.iter().chain(&a.graphs)).any(|g| draws(&g.nodes));
     nodes.iter().any(|n| DRAWING.contains(&&*n.kind) || inner(n))
 }
 
-/// Whether the graph in this file draws random numbers. What can't be read or is no graph draws none: the runtime says what is wrong with it.
+/// Whether the graph in this file draws random numbers. What can't be read or is no graph draws none: the runtime says
+/// what is wrong with it.
 pub fn graph_draws(path: &Path) -> bool {
     files::read(path, files::GRAPH).is_ok_and(|bytes| bytes_draw(&bytes))
 }
@@ -74,14 +76,22 @@ mod tests {
     fn what_draws_is_found_wherever_it_is() {
         let plain = || Graph { nodes: vec![node("Conv", None), node("Tanh", None)] };
         let drawing = || Graph { nodes: vec![node("Conv", None), node("RandomNormalLike", None)] };
-        let said = |graph: Graph, functions: Vec<Function>| bytes_draw(&Model { graph: Some(graph), functions }.encode_to_vec());
+        let said = |graph: Graph, functions: Vec<Function>| {
+            bytes_draw(&Model { graph: Some(graph), functions }.encode_to_vec())
+        };
         assert!(!said(plain(), Vec::new()));
         assert!(said(drawing(), Vec::new()));
         let (loop_of, branches) =
             (|g| Graph { nodes: vec![node("Loop", Some(g))] }, |g| Attribute { graph: None, graphs: vec![plain(), g] });
         assert!(said(loop_of(loop_of(drawing())), Vec::new()) && !said(loop_of(plain()), Vec::new()));
-        assert!(said(Graph { nodes: vec![Node { kind: "If".to_owned(), attributes: vec![branches(drawing())] }] }, Vec::new()));
-        assert!(said(plain(), vec![Function { nodes: drawing().nodes }]) && !said(plain(), vec![Function { nodes: plain().nodes }]));
+        assert!(said(
+            Graph { nodes: vec![Node { kind: "If".to_owned(), attributes: vec![branches(drawing())] }] },
+            Vec::new()
+        ));
+        assert!(
+            said(plain(), vec![Function { nodes: drawing().nodes }])
+                && !said(plain(), vec![Function { nodes: plain().nodes }])
+        );
         assert!(!bytes_draw(b"no graph at all"));
     }
 }

@@ -1,9 +1,10 @@
 //! Joins the results of overlapping runs into one sound whose timeline stands.
 //!
-//! Two runs over nearly the same sound differ in phase: their excitation starts where their window does. As in RVC's realtime window (synchronous
-//! overlap and add, Roucos and Wilgus, "High quality time-scale modification for speech", ICASSP 1985) the new run is moved to where it resembles the
-//! end of the last one best, and faded in there. Here the moves go both ways and are measured from the run's own place, not from where the last one was
-//! moved to: no sample is ever further from its place than the search reaches, and none of it adds up.
+//! Two runs over nearly the same sound differ in phase: their excitation starts where their window does. As in RVC's
+//! realtime window (synchronous overlap and add, Roucos and Wilgus, "High quality time-scale modification for speech",
+//! ICASSP 1985) the new run is moved to where it resembles the end of the last one best, and faded in there. Here the
+//! moves go both ways and are measured from the run's own place, not from where the last one was moved to: no sample is
+//! ever further from its place than the search reaches, and none of it adds up.
 
 /// Between a place of equal likeness nearby and one far off the near one is taken; so much less alike counts as equal.
 const AS_GOOD: f32 = 1e-4;
@@ -38,8 +39,8 @@ impl Join {
         self.begun = false;
     }
 
-    /// Writes the next block of sound: that of `run` from its sample `at` on, which is where the last block ended on the timeline. The run must hold
-    /// `search` samples before the block, and `crossfade + search` after it.
+    /// Writes the next block of sound: that of `run` from its sample `at` on, which is where the last block ended on
+    /// the timeline. The run must hold `search` samples before the block, and `crossfade + search` after it.
     pub fn next(&mut self, run: &[f32], at: usize, output: &mut [f32]) {
         let from = if self.begun { at + self.best(run, at) - self.search } else { at };
         output.copy_from_slice(&run[from..from + output.len()]);
@@ -53,7 +54,8 @@ impl Join {
         self.begun = true;
     }
 
-    /// How far from `search` samples before `at` the run resembles the tail best: normalised correlation, the nearest of equals.
+    /// How far from `search` samples before `at` the run resembles the tail best: normalised correlation, the nearest
+    /// of equals.
     fn best(&mut self, run: &[f32], at: usize) -> usize {
         let (n, first) = (self.tail.len(), at - self.search);
         for (i, likeness) in self.likeness.iter_mut().enumerate() {
@@ -83,12 +85,14 @@ mod tests {
         (at * 0.031).sin() as f32 * 0.4 + (at * 0.0931).sin() as f32 * 0.1
     }
 
-    /// Blocks `0..count` joined from runs of which run `k` holds `sound(k, p)` at position `p`; position 0 is the first block's first sample.
+    /// Blocks `0..count` joined from runs of which run `k` holds `sound(k, p)` at position `p`; position 0 is the first
+    /// block's first sample.
     fn joined(count: usize, search: usize, sound: impl Fn(usize, f64) -> f32) -> Vec<f32> {
         let mut join = Join::new(CROSSFADE, search);
         let mut output = vec![0.0; count * BLOCK];
         for (k, block) in output.chunks_exact_mut(BLOCK).enumerate() {
-            let run: Vec<f32> = (0..BLOCK + CROSSFADE + 2 * search).map(|i| sound(k, (k * BLOCK + i) as f64 - search as f64)).collect();
+            let run: Vec<f32> =
+                (0..BLOCK + CROSSFADE + 2 * search).map(|i| sound(k, (k * BLOCK + i) as f64 - search as f64)).collect();
             join.next(&run, search, block);
         }
         output
@@ -111,12 +115,14 @@ mod tests {
         let other = |k: usize, p: f64| tone(p + (k % 2) as f64 * 90.0);
         let (with, without) = (joined(20, SEARCH, other), joined(20, 0, other));
         let steps = |y: &[f32]| y.windows(2).map(|w| (w[1] - w[0]).abs()).fold(0.0, f32::max);
-        let quietest = |y: &[f32]| y.chunks_exact(100).map(|w| w.iter().fold(0.0f32, |a, x| a.max(x.abs()))).fold(1.0, f32::min);
+        let quietest =
+            |y: &[f32]| y.chunks_exact(100).map(|w| w.iter().fold(0.0f32, |a, x| a.max(x.abs()))).fold(1.0, f32::min);
         assert!(steps(&with) < 0.0225, "{}", steps(&with));
         assert!(quietest(&with) > 1.5 * quietest(&without), "{} {}", quietest(&with), quietest(&without));
     }
 
-    /// However far the runs stray from one another, every block is found in its own run no further off than the search reaches.
+    /// However far the runs stray from one another, every block is found in its own run no further off than the search
+    /// reaches.
     #[test]
     fn the_moves_do_not_add_up() {
         let straying = |k: usize, p: f64| tone(p + k as f64 * 70.0);

@@ -1,5 +1,5 @@
-//! What converters share whose models know no streaming: the model is run over the last seconds of sound again and again, and the newest part of each
-//! result is joined to the one before. Knows no family, no thread and no pack.
+//! What converters share whose models know no streaming: the model is run over the last seconds of sound again and
+//! again, and the newest part of each result is joined to the one before. Knows no family, no thread and no pack.
 
 pub mod chance;
 mod join;

@@ -51,7 +51,11 @@ pub fn failed(e: ort::Error) -> ConvertError {
 }
 
 /// Numbers as the graph wants them; `shape` must fit their count.
-pub fn numbers<'v>(precision: Precision, shape: &[usize], data: &'v [f32]) -> Result<SessionInputValue<'v>, ConvertError> {
+pub fn numbers<'v>(
+    precision: Precision,
+    shape: &[usize],
+    data: &'v [f32],
+) -> Result<SessionInputValue<'v>, ConvertError> {
     Ok(match precision {
         Precision::Single => TensorRef::from_array_view((shape.to_vec(), data)).map_err(failed)?.into(),
         Precision::Half => {

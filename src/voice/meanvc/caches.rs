@@ -8,7 +8,8 @@ use crate::ConvertError;
 use mynah_models::runtime::RuntimeError;
 use mynah_models::runtime::graph::Graph;
 
-/// Caches of sizes [1, heads, frames, width], or of all layers together, [layers, 1, heads, frames, width]; no frames at the beginning.
+/// Caches of sizes [1, heads, frames, width], or of all layers together, [layers, 1, heads, frames, width]; no frames
+/// at the beginning.
 pub(super) struct Caches {
     empty: Vec<Vec<usize>>,
     values: Vec<DynValue>,
@@ -21,7 +22,8 @@ pub(super) struct Caches {
 impl Caches {
     /// What a graph wants of caches: one for each of its outputs but the first.
     pub(super) fn wants(graph: &Graph) -> impl Iterator<Item = Want> + use<> {
-        let ranks = graph.session.outputs().iter().skip(1).map(|o| o.dtype().tensor_shape().map_or(4, |s| s.len().clamp(4, 5)));
+        let ranks =
+            graph.session.outputs().iter().skip(1).map(|o| o.dtype().tensor_shape().map_or(4, |s| s.len().clamp(4, 5)));
         ranks.map(|rank| Want::floats("keys or values", &vec![-1; rank])).collect::<Vec<_>>().into_iter()
     }
 
@@ -32,7 +34,9 @@ impl Caches {
             let sizes = ports.sizes(place);
             let frames = sizes.len() - 2;
             if sizes.iter().enumerate().any(|(i, &n)| (i == frames) != (n < 0) || n == 0 || n > 65_536) {
-                return Err(ports.graph().wrong("keys and values [1, heads, any number of frames, width]", format!("{sizes:?}")));
+                return Err(ports
+                    .graph()
+                    .wrong("keys and values [1, heads, any number of frames, width]", format!("{sizes:?}")));
             }
             empty.push(sizes.iter().map(|&n| n.max(0) as usize).collect());
         }
@@ -58,7 +62,8 @@ impl Caches {
             let (mut sizes, all) = numbers(&new)?;
             let (axis, width) = (empty.len() - 2, empty[empty.len() - 1]);
             let frames = sizes.get(axis).copied().unwrap_or(0);
-            if sizes.len() != empty.len() || sizes.iter().zip(empty).enumerate().any(|(i, (a, b))| i != axis && a != b) {
+            if sizes.len() != empty.len() || sizes.iter().zip(empty).enumerate().any(|(i, (a, b))| i != axis && a != b)
+            {
                 return Err(ConvertError::Run(format!("a cache came out as {sizes:?} where {empty:?} went in")));
             }
             if frames <= self.most {

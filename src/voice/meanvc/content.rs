@@ -1,8 +1,10 @@
-//! What is said, without who says it: the encoder of a streaming recogniser (Fast-U2++ of WeNet) with its caches, spread to frames of 10 ms.
+//! What is said, without who says it: the encoder of a streaming recogniser (Fast-U2++ of WeNet) with its caches,
+//! spread to frames of 10 ms.
 //!
-//! A chunk of `stride + 3` frames of features gives a row of content every four frames. Row `m` has heard frames `4m` to `4m + 6`, and stands at frame
-//! `4m + 3`, as MeanVC's own runtime has it (the middle of what it has heard lies 12.5 ms behind); between rows content goes on in a straight line. Every frame of features is heard in one chunk, and the last three in the next one again,
-//! as the encoder's convolutions want it.
+//! A chunk of `stride + 3` frames of features gives a row of content every four frames. Row `m` has heard frames `4m`
+//! to `4m + 6`, and stands at frame `4m + 3`, as MeanVC's own runtime has it (the middle of what it has heard lies 12.5
+//! ms behind); between rows content goes on in a straight line. Every frame of features is heard in one chunk, and the
+//! last three in the next one again, as the encoder's convolutions want it.
 
 use std::path::Path;
 
@@ -18,14 +20,16 @@ use mynah_models::runtime::{RuntimeError, SessionOptions};
 const ROW: usize = 4;
 /// Frames of a chunk beyond its stride.
 const BEYOND: usize = 3;
-/// Heads and numbers a head of the encoder's attention, keys and values together; and its convolutions' channels and frames.
+/// Heads and numbers a head of the encoder's attention, keys and values together; and its convolutions' channels and
+/// frames.
 const ATTENTION: [usize; 2] = [4, 128];
 const CONVOLUTION: [usize; 2] = [WIDTH, 8];
 /// Positions are counted no further than this, 40 s; then they are held.
 ///
-/// The encoder's attention knows positions from a table that ends at 5,000, and its own runtime jumps back by 4,000 at once, which is heard. Keys and
-/// values are cached without their positions, which are added afresh in every chunk: so a position that stands still is a window that slides, and
-/// no chunk differs from the one before by more than its sound.
+/// The encoder's attention knows positions from a table that ends at 5,000, and its own runtime jumps back by 4,000 at
+/// once, which is heard. Keys and values are cached without their positions, which are added afresh in every chunk: so
+/// a position that stands still is a window that slides, and no chunk differs from the one before by more than its
+/// sound.
 const FURTHEST: usize = 1_000;
 
 /// The places of the inputs behind the features.
@@ -74,10 +78,14 @@ impl Content {
             (Model::One200, Some(-1)) => 0,
             _ => count,
         };
-        let empty = [[layers, heads, begun(ATTENTION_CACHE, 2, kept), width], [layers, 1, channels, begun(CONVOLUTION_CACHE, 3, frames)]];
+        let empty = [
+            [layers, heads, begun(ATTENTION_CACHE, 2, kept), width],
+            [layers, 1, channels, begun(CONVOLUTION_CACHE, 3, frames)],
+        ];
         let (bank, features, caches) = (Features::new(), Vec::new(), Vec::new());
         let returned = ports.returned(ATTENTION_CACHE..CONVOLUTION_CACHE + 1);
-        let mut content = Self { ports, bank, features, stride, kept, empty, position: 0, caches, returned, last: None };
+        let mut content =
+            Self { ports, bank, features, stride, kept, empty, position: 0, caches, returned, last: None };
         content.reset().map_err(|e| RuntimeError::Run { path: path.to_owned(), why: e.why() })?;
         Ok(content)
     }
@@ -92,7 +100,8 @@ impl Content {
         Ok(())
     }
 
-    /// Takes samples that follow the last ones, and appends the frames of content (`WIDTH` numbers each) that they complete.
+    /// Takes samples that follow the last ones, and appends the frames of content (`WIDTH` numbers each) that they
+    /// complete.
     pub(super) fn push(&mut self, samples: &[f32], content: &mut Vec<f32>) -> Result<(), ConvertError> {
         self.bank.push(samples, &mut self.features);
         while self.features.len() >= (self.stride + BEYOND) * BANDS {

@@ -61,8 +61,9 @@ fn flow(files: &Files, options: &SessionOptions) -> Result<Box<dyn Flow>, Runtim
 }
 
 impl MeanVc {
-    /// Loads the graphs, checks them, sets the voice, and runs them until sound comes, so that the first hop is as quick as the others. The voice must
-    /// have been enrolled with these weights. Takes up to seconds; any thread but the audio thread.
+    /// Loads the graphs, checks them, sets the voice, and runs them until sound comes, so that the first hop is as
+    /// quick as the others. The voice must have been enrolled with these weights. Takes up to seconds; any thread but
+    /// the audio thread.
     pub fn open(files: &Files, voice: &TargetVoice, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let model = files.model;
         let flow = flow(files, options)?;
@@ -122,7 +123,10 @@ impl MeanVc {
     fn step(&mut self) -> Result<(), ConvertError> {
         let (chunk, frames) = (self.model.chunk(), self.model.chunk() + self.model.ahead());
         if self.said.len() < frames * WIDTH {
-            return Err(ConvertError::Run(format!("content came too late: {} frames of {frames}", self.said.len() / WIDTH)));
+            return Err(ConvertError::Run(format!(
+                "content came too late: {} frames of {frames}",
+                self.said.len() / WIDTH
+            )));
         }
         let first = self.frame.wrapping_mul(BANDS as u64);
         self.noise.clear();

@@ -1,7 +1,8 @@
 //! Mel frames of content, noise and a voice: the mean-flow transformer of MeanVC 2 with its keys and values.
 //!
-//! `x ← x − (t − r)·u(x, t, r)` from noise at `t = 1` to mel frames at `t = 0` (arXiv 2510.08392, section 3). A chunk is painted with the next frames
-//! ahead of it in sight, which are painted again, from the same noise, as the beginning of the next chunk.
+//! `x ← x − (t − r)·u(x, t, r)` from noise at `t = 1` to mel frames at `t = 0` (arXiv 2510.08392, section 3). A chunk
+//! is painted with the next frames ahead of it in sight, which are painted again, from the same noise, as the beginning
+//! of the next chunk.
 
 use std::path::Path;
 
@@ -17,7 +18,8 @@ use mynah_models::runtime::{RuntimeError, SessionOptions};
 
 /// Slots of the timbre's memory.
 const SLOTS: usize = 32;
-/// Chunks whose keys and values are kept: two that the first layers look back to, and one that the mask of the graphs counts on.
+/// Chunks whose keys and values are kept: two that the first layers look back to, and one that the mask of the graphs
+/// counts on.
 const KEPT: usize = 3;
 
 /// The places of the inputs; those of the caches follow.
@@ -38,9 +40,13 @@ pub(super) trait Flow: Send {
     fn step(&mut self, noise: &[f32], content: &[f32], mel: &mut Vec<f32>) -> Result<(), ConvertError>;
 }
 
-/// A step of the mean flow from one time to another, `x ← x − (t − r)·u`, by what the transformer gave at `x`: the velocity `u`, and the caches behind it,
-/// which are given back.
-pub(super) fn flowed(mut outputs: Vec<DynValue>, [t, r]: [f32; 2], x: &mut [f32]) -> Result<Vec<DynValue>, ConvertError> {
+/// A step of the mean flow from one time to another, `x ← x − (t − r)·u`, by what the transformer gave at `x`: the
+/// velocity `u`, and the caches behind it, which are given back.
+pub(super) fn flowed(
+    mut outputs: Vec<DynValue>,
+    [t, r]: [f32; 2],
+    x: &mut [f32],
+) -> Result<Vec<DynValue>, ConvertError> {
     let caches = outputs.split_off(1);
     let u = exactly(&outputs[0], x.len(), "the velocity")?;
     x.iter_mut().zip(u).for_each(|(x, u)| *x -= (t - r) * u);
@@ -64,7 +70,8 @@ impl Memory {
 
     /// What a transformer wants of it.
     pub(super) fn wants() -> [Want; 2] {
-        ["the keys of the timbre", "the values of the timbre"].map(|what| Want::floats(what, &[1, SLOTS as i64, WIDTH as i64]))
+        ["the keys of the timbre", "the values of the timbre"]
+            .map(|what| Want::floats(what, &[1, SLOTS as i64, WIDTH as i64]))
     }
 
     pub(super) fn set_voice(&mut self, voice: &[f32]) -> Result<(), ConvertError> {
@@ -99,7 +106,12 @@ pub(super) struct Flow2 {
 
 impl Flow2 {
     /// With the graph at `files.flow`.
-    pub(super) fn open(graph: Graph, files: &Files, model: Model, options: &SessionOptions) -> Result<Self, RuntimeError> {
+    pub(super) fn open(
+        graph: Graph,
+        files: &Files,
+        model: Model,
+        options: &SessionOptions,
+    ) -> Result<Self, RuntimeError> {
         let (chunk, frames) = (model.chunk(), model.chunk() + model.ahead());
         let ports = Ports::of(graph, 0, |graph| {
             let (frames, width) = (frames as i64, WIDTH as i64);
@@ -134,9 +146,10 @@ impl Flow for Flow2 {
         self.memory.set_voice(voice)
     }
 
-    /// The position: keys are cached before their rotation, and a product of a query and a key that are rotated by their positions knows only how far
-    /// these are apart (Su et al., "RoFormer", arXiv 2104.09864, section 3.2.2). So where all of it lies does not matter as long as the cache fits in
-    /// front of it, and it is said to lie right behind the cache, for ever: there is no position at which anything must begin anew.
+    /// The position: keys are cached before their rotation, and a product of a query and a key that are rotated by
+    /// their positions knows only how far these are apart (Su et al., "RoFormer", arXiv 2104.09864, section 3.2.2). So
+    /// where all of it lies does not matter as long as the cache fits in front of it, and it is said to lie right
+    /// behind the cache, for ever: there is no position at which anything must begin anew.
     fn step(&mut self, noise: &[f32], content: &[f32], mel: &mut Vec<f32>) -> Result<(), ConvertError> {
         let frames = self.frames;
         self.x.clear();

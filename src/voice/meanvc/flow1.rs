@@ -1,4 +1,5 @@
-//! Mel frames of content, noise and a voice: the mean-flow transformer of MeanVC, which sees the frames that it painted last and a prompt of the voice.
+//! Mel frames of content, noise and a voice: the mean-flow transformer of MeanVC, which sees the frames that it painted
+//! last and a prompt of the voice.
 
 use super::caches::Caches;
 use super::flow::{Flow, flowed};
@@ -50,7 +51,15 @@ impl Flow1 {
             wants
         })?;
         let caches = Caches::new(&ports, CACHES, KEPT)?;
-        Ok(Self { ports, chunk, times: steps.times(model), caches, voice: Vec::new(), painted: Vec::new(), x: Vec::new() })
+        Ok(Self {
+            ports,
+            chunk,
+            times: steps.times(model),
+            caches,
+            voice: Vec::new(),
+            painted: Vec::new(),
+            x: Vec::new(),
+        })
     }
 }
 

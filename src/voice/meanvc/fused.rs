@@ -1,5 +1,5 @@
-//! The transformer of MeanVC 2 in another layout that is published (VoiceLab's export): both steps of a painting in one graph, one cache of a fixed
-//! size, filled from its end, with a number that says how much of it is filled.
+//! The transformer of MeanVC 2 in another layout that is published (VoiceLab's export): both steps of a painting in one
+//! graph, one cache of a fixed size, filled from its end, with a number that says how much of it is filled.
 
 use ort::value::DynValue;
 
@@ -34,11 +34,17 @@ impl Fused {
     }
 
     /// With the graph at `files.flow`.
-    pub(super) fn open(graph: Graph, files: &Files, model: Model, options: &SessionOptions) -> Result<Self, RuntimeError> {
+    pub(super) fn open(
+        graph: Graph,
+        files: &Files,
+        model: Model,
+        options: &SessionOptions,
+    ) -> Result<Self, RuntimeError> {
         if files.steps == Steps::One {
-            return Err(
-                graph.wrong("a transformer that can paint in one step, as is asked for", "one that takes both steps itself".to_owned())
-            );
+            return Err(graph.wrong(
+                "a transformer that can paint in one step, as is asked for",
+                "one that takes both steps itself".to_owned(),
+            ));
         }
         let (chunk, frames) = (model.chunk(), model.chunk() + model.ahead());
         let ports = Ports::of(graph, 2, |_| {
@@ -58,7 +64,15 @@ impl Fused {
         }
         let empty: Vec<usize> = sizes.iter().map(|&n| n as usize).collect();
         let run = |e: ConvertError| RuntimeError::Run { path: files.flow.clone(), why: e.why() };
-        Ok(Self { cache: zeros(&empty).map_err(run)?, memory: Memory::open(files, options)?, ports, chunk, frames, empty, filled: 0 })
+        Ok(Self {
+            cache: zeros(&empty).map_err(run)?,
+            memory: Memory::open(files, options)?,
+            ports,
+            chunk,
+            frames,
+            empty,
+            filled: 0,
+        })
     }
 }
 
@@ -78,7 +92,11 @@ impl Flow for Fused {
     }
 
     fn step(&mut self, noise: &[f32], content: &[f32], mel: &mut Vec<f32>) -> Result<(), ConvertError> {
-        let mut values = vec![floats([1, self.frames, BANDS], noise)?, floats([1, self.frames, WIDTH], content)?, self.memory.speaker()?];
+        let mut values = vec![
+            floats([1, self.frames, BANDS], noise)?,
+            floats([1, self.frames, WIDTH], content)?,
+            self.memory.speaker()?,
+        ];
         values.extend(self.memory.inputs()?);
         values.push((&self.cache).into());
         values.push(self.ports.count(FILLED, self.filled)?);

@@ -29,7 +29,8 @@ fn the_sound_equals_the_reference() {
     for model in ALL {
         let mut converter = open("meanvc", model);
         converter.bare = Bare { hush: true, noise: false };
-        let (ours, theirs) = (convert(&mut converter, &speech()[..12_000]), golden(folder("meanvc", model).join("sound.f32")));
+        let (ours, theirs) =
+            (convert(&mut converter, &speech()[..12_000]), golden(folder("meanvc", model).join("sound.f32")));
         println!("{model:?}: largest difference {:.2e} of {:.3} RMS", worst(&ours, &theirs), rms(&theirs));
         assert!(worst(&ours, &theirs) < 1e-3, "{model:?}: {}", worst(&ours, &theirs));
         assert!(rms(&theirs) > 0.02);
@@ -40,8 +41,10 @@ fn the_sound_equals_the_reference() {
 #[test]
 fn a_fused_graph_and_spectra_equal_the_reference_too() {
     let fused = root().join("tests/data/contracts-meanvc/meanvc-fused2-4");
-    let files = Files { flow: fused.join("flow.onnx"), vocoder: fused.join("vocoder.onnx"), ..files("meanvc", Model::Two40) };
-    let mut converter = MeanVc::open(&files, &voice(Model::Two40), &SessionOptions::default()).expect("the graphs open");
+    let files =
+        Files { flow: fused.join("flow.onnx"), vocoder: fused.join("vocoder.onnx"), ..files("meanvc", Model::Two40) };
+    let mut converter =
+        MeanVc::open(&files, &voice(Model::Two40), &SessionOptions::default()).expect("the graphs open");
     converter.bare = Bare { hush: true, noise: false };
     let (ours, theirs) = (convert(&mut converter, &speech()[..12_000]), golden(fused.join("sound.f32")));
     println!("fused: largest difference {:.2e} of {:.3} RMS", worst(&ours, &theirs), rms(&theirs));
@@ -50,8 +53,9 @@ fn a_fused_graph_and_spectra_equal_the_reference_too() {
     assert_eq!(convert(&mut converter, &speech()[..12_000]), ours);
 }
 
-/// The files of `kiarina/MeanVC2-ONNX` as they lie there: what caches become comes out in another order than they go in. In 8 bits a feature that
-/// another processor's last bit rounds to the other side is heard, so those graphs are held less tightly.
+/// The files of `kiarina/MeanVC2-ONNX` as they lie there: what caches become comes out in another order than they go
+/// in. In 8 bits a feature that another processor's last bit rounds to the other side is heard, so those graphs are
+/// held less tightly.
 #[test]
 fn the_published_set_of_files_equals_the_reference_in_both_precisions() {
     runtime();
@@ -59,7 +63,11 @@ fn the_published_set_of_files_equals_the_reference_in_both_precisions() {
     for (small, told, most) in [("", "sound.f32", 1e-3), ("int8/", "sound.int8.f32", 0.05)] {
         let options = SessionOptions::default();
         let file = |name: &str| {
-            if ["gtm", "vocos"].contains(&name) { set.join(format!("{name}.onnx")) } else { set.join(format!("{small}{name}.onnx")) }
+            if ["gtm", "vocos"].contains(&name) {
+                set.join(format!("{name}.onnx"))
+            } else {
+                set.join(format!("{small}{name}.onnx"))
+            }
         };
         let files = Files {
             model: Model::Two120,
@@ -78,7 +86,12 @@ fn the_published_set_of_files_equals_the_reference_in_both_precisions() {
         converter.bare = Bare { hush: true, noise: false };
         let (ours, theirs) = (convert(&mut converter, &speech()[..12_000]), golden(set.join(told)));
         let apart: Vec<f32> = ours.iter().zip(&theirs).map(|(a, b)| a - b).collect();
-        println!("{told}: largest difference {:.2e}, RMS {:.2e} of {:.3}", worst(&ours, &theirs), rms(&apart), rms(&theirs));
+        println!(
+            "{told}: largest difference {:.2e}, RMS {:.2e} of {:.3}",
+            worst(&ours, &theirs),
+            rms(&apart),
+            rms(&theirs)
+        );
         assert!(rms(&apart) < most * rms(&theirs) && rms(&theirs) > 0.02, "{told}");
         converter.reset(0);
         assert_eq!(convert(&mut converter, &speech()[..12_000]), ours, "{told}: the same again");

@@ -1,4 +1,5 @@
-//! Silence stays silence: where the input holds nothing, the output is taken down, whatever a model says there. Knows no model.
+//! Silence stays silence: where the input holds nothing, the output is taken down, whatever a model says there. Knows
+//! no model.
 
 use std::collections::VecDeque;
 
@@ -8,7 +9,8 @@ use super::FRAME;
 pub(super) const CELL: usize = FRAME / 2;
 /// What stays below this holds nothing: −80 dBFS.
 const NOTHING: f32 = 1e-4;
-/// A sound in the input opens the output from so many cells before it to so many behind it: 50 ms and 250 ms, so that no word loses its ends.
+/// A sound in the input opens the output from so many cells before it to so many behind it: 50 ms and 250 ms, so that
+/// no word loses its ends.
 const BEFORE: i64 = 10;
 const BEHIND: i64 = 50;
 

@@ -1,8 +1,9 @@
-//! Kaldi's log mel features as WeNet's recognisers are trained with them: frames of 25 ms each 10 ms, whole ones only, samples of 16 bits.
+//! Kaldi's log mel features as WeNet's recognisers are trained with them: frames of 25 ms each 10 ms, whole ones only,
+//! samples of 16 bits.
 //!
-//! As `torchaudio.compliance.kaldi.fbank` with `snip_edges`, `dither = 0`, `energy_floor = 0` and 80 bands from 20 to 8,000 Hz computes them (Kaldi's
-//! `feature-window.cc`, `mel-computations.cc`): the mean of a frame taken out, pre-emphasis 0.97, Povey's window, power, triangles, the natural
-//! logarithm. Knows no model.
+//! As `torchaudio.compliance.kaldi.fbank` with `snip_edges`, `dither = 0`, `energy_floor = 0` and 80 bands from 20 to
+//! 8,000 Hz computes them (Kaldi's `feature-window.cc`, `mel-computations.cc`): the mean of a frame taken out,
+//! pre-emphasis 0.97, Povey's window, power, triangles, the natural logarithm. Knows no model.
 
 use realfft::num_complex::Complex;
 
@@ -54,7 +55,8 @@ impl Features {
         self.held.resize(lead, 0.0);
     }
 
-    /// Takes samples that follow the last ones and appends the frames that they complete. What is no number counts as silence.
+    /// Takes samples that follow the last ones and appends the frames that they complete. What is no number counts as
+    /// silence.
     pub(super) fn push(&mut self, samples: &[f32], features: &mut Vec<f32>) {
         self.held.extend(samples.iter().map(|x| if x.is_finite() { x.clamp(-8.0, 8.0) } else { 0.0 }));
         let mut from = 0;

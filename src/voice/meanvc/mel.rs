@@ -1,7 +1,8 @@
 //! Mel frames of a reference as MeanVC's transformer paints them: −1 to 1 over 115 dB. Knows no model.
 //!
-//! As MeanVC's `MelSpectrogramFeatures` computes them: transforms of 1,024 samples under a periodic Hann window of 640, frame `t` centred on sample
-//! `160·t`, the sound mirrored at its ends; 80 of Slaney's bands from 0 to 8,000 Hz of the amplitudes `√(|X|² + 10⁻⁶)`, in dB, less 20 dB.
+//! As MeanVC's `MelSpectrogramFeatures` computes them: transforms of 1,024 samples under a periodic Hann window of 640,
+//! frame `t` centred on sample `160·t`, the sound mirrored at its ends; 80 of Slaney's bands from 0 to 8,000 Hz of the
+//! amplitudes `√(|X|² + 10⁻⁶)`, in dB, less 20 dB.
 
 use realfft::num_complex::Complex;
 

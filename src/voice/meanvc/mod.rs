@@ -1,11 +1,14 @@
-//! The converters of the families `meanvc2` and `meanvc` (MeanVC 2, arXiv 2606.09050, and MeanVC, arXiv 2510.08392): zero-shot, streaming.
+//! The converters of the families `meanvc2` and `meanvc` (MeanVC 2, arXiv 2606.09050, and MeanVC, arXiv 2510.08392):
+//! zero-shot, streaming.
 //!
-//! Sound becomes Kaldi features, a recogniser's encoder makes content of them (`content`), a mean-flow transformer paints mel frames of content,
-//! noise and voice (`flow`, `fused`, `flow1`), a vocoder makes sound of those (`vocoder`). All caches are the graphs' own inputs and outputs.
-//! Knows no threads and no packs: it is opened with paths.
+//! Sound becomes Kaldi features, a recogniser's encoder makes content of them (`content`), a mean-flow transformer
+//! paints mel frames of content, noise and voice (`flow`, `fused`, `flow1`), a vocoder makes sound of those
+//! (`vocoder`). All caches are the graphs' own inputs and outputs. Knows no threads and no packs: it is opened with
+//! paths.
 //!
-//! Frames are 10 ms. Frame `i` of content, noise and mel stands at sample `160·i` of a timeline that begins `LEAD` samples before the sound, in
-//! silence. So every chunk of the encoder is full exactly at the end of a hop, and nothing waits that need not.
+//! Frames are 10 ms. Frame `i` of content, noise and mel stands at sample `160·i` of a timeline that begins `LEAD`
+//! samples before the sound, in silence. So every chunk of the encoder is full exactly at the end of a hop, and nothing
+//! waits that need not.
 
 mod caches;
 mod content;
@@ -41,8 +44,8 @@ const FRAME: usize = 160;
 const HOP_FRAMES: usize = 4;
 /// Samples of a hop.
 const HOP: usize = HOP_FRAMES * FRAME;
-/// Silence before the sound, in samples: four and a half frames. A chunk of the encoder reaches three frames and 15 ms beyond its own; with this the
-/// last of them ends with a hop.
+/// Silence before the sound, in samples: four and a half frames. A chunk of the encoder reaches three frames and 15 ms
+/// beyond its own; with this the last of them ends with a hop.
 const LEAD: usize = 720;
 /// Mel bands of features and of what is painted.
 const BANDS: usize = 80;
@@ -121,10 +124,11 @@ impl Model {
 
 /// The timing of a model, known before anything is loaded.
 ///
-/// After step `s` the sound is complete up to frame `chunk·(s+1) − overlap` (what lies behind is faded with the next step's), and it must last until
-/// step `s+1`, which waits for content up to frame `chunk·(s+2) + ahead`. Content comes in whole strides of the encoder, each as soon as there is
-/// sound of as many frames: the lead of silence makes up for what a chunk reaches beyond its stride. The longest of these spans is all that lies
-/// between a sample and its conversion; what is left of it without the hop is the delay.
+/// After step `s` the sound is complete up to frame `chunk·(s+1) − overlap` (what lies behind is faded with the next
+/// step's), and it must last until step `s+1`, which waits for content up to frame `chunk·(s+2) + ahead`. Content comes
+/// in whole strides of the encoder, each as soon as there is sound of as many frames: the lead of silence makes up for
+/// what a chunk reaches beyond its stride. The longest of these spans is all that lies between a sample and its
+/// conversion; what is left of it without the hop is the delay.
 pub fn timing(model: Model) -> ConverterTiming {
     let (chunk, ahead, stride, overlap) = (model.chunk(), model.ahead(), model.stride(), model.overlap());
     let span = |step: usize| (chunk * (step + 2) + ahead).next_multiple_of(stride) + overlap - chunk * (step + 1);
@@ -143,8 +147,8 @@ pub enum Steps {
 }
 
 impl Steps {
-    /// The times from noise to mel frames: MeanVC 2's runtime halves the way (`runtime/run_rt.py` of its repository), MeanVC's second step goes on from what
-    /// is nearly noise still.
+    /// The times from noise to mel frames: MeanVC 2's runtime halves the way (`runtime/run_rt.py` of its repository),
+    /// MeanVC's second step goes on from what is nearly noise still.
     fn times(self, model: Model) -> &'static [f32] {
         match (self, model) {
             (Steps::One, _) => &[1.0, 0.0],
@@ -169,6 +173,7 @@ pub struct Files {
     pub flow: PathBuf,
     /// Mel frames in, sound out.
     pub vocoder: PathBuf,
-    /// How many runs of the transformer a chunk takes; a graph that paints all the way takes two by itself, and can't do with one.
+    /// How many runs of the transformer a chunk takes; a graph that paints all the way takes two by itself, and can't
+    /// do with one.
     pub steps: Steps,
 }

@@ -1,4 +1,5 @@
-//! Which input of a graph is which, told by type and sizes in the graph's own order: exporters name tensors as it comes. Knows no family.
+//! Which input of a graph is which, told by type and sizes in the graph's own order: exporters name tensors as it
+//! comes. Knows no family.
 
 use std::ops::Range;
 use std::path::Path;
@@ -22,7 +23,8 @@ pub(super) struct Want {
     pub(super) sizes: Vec<i64>,
     /// Whether exporters may have left it out.
     pub(super) optional: bool,
-    /// A part of its name that tells it from others of the same sizes, where exporters keep it; empty where nothing needs telling.
+    /// A part of its name that tells it from others of the same sizes, where exporters keep it; empty where nothing
+    /// needs telling.
     pub(super) called: &'static str,
 }
 
@@ -74,9 +76,13 @@ impl Ports {
         Self::of(Graph::open(path, options)?, outputs, wants)
     }
 
-    /// Tells the inputs of a graph: each is the first that fits among those not yet found, one that bears its name before others. `wants` may look at
-    /// the graph first. There must be so many outputs; 0 where any number will do.
-    pub(super) fn of(graph: Graph, outputs: usize, wants: impl FnOnce(&Graph) -> Vec<Want>) -> Result<Self, RuntimeError> {
+    /// Tells the inputs of a graph: each is the first that fits among those not yet found, one that bears its name
+    /// before others. `wants` may look at the graph first. There must be so many outputs; 0 where any number will do.
+    pub(super) fn of(
+        graph: Graph,
+        outputs: usize,
+        wants: impl FnOnce(&Graph) -> Vec<Want>,
+    ) -> Result<Self, RuntimeError> {
         let wants = wants(&graph);
         let mut sizes: Vec<Option<Vec<i64>>> = vec![None; wants.len()];
         let mut order = Vec::new();
@@ -87,7 +93,8 @@ impl Ports {
             let all = || wants.iter().enumerate().filter(fits);
             let fitting = all().find(named).or_else(|| all().next());
             let Some((place, _)) = fitting else {
-                let left: Vec<String> = wants.iter().zip(&sizes).filter(|(_, s)| s.is_none()).map(|(w, _)| w.text()).collect();
+                let left: Vec<String> =
+                    wants.iter().zip(&sizes).filter(|(_, s)| s.is_none()).map(|(w, _)| w.text()).collect();
                 let found = format!("`{}` {} {found:?}", outlet.name(), if whole { "i64" } else { "f32" });
                 return Err(graph.wrong(&format!("one of these inputs: {}", left.join(", ")), found));
             };
@@ -95,10 +102,15 @@ impl Ports {
             order.push(place);
         }
         if let Some((missing, _)) = wants.iter().zip(&sizes).find(|(w, s)| s.is_none() && !w.optional) {
-            return Err(graph.wrong(&format!("the input {}", missing.text()), format!("only {}", some_of(&graph.inputs))));
+            return Err(
+                graph.wrong(&format!("the input {}", missing.text()), format!("only {}", some_of(&graph.inputs)))
+            );
         }
         if graph.outputs.len() != outputs && outputs > 0 {
-            return Err(graph.wrong(&format!("{outputs} outputs"), format!("{} ({})", graph.outputs.len(), some_of(&graph.outputs))));
+            return Err(graph.wrong(
+                &format!("{outputs} outputs"),
+                format!("{} ({})", graph.outputs.len(), some_of(&graph.outputs)),
+            ));
         }
         Ok(Self { graph, order, sizes })
     }
@@ -113,8 +125,8 @@ impl Ports {
         self.sizes.get(place).and_then(Option::as_deref).unwrap_or_default()
     }
 
-    /// For each of the states that were wanted in these places the place of what it becomes, among the outputs behind the first: by their names where
-    /// these pair up, such as `x` and `new_x`, else in order.
+    /// For each of the states that were wanted in these places the place of what it becomes, among the outputs behind
+    /// the first: by their names where these pair up, such as `x` and `new_x`, else in order.
     pub(super) fn returned(&self, states: Range<usize>) -> Vec<usize> {
         let name = |place: usize| self.order.iter().position(|&p| p == place).and_then(|i| self.graph.inputs.get(i));
         let names: Vec<&str> = states.clone().filter_map(name).map(String::as_str).collect();
@@ -137,7 +149,8 @@ impl Ports {
     /// Runs it over what was wanted, in the order of the wants; what the graph has no input for is left out.
     pub(super) fn run(&mut self, values: Vec<SessionInputValue<'_>>) -> Result<Vec<DynValue>, ConvertError> {
         let mut values: Vec<Option<SessionInputValue>> = values.into_iter().map(Some).collect();
-        let inputs: Vec<SessionInputValue> = self.order.iter().filter_map(|&place| values.get_mut(place)?.take()).collect();
+        let inputs: Vec<SessionInputValue> =
+            self.order.iter().filter_map(|&place| values.get_mut(place)?.take()).collect();
         self.graph.run(inputs).map_err(ConvertError::Run)
     }
 }
@@ -153,7 +166,10 @@ fn kind(outlet: &Outlet) -> (bool, Vec<i64>) {
 }
 
 /// A view of numbers as a tensor.
-pub(super) fn floats<'v, const N: usize>(sizes: [usize; N], numbers: &'v [f32]) -> Result<SessionInputValue<'v>, ConvertError> {
+pub(super) fn floats<'v, const N: usize>(
+    sizes: [usize; N],
+    numbers: &'v [f32],
+) -> Result<SessionInputValue<'v>, ConvertError> {
     Ok(TensorRef::from_array_view((sizes, numbers)).map_err(failed)?.into())
 }
 

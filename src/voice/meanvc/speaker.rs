@@ -1,4 +1,5 @@
-//! What MeanVC's weights hear of a reference: numbers of the speaker and, for MeanVC 1, mel frames of a prompt. Knows no converter.
+//! What MeanVC's weights hear of a reference: numbers of the speaker and, for MeanVC 1, mel frames of a prompt. Knows
+//! no converter.
 
 use std::ops::Range;
 use std::path::Path;
@@ -14,7 +15,8 @@ pub const SPEAKER_RATE: u32 = RATE;
 const MOST: usize = 20 * RATE as usize;
 /// Frames of the prompt that a voice keeps: 2.56 s.
 const PROMPT: usize = 256;
-/// The prompt is kept in steps of this: 0.6 dB of the 115 dB that a frame spans. So a number takes five characters where a project is saved.
+/// The prompt is kept in steps of this: 0.6 dB of the 115 dB that a frame spans. So a number takes five characters
+/// where a project is saved.
 const STEPS: f32 = 100.0;
 
 /// A loaded speaker encoder: a waveform f32[1, T] in, f32[1, 256] out.
@@ -25,7 +27,8 @@ pub struct SpeakerEncoder {
 }
 
 impl SpeakerEncoder {
-    /// Loads the encoder of a model's pack. `weights` is the name of the weights: it goes into every timbre, since others can't read it.
+    /// Loads the encoder of a model's pack. `weights` is the name of the weights: it goes into every timbre, since
+    /// others can't read it.
     pub fn open(path: &Path, model: Model, weights: &str) -> Result<Self, RuntimeError> {
         let ports = Ports::open(path, &SessionOptions::default(), 1, |_| vec![Want::floats("a waveform", &[1, -1])])?;
         if ports.sizes(0).last().is_some_and(|&n| n >= 0) {

@@ -1,4 +1,5 @@
-//! Spectra to sound, as `torch.istft` with `center` makes it: for vocoders whose graphs end at the spectrum. Knows no model.
+//! Spectra to sound, as `torch.istft` with `center` makes it: for vocoders whose graphs end at the spectrum. Knows no
+//! model.
 
 use realfft::num_complex::Complex;
 
@@ -33,8 +34,9 @@ impl Spectra {
         }
     }
 
-    /// `160·(T − 1)` samples of `T` spectra, given as the real and the imaginary parts, `BINS` × `T` each: from the middle of the first to that of the
-    /// last. Pieces go under the window once more, and the sum is divided by that of the windows' squares.
+    /// `160·(T − 1)` samples of `T` spectra, given as the real and the imaginary parts, `BINS` × `T` each: from the
+    /// middle of the first to that of the last. Pieces go under the window once more, and the sum is divided by that of
+    /// the windows' squares.
     pub(super) fn sound(&mut self, real: &[f32], imaginary: &[f32]) -> &[f32] {
         let count = real.len() / BINS;
         let length = SIZE + FRAME * count.saturating_sub(1);

@@ -1,5 +1,6 @@
-//! What the converters promise, on graphs of the published contracts with random weights: `models/recipes/contracts/meanvc.py` writes them, and what
-//! a runner of its own makes of a second of speech with them.
+//! What the converters promise, on graphs of the published contracts with random weights:
+//! `models/recipes/contracts/meanvc.py` writes them, and what a runner of its own makes of a second of speech with
+//! them.
 
 use std::path::PathBuf;
 
@@ -25,7 +26,8 @@ pub(super) fn files(kind: &str, model: Model) -> Files {
 }
 
 pub(super) fn golden(path: PathBuf) -> Vec<f32> {
-    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; run models/recipes/contracts/meanvc.py", path.display()));
+    let bytes = std::fs::read(&path)
+        .unwrap_or_else(|e| panic!("{}: {e}; run models/recipes/contracts/meanvc.py", path.display()));
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes"))).collect()
 }
 
@@ -42,7 +44,12 @@ pub(super) fn voice(model: Model) -> TargetVoice {
     runtime();
     let mut encoder = SpeakerEncoder::open(&shared("speaker.onnx"), model, "random").expect("the encoder opens");
     let timbre = encoder.timbre(&speech(), std::slice::from_ref(&(0..48_000))).expect("it runs");
-    TargetVoice { name: "Ada".to_owned(), embedding: vec![1.0 / 16.0; 256], median_pitch: 180.0, timbres: timbre.into_iter().collect() }
+    TargetVoice {
+        name: "Ada".to_owned(),
+        embedding: vec![1.0 / 16.0; 256],
+        median_pitch: 180.0,
+        timbres: timbre.into_iter().collect(),
+    }
 }
 
 pub(super) fn open(kind: &str, model: Model) -> MeanVc {
@@ -83,7 +90,8 @@ fn the_delays_are_those_of_chunks_windows_and_overlap() {
     }
 }
 
-/// Loudness is painted where it was: a burst of noise keeps its middle within the 20 ms that a window of the encoder leaves open.
+/// Loudness is painted where it was: a burst of noise keeps its middle within the 20 ms that a window of the encoder
+/// leaves open.
 #[test]
 fn sound_stands_where_it_stood() {
     for model in ALL {
@@ -99,7 +107,8 @@ fn sound_stands_where_it_stood() {
             converter.reset(0);
             let output = convert(&mut converter, &input);
             let power = |x: &[f32]| x.iter().map(|x| f64::from(x * x)).collect::<Vec<_>>();
-            let centre = |p: &[f64]| p.iter().enumerate().map(|(i, p)| i as f64 * p).sum::<f64>() / p.iter().sum::<f64>();
+            let centre =
+                |p: &[f64]| p.iter().enumerate().map(|(i, p)| i as f64 * p).sum::<f64>() / p.iter().sum::<f64>();
             let (of_input, of_output) = (centre(&power(&input)), centre(&power(&output)));
             println!(
                 "{model:?}: a burst around {of_input:.0} comes out around {of_output:.0}, {:.1} ms off",
@@ -123,7 +132,10 @@ fn equal_hops_give_equal_bits_wherever_they_are_cut() {
             hops(&mut other, &input[..cut * HOP]);
             other.reset(7);
             let again = hops(&mut other, input);
-            assert!(first.iter().zip(&again).all(|(a, b)| a.to_bits() == b.to_bits()), "{model:?}, cut after {cut} hops");
+            assert!(
+                first.iter().zip(&again).all(|(a, b)| a.to_bits() == b.to_bits()),
+                "{model:?}, cut after {cut} hops"
+            );
         }
         other.reset(8);
         assert!(worst(&first, &hops(&mut other, input)) > 1e-3, "{model:?}: the noise is that of the hop's number");
@@ -137,7 +149,10 @@ fn one_step_paints_too() {
         let (input, voice) = (speech(), voice(model));
         let sound = |kind: &str, steps: Steps| {
             let files = Files { steps, ..files(kind, model) };
-            convert(&mut MeanVc::open(&files, &voice, &SessionOptions::default()).expect("the graphs open"), &input[..20 * HOP])
+            convert(
+                &mut MeanVc::open(&files, &voice, &SessionOptions::default()).expect("the graphs open"),
+                &input[..20 * HOP],
+            )
         };
         assert!(worst(&sound("meanvc-plain", Steps::One), &sound("meanvc-plain", Steps::Two)) < 1e-5, "{model:?}");
         assert!(worst(&sound("meanvc", Steps::One), &sound("meanvc", Steps::Two)) > 1e-2, "{model:?}");
@@ -174,20 +189,29 @@ fn what_does_not_fit_is_told() {
         let said = told(&|f| std::mem::swap(&mut f.encoder, &mut f.vocoder), model);
         assert!(said.contains("vocoder.onnx") && said.contains("expected") && said.contains("found"), "{said}");
         let said = told(&|f| f.flow = f.encoder.clone(), model);
-        assert!(said.contains("encoder.onnx") && said.contains("expected one of these inputs: ") && said.contains("found `"), "{said}");
+        assert!(
+            said.contains("encoder.onnx")
+                && said.contains("expected one of these inputs: ")
+                && said.contains("found `"),
+            "{said}"
+        );
     }
     let other = |f: &mut Files| f.flow = folder("meanvc", Model::Two120).join("flow.onnx");
     let said = told(&other, Model::Two40);
     assert!(said.contains("noise f32 [1, 8, 80]") && said.contains("[1, 16, 80]"), "{said}");
     let said = told(&|f| f.weights = "others".to_owned(), Model::Two40);
     assert!(said.contains("the voice `Ada` was enrolled without this voice pack"), "{said}");
-    let fused = |f: &mut Files| (f.flow, f.steps) = (folder("meanvc-fused", Model::Two40).join("flow.onnx"), Steps::One);
+    let fused =
+        |f: &mut Files| (f.flow, f.steps) = (folder("meanvc-fused", Model::Two40).join("flow.onnx"), Steps::One);
     let said = told(&fused, Model::Two40);
     assert!(said.contains("one step") && said.contains("both steps itself"), "{said}");
     let said = told(&|f| f.vocoder = PathBuf::from("nowhere.onnx"), Model::Two40);
     assert!(said.contains("no such file"), "{said}");
     runtime();
-    let said = SpeakerEncoder::open(&shared("../meanvc2-4/memory.onnx"), Model::Two40, "w").err().expect("no waveform").to_string();
+    let said = SpeakerEncoder::open(&shared("../meanvc2-4/memory.onnx"), Model::Two40, "w")
+        .err()
+        .expect("no waveform")
+        .to_string();
     assert!(said.contains("2 (k_mem, v_mem)") || said.contains("a waveform"), "{said}");
 }
 
@@ -208,7 +232,10 @@ fn a_voice_is_what_the_weights_heard() {
     runtime();
     let mut encoder = SpeakerEncoder::open(&shared("speaker.onnx"), Model::Two40, "random").expect("it opens");
     assert!(encoder.timbre(&speech(), &[]).expect("it runs").is_none(), "nothing to hear");
-    assert!(encoder.timbre(&speech(), std::slice::from_ref(&(40_000..1 << 40))).expect("it runs").is_none(), "half a second");
+    assert!(
+        encoder.timbre(&speech(), std::slice::from_ref(&(40_000..1 << 40))).expect("it runs").is_none(),
+        "half a second"
+    );
 }
 
 #[test]

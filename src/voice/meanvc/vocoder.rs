@@ -1,7 +1,8 @@
-//! Mel frames to sound, chunk by chunk: a vocoder (Vocos) sees the last frames again, and its two versions of the same sound are faded into each other.
+//! Mel frames to sound, chunk by chunk: a vocoder (Vocos) sees the last frames again, and its two versions of the same
+//! sound are faded into each other.
 //!
-//! `T` frames give `160·(T − 1)` samples, from the middle of the first to the middle of the last; some graphs give `T` spectra instead, as real and
-//! imaginary parts [1, 321, T], of which that sound is made here. Knows no voice.
+//! `T` frames give `160·(T − 1)` samples, from the middle of the first to the middle of the last; some graphs give `T`
+//! spectra instead, as real and imaginary parts [1, 321, T], of which that sound is made here. Knows no voice.
 
 use std::path::Path;
 
@@ -46,7 +47,8 @@ impl Vocoder {
         self.fading.clear();
     }
 
-    /// Takes frames in −1 to 1 that follow the last ones, and appends the sound that is complete with them: all up to `overlap` frames before the end.
+    /// Takes frames in −1 to 1 that follow the last ones, and appends the sound that is complete with them: all up to
+    /// `overlap` frames before the end.
     pub(super) fn push(&mut self, mel: &[f32], sound: &mut Vec<f32>) -> Result<(), ConvertError> {
         self.seen.extend_from_slice(mel);
         let frames = self.seen.len() / BANDS;

@@ -1,4 +1,5 @@
-//! From samples to frames: powers in mel bands, pitch, and the gain that brings the source to the loudness that the model knows.
+//! From samples to frames: powers in mel bands, pitch, and the gain that brings the source to the loudness that the
+//! model knows.
 
 use super::heard::{BANDS, HOP, Hearing, WINDOW};
 use mynah_dsp::dc::DcBlock;
@@ -18,13 +19,15 @@ pub struct Frame {
     pub f0: Option<f32>,
 }
 
-/// Frames that the pitch lies behind the powers even without look-ahead: its window ends so much later after its frame's time.
+/// Frames that the pitch lies behind the powers even without look-ahead: its window ends so much later after its
+/// frame's time.
 pub const PITCH_BEHIND: usize = (pitch::WINDOW / 2 - super::heard::FALL) / HOP;
 
 /// Both windows are the last samples, seen at once.
 const _: () = assert!(pitch::WINDOW == WINDOW && pitch::HOP == HOP && pitch::RATE == super::heard::RATE);
 
-/// Analyses sound hop by hop: hop `t` makes frame `t` known, whose time is the hop's first sample. Allocation-free after `new`.
+/// Analyses sound hop by hop: hop `t` makes frame `t` known, whose time is the hop's first sample. Allocation-free
+/// after `new`.
 pub struct Analysis {
     lag: usize,
     dc: DcBlock,
@@ -86,7 +89,8 @@ const REACH_DB: f32 = 24.0;
 /// Frames softer than this say nothing of how loud the speaker is, in dBFS.
 const ACTIVE_DB: f32 = -60.0;
 
-/// How fast the level may fall, in dB a frame: at first quick, until the speaker is known, then slower than a phrase ends.
+/// How fast the level may fall, in dB a frame: at first quick, until the speaker is known, then slower than a phrase
+/// ends.
 const FALL_QUICK_DB: f32 = 0.2;
 const FALL_SLOW_DB: f32 = 0.02;
 /// Frames of sound after which the speaker is known: one second.
@@ -111,7 +115,11 @@ impl Leveller {
         if db > ACTIVE_DB {
             self.active = self.active.saturating_add(1);
             let fall = if self.active < KNOWN { FALL_QUICK_DB } else { FALL_SLOW_DB };
-            self.level_db = if db > self.level_db { self.level_db + (db - self.level_db) * 0.3 } else { (self.level_db - fall).max(db) };
+            self.level_db = if db > self.level_db {
+                self.level_db + (db - self.level_db) * 0.3
+            } else {
+                (self.level_db - fall).max(db)
+            };
         }
         from_db((NOMINAL_DB - self.level_db).clamp(-REACH_DB, REACH_DB))
     }

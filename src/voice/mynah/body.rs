@@ -1,4 +1,5 @@
-//! What runs a network that carries states from call to call: Rust on the processor, a session here, or a server that is sent the states with each hop.
+//! What runs a network that carries states from call to call: Rust on the processor, a session here, or a server that
+//! is sent the states with each hop.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -47,7 +48,11 @@ impl Native {
         Self { network, harmonic: Vec::new(), noise: Vec::new() }
     }
 
-    fn run(&mut self, features: &Features, take: impl FnOnce(&[f32], &[f32]) -> Result<(), ConvertError>) -> Result<(), ConvertError> {
+    fn run(
+        &mut self,
+        features: &Features,
+        take: impl FnOnce(&[f32], &[f32]) -> Result<(), ConvertError>,
+    ) -> Result<(), ConvertError> {
         let n = features.f0.len() * BINS;
         self.harmonic.resize(n, 0.0);
         self.noise.resize(n, 0.0);
@@ -58,7 +63,11 @@ impl Native {
 
 impl Body {
     /// A run: who takes the two filters. After an error the states are none to go on with.
-    pub fn run(&mut self, features: &Features, take: impl FnOnce(&[f32], &[f32]) -> Result<(), ConvertError>) -> Result<(), ConvertError> {
+    pub fn run(
+        &mut self,
+        features: &Features,
+        take: impl FnOnce(&[f32], &[f32]) -> Result<(), ConvertError>,
+    ) -> Result<(), ConvertError> {
         match self {
             Body::Native(native) => native.run(features, take),
             Body::Graph(graph) => {
@@ -131,13 +140,17 @@ struct State {
 impl Here {
     /// Takes a session whose inputs `state_…` each have an output `state_…_out` and fixed sizes.
     pub fn new(mut session: Session, path: &Path) -> Result<Self, RuntimeError> {
-        let contract = |expected: String, found: String| RuntimeError::Contract { path: path.to_owned(), expected, found };
+        let contract =
+            |expected: String, found: String| RuntimeError::Contract { path: path.to_owned(), expected, found };
         let model = session.ort();
         let mut states = Vec::new();
         for outlet in model.inputs().iter().filter(|o| o.name().starts_with("state_")) {
             let (input, output) = (outlet.name().to_owned(), format!("{}_out", outlet.name()));
             if !model.outputs().iter().any(|o| o.name() == output) {
-                return Err(contract(format!("the output `{output}` beside the input `{input}`"), "none of that name".to_owned()));
+                return Err(contract(
+                    format!("the output `{output}` beside the input `{input}`"),
+                    "none of that name".to_owned(),
+                ));
             }
             let shape: Vec<i64> = outlet.dtype().tensor_shape().map(|s| s.to_vec()).unwrap_or_default();
             if shape.is_empty() || shape.iter().any(|&n| n <= 0) {
@@ -161,11 +174,18 @@ impl Here {
     }
 
     /// The states move from output to input without a copy.
-    fn run(&mut self, given: &[Given], take: impl FnOnce(&[f32], &[f32]) -> Result<(), ConvertError>) -> Result<(), ConvertError> {
+    fn run(
+        &mut self,
+        given: &[Given],
+        take: impl FnOnce(&[f32], &[f32]) -> Result<(), ConvertError>,
+    ) -> Result<(), ConvertError> {
         let failed = |e: ort::Error| ConvertError::Run(mynah_models::runtime::told::one_line(e));
         let mut inputs: Vec<(Cow<str>, SessionInputValue)> = Vec::with_capacity(given.len() + self.states.len());
         for g in given {
-            inputs.push((g.name.into(), TensorRef::from_array_view((g.shape.to_vec(), g.numbers)).map_err(failed)?.into()));
+            inputs.push((
+                g.name.into(),
+                TensorRef::from_array_view((g.shape.to_vec(), g.numbers)).map_err(failed)?.into(),
+            ));
         }
         for state in &self.states {
             inputs.push((state.input.as_str().into(), (&state.value).into()));
@@ -179,7 +199,9 @@ impl Here {
             take(harmonic, noise)?;
         }
         for state in &mut self.states {
-            state.value = outputs.remove(&state.output).ok_or_else(|| ConvertError::Run(format!("`{}` is missing", state.output)))?;
+            state.value = outputs
+                .remove(&state.output)
+                .ok_or_else(|| ConvertError::Run(format!("`{}` is missing", state.output)))?;
         }
         Ok(())
     }
@@ -190,7 +212,11 @@ impl Here {
             let shape = |o: &ort::value::Outlet| o.dtype().tensor_shape().map(|s| s.to_vec()).unwrap_or_default();
             outlets.iter().map(|o| (o.name().to_owned(), shape(o))).collect()
         };
-        Asked { model: model.to_owned(), inputs: tensors(self.session.inputs()), outputs: tensors(self.session.outputs()) }
+        Asked {
+            model: model.to_owned(),
+            inputs: tensors(self.session.inputs()),
+            outputs: tensors(self.session.outputs()),
+        }
     }
 }
 
@@ -208,7 +234,8 @@ struct Carried {
     numbers: Vec<f32>,
 }
 
-/// Numbers of a server and of this machine may differ by so much of the largest: graphics processors round otherwise. Other weights differ by far more.
+/// Numbers of a server and of this machine may differ by so much of the largest: graphics processors round otherwise.
+/// Other weights differ by far more.
 const SAME: f32 = 0.01;
 /// Runs that are compared.
 const COMPARED: usize = 3;
@@ -218,13 +245,15 @@ const MEASURING: Duration = Duration::from_millis(1500);
 const WARM: usize = 5;
 
 impl There {
-    /// Finds the graph on a server, holds its numbers against those of this machine for what `given` says, and measures its way there and back where
-    /// that isn't known.
+    /// Finds the graph on a server, holds its numbers against those of this machine for what `given` says, and measures
+    /// its way there and back where that isn't known.
     pub fn open(mut here: Here, server: Server, mode: Mode, given: &[Given]) -> Result<Self, RuntimeError> {
         let model = format!("mynah-voice-{}", mode.name());
         let failed = |why: String| RuntimeError::Server { server, why };
         let asked = here.asked(&model);
-        let sizes = |input: &str| asked.inputs.iter().find(|(name, _)| name == input).map(|(_, shape)| shape.clone()).unwrap_or_default();
+        let sizes = |input: &str| {
+            asked.inputs.iter().find(|(name, _)| name == input).map(|(_, shape)| shape.clone()).unwrap_or_default()
+        };
         let states: Vec<Carried> = here
             .states
             .iter()
@@ -233,7 +262,8 @@ impl There {
                 Carried { input: s.input.clone(), numbers: vec![0.0; shape.iter().product::<i64>() as usize], shape }
             })
             .collect();
-        let wanted = FILTERS.iter().map(|f| (*f).to_owned()).chain(here.states.iter().map(|s| s.output.clone())).collect();
+        let wanted =
+            FILTERS.iter().map(|f| (*f).to_owned()).chain(here.states.iter().map(|s| s.output.clone())).collect();
         let mut there = Self { client: Client::open(server, &asked)?, states, wanted };
         // Whoever loads a voice can wait; who drives it says when no longer.
         there.client.renders(true);
@@ -253,8 +283,10 @@ impl There {
             // Also false for a number that is none.
             let same = ours.len() == theirs.len() && theirs.iter().all(|x| x.is_finite()) && apart <= SAME * largest;
             if !same {
-                let why =
-                    format!("its model `{model}` gives other numbers than this machine's voice pack; give it the graphs of the same pack");
+                let why = format!(
+                    "its model `{model}` gives other numbers than this machine's voice pack; give it the graphs of \
+                     the same pack"
+                );
                 return Err(failed(why));
             }
         }
@@ -286,14 +318,23 @@ impl There {
         Ok(times.get(place).copied().unwrap_or(MEASURING))
     }
 
-    fn run(&mut self, given: &[Given], take: impl FnOnce(&[f32], &[f32]) -> Result<(), ConvertError>) -> Result<(), ConvertError> {
+    fn run(
+        &mut self,
+        given: &[Given],
+        take: impl FnOnce(&[f32], &[f32]) -> Result<(), ConvertError>,
+    ) -> Result<(), ConvertError> {
         let states = self.states.iter().map(|s| Given { name: &s.input, shape: &s.shape, numbers: &s.numbers });
         let given: Vec<Given> = given.iter().copied().chain(states).collect();
         let wanted: Vec<&str> = self.wanted.iter().map(String::as_str).collect();
         let mut outputs = self.client.run(&given, &wanted)?;
         let states = outputs.split_off(FILTERS.len());
-        if let Some((state, _)) = self.states.iter().zip(&states).find(|(s, numbers)| s.numbers.len() != numbers.len()) {
-            return Err(ConvertError::Run(format!("the server {} gave `{}` another size", self.client.server(), state.input)));
+        if let Some((state, _)) = self.states.iter().zip(&states).find(|(s, numbers)| s.numbers.len() != numbers.len())
+        {
+            return Err(ConvertError::Run(format!(
+                "the server {} gave `{}` another size",
+                self.client.server(),
+                state.input
+            )));
         }
         take(&outputs[0], &outputs[1])?;
         self.states.iter_mut().zip(states).for_each(|(s, numbers)| s.numbers = numbers);

@@ -30,7 +30,11 @@ fn features(lookahead: usize) -> Features {
 }
 
 fn part(all: &Features, from: usize, to: usize) -> Features {
-    Features { mel: all.mel[from * BANDS..to * BANDS].to_vec(), f0: all.f0[from..to].to_vec(), energy: all.energy[from..to].to_vec() }
+    Features {
+        mel: all.mel[from * BANDS..to * BANDS].to_vec(),
+        f0: all.f0[from..to].to_vec(),
+        energy: all.energy[from..to].to_vec(),
+    }
 }
 
 /// Filters of all frames of the clip whose future is known, and the sound without noise.
@@ -111,7 +115,8 @@ fn hops_of_any_length_give_the_same_sound() {
             let one = streamed(&file, mode, 1);
             for hops in [2, 4, 7] {
                 let other = streamed(&file, mode, hops);
-                for (a, b) in [(&one.harmonic, &other.harmonic), (&one.noise, &other.noise), (&one.sound, &other.sound)] {
+                for (a, b) in [(&one.harmonic, &other.harmonic), (&one.noise, &other.noise), (&one.sound, &other.sound)]
+                {
                     assert_eq!(a.len(), b.len());
                     assert!(worst(a, b) <= most, "{mode:?}, hops of {hops}: {}", worst(a, b));
                 }

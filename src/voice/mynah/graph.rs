@@ -1,7 +1,9 @@
-//! The network of the family `mynah`: features in, the magnitudes of two filters out, states carried from call to call. Knows no sound.
+//! The network of the family `mynah`: features in, the magnitudes of two filters out, states carried from call to call.
+//! Knows no sound.
 //!
-//! It is computed in Rust from the file of weights, or by what runs the graphs that are made of the same weights (`body`). A filter comes out
-//! `lookahead` frames after its frame's mel bands went in; its pitch and energy go in with the frame that comes out.
+//! It is computed in Rust from the file of weights, or by what runs the graphs that are made of the same weights
+//! (`body`). A filter comes out `lookahead` frames after its frame's mel bands went in; its pitch and energy go in with
+//! the frame that comes out.
 
 use std::path::Path;
 
@@ -36,7 +38,8 @@ const CONTRACT: [TensorSpec; 5] = [
 
 /// What a file of the family says of itself, and what that must be.
 fn checked_metadata(session: &Session, path: &Path) -> Result<(), RuntimeError> {
-    let expected = [("rate", RATE as usize), ("hop", HOP), ("rise", RISE), ("fall", FALL), ("n_fft", SIZE), ("n_mels", BANDS)];
+    let expected =
+        [("rate", RATE as usize), ("hop", HOP), ("rise", RISE), ("fall", FALL), ("n_fft", SIZE), ("n_mels", BANDS)];
     let expected = [("family", "mynah".to_owned())].into_iter().chain(expected.map(|(key, n)| (key, n.to_string())));
     for (key, wanted) in expected {
         let found = session.metadata(key);
@@ -101,7 +104,8 @@ impl Features {
         ])
     }
 
-    /// Adds a frame's mel bands from the powers in them, times `gain`. Gives its energy, to be added when the frame comes out.
+    /// Adds a frame's mel bands from the powers in them, times `gain`. Gives its energy, to be added when the frame
+    /// comes out.
     pub fn push_mel(&mut self, power: &[f32], gain: f32) -> f32 {
         self.mel.extend(power.iter().map(|p| log_mel(p * gain)));
         // The mean is taken of what the model sees, with the floor of each band in it.
@@ -121,12 +125,13 @@ impl Features {
     }
 }
 
-/// Frames that say the same until the graph is held: three seconds. By then all its windows have seen nothing else; what moves on is one number of
-/// its memory, which tells how long it has been silent, and creeps for minutes where the training never heard a longer pause than this.
+/// Frames that say the same until the graph is held: three seconds. By then all its windows have seen nothing else;
+/// what moves on is one number of its memory, which tells how long it has been silent, and creeps for minutes where the
+/// training never heard a longer pause than this.
 const HELD_AFTER: usize = 300;
 
-/// The last run. In silence, which a muted microphone and the gaps of a track are, the features stay as they are, and once the graph is held it need
-/// not run to say the same again.
+/// The last run. In silence, which a muted microphone and the gaps of a track are, the features stay as they are, and
+/// once the graph is held it need not run to say the same again.
 #[derive(Debug, Default)]
 struct Last {
     features: Features,
@@ -157,8 +162,8 @@ pub(super) struct Reuse {
 }
 
 impl Graph {
-    /// Loads a mode from the file of weights, `….safetensors`, for the processor; or from its graph, checked against the contract, whose weights lie
-    /// beside it under the name that it bears in itself.
+    /// Loads a mode from the file of weights, `….safetensors`, for the processor; or from its graph, checked against
+    /// the contract, whose weights lie beside it under the name that it bears in itself.
     pub fn open(path: &Path, mode: Mode, options: &SessionOptions) -> Result<Self, RuntimeError> {
         if path.extension().is_some_and(|e| e == NATIVE) {
             if options.provider != Provider::Cpu {
@@ -170,14 +175,21 @@ impl Graph {
         }
         let local = options.provider.server().map_or(options.provider, |_| Provider::Cpu);
         let session = load(path, &CONTRACT, &SessionOptions { provider: local, ..*options })?;
-        let contract = |expected: String, found: String| RuntimeError::Contract { path: path.to_owned(), expected, found };
+        let contract =
+            |expected: String, found: String| RuntimeError::Contract { path: path.to_owned(), expected, found };
         let said = |key: &str| session.metadata(key).unwrap_or_default();
         if said("mode") != mode.name() {
-            return Err(contract(format!("the metadata `mode` to be `{}`", mode.name()), format!("`{}`", said("mode"))));
+            return Err(contract(
+                format!("the metadata `mode` to be `{}`", mode.name()),
+                format!("`{}`", said("mode")),
+            ));
         }
         let text = said("lookahead_frames");
         let lookahead = text.trim().parse().ok().filter(|n| LOOKAHEADS.contains(n)).ok_or_else(|| {
-            contract(format!("the metadata `lookahead_frames` from {} to {}", LOOKAHEADS.start(), LOOKAHEADS.end()), format!("`{text}`"))
+            contract(
+                format!("the metadata `lookahead_frames` from {} to {}", LOOKAHEADS.start(), LOOKAHEADS.end()),
+                format!("`{text}`"),
+            )
         })?;
         let mut told = Told::open(&session, path)?;
         let here = Here::new(session, path)?;
@@ -185,8 +197,11 @@ impl Graph {
             None => Place::Here(here),
             Some(server) => {
                 told.set_speaker(&some_speaker());
-                let about = told.given().map_err(|e| RuntimeError::Model { path: path.to_owned(), why: e.to_string() })?;
-                Features::some(super::hops(mode)).given(about, |given| There::open(here, server, mode, given)).map(Place::There)?
+                let about =
+                    told.given().map_err(|e| RuntimeError::Model { path: path.to_owned(), why: e.to_string() })?;
+                Features::some(super::hops(mode))
+                    .given(about, |given| There::open(here, server, mode, given))
+                    .map(Place::There)?
             }
         };
         Ok(Self::of(lookahead, Body::Graph(Box::new((told, place)))))
@@ -238,8 +253,13 @@ impl Graph {
         self.body.renders(renders);
     }
 
-    /// Runs the frames of `features`, at least one, and gives the magnitudes of the harmonic and of the noise filter, `BINS` a frame. After an error the states are zero. While it is held the last filters come again.
-    pub fn run(&mut self, features: &Features, mut each: impl FnMut(usize, &[f32], &[f32])) -> Result<(), ConvertError> {
+    /// Runs the frames of `features`, at least one, and gives the magnitudes of the harmonic and of the noise filter,
+    /// `BINS` a frame. After an error the states are zero. While it is held the last filters come again.
+    pub fn run(
+        &mut self,
+        features: &Features,
+        mut each: impl FnMut(usize, &[f32], &[f32]),
+    ) -> Result<(), ConvertError> {
         let repeats = self.last.as_ref().is_some_and(|l| l.unchanged >= HELD_AFTER && l.features.equals(features));
         #[cfg(test)]
         let repeats = repeats && !self.reuse.off;

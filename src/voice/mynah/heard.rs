@@ -1,7 +1,8 @@
-//! What the family `mynah` computes from sound: one frame's power in mel bands. The converter and the timbre of a reference share it. Knows no
-//! streams and no models.
+//! What the family `mynah` computes from sound: one frame's power in mel bands. The converter and the timbre of a
+//! reference share it. Knows no streams and no models.
 //!
-//! The window leans: its peak, which is the frame's time, is only `FALL` samples before its end, so that a frame is known soon.
+//! The window leans: its peak, which is the frame's time, is only `FALL` samples before its end, so that a frame is
+//! known soon.
 
 use realfft::num_complex::Complex;
 
@@ -44,7 +45,8 @@ impl Hearing {
         }
     }
 
-    /// The frame of these `WINDOW` samples, whose time is sample `RISE`: the power in each of `BANDS` bands. Gives the sum over its squared bins.
+    /// The frame of these `WINDOW` samples, whose time is sample `RISE`: the power in each of `BANDS` bands. Gives the
+    /// sum over its squared bins.
     pub fn hear(&mut self, window: &[f32], mel: &mut [f32]) -> f32 {
         self.frames.forward(window, &mut self.spectrum);
         for (p, s) in self.power.iter_mut().zip(&self.spectrum) {

@@ -1,8 +1,9 @@
 //! The converter of the family `mynah`: analysis, a streaming network, source-filter synthesis.
 //!
-//! Knows no threads and no packs: it is opened with a path. Its timing is a matter of windows: frame `t` is heard `FALL` samples after its time;
-//! the graph then gives the filters of frame `t − lookahead`; and the sound is complete up to that frame's time. Its pitch is wanted only then, so
-//! the tracker looks ahead as far as the graph does and adds no delay.
+//! Knows no threads and no packs: it is opened with a path. Its timing is a matter of windows: frame `t` is heard
+//! `FALL` samples after its time; the graph then gives the filters of frame `t − lookahead`; and the sound is complete
+//! up to that frame's time. Its pitch is wanted only then, so the tracker looks ahead as far as the graph does and adds
+//! no delay.
 
 mod analysis;
 mod body;
@@ -54,7 +55,8 @@ fn usual_lookahead(mode: Mode) -> usize {
     }
 }
 
-/// Finds out how long a mode's hops take on a server, where `options` name one and that isn't known. Takes up to some seconds.
+/// Finds out how long a mode's hops take on a server, where `options` name one and that isn't known. Takes up to some
+/// seconds.
 pub fn measure(path: &Path, mode: Mode, options: &SessionOptions) -> Result<(), RuntimeError> {
     match options.provider.server() {
         Some(server) if server.measured(mode).is_none() => Graph::open(path, mode, options).map(drop),
@@ -62,7 +64,8 @@ pub fn measure(path: &Path, mode: Mode, options: &SessionOptions) -> Result<(), 
     }
 }
 
-/// Whether this processor has instructions with which the network in Rust is quick enough. Without them ONNX Runtime is quicker.
+/// Whether this processor has instructions with which the network in Rust is quick enough. Without them ONNX Runtime is
+/// quicker.
 pub fn runs_natively() -> bool {
     Isa::best().fuses()
 }
@@ -75,7 +78,8 @@ pub struct Alone {
 }
 
 impl Alone {
-    /// A mode of a file of weights with some of the instructions that [`instructions`] names; its runs are as long as a hop.
+    /// A mode of a file of weights with some of the instructions that [`instructions`] names; its runs are as long as a
+    /// hop.
     pub fn open(path: &Path, mode: Mode, isa: Isa) -> Result<Self, RuntimeError> {
         let n = hops(mode) * heard::BINS;
         Ok(Self {
@@ -97,7 +101,8 @@ pub fn fuzz_weights(data: &[u8]) {
     native::fuzz(data);
 }
 
-/// The instructions of this processor that the network is quick with, the quickest last; none where ONNX Runtime is quicker.
+/// The instructions of this processor that the network is quick with, the quickest last; none where ONNX Runtime is
+/// quicker.
 pub fn instructions() -> Vec<Isa> {
     Isa::all().into_iter().filter(|isa| isa.fuses()).collect()
 }
@@ -105,8 +110,8 @@ pub fn instructions() -> Vec<Isa> {
 /// More look-ahead than this does nothing for the pitch.
 const MOST_LAG: usize = 8;
 
-/// Frames of look-ahead for the pitch under a graph's look-ahead: as many as cost no delay, and where it can be had one frame less, since a frame's
-/// piece of excitation ends half-way to the next frame's pitch.
+/// Frames of look-ahead for the pitch under a graph's look-ahead: as many as cost no delay, and where it can be had one
+/// frame less, since a frame's piece of excitation ends half-way to the next frame's pitch.
 fn lag(lookahead: usize) -> usize {
     lookahead.saturating_sub(PITCH_BEHIND + 1).min(MOST_LAG)
 }
@@ -121,10 +126,11 @@ pub fn timing_with(mode: Mode, lookahead: usize) -> ConverterTiming {
     ConverterTiming { rate: heard::RATE, hop: hops(mode) * HOP, delay: FALL + lookahead * HOP }
 }
 
-/// A frame of the output has at most so many times the power of the input's: 6 dB. So silence stays silent whatever the model says.
+/// A frame of the output has at most so many times the power of the input's: 6 dB. So silence stays silent whatever the
+/// model says.
 const MOST: f32 = 4.0;
-/// The squares of a Hann window sum to three eighths of its length, and so do those of a leaning one: this takes the power of a heard frame to that of
-/// a piece of the same sound.
+/// The squares of a Hann window sum to three eighths of its length, and so do those of a leaning one: this takes the
+/// power of a heard frame to that of a piece of the same sound.
 const HEARD_TO_PIECE: f32 = PIECE as f32 / WINDOW as f32;
 
 /// What is kept of a frame until its filters come out of the graph.
@@ -158,9 +164,16 @@ pub struct Mynah {
 }
 
 impl Mynah {
-    /// Loads a mode's graph, sets the voice, and runs it until sound comes, so that the first hop is as quick as the others. `model` is the name of
-    /// the weights: a voice's timbre is used where it bears it too. Takes up to a second; any thread but the audio thread.
-    pub fn open(path: &Path, model: &str, mode: Mode, voice: &TargetVoice, options: &SessionOptions) -> Result<Self, RuntimeError> {
+    /// Loads a mode's graph, sets the voice, and runs it until sound comes, so that the first hop is as quick as the
+    /// others. `model` is the name of the weights: a voice's timbre is used where it bears it too. Takes up to a
+    /// second; any thread but the audio thread.
+    pub fn open(
+        path: &Path,
+        model: &str,
+        mode: Mode,
+        voice: &TargetVoice,
+        options: &SessionOptions,
+    ) -> Result<Self, RuntimeError> {
         let graph = Graph::open(path, mode, options)?;
         let lookahead = graph.lookahead();
         let timing = timing_with(mode, lookahead);
@@ -180,9 +193,11 @@ impl Mynah {
         mynah.set_voice(voice);
         let (input, mut output) = (vec![0.0; timing.hop], vec![0.0; timing.hop]);
         for _ in 0..2 + timing.delay / timing.hop {
-            mynah.process(&input, &Controls::default(), &mut output).map_err(|e| match (e, options.provider.server()) {
-                (ConvertError::Away(away), Some(server)) => RuntimeError::Server { server, why: away.why },
-                (e, _) => RuntimeError::Model { path: path.to_owned(), why: e.to_string() },
+            mynah.process(&input, &Controls::default(), &mut output).map_err(|e| {
+                match (e, options.provider.server()) {
+                    (ConvertError::Away(away), Some(server)) => RuntimeError::Server { server, why: away.why },
+                    (e, _) => RuntimeError::Model { path: path.to_owned(), why: e.to_string() },
+                }
             })?;
         }
         mynah.renders(false);
@@ -190,7 +205,8 @@ impl Mynah {
         Ok(mynah)
     }
 
-    /// Hears a hop: its frame's mel bands go into the features, with pitch and energy of the frame that comes out for it.
+    /// Hears a hop: its frame's mel bands go into the features, with pitch and energy of the frame that comes out for
+    /// it.
     fn hear(&mut self, samples: &[f32], controls: &Controls) {
         let frame = self.analysis.push(samples);
         if let Some(f0) = frame.f0 {

@@ -1,7 +1,8 @@
 //! White noise that is a pure function of a sample's position. Knows nothing else.
 //!
-//! SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014) of the position gives 64 bits; the sum of
-//! four 16-bit numbers made of them is close enough to a Gaussian and, unlike a Box-Muller transform, has the same bits on every machine.
+//! SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014) of the position
+//! gives 64 bits; the sum of four 16-bit numbers made of them is close enough to a Gaussian and, unlike a Box-Muller
+//! transform, has the same bits on every machine.
 
 const SEED: u64 = 0x6d79_6e61_6821_0001;
 

@@ -1,7 +1,9 @@
-//! Source-filter synthesis: a band-limited pulse train and white noise, each through a causal filter given by its magnitudes frame by frame.
+//! Source-filter synthesis: a band-limited pulse train and white noise, each through a causal filter given by its
+//! magnitudes frame by frame.
 //!
-//! The excitation is cut into pieces under Hann windows of two hops, which add up to 1; frame `t`'s piece is centred on sample `t·HOP`. A piece goes
-//! through the minimum-phase filters of its frame, so that the sound up to `t·HOP` is complete once frame `t` is in. Knows no models.
+//! The excitation is cut into pieces under Hann windows of two hops, which add up to 1; frame `t`'s piece is centred on
+//! sample `t·HOP`. A piece goes through the minimum-phase filters of its frame, so that the sound up to `t·HOP` is
+//! complete once frame `t` is in. Knows no models.
 
 use std::collections::VecDeque;
 
@@ -18,7 +20,8 @@ pub const PIECE: usize = 2 * HOP;
 const RATE: f64 = super::heard::RATE as f64;
 /// Scale of both excitations.
 const EXCITATION: f32 = 0.3;
-/// Power of a piece of either excitation in each bin, in the mean: a sample's power times the sum of the window's squares.
+/// Power of a piece of either excitation in each bin, in the mean: a sample's power times the sum of the window's
+/// squares.
 const PIECE_POWER: f32 = EXCITATION * EXCITATION * 0.375 * PIECE as f32;
 
 /// Makes sound from filters, frame by frame. Allocation-free after `new` once the pitch queue has reached its length.
@@ -86,8 +89,9 @@ impl Synth {
         self.noise_gain = 0.0;
     }
 
-    /// Takes the pitch of the next frame in Hz, 0 where unvoiced. Frame `t` can be made once its pitch is known; its piece ends between that
-    /// frame and the next, and where the next one's pitch is not known yet, the pitch is taken to stay.
+    /// Takes the pitch of the next frame in Hz, 0 where unvoiced. Frame `t` can be made once its pitch is known; its
+    /// piece ends between that frame and the next, and where the next one's pitch is not known yet, the pitch is taken
+    /// to stay.
     pub fn push_pitch(&mut self, hertz: f32) {
         if self.pitch.is_empty() && self.next_hop == 0 {
             self.pitch.push_back(hertz);
@@ -95,8 +99,8 @@ impl Synth {
         self.pitch.push_back(hertz);
     }
 
-    /// Adds the next frame with these magnitudes, `BINS` each, times `gain`, but with no more power than `most`, which is a sum over the squared bins
-    /// of a piece; `None` for a frame that is silent.
+    /// Adds the next frame with these magnitudes, `BINS` each, times `gain`, but with no more power than `most`, which
+    /// is a sum over the squared bins of a piece; `None` for a frame that is silent.
     pub fn frame(&mut self, filters: Option<(&[f32], &[f32])>, gain: f32, most: f32) {
         self.excite();
         let Some((harmonic, noise)) = filters else { return };
@@ -113,8 +117,8 @@ impl Synth {
         self.frames.add_inverse(&mut self.spectrum, gain, &mut self.sum);
     }
 
-    /// The power of the piece at hand. Where in a piece the pulses of a low voice happen to stand must not be heard in its loudness: it counts at
-    /// most as what it is in the mean.
+    /// The power of the piece at hand. Where in a piece the pulses of a low voice happen to stand must not be heard in
+    /// its loudness: it counts at most as what it is in the mean.
     fn power(&self, harmonic: &[f32], noise: &[f32]) -> f32 {
         let actual: f32 = self.spectrum.iter().map(|p| p.norm_sqr()).sum();
         let squares = |m: &[f32]| m.iter().map(|m| m * m).sum::<f32>();
@@ -122,7 +126,8 @@ impl Synth {
         actual.min(PIECE_POWER * (voiced + squares(noise)))
     }
 
-    /// Gives the `HOP` samples to which no later frame adds, and moves on by as many: those before the last frame's time.
+    /// Gives the `HOP` samples to which no later frame adds, and moves on by as many: those before the last frame's
+    /// time.
     pub fn take(&mut self, output: &mut [f32]) {
         output.copy_from_slice(&self.sum[..HOP]);
         self.sum.copy_within(HOP.., 0);

@@ -33,7 +33,8 @@ fn the_delays_are_those_of_window_and_look_ahead() {
     }
 }
 
-/// Filters that let everything pass: a pulse train comes out at the places that the pitch alone gives, and a frame's sound ends at its time.
+/// Filters that let everything pass: a pulse train comes out at the places that the pitch alone gives, and a frame's
+/// sound ends at its time.
 #[test]
 fn pulses_stand_at_their_places_to_the_sample() {
     let (ones, zeros) = (vec![1.0; heard::BINS], vec![0.0; heard::BINS]);
@@ -75,7 +76,8 @@ fn filters_are_causal() {
     assert!(rms(&sound[..from]) < 1e-3 * rms(&sound[from..from + HOP]), "and not before");
 }
 
-/// Cutting a low voice into short pieces must not make it softer where it is allowed to be as loud as it is in the mean.
+/// Cutting a low voice into short pieces must not make it softer where it is allowed to be as loud as it is in the
+/// mean.
 #[test]
 fn a_low_voice_is_not_held_down_pulse_by_pulse() {
     let (ones, zeros) = (vec![1.0; heard::BINS], vec![0.0; heard::BINS]);
@@ -207,7 +209,10 @@ fn a_long_silence_saves_the_graph_and_changes_nothing() {
         assert!(off[..back - HOP].iter().all(|x| *x == 0.0), "{mode:?}: silence is silence");
         let (under, louder) = (level(&all) - level(&off), level(&some) - level(&all));
         let saved = reuse.saved;
-        println!("{mode:?}: {saved} of {silent} runs saved; the sound after it differs by -{under:.0} dB and is {louder:+.2} dB louder");
+        println!(
+            "{mode:?}: {saved} of {silent} runs saved; the sound after it differs by -{under:.0} dB and is \
+             {louder:+.2} dB louder"
+        );
         assert!(reuse.saved * 2 > silent, "{mode:?}: {reuse:?}");
         assert!(louder.abs() < 0.5 && under > 30.0, "{mode:?}: {under}");
     }
@@ -218,7 +223,8 @@ fn a_long_silence_saves_the_graph_and_changes_nothing() {
 fn another_voice_ends_what_is_reused() {
     let mut mynah = open(Mode::Studio);
     let (silence, mut output) = ([0.0; 960], [0.0; 960]);
-    let mut hop = |mynah: &mut Mynah| mynah.process(&silence, &Controls::default(), &mut output).expect("the model runs");
+    let mut hop =
+        |mynah: &mut Mynah| mynah.process(&silence, &Controls::default(), &mut output).expect("the model runs");
     (0..100).for_each(|_| hop(&mut mynah));
     let made = mynah.graph.reuse.made;
     hop(&mut mynah);
@@ -235,7 +241,8 @@ fn another_voice_ends_what_is_reused() {
 fn the_output_is_as_loud_as_the_input() {
     for gain_db in [0.0, -20.0, 6.0] {
         let mut mynah = open(Mode::Live);
-        let x: Vec<f32> = clip().iter().cycle().take(24000 * 4).map(|x| x * mynah_dsp::level::from_db(gain_db)).collect();
+        let x: Vec<f32> =
+            clip().iter().cycle().take(24000 * 4).map(|x| x * mynah_dsp::level::from_db(gain_db)).collect();
         let y = convert(&mut mynah, &x, &Controls::default());
         let change = to_db(rms(&y[24000..])) - to_db(rms(&x[24000..]));
         println!("at {gain_db:+.0} dB the output is {change:+.1} dB louder");
@@ -261,7 +268,11 @@ fn a_voice_that_is_no_number_is_an_error_and_the_next_one_works() {
     broken.embedding[3] = f32::NAN;
     mynah.set_voice(&broken);
     let mut output = vec![1.0; 240];
-    let errors = clip().chunks_exact(240).take(20).filter(|x| mynah.process(x, &Controls::default(), &mut output).is_err()).count();
+    let errors = clip()
+        .chunks_exact(240)
+        .take(20)
+        .filter(|x| mynah.process(x, &Controls::default(), &mut output).is_err())
+        .count();
     assert!(errors > 0);
     assert!(output.iter().all(|v| v.is_finite()));
     mynah.set_voice(&voice());
@@ -273,7 +284,10 @@ fn a_voice_that_is_no_number_is_an_error_and_the_next_one_works() {
 fn another_model_is_named_with_what_it_lacks() {
     runtime();
     let other = crate::testing::asset("silero_vad_16k.onnx");
-    let said = Mynah::open(&other, WEIGHTS, Mode::Live, &voice(), &SessionOptions::default()).err().expect("it is no voice").to_string();
+    let said = Mynah::open(&other, WEIGHTS, Mode::Live, &voice(), &SessionOptions::default())
+        .err()
+        .expect("it is no voice")
+        .to_string();
     assert!(said.contains("`mel`") && said.contains("silero_vad_16k.onnx"), "{said}");
     let said = Mynah::open(&voice_model(Mode::Studio), WEIGHTS, Mode::Live, &voice(), &SessionOptions::default());
     let said = said.err().expect("another mode's").to_string();
@@ -284,8 +298,12 @@ fn another_model_is_named_with_what_it_lacks() {
 #[test]
 fn the_graph_makes_the_sound_of_the_network() {
     for mode in Mode::ALL {
-        let mut graph = Mynah::open(&voice_model(mode), WEIGHTS, mode, &voice(), &SessionOptions::default()).expect("the graph opens");
-        let (ours, theirs) = (convert(&mut open(mode), &clip(), &Controls::default()), convert(&mut graph, &clip(), &Controls::default()));
+        let mut graph = Mynah::open(&voice_model(mode), WEIGHTS, mode, &voice(), &SessionOptions::default())
+            .expect("the graph opens");
+        let (ours, theirs) = (
+            convert(&mut open(mode), &clip(), &Controls::default()),
+            convert(&mut graph, &clip(), &Controls::default()),
+        );
         let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         println!("{mode:?}: largest difference {worst:.2e}");
         assert!(graph.timing() == timing(mode) && worst < 1e-4, "{mode:?}: {worst}");
@@ -295,7 +313,8 @@ fn the_graph_makes_the_sound_of_the_network() {
 #[test]
 fn weights_are_for_the_processor_alone() {
     let options = SessionOptions { provider: mynah_models::runtime::Provider::Cuda, threads: 1 };
-    let said = Mynah::open(&voice_weights(), WEIGHTS, Mode::Live, &voice(), &options).err().expect("no graph").to_string();
+    let said =
+        Mynah::open(&voice_weights(), WEIGHTS, Mode::Live, &voice(), &options).err().expect("no graph").to_string();
     assert!(said.contains("cuda") && said.contains("runs graphs"), "{said}");
 }
 
@@ -320,7 +339,9 @@ fn only_the_timbre_of_the_same_weights_is_used() {
 fn the_pitch_moves_as_asked() {
     let x: Vec<f32> = clip().iter().cycle().take(24000 * 3).copied().collect();
     let source = mynah_dsp::pitch::median(&mynah_dsp::pitch::track(&x, 8));
-    for (pitch, wanted) in [(PitchMode::Auto, 180.0), (PitchMode::Semitones(0.0), source), (PitchMode::Semitones(-5.0), source * 0.749)] {
+    for (pitch, wanted) in
+        [(PitchMode::Auto, 180.0), (PitchMode::Semitones(0.0), source), (PitchMode::Semitones(-5.0), source * 0.749)]
+    {
         let y = convert(&mut open(Mode::Live), &x, &Controls { pitch, ..Controls::default() });
         let got = mynah_dsp::pitch::median(&mynah_dsp::pitch::track(&y, 8));
         println!("{pitch:?}: {got:.1} Hz, wanted {wanted:.1} Hz");

@@ -1,4 +1,5 @@
-//! The timbre of a reference: what its sound says of the voice beyond the speaker embedding, in numbers that belong to one set of weights.
+//! The timbre of a reference: what its sound says of the voice beyond the speaker embedding, in numbers that belong to
+//! one set of weights.
 //!
 //! Knows no converter; the stretches in which somebody speaks are the caller's business.
 
@@ -17,7 +18,8 @@ pub const TIMBRE_RATE: u32 = RATE;
 /// Frames beyond this tell nothing new: 20 s.
 const MOST_FRAMES: usize = 20 * RATE as usize / HOP;
 
-const CONTRACT: [TensorSpec; 2] = [TensorSpec::input("mel", &[1, -1, BANDS as i64]), TensorSpec::output("timbre", &[1, TIMBRE as i64])];
+const CONTRACT: [TensorSpec; 2] =
+    [TensorSpec::input("mel", &[1, -1, BANDS as i64]), TensorSpec::output("timbre", &[1, TIMBRE as i64])];
 
 /// A loaded encoder of timbres.
 pub struct TimbreEncoder {
@@ -26,7 +28,8 @@ pub struct TimbreEncoder {
 }
 
 impl TimbreEncoder {
-    /// Loads `reference.onnx`. `model` is the name of the weights: it goes into every timbre, since others can't read it.
+    /// Loads `reference.onnx`. `model` is the name of the weights: it goes into every timbre, since others can't read
+    /// it.
     pub fn open(path: &Path, model: &str) -> Result<Self, RuntimeError> {
         Ok(Self { session: load(path, &CONTRACT, &SessionOptions::default())?, model: model.to_owned() })
     }
@@ -55,7 +58,8 @@ impl HearsTimbre for TimbreEncoder {
     }
 }
 
-/// The log-mels of those frames, `BANDS` a frame; silence beyond the sound's ends. Frames keep what stands around them in the sound.
+/// The log-mels of those frames, `BANDS` a frame; silence beyond the sound's ends. Frames keep what stands around them
+/// in the sound.
 fn log_mels(samples: &[f32], stretches: &[Range<usize>]) -> Vec<f32> {
     let (mut hearing, mut window, mut power) = (Hearing::new(), vec![0.0; WINDOW], vec![0.0; BANDS]);
     let mut mel = Vec::new();
@@ -88,7 +92,8 @@ mod tests {
     #[test]
     fn the_timbre_equals_the_reference() {
         let x = clip();
-        let timbre = encoder().timbre(&x, std::slice::from_ref(&(0..x.len()))).expect("it runs").expect("there are frames");
+        let timbre =
+            encoder().timbre(&x, std::slice::from_ref(&(0..x.len()))).expect("it runs").expect("there are frames");
         assert_eq!(timbre.model, "these weights");
         let worst = worst(&timbre.numbers, &golden("mynah_timbre"));
         println!("timbre: largest difference {worst:.2e}");

@@ -1,7 +1,7 @@
 //! What a graph of the family is told of the voice. Knows no features.
 //!
-//! A graph takes the voice's `modulation`, which another graph beside it makes of the speaker once a voice; graphs of before take the `speaker` and make
-//! it anew in each run.
+//! A graph takes the voice's `modulation`, which another graph beside it makes of the speaker once a voice; graphs of
+//! before take the `speaker` and make it anew in each run.
 
 use std::path::Path;
 
@@ -37,7 +37,11 @@ impl Told {
         graph.expect(&[TensorSpec::input("modulation", &[1, -1])])?;
         let modulation = graph.inputs().iter().find(|o| o.name() == "modulation");
         let count = modulation.and_then(|o| o.dtype().tensor_shape()).and_then(|s| s.get(1).copied()).unwrap_or(-1);
-        let contract = |path: &Path, expected: String, found: String| RuntimeError::Contract { path: path.to_owned(), expected, found };
+        let contract = |path: &Path, expected: String, found: String| RuntimeError::Contract {
+            path: path.to_owned(),
+            expected,
+            found,
+        };
         if !(1..=MOST).contains(&count) {
             return Err(contract(path, "the input `modulation` with a fixed size".to_owned(), format!("[1, {count}]")));
         }
@@ -74,7 +78,8 @@ fn modulation(maker: &mut Session, speaker: &[f32], count: usize) -> Result<Vec<
     let told = mynah_models::runtime::told::one_line;
     let input = TensorRef::from_array_view(([1, speaker.len()], speaker)).map_err(told)?;
     let outputs = maker.ort().run(ort::inputs!["speaker" => input]).map_err(told)?;
-    let (_, numbers) = outputs.get("modulation").ok_or("its modulation is missing")?.try_extract_tensor::<f32>().map_err(told)?;
+    let (_, numbers) =
+        outputs.get("modulation").ok_or("its modulation is missing")?.try_extract_tensor::<f32>().map_err(told)?;
     if numbers.len() != count {
         return Err(format!("its modulation has {} numbers where {count} are expected", numbers.len()));
     }

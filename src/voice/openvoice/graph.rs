@@ -1,5 +1,5 @@
-//! OpenVoice's converter of tones as a graph: a spectrogram and two tones in, sound out. The community's exports name its tensors as they like, so they are
-//! known by their places. Knows no stream.
+//! OpenVoice's converter of tones as a graph: a spectrogram and two tones in, sound out. The community's exports name
+//! its tensors as they like, so they are known by their places. Knows no stream.
 
 use std::path::Path;
 
@@ -13,7 +13,8 @@ use crate::blocks::{Precision, chance, failed, numbers, read, sizes, wrong};
 use mynah_models::runtime::{RuntimeError, Session, SessionOptions};
 
 /// What the inputs are, in their order.
-const INPUTS: &str = "the inputs spectrogram [1, 513, frames], its length, source tone and target tone [1, 256, 1], and tau";
+const INPUTS: &str =
+    "the inputs spectrogram [1, 513, frames], its length, source tone and target tone [1, 256, 1], and tau";
 
 /// Whether a graph looks like the converter.
 pub fn is_converter(session: &Session) -> bool {
@@ -50,8 +51,16 @@ impl Tones {
         self.deterministic
     }
 
-    /// The sound of a spectrogram, `BINS` rows of `frames` numbers: `HOP` samples a frame. `tau` is how freely the result is drawn around the model's mean.
-    pub fn run(&mut self, spectrogram: &[f32], source: &[f32], target: &[f32], tau: f32, sound: &mut Vec<f32>) -> Result<(), ConvertError> {
+    /// The sound of a spectrogram, `BINS` rows of `frames` numbers: `HOP` samples a frame. `tau` is how freely the
+    /// result is drawn around the model's mean.
+    pub fn run(
+        &mut self,
+        spectrogram: &[f32],
+        source: &[f32],
+        target: &[f32],
+        tau: f32,
+        sound: &mut Vec<f32>,
+    ) -> Result<(), ConvertError> {
         let frames = spectrogram.len() / BINS;
         let inputs = self.session.inputs();
         let precision = |i: usize| Precision::of(&inputs[i]).unwrap_or(Precision::Single);

@@ -1,8 +1,10 @@
-//! The converter of the family `openvoice`: OpenVoice v2 takes the tone of one voice out of a spectrogram and puts another's in.
+//! The converter of the family `openvoice`: OpenVoice v2 takes the tone of one voice out of a spectrogram and puts
+//! another's in.
 //!
-//! The graph knows no stream: it is run over a window of frames at each hop, with what went before and what comes after, and the part in the middle is
-//! joined to the last one. The graph reaches 109 frames to either side; fewer behind the block are less delay and some error, which docs/architecture.md has figures of.
-//! Knows no threads and no packs: it is opened with paths.
+//! The graph knows no stream: it is run over a window of frames at each hop, with what went before and what comes
+//! after, and the part in the middle is joined to the last one. The graph reaches 109 frames to either side; fewer
+//! behind the block are less delay and some error, which docs/architecture.md has figures of. Knows no threads and no
+//! packs: it is opened with paths.
 
 mod graph;
 mod spectrum;
@@ -62,8 +64,9 @@ struct Blocks {
     ahead: usize,
 }
 
-/// What fewer frames behind the block than the graph reaches cost was measured with random weights (docs/architecture.md has the table): with 16 the error
-/// lies 12 to 116 dB under the result, with 32 it lies 62 to 116 dB under it, by how loud the layers are.
+/// What fewer frames behind the block than the graph reaches cost was measured with random weights
+/// (docs/architecture.md has the table): with 16 the error lies 12 to 116 dB under the result, with 32 it lies 62 to
+/// 116 dB under it, by how loud the layers are.
 fn blocks(mode: Mode) -> Blocks {
     match mode {
         Mode::Live => Blocks { hop: 8, context: 109, ahead: 16 },
@@ -113,9 +116,14 @@ pub struct OpenVoice {
 }
 
 impl OpenVoice {
-    /// Loads both graphs, checks them, and runs them, so that the first hop is as quick as the others. A voice without a tone of these weights is an
-    /// error. Takes seconds; any thread but the audio thread.
-    pub fn open(files: &Files, mode: Mode, voice: &TargetVoice, options: &SessionOptions) -> Result<Self, RuntimeError> {
+    /// Loads both graphs, checks them, and runs them, so that the first hop is as quick as the others. A voice without
+    /// a tone of these weights is an error. Takes seconds; any thread but the audio thread.
+    pub fn open(
+        files: &Files,
+        mode: Mode,
+        voice: &TargetVoice,
+        options: &SessionOptions,
+    ) -> Result<Self, RuntimeError> {
         let (timing, blocks) = (timing(mode), blocks(mode));
         let count = blocks.context + blocks.hop + CROSSFADE + blocks.ahead;
         let mut openvoice = Self {
@@ -149,7 +157,8 @@ impl OpenVoice {
         Ok(openvoice)
     }
 
-    /// Whether equal hops give equal bits: not where the graph draws random numbers by itself, which a panel should say.
+    /// Whether equal hops give equal bits: not where the graph draws random numbers by itself, which a panel should
+    /// say.
     pub fn deterministic(&self) -> bool {
         self.tones.deterministic()
     }
@@ -168,7 +177,9 @@ impl OpenVoice {
     /// Runs the graph over the window.
     fn run(&mut self) -> Result<(), ConvertError> {
         let Some(target) = &self.target else {
-            return Err(ConvertError::Run("the voice has no tone that this model can read: enrol it again with this pack".to_owned()));
+            return Err(ConvertError::Run(
+                "the voice has no tone that this model can read: enrol it again with this pack".to_owned(),
+            ));
         };
         let count = self.frames.len() / BINS;
         let silent = self.frames.iter().all(|x| *x <= SILENCE * 1.0001);

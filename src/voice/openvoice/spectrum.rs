@@ -1,5 +1,6 @@
-//! The linear spectrogram of OpenVoice (`openvoice/mel_processing.py`, `spectrogram_torch`): frame `t` is made of the samples from `256·t − 384` to
-//! `256·t + 640`, so that the sound of frame `t` is samples `256·t` to `256·(t + 1)`. Knows no models.
+//! The linear spectrogram of OpenVoice (`openvoice/mel_processing.py`, `spectrogram_torch`): frame `t` is made of the
+//! samples from `256·t − 384` to `256·t + 640`, so that the sound of frame `t` is samples `256·t` to `256·(t + 1)`.
+//! Knows no models.
 
 use realfft::num_complex::Complex;
 
@@ -40,7 +41,8 @@ impl Spectrum {
         }
     }
 
-    /// All frames of a sound, `BINS` each, with its own reflection at both ends as OpenVoice has it; none where it is shorter than that needs.
+    /// All frames of a sound, `BINS` each, with its own reflection at both ends as OpenVoice has it; none where it is
+    /// shorter than that needs.
     pub fn all(&mut self, samples: &[f32]) -> Vec<f32> {
         let n = samples.len();
         if n <= BEFORE {
@@ -57,7 +59,8 @@ impl Spectrum {
     }
 }
 
-/// Root mean square of the windowed sound that a frame was made of, as that of a steady sound: by Parseval's theorem and the window's mean square of 3/8.
+/// Root mean square of the windowed sound that a frame was made of, as that of a steady sound: by Parseval's theorem
+/// and the window's mean square of 3/8.
 pub fn level(frame: &[f32]) -> f32 {
     let power: f32 = frame.iter().map(|x| x * x - FLOOR).sum();
     (2.0 * power.max(0.0) / (WINDOW as f32 * WINDOW as f32 * 0.375)).sqrt()

@@ -1,5 +1,6 @@
-//! Against whole sounds: `models/recipes/contracts/openvoice.py` writes graphs of the contract and what ONNX Runtime makes of all of a sound at once. What
-//! the windows make of it hop by hop must be the same at the same places; so the delay is the one that is told, to the sample.
+//! Against whole sounds: `models/recipes/contracts/openvoice.py` writes graphs of the contract and what ONNX Runtime
+//! makes of all of a sound at once. What the windows make of it hop by hop must be the same at the same places; so the
+//! delay is the one that is told, to the sample.
 
 use super::*;
 use crate::testing::{reference, root, runtime};
@@ -79,7 +80,8 @@ fn the_spectrogram_is_openvoices() {
 #[test]
 fn the_tone_is_that_of_the_encoder() {
     runtime();
-    let mut encoder = ToneEncoder::open(&files("").encoder, MODEL, &SessionOptions::default()).expect("the encoder opens");
+    let mut encoder =
+        ToneEncoder::open(&files("").encoder, MODEL, &SessionOptions::default()).expect("the encoder opens");
     let x = sound();
     let tone = encoder.timbre(&x, std::slice::from_ref(&(0..x.len()))).expect("it runs").expect("there are frames");
     let off = worst(&tone.numbers, &golden("tone"));
@@ -87,7 +89,8 @@ fn the_tone_is_that_of_the_encoder() {
     // Two stretches are heard as one sound.
     let two = encoder.timbre(&x, &[0..22528, 45056..x.len() + 9]).expect("it runs").expect("there are frames");
     let spoken = [&x[..22528], &x[45056..]].concat();
-    let one = encoder.timbre(&spoken, std::slice::from_ref(&(0..spoken.len()))).expect("it runs").expect("there are frames");
+    let one =
+        encoder.timbre(&spoken, std::slice::from_ref(&(0..spoken.len()))).expect("it runs").expect("there are frames");
     assert_eq!(two, one);
     assert_ne!(two, tone);
     assert_eq!(encoder.timbre(&x, &[]).expect("nothing to run"), None);
@@ -127,11 +130,13 @@ fn equal_hops_give_equal_bits_after_any_reset() {
     assert_eq!(first, convert_from(9), "nothing of this family depends on where a hop lies");
 }
 
-/// What is known of the source comes near to what is known of it whole, and a second source takes the first one's place.
+/// What is known of the source comes near to what is known of it whole, and a second source takes the first one's
+/// place.
 #[test]
 fn the_sources_tone_is_learned_and_learned_anew() {
     runtime();
-    let mut encoder = ToneEncoder::open(&files("").encoder, MODEL, &SessionOptions::default()).expect("the encoder opens");
+    let mut encoder =
+        ToneEncoder::open(&files("").encoder, MODEL, &SessionOptions::default()).expect("the encoder opens");
     let frames = Spectrum::new().all(&sound());
     let other: Vec<f32> = frames.chunks_exact(BINS).flat_map(|f| f.iter().rev().copied()).collect();
     let (whole, whole_other) = (golden("tone"), encoder.of_frames(&other).expect("it runs"));
@@ -145,9 +150,11 @@ fn the_sources_tone_is_learned_and_learned_anew() {
         source.tone().expect("known").to_vec()
     };
     let early = hear(&mut source, &frames[..40 * BINS], 1);
-    let active: Vec<f32> = frames[..40 * BINS].chunks_exact(BINS).filter(|f| spectrum::level(f) > 0.00316).flatten().copied().collect();
+    let active: Vec<f32> =
+        frames[..40 * BINS].chunks_exact(BINS).filter(|f| spectrum::level(f) > 0.00316).flatten().copied().collect();
     assert!(active.len() > BINS && active.len() < 40 * BINS);
-    let mut again = ToneEncoder::open(&files("").encoder, MODEL, &SessionOptions::default()).expect("the encoder opens");
+    let mut again =
+        ToneEncoder::open(&files("").encoder, MODEL, &SessionOptions::default()).expect("the encoder opens");
     assert_eq!(early, again.of_frames(&active).expect("it runs"), "all that was spoken, and nothing else");
     let known = hear(&mut source, &frames, 2);
     assert!(distance(&known, &whole) < 0.3 * apart, "{} of {apart}", distance(&known, &whole));
@@ -172,16 +179,21 @@ fn silence_and_what_is_no_number_are_silent() {
 #[test]
 fn a_voice_of_other_weights_is_told_and_the_next_one_works() {
     let mut openvoice = open("converter-1", Mode::Live);
-    let other = TargetVoice { timbres: vec![Timbre { model: "others".to_owned(), numbers: golden("target") }], ..voice() };
+    let other =
+        TargetVoice { timbres: vec![Timbre { model: "others".to_owned(), numbers: golden("target") }], ..voice() };
     let (hop, mut output) = (sound()[..2048].to_vec(), vec![0.0; 2048]);
     openvoice.set_voice(&other);
     let said = openvoice.process(&hop, &Controls::default(), &mut output).expect_err("no tone").to_string();
     assert!(said.contains("enrol it again"), "{said}");
     openvoice.set_voice(&voice());
     openvoice.process(&hop, &Controls::default(), &mut output).expect("the model runs");
-    let said = OpenVoice::open(&files("converter-1"), Mode::Live, &other, &SessionOptions::default()).err().expect("no tone").to_string();
+    let said = OpenVoice::open(&files("converter-1"), Mode::Live, &other, &SessionOptions::default())
+        .err()
+        .expect("no tone")
+        .to_string();
     assert!(said.contains("enrol it again") && said.contains("converter-1.onnx"), "{said}");
-    let damaged = TargetVoice { timbres: vec![Timbre { model: MODEL.to_owned(), numbers: vec![f32::NAN; TONE] }], ..voice() };
+    let damaged =
+        TargetVoice { timbres: vec![Timbre { model: MODEL.to_owned(), numbers: vec![f32::NAN; TONE] }], ..voice() };
     assert!(tone::tone_of(&damaged, MODEL).is_none() && tone::tone_of(&voice(), MODEL).is_some());
 }
 
@@ -196,7 +208,9 @@ fn graphs_are_told_apart_and_a_wrong_one_is_named_with_what_it_lacks() {
     assert_eq!(look(root().join("tests/data/converters/rvc/project-768.onnx")), None);
     assert_eq!(look(root().join("tests/data/converters/rvc/content.onnx")), None);
     let plain = files("converter-1");
-    let said = |files: Files| OpenVoice::open(&files, Mode::Live, &voice(), &options).err().expect("it can't be used").to_string();
+    let said = |files: Files| {
+        OpenVoice::open(&files, Mode::Live, &voice(), &options).err().expect("it can't be used").to_string()
+    };
     let wrong = said(Files { converter: plain.encoder.clone(), ..plain.clone() });
     assert!(wrong.contains("[1, 513, frames]") && wrong.contains("`input` [1, -1, 513]"), "{wrong}");
     let wrong = said(Files { encoder: plain.converter.clone(), ..plain });

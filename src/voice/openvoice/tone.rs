@@ -1,5 +1,6 @@
-//! The tone of a voice in OpenVoice's sense: 256 numbers that its reference encoder hears in a spectrogram. Of a reference for a target voice, and of the
-//! running source, which the converter must know to take it away. Knows no stream of sound, only frames.
+//! The tone of a voice in OpenVoice's sense: 256 numbers that its reference encoder hears in a spectrogram. Of a
+//! reference for a target voice, and of the running source, which the converter must know to take it away. Knows no
+//! stream of sound, only frames.
 
 use std::ops::Range;
 use std::path::Path;
@@ -14,7 +15,8 @@ use mynah_models::runtime::{RuntimeError, Session, SessionOptions};
 pub const TONE: usize = 256;
 /// Frames below this say nothing of the speaker, in dBFS.
 const ACTIVE_DB: f32 = -50.0;
-/// Frames that a reference is heard in at a time: 10 s, as OpenVoice cuts its references. A rest shorter than 2 s is left out beside longer pieces.
+/// Frames that a reference is heard in at a time: 10 s, as OpenVoice cuts its references. A rest shorter than 2 s is
+/// left out beside longer pieces.
 const PIECE: usize = 10 * super::RATE as usize / HOP;
 const LEAST_PIECE: usize = 2 * super::RATE as usize / HOP;
 /// Pieces of a reference beyond this tell nothing new: a minute.
@@ -39,7 +41,8 @@ pub struct ToneEncoder {
 }
 
 impl ToneEncoder {
-    /// Loads the graph; its tensors are known by their places. `model` is the name of the weights: it goes into every tone, since others can't read it.
+    /// Loads the graph; its tensors are known by their places. `model` is the name of the weights: it goes into every
+    /// tone, since others can't read it.
     pub fn open(path: &Path, model: &str, options: &SessionOptions) -> Result<Self, RuntimeError> {
         let session = Session::load(path, options)?;
         if is_encoder(&session) {
@@ -68,7 +71,8 @@ impl HearsTimbre for ToneEncoder {
         RATE
     }
 
-    /// The tone of the stretches in which somebody speaks: of pieces of 10 s the mean, up to a minute; none where there is no whole frame.
+    /// The tone of the stretches in which somebody speaks: of pieces of 10 s the mean, up to a minute; none where there
+    /// is no whole frame.
     fn timbre(&mut self, samples: &[f32], stretches: &[Range<usize>]) -> Result<Option<Timbre>, ConvertError> {
         let inside = |r: &Range<usize>| samples.get(r.start..r.end.min(samples.len())).unwrap_or_default();
         let spoken: Vec<f32> = stretches.iter().flat_map(inside).copied().collect();
@@ -83,7 +87,8 @@ impl HearsTimbre for ToneEncoder {
     }
 }
 
-/// The tone of a target voice for the weights of this name: none where it has none, or one of other weights, or one that is damaged.
+/// The tone of a target voice for the weights of this name: none where it has none, or one of other weights, or one
+/// that is damaged.
 pub fn tone_of(voice: &TargetVoice, model: &str) -> Option<Vec<f32>> {
     voice.numbers_of(model).filter(|numbers| numbers.len() == TONE).map(<[f32]>::to_vec)
 }
@@ -104,8 +109,9 @@ impl Mean {
     }
 }
 
-/// The tone of the running source: heard anew with every hop until two seconds of it are there, then every two seconds of it, in the mean of the last
-/// ones. So a source is known from its first frames on, long before they are heard themselves, and a function of the hops since the reset.
+/// The tone of the running source: heard anew with every hop until two seconds of it are there, then every two seconds
+/// of it, in the mean of the last ones. So a source is known from its first frames on, long before they are heard
+/// themselves, and a function of the hops since the reset.
 #[derive(Debug, Clone, Default)]
 pub struct SourceTone {
     /// Active frames that are not in the mean yet.

@@ -1,6 +1,8 @@
-//! What is said, whoever says it: ContentVec's features, 50 a second, each of which stands for two frames of the generator. Knows no stream.
+//! What is said, whoever says it: ContentVec's features, 50 a second, each of which stands for two frames of the
+//! generator. Knows no stream.
 //!
-//! Two exports are around: `audio` [1, N] → `unit9` (256 numbers) and `unit12` (768), and RVC-Project's `source` [1, 1, N] → one of them.
+//! Two exports are around: `audio` [1, N] → `unit9` (256 numbers) and `unit12` (768), and RVC-Project's `source` [1, 1,
+//! N] → one of them.
 
 use std::path::Path;
 
@@ -40,9 +42,12 @@ fn output_of(session: &Session, width: usize) -> Option<usize> {
     let last = |o: &ort::value::Outlet| matches!(sizes(o)[..], [_, _, _]).then(|| sizes(o)[2]);
     // `unit12s` beside `unit12` is the same with its gradient stopped: the first of its width.
     let of_width = session.outputs().iter().position(|o| last(o) == Some(width as i64));
-    // Outputs of open sizes are known by the layer in their names; an only one may be of any width, which the first run tells.
+    // Outputs of open sizes are known by the layer in their names; an only one may be of any width, which the first run
+    // tells.
     let layer = if width == 768 { "12" } else { "9" };
-    let open = |o: &ort::value::Outlet| last(o).is_some_and(|n| n < 0) && (session.outputs().len() == 1 || o.name().ends_with(layer));
+    let open = |o: &ort::value::Outlet| {
+        last(o).is_some_and(|n| n < 0) && (session.outputs().len() == 1 || o.name().ends_with(layer))
+    };
     of_width.or_else(|| session.outputs().iter().position(open))
 }
 
@@ -54,7 +59,11 @@ impl Content {
             let shape = |o: &ort::value::Outlet| format!("`{}` {:?}", o.name(), sizes(o));
             let list = |all: &[ort::value::Outlet]| all.iter().take(6).map(shape).collect::<Vec<_>>().join(", ");
             let expected = format!("a sound [1, samples] in and features [1, frames, {width}] out");
-            return Err(wrong(&session, &expected, format!("{} in and {} out", list(session.inputs()), list(session.outputs()))));
+            return Err(wrong(
+                &session,
+                &expected,
+                format!("{} in and {} out", list(session.inputs()), list(session.outputs())),
+            ));
         };
         Ok(Self { session, output, width })
     }
@@ -68,7 +77,10 @@ impl Content {
         let (shape, made) = read(&outputs[self.output])?;
         let frames = (samples.len() + HOP - REACH) / HOP;
         if shape.last() != Some(&(self.width as i64)) || made.len() != frames * self.width {
-            return Err(ConvertError::Run(format!("ContentVec gave {shape:?} where [1, {frames}, {}] belongs", self.width)));
+            return Err(ConvertError::Run(format!(
+                "ContentVec gave {shape:?} where [1, {frames}, {}] belongs",
+                self.width
+            )));
         }
         features.clear();
         features.extend_from_slice(&made);

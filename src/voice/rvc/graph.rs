@@ -1,7 +1,9 @@
-//! The generator of a voice in both layouts that RVC models are exported in, and what a graph says of itself. Knows no sound and no stream.
+//! The generator of a voice in both layouts that RVC models are exported in, and what a graph says of itself. Knows no
+//! sound and no stream.
 //!
-//! The layouts: w-okada's voice changer (`server/voice_changer/RVC/onnxExporter`), with JSON under the metadata key `metadata`; and RVC-Project's own
-//! (`infer/lib/infer_pack/models_onnx.py`), which says nothing of itself. Half precision and models without pitch exist of both.
+//! The layouts: w-okada's voice changer (`server/voice_changer/RVC/onnxExporter`), with JSON under the metadata key
+//! `metadata`; and RVC-Project's own (`infer/lib/infer_pack/models_onnx.py`), which says nothing of itself. Half
+//! precision and models without pitch exist of both.
 
 use std::path::Path;
 
@@ -74,7 +76,8 @@ pub struct Look {
     pub pitch: bool,
     /// Channels of noise that it is given; none where it makes its own.
     pub noise: Option<usize>,
-    /// Whether equal inputs give equal bits: not where the graph draws random numbers, as most exports of either layout do.
+    /// Whether equal inputs give equal bits: not where the graph draws random numbers, as most exports of either layout
+    /// do.
     pub deterministic: bool,
 }
 
@@ -177,7 +180,10 @@ impl Generator {
         let precision = |name: &str| input(&self.session, name).and_then(Precision::of).unwrap_or(Precision::Single);
         let whole = |n: i64| Tensor::from_array(([1usize], vec![n])).map_err(failed);
         let mut inputs: Vec<(&str, SessionInputValue)> = Vec::with_capacity(6);
-        inputs.push((layout.features(), numbers(precision(layout.features()), &[1, frames, look.width], &told.features)?));
+        inputs.push((
+            layout.features(),
+            numbers(precision(layout.features()), &[1, frames, look.width], &told.features)?,
+        ));
         inputs.push((layout.lengths(), whole(frames as i64)?.into()));
         if look.pitch {
             let coarse: Vec<i64> = told.hertz.iter().map(|f| coarse(*f)).collect();
@@ -262,7 +268,8 @@ fn check_inputs(session: &Session, look: &Look) -> Result<(), RuntimeError> {
     Ok(())
 }
 
-/// The pitch as one of 255 steps of equal mel from 50 to 1100 Hz; 1 is unvoiced too (RVC's `infer/modules/vc/pipeline.py`).
+/// The pitch as one of 255 steps of equal mel from 50 to 1100 Hz; 1 is unvoiced too (RVC's
+/// `infer/modules/vc/pipeline.py`).
 pub fn coarse(hertz: f32) -> i64 {
     let mel = |f: f64| 1127.0 * (1.0 + f / 700.0).ln();
     let (low, high) = (mel(50.0), mel(1100.0));
@@ -282,5 +289,6 @@ mod tests {
         }
     }
 
-    const COARSE: [(f32, i64); 8] = [(0.0, 1), (30.0, 1), (55.0, 3), (100.0, 20), (220.0, 60), (440.0, 122), (1100.0, 255), (2000.0, 255)];
+    const COARSE: [(f32, i64); 8] =
+        [(0.0, 1), (30.0, 1), (55.0, 3), (100.0, 20), (220.0, 60), (440.0, 122), (1100.0, 255), (2000.0, 255)];
 }

@@ -1,8 +1,9 @@
-//! Retrieval: features are drawn towards those that were heard of the voice in its training, which makes the result sound more like it. As RVC does
-//! (`infer/modules/vc/pipeline.py`): of the eight nearest rows the mean, weighted by the inverse squares of their squared distances, mixed in by a share.
+//! Retrieval: features are drawn towards those that were heard of the voice in its training, which makes the result
+//! sound more like it. As RVC does (`infer/modules/vc/pipeline.py`): of the eight nearest rows the mean, weighted by
+//! the inverse squares of their squared distances, mixed in by a share.
 //!
-//! The rows come as a NumPy file `[rows, width]`, which RVC writes beside its index (`total_fea.npy`). All are looked at, one after the other: a voice
-//! with many should be thinned out first. Knows no stream.
+//! The rows come as a NumPy file `[rows, width]`, which RVC writes beside its index (`total_fea.npy`). All are looked
+//! at, one after the other: a voice with many should be thinned out first. Knows no stream.
 
 use std::path::Path;
 
@@ -31,7 +32,8 @@ impl Index {
         let model = |why: String| RuntimeError::File { path: path.to_owned(), why };
         let bytes = files::read(path, MOST_BYTES).map_err(model)?;
         let expected = format!("a NumPy array of 32- or 16-bit numbers [{NEAREST} or more, {width}]");
-        let contract = |found: String| RuntimeError::Contract { path: path.to_owned(), expected: expected.clone(), found };
+        let contract =
+            |found: String| RuntimeError::Contract { path: path.to_owned(), expected: expected.clone(), found };
         let (header, data) = parts(&bytes).ok_or_else(|| contract("no NumPy file".to_owned()))?;
         let wide = header.contains("'<f4'");
         if !(wide || header.contains("'<f2'")) || !header.contains("'fortran_order': False") {

@@ -1,8 +1,10 @@
-//! The converter of the family `rvc`: the voice is the model. ContentVec tells what is said, a tracker tells its pitch, a generator says it again.
+//! The converter of the family `rvc`: the voice is the model. ContentVec tells what is said, a tracker tells its pitch,
+//! a generator says it again.
 //!
-//! None of the three knows a stream: all are run over the last seconds anew at each hop, as RVC's own realtime window does, and the newest part of each
-//! result is joined to the one before (`blocks::Join`). Frames, noise and windows lie on absolute places, so that what is the same in two windows is the
-//! same in both results. Knows no threads and no packs: it is opened with paths.
+//! None of the three knows a stream: all are run over the last seconds anew at each hop, as RVC's own realtime window
+//! does, and the newest part of each result is joined to the one before (`blocks::Join`). Frames, noise and windows lie
+//! on absolute places, so that what is the same in two windows is the same in both results. Knows no threads and no
+//! packs: it is opened with paths.
 
 mod content;
 mod graph;
@@ -62,8 +64,8 @@ pub enum Part {
     Pitch,
 }
 
-/// Looks at an opened graph; none where it belongs to no part of the family. Opens a generator once more, and runs it where it doesn't say its rate: takes
-/// as long as loading it.
+/// Looks at an opened graph; none where it belongs to no part of the family. Opens a generator once more, and runs it
+/// where it doesn't say its rate: takes as long as loading it.
 pub fn part(session: &Session, options: &SessionOptions) -> Result<Option<Part>, RuntimeError> {
     if Layout::of(session).is_some() {
         return Ok(Some(Part::Voice(Generator::open(session.path(), 0, options)?.look().clone())));
@@ -97,7 +99,8 @@ fn blocks(mode: Mode) -> Blocks {
 
 /// Frames of a feature.
 const FEATURE: usize = 2;
-/// Frames that the newest feature ends before the newest sound: it reaches 25 ms from its time on, and the resampler 1 ms further.
+/// Frames that the newest feature ends before the newest sound: it reaches 25 ms from its time on, and the resampler 1
+/// ms further.
 const REACH: usize = 2;
 
 /// Frames of the context that are drawn to the voice's own features too.
@@ -108,13 +111,19 @@ fn search(rate: u32) -> usize {
     rate as usize / 200
 }
 
-/// The timing of a mode with a voice at `rate` Hz. A block's sound is taken from a run with the crossfade to the next one and the search behind it.
+/// The timing of a mode with a voice at `rate` Hz. A block's sound is taken from a run with the crossfade to the next
+/// one and the search behind it.
 pub fn timing(mode: Mode, rate: u32) -> ConverterTiming {
     let (b, frame) = (blocks(mode), rate as usize / FRAMES_A_SECOND);
-    ConverterTiming { rate, hop: b.hop * frame, delay: (b.crossfade + REACH + b.ahead * FEATURE) * frame + search(rate) }
+    ConverterTiming {
+        rate,
+        hop: b.hop * frame,
+        delay: (b.crossfade + REACH + b.ahead * FEATURE) * frame + search(rate),
+    }
 }
 
-/// The noise of RVC's posterior has this share of the model's deviation (`models.py`, `infer`); its ONNX export leaves that to whoever gives the noise.
+/// The noise of RVC's posterior has this share of the model's deviation (`models.py`, `infer`); its ONNX export leaves
+/// that to whoever gives the noise.
 const TEMPERATURE: f32 = 0.66666;
 
 /// A converter with a voice's graphs.
@@ -143,8 +152,14 @@ pub struct Rvc {
 }
 
 impl Rvc {
-    /// Loads the graphs, checks them, and runs them twice, so that the first hop is as quick as the others. Takes seconds; any thread but the audio thread.
-    pub fn open(files: &Files, mode: Mode, voice: &TargetVoice, options: &SessionOptions) -> Result<Self, RuntimeError> {
+    /// Loads the graphs, checks them, and runs them twice, so that the first hop is as quick as the others. Takes
+    /// seconds; any thread but the audio thread.
+    pub fn open(
+        files: &Files,
+        mode: Mode,
+        voice: &TargetVoice,
+        options: &SessionOptions,
+    ) -> Result<Self, RuntimeError> {
         let generator = Generator::open(&files.voice, files.speaker, options)?;
         let look = generator.look().clone();
         let content = Content::open(&files.content, look.width, options)?;
@@ -155,7 +170,8 @@ impl Rvc {
             None => Pitch::Own(Box::new(Own::new(look.rate, timing.hop, blocks.ahead * FEATURE))),
         };
         let index = files.retrieval.as_ref().map(|r| Index::open(&r.features, look.width, r.share)).transpose()?;
-        // Before the block the search and the context, behind it the crossfade and the search once more; whole features.
+        // Before the block the search and the context, behind it the crossfade and the search once more; whole
+        // features.
         let frames = (blocks.context + blocks.hop + blocks.crossfade + 1).next_multiple_of(FEATURE);
         let mut rvc = Self {
             resampler: Resampler::new(look.rate, content::RATE, 2 * timing.hop),
@@ -197,7 +213,8 @@ impl Rvc {
         self.generator.look()
     }
 
-    /// Whether equal hops give equal bits: not where the generator draws random numbers by itself, which a panel should say.
+    /// Whether equal hops give equal bits: not where the generator draws random numbers by itself, which a panel should
+    /// say.
     pub fn deterministic(&self) -> bool {
         self.look().deterministic
     }
@@ -252,10 +269,13 @@ impl Rvc {
         let width = self.generator.look().width;
         if let Some(index) = &self.index {
             // What is only context is left as it is: to look for it would take most of the time.
-            let drawn = (self.blocks.hop + self.blocks.crossfade + 1 + DRAWN_BEFORE).min(frames).next_multiple_of(FEATURE);
+            let drawn =
+                (self.blocks.hop + self.blocks.crossfade + 1 + DRAWN_BEFORE).min(frames).next_multiple_of(FEATURE);
             index.mix(&mut self.features[(frames - drawn) / FEATURE * width..frames / FEATURE * width]);
         }
-        for (two, feature) in self.told.features.chunks_exact_mut(FEATURE * width).zip(self.features.chunks_exact(width)) {
+        for (two, feature) in
+            self.told.features.chunks_exact_mut(FEATURE * width).zip(self.features.chunks_exact(width))
+        {
             two.chunks_exact_mut(width).for_each(|frame| frame.copy_from_slice(feature));
         }
         let first = ((self.hop + 1) * self.blocks.hop as u64).wrapping_sub((self.behind() + frames) as u64);
@@ -263,7 +283,8 @@ impl Rvc {
             for (channel, row) in self.told.noise.chunks_exact_mut(frames).enumerate() {
                 for (frame, x) in row.iter_mut().enumerate() {
                     // A frame has the same noise in every window that it is in.
-                    let place = first.wrapping_add(frame as u64).wrapping_mul(channels as u64).wrapping_add(channel as u64);
+                    let place =
+                        first.wrapping_add(frame as u64).wrapping_mul(channels as u64).wrapping_add(channel as u64);
                     *x = noise::at(place) * TEMPERATURE;
                 }
             }

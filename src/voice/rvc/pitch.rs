@@ -1,5 +1,5 @@
-//! The pitch of the frames that the generator is told, 100 a second, each heard around its own time: from an RMVPE graph where there is one, else from
-//! Mynah's tracker. Knows no voice.
+//! The pitch of the frames that the generator is told, 100 a second, each heard around its own time: from an RMVPE
+//! graph where there is one, else from Mynah's tracker. Knows no voice.
 
 use std::path::Path;
 
@@ -44,9 +44,16 @@ impl Pitch {
         }
     }
 
-    /// The pitches of the frames that a hop makes known, oldest first, `count` of them. `heard` is the newest sound at 16 kHz, whose last sample ends
-    /// `after` samples behind the time of the frame after them.
-    pub fn hear(&mut self, hop: &[f32], heard: &[f32], after: usize, count: usize, hertz: &mut Vec<f32>) -> Result<(), ConvertError> {
+    /// The pitches of the frames that a hop makes known, oldest first, `count` of them. `heard` is the newest sound at
+    /// 16 kHz, whose last sample ends `after` samples behind the time of the frame after them.
+    pub fn hear(
+        &mut self,
+        hop: &[f32],
+        heard: &[f32],
+        after: usize,
+        count: usize,
+        hertz: &mut Vec<f32>,
+    ) -> Result<(), ConvertError> {
         hertz.clear();
         match self {
             Pitch::Unheard => hertz.resize(count, 0.0),
@@ -140,7 +147,8 @@ impl Rmvpe {
             ("threshold", numbers(precision("threshold"), &[1], &[THRESHOLD])?),
         ];
         let outputs = self.session.ort().run(inputs).map_err(failed)?;
-        let (shape, made) = read(outputs.get(PITCH).ok_or_else(|| ConvertError::Run("`pitchf` is missing".to_owned()))?)?;
+        let (shape, made) =
+            read(outputs.get(PITCH).ok_or_else(|| ConvertError::Run("`pitchf` is missing".to_owned()))?)?;
         if made.len() < BEFORE + count {
             return Err(ConvertError::Run(format!("RMVPE gave {shape:?} pitches for {frames} frames of sound")));
         }

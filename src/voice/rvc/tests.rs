@@ -1,5 +1,6 @@
-//! Against whole sounds: `models/recipes/contracts/rvc.py` writes graphs of both layouts and what ONNX Runtime makes of all of a sound at once. What the
-//! windows make of it hop by hop must be the same at the same places; so the delay is the one that is told, to the sample.
+//! Against whole sounds: `models/recipes/contracts/rvc.py` writes graphs of both layouts and what ONNX Runtime makes of
+//! all of a sound at once. What the windows make of it hop by hop must be the same at the same places; so the delay is
+//! the one that is told, to the sample.
 
 use std::path::Path;
 
@@ -20,7 +21,10 @@ fn folder() -> PathBuf {
 fn files(name: &str) -> Files {
     let file = |name: &str| folder().join(format!("{name}.onnx"));
     if name == DRAWN {
-        return Files { retrieval: Some(Retrieval { features: folder().join("index.npy"), share: 0.5 }), ..files("project-256") };
+        return Files {
+            retrieval: Some(Retrieval { features: folder().join("index.npy"), share: 0.5 }),
+            ..files("project-256")
+        };
     }
     Files { voice: file(name), content: file("content"), pitch: Some(file("rmvpe")), speaker: 0, retrieval: None }
 }
@@ -79,7 +83,8 @@ fn unmoved(rvc: &mut Rvc) {
     rvc.join = Join::new(rvc.blocks.crossfade * rvc.timing.rate as usize / 100, 0);
 }
 
-/// The whole has what comes after a block where a run has its end: there, and only there, the two may differ, while the next run fades in.
+/// The whole has what comes after a block where a run has its end: there, and only there, the two may differ, while the
+/// next run fades in.
 #[test]
 fn hops_make_what_the_whole_makes_at_its_place() {
     for name in VOICES.into_iter().chain([DRAWN]) {
@@ -99,8 +104,12 @@ fn hops_make_what_the_whole_makes_at_its_place() {
                 all.fold((0.0f32, 0.0f32, 0), |(most, sum, n), d| (most.max(d), sum + d * d, n + 1))
             };
             let ((worst, ..), (shifted, ..), (_, power, n)) = (off(0, false), off(1, false), off(0, true));
-            let joins = 10.0 * (power / n as f32 / wanted.iter().map(|x| x * x).sum::<f32>() * wanted.len() as f32).log10();
-            println!("{name}, {mode:?}: largest difference {worst:.1e}; one sample later {shifted:.1e}; in joins {joins:.0} dB");
+            let joins =
+                10.0 * (power / n as f32 / wanted.iter().map(|x| x * x).sum::<f32>() * wanted.len() as f32).log10();
+            println!(
+                "{name}, {mode:?}: largest difference {worst:.1e}; one sample later {shifted:.1e}; in joins \
+                 {joins:.0} dB"
+            );
             // One draws noise, another has numbers of 16 bits.
             let allowed = if name.starts_with("okada") { 1e-3 } else { 3e-5 };
             assert!(worst < allowed, "{name}, {mode:?}: {worst}");
@@ -117,13 +126,15 @@ fn a_moved_block_is_near_its_place() {
     let mut plain = open("project-256", Mode::Live);
     unmoved(&mut plain);
     let t = plain.timing();
-    let (still, moved) = (convert(&mut plain, &x, &AS_HEARD), convert(&mut open("project-256", Mode::Live), &x, &AS_HEARD));
+    let (still, moved) =
+        (convert(&mut plain, &x, &AS_HEARD), convert(&mut open("project-256", Mode::Live), &x, &AS_HEARD));
     let (search, crossfade) = (search(t.rate), blocks(Mode::Live).crossfade * t.rate as usize / 100);
     for block in 2..18 {
         // What is in the block wherever it was moved to.
         let from = block * t.hop - t.delay + crossfade + search;
         let inside = from..from + t.hop - crossfade - 2 * search;
-        let found = (0..=2 * search).find(|o| moved[inside.clone()] == still[inside.start + o - search..inside.end + o - search]);
+        let found = (0..=2 * search)
+            .find(|o| moved[inside.clone()] == still[inside.start + o - search..inside.end + o - search]);
         assert!(found.is_some(), "block {block} is further off");
     }
 }
@@ -233,8 +244,9 @@ fn graphs_are_told_apart() {
         let session = Session::load(&folder().join(format!("{name}.onnx")), &SessionOptions::default()).expect("loads");
         part(&session, &SessionOptions::default()).expect("a whole graph")
     };
-    let voice =
-        |layout, rate, width, pitch, noise, deterministic| Some(Part::Voice(Look { layout, rate, width, pitch, noise, deterministic }));
+    let voice = |layout, rate, width, pitch, noise, deterministic| {
+        Some(Part::Voice(Look { layout, rate, width, pitch, noise, deterministic }))
+    };
     assert_eq!(look("okada-768"), voice(Layout::WOkada, 48000, 768, true, None, false));
     assert_eq!(look("okada-256-half"), voice(Layout::WOkada, 32000, 256, false, None, true));
     assert_eq!(look("project-768"), voice(Layout::RvcProject, 40000, 768, true, Some(192), true));
@@ -244,15 +256,17 @@ fn graphs_are_told_apart() {
     let widths: Vec<i64> = content.outputs().iter().map(|o| crate::blocks::sizes(o)[2]).collect();
     assert_eq!(widths, [-1, 768], "one output says its width, the other is known by its name");
     assert_eq!(look("rmvpe"), Some(Part::Pitch));
-    let other = Session::load(&crate::testing::asset("silero_vad_16k.onnx"), &SessionOptions::default()).expect("loads");
+    let other =
+        Session::load(&crate::testing::asset("silero_vad_16k.onnx"), &SessionOptions::default()).expect("loads");
     assert_eq!(part(&other, &SessionOptions::default()).expect("no error"), None);
 }
 
 #[test]
 fn a_graph_in_anothers_place_is_named_with_what_it_lacks() {
     runtime();
-    let said =
-        |files: Files| Rvc::open(&files, Mode::Live, &voice(), &SessionOptions::default()).err().expect("it can't be used").to_string();
+    let said = |files: Files| {
+        Rvc::open(&files, Mode::Live, &voice(), &SessionOptions::default()).err().expect("it can't be used").to_string()
+    };
     let at = |name: &str| -> PathBuf { Path::new(&folder()).join(format!("{name}.onnx")) };
     let plain = files("project-768");
     let wrong = said(Files { voice: at("content"), ..plain.clone() });

@@ -1,6 +1,7 @@
-//! A small CLAP host, as a DAW would be one: loads a bundle from disk, keeps its main thread, plays on an audio thread of its own.
-//! Or takes a plugin that is linked into the caller, and plays block by block on the caller's thread, so that a test sees each one.
-//! Knows no engine; what the plugin tells of itself comes through `mynah_diagnostics` of the loaded library, or from whom the caller names.
+//! A small CLAP host, as a DAW would be one: loads a bundle from disk, keeps its main thread, plays on an audio thread
+//! of its own. Or takes a plugin that is linked into the caller, and plays block by block on the caller's thread, so
+//! that a test sees each one. Knows no engine; what the plugin tells of itself comes through `mynah_diagnostics` of the
+//! loaded library, or from whom the caller names.
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char};
@@ -151,7 +152,10 @@ impl ClapHost {
 
     /// What the plugin offers under a name.
     pub fn extension<E: Extension<ExtensionSide = PluginExtensionSide>>(&mut self, name: &str) -> HostResult<E> {
-        self.plugin.plugin_handle().get_extension::<E>().ok_or_else(|| format!("the plugin lacks the extension `{name}`").into())
+        self.plugin
+            .plugin_handle()
+            .get_extension::<E>()
+            .ok_or_else(|| format!("the plugin lacks the extension `{name}`").into())
     }
 
     /// Loads a saved state.
@@ -183,14 +187,16 @@ impl ClapHost {
     /// Tells the plugin whether sound is rendered offline.
     pub fn render_offline(&mut self, offline: bool) -> HostResult<()> {
         let extension: PluginRender = self.extension("render")?;
-        extension.set(&self.plugin.plugin_handle(), if offline { RenderMode::Offline } else { RenderMode::Realtime })?;
+        extension
+            .set(&self.plugin.plugin_handle(), if offline { RenderMode::Offline } else { RenderMode::Realtime })?;
         Ok(())
     }
 
     /// Activates at a rate and with a largest block; gives the latency in samples.
     pub fn activate(&mut self, rate: u32, block: usize) -> HostResult<usize> {
         (self.rate, self.block) = (rate, block);
-        let configuration = PluginAudioConfiguration { sample_rate: rate as f64, min_frames_count: 1, max_frames_count: block as u32 };
+        let configuration =
+            PluginAudioConfiguration { sample_rate: rate as f64, min_frames_count: 1, max_frames_count: block as u32 };
         self.processor = Some(self.plugin.activate(|_, _| (), configuration)?.into());
         self.answer();
         self.latency()
@@ -261,7 +267,9 @@ impl ClapHost {
         while self.plugin.access_shared_handler(|asked| asked.callback.swap(false, Ordering::Relaxed)) {
             self.plugin.call_on_main_thread_callback();
         }
-        if self.processor.is_some() && self.plugin.access_shared_handler(|asked| asked.restart.swap(false, Ordering::Relaxed)) {
+        if self.processor.is_some()
+            && self.plugin.access_shared_handler(|asked| asked.restart.swap(false, Ordering::Relaxed))
+        {
             self.deactivate();
             // A plugin that refuses now has no processor, which the next block tells.
             let _ = self.activate(self.rate, self.block);
@@ -275,7 +283,8 @@ impl ClapHost {
             Teller::Linked(report) => return Ok(report()),
         };
         // SAFETY: the plugin exports this function with this signature.
-        let report: libloading::Symbol<unsafe extern "C" fn(*mut c_char, usize) -> usize> = unsafe { library.get(b"mynah_diagnostics\0") }?;
+        let report: libloading::Symbol<unsafe extern "C" fn(*mut c_char, usize) -> usize> =
+            unsafe { library.get(b"mynah_diagnostics\0") }?;
         let mut buffer = vec![0u8; 1 << 16];
         // SAFETY: the buffer has that length.
         let written = unsafe { report(buffer.as_mut_ptr().cast(), buffer.len()) };
@@ -297,9 +306,15 @@ impl ClapHost {
         }
     }
 
-    /// Plays stereo sound from the start of the timeline, the transport rolling, on an audio thread: in real time or as fast as it goes.
-    /// The main thread does its duty meanwhile; `watch` is called there now and then with the seconds so far, and may ask the plugin things.
-    pub fn play(&mut self, channels: &[Vec<f32>; 2], realtime: bool, mut watch: impl FnMut(&mut Self, f64)) -> HostResult<Played> {
+    /// Plays stereo sound from the start of the timeline, the transport rolling, on an audio thread: in real time or as
+    /// fast as it goes. The main thread does its duty meanwhile; `watch` is called there now and then with the seconds
+    /// so far, and may ask the plugin things.
+    pub fn play(
+        &mut self,
+        channels: &[Vec<f32>; 2],
+        realtime: bool,
+        mut watch: impl FnMut(&mut Self, f64),
+    ) -> HostResult<Played> {
         self.play_while(channels, realtime, |host, seconds| {
             watch(host, seconds);
             true
@@ -350,12 +365,19 @@ impl ClapHost {
     }
 
     /// The same with events; `constant` says of each channel of the input that it holds one value.
-    pub fn process_with(&mut self, channels: &mut [Vec<f32>; 2], events: &InputEvents, constant: bool) -> HostResult<ProcessStatus> {
+    pub fn process_with(
+        &mut self,
+        channels: &mut [Vec<f32>; 2],
+        events: &InputEvents,
+        constant: bool,
+    ) -> HostResult<ProcessStatus> {
         let mut heard = channels.clone();
         let (mut inputs, mut outputs) = (AudioPorts::with_capacity(2, 1), AudioPorts::with_capacity(2, 1));
         let input = inputs.with_input_buffers([AudioPortBuffer {
             latency: 0,
-            channels: AudioPortBufferType::f32_input_only(channels.iter_mut().map(|c| InputChannel::from_buffer(c, constant))),
+            channels: AudioPortBufferType::f32_input_only(
+                channels.iter_mut().map(|c| InputChannel::from_buffer(c, constant)),
+            ),
         }]);
         let mut output = outputs.with_output_buffers([AudioPortBuffer {
             latency: 0,
@@ -442,7 +464,14 @@ fn sound(
         let transport = rolling(at as f64 / rate as f64);
         let before = Instant::now();
         processor
-            .process(&input, &mut out, &InputEvents::empty(), &mut OutputEvents::void(), Some(at as u64), Some(&transport))
+            .process(
+                &input,
+                &mut out,
+                &InputEvents::empty(),
+                &mut OutputEvents::void(),
+                Some(at as u64),
+                Some(&transport),
+            )
             .map_err(|e| format!("the plugin failed at {:.2} s: {e}", at as f64 / rate as f64))?;
         blocks.push(before.elapsed().as_secs_f64());
         output.iter_mut().zip(&wet).for_each(|(o, w)| o.extend_from_slice(&w[..n]));

@@ -1,5 +1,5 @@
-//! `mynah caption` of captions: files of Mynah's words, of SubRip or of WebVTT become any format and style again, and a text that a person corrected gets the
-//! times of the words that were heard. Hears no sound.
+//! `mynah caption` of captions: files of Mynah's words, of SubRip or of WebVTT become any format and style again, and a
+//! text that a person corrected gets the times of the words that were heard. Hears no sound.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,10 @@ pub fn run(a: &Arguments) -> Outcome {
     for from in &a.inputs {
         let Some(target) = a.target(from) else { continue };
         if same_text(from, &target) {
-            let why = format!("`{}` would be written over itself; name the result with -o, or its format with --format", from.display());
+            let why = format!(
+                "`{}` would be written over itself; name the result with -o, or its format with --format",
+                from.display()
+            );
             return Err(Failure::Usage(why));
         }
         jobs.push(Job { from, format: a.format_of(&target)?, path: outputs.promise_from(&target, from)? });
@@ -92,7 +95,11 @@ fn written(a: &Arguments, writing: &Writing, job: &Job) -> Result<(usize, Vec<Vi
     let language = a.language().unwrap_or_else(|| read.language.clone());
     if let Some(name) = a.speaker_of(job.from) {
         read.spoken.iter_mut().filter(|s| s.speaker.is_none()).for_each(|s| s.speaker = Some(name.clone()));
-        read.cues.iter_mut().flat_map(|c| &mut c.speakers).filter(|who| who.is_none()).for_each(|who| *who = Some(name.clone()));
+        read.cues
+            .iter_mut()
+            .flat_map(|c| &mut c.speakers)
+            .filter(|who| who.is_none())
+            .for_each(|who| *who = Some(name.clone()));
     }
     for s in &mut read.spoken {
         s.words = writing.worded(&s.words, &language, job.from).words;
@@ -118,7 +125,10 @@ fn written(a: &Arguments, writing: &Writing, job: &Job) -> Result<(usize, Vec<Vi
 /// The corrected text with the times of the words: each speaker's text on that speaker's words.
 fn with_times(text: ReadBack, words: ReadBack, language: Option<&str>, path: &Path) -> Result<ReadBack, Failure> {
     if !words.timed_words {
-        let why = format!("`{}` holds no words with times of their own; give the .json that `mynah caption` wrote", path.display());
+        let why = format!(
+            "`{}` holds no words with times of their own; give the .json that `mynah caption` wrote",
+            path.display()
+        );
         return Err(Failure::Usage(why));
     }
     let code = language.map_or_else(|| words.language.clone(), str::to_owned);
@@ -126,13 +136,18 @@ fn with_times(text: ReadBack, words: ReadBack, language: Option<&str>, path: &Pa
     for heard in &words.spoken {
         let language = Language::of_words(&code, &heard.words);
         let own = |who: &Option<String>| *who == heard.speaker || words.spoken.len() == 1;
-        let lines =
-            text.cues.iter().flat_map(|c| c.cue.lines.iter().zip(&c.speakers)).filter(|(_, who)| own(who)).map(|(line, _)| line.as_str());
+        let lines = text
+            .cues
+            .iter()
+            .flat_map(|c| c.cue.lines.iter().zip(&c.speakers))
+            .filter(|(_, who)| own(who))
+            .map(|(line, _)| line.as_str());
         let said = language.joined(lines);
         if said.is_empty() && words.spoken.len() > 1 {
             let name = heard.speaker.as_deref().unwrap_or("somebody unnamed");
             let why = format!(
-                "`{}` has words of {name}, but the corrected text none; correct a .vtt or .json, which name the speakers",
+                "`{}` has words of {name}, but the corrected text none; correct a .vtt or .json, which name the \
+                 speakers",
                 path.display()
             );
             return Err(Failure::Other(why));
@@ -159,6 +174,9 @@ fn tell_of_cues(read: &ReadBack, path: &Path) {
     let words = letters(&mut one.words.iter().map(|w| w.text.as_str()));
     let cues = letters(&mut read.cues.iter().flat_map(|c| &c.cue.lines).map(String::as_str));
     if !cues.is_empty() && words != cues {
-        eprintln!("mynah: {}: its cues say something else than its words; the words were taken, and the cues made anew", path.display());
+        eprintln!(
+            "mynah: {}: its cues say something else than its words; the words were taken, and the cues made anew",
+            path.display()
+        );
     }
 }

@@ -10,7 +10,8 @@ use crate::terminal::Failure;
 /// What of `caption` concerns live captions.
 #[derive(Debug, Args)]
 pub struct LiveArguments {
-    /// Caption as if the recording were spoken now: words come while it is heard, with the delay and the bound on it of live captions
+    /// Caption as if the recording were spoken now: words come while it is heard, with the delay and the bound on it of
+    /// live captions
     #[arg(long)]
     live: bool,
     /// What a word needs to be final: agreement:N (N hypotheses), attention (a fixed wait) or adaptive
@@ -47,7 +48,9 @@ impl LiveArguments {
             other => match other.strip_prefix("agreement:").and_then(|n| n.parse().ok()) {
                 Some(hypotheses) => Commit::Agreement { hypotheses },
                 None => {
-                    return Err(Failure::Usage(format!("there is no policy `{other}`; choose agreement:2, attention or adaptive")));
+                    return Err(Failure::Usage(format!(
+                        "there is no policy `{other}`; choose agreement:2, attention or adaptive"
+                    )));
                 }
             },
         };

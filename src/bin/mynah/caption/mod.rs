@@ -114,7 +114,8 @@ pub fn run(a: &Arguments) -> Outcome {
         };
         jobs.push(Job { recording, target });
     }
-    let merged = a.merge.as_ref().map(|path| Ok::<_, Failure>((a.format_of(path)?, outputs.promise(path)?))).transpose()?;
+    let merged =
+        a.merge.as_ref().map(|path| Ok::<_, Failure>((a.format_of(path)?, outputs.promise(path)?))).transpose()?;
     let sound = a.sound.as_ref().map(|path| outputs.promise(path)).transpose()?;
     a.check_frames(jobs.iter().filter_map(|job| job.target.as_ref()).chain(&merged).map(|(format, _)| *format))?;
     let run = Run::new(a)?;
@@ -175,8 +176,10 @@ impl Run<'_> {
         }
         let guard = job.target.as_ref().map(|(_, path)| Guard::watch(path, self.a.force, "-o")).transpose()?;
         let recording = Recording::open(job.recording, &self.a.recording, &self.source)?;
-        let half =
-            record.as_ref().zip(job.target.as_ref().map(|(_, path)| path.as_path())).filter(|_| self.pace == Pace::Whole && !self.a.jsonl);
+        let half = record
+            .as_ref()
+            .zip(job.target.as_ref().map(|(_, path)| path.as_path()))
+            .filter(|_| self.pace == Pace::Whole && !self.a.jsonl);
         let (Heard { worded, language, notes, frames, seconds }, lines) =
             self.hear(job.recording, &recording, &place(k, of), job.target.is_some(), half)?;
         done.notes = recording.tell(&notes, self.a.strict)?;
@@ -206,7 +209,8 @@ impl Run<'_> {
     /// All recordings in one file, each a speaker.
     fn merge(&self, jobs: &[Job], format: Format, path: &Path) -> Outcome {
         let guard = Guard::watch(path, self.a.force, "--merge")?;
-        let (mut spoken, mut languages, mut all_lines, mut all_notes, mut end) = (Vec::new(), Vec::new(), Ok(()), Vec::new(), 0.0f64);
+        let (mut spoken, mut languages, mut all_lines, mut all_notes, mut end) =
+            (Vec::new(), Vec::new(), Ok(()), Vec::new(), 0.0f64);
         for (k, job) in jobs.iter().enumerate() {
             let recording = Recording::open(job.recording, &self.a.recording, &self.source)?;
             let (Heard { worded: Worded { words, .. }, language, notes, seconds, .. }, lines) =
@@ -238,15 +242,18 @@ impl Run<'_> {
     fn options(&self, job: &Job) -> String {
         let speaker = self.a.speaker_of(job.recording);
         let format = job.target.as_ref().map(|(format, _)| format);
-        format!("{format:?} {speaker:?} {:?} {:?} {:?} {:?}", self.writing, self.settings, self.pace, self.a.recording.track)
+        format!(
+            "{format:?} {speaker:?} {:?} {:?} {:?} {:?}",
+            self.writing, self.settings, self.pace, self.a.recording.track
+        )
     }
 
     fn report(&self, line: &str) -> Outcome {
         if self.a.jsonl || self.a.json { Ok(()) } else { say(line) }
     }
 
-    /// The words, and what came of printing them. Where a file is still `to_write`, a stdout that is full or gone must not cost it.
-    /// A long recording of which `half` was heard before goes on there.
+    /// The words, and what came of printing them. Where a file is still `to_write`, a stdout that is full or gone must
+    /// not cost it. A long recording of which `half` was heard before goes on there.
     fn hear(
         &self,
         path: &Path,
@@ -279,7 +286,11 @@ impl Run<'_> {
         };
         let from = half.filter(|_| !self.a.force).and_then(|(record, written)| record.half(written));
         if let Some(from) = &from {
-            eprintln!("mynah: {}: goes on at {:.0} s, where it was stopped; --force begins anew", path.display(), from.seconds);
+            eprintln!(
+                "mynah: {}: goes on at {:.0} s, where it was stopped; --force begins anew",
+                path.display(),
+                from.seconds
+            );
         }
         let mut keep = |kept: Kept| half.iter().for_each(|(record, written)| record.keep_half(written, kept.clone()));
         let course = Course { from, event: &mut event, keep: &mut keep };
@@ -312,7 +323,8 @@ fn bleeped(path: &Path, recording: &Recording, masked: &[(f64, f64)], frames: u6
     let bleep = Bleep::new(reader.rate(), frames as usize, masked);
     let shape = Shape { rate: reader.rate(), channels: reader.channels() };
     let written = |e: std::io::Error| AudioError::written(path, &e);
-    let mut writer = Writer::new(std::fs::File::create(path)?, shape, FileFormat::Wav(Depth::Float32)).map_err(written)?;
+    let mut writer =
+        Writer::new(std::fs::File::create(path)?, shape, FileFormat::Wav(Depth::Float32)).map_err(written)?;
     while let Some(mut block) = reader.next_block()? {
         bleep.apply(&mut block, writer.frames() as usize);
         let slices: Vec<&[f32]> = block.iter().map(Vec::as_slice).collect();

@@ -19,7 +19,8 @@ use crate::terminal::Failure;
 /// What `caption` takes.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The recordings: wav, flac, mp3, ogg, m4a, mkv, webm, with FFmpeg installed nearly all others; or captions to write again: Mynah's .json, .srt or .vtt
+    /// The recordings: wav, flac, mp3, ogg, m4a, mkv, webm, with FFmpeg installed nearly all others; or captions to
+    /// write again: Mynah's .json, .srt or .vtt
     #[arg(required = true, value_name = "IN", value_parser = given::path())]
     pub inputs: Vec<PathBuf>,
     /// The file to write; its ending tells the format. Without it a file beside each recording
@@ -28,16 +29,19 @@ pub struct Arguments {
     /// The format, where the name of the file doesn't tell
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<FormatName>,
-    /// How captions are cut: netflix where nothing else is asked for. Of .srt and .vtt that are read back the cues stay unless this is given
+    /// How captions are cut: netflix where nothing else is asked for. Of .srt and .vtt that are read back the cues stay
+    /// unless this is given
     #[arg(long, value_enum)]
     pub style: Option<StyleName>,
     /// The frames a second that iTT counts [default: 24]
     #[arg(long, value_name = "23.976|24|25|29.97|29.97df|30|50|59.94|60")]
     frame_rate: Option<FrameRate>,
-    /// Of captions whose text was corrected: the .json with the words that were heard; their times go to the corrected words
+    /// Of captions whose text was corrected: the .json with the words that were heard; their times go to the corrected
+    /// words
     #[arg(long, value_name = "WORDS.json", value_parser = given::path())]
     pub words: Option<PathBuf>,
-    /// Write nothing where a norm of the style can't be kept, or where sound of a recording is missing, damaged or estimated; else that is told
+    /// Write nothing where a norm of the style can't be kept, or where sound of a recording is missing, damaged or
+    /// estimated; else that is told
     #[arg(long)]
     pub strict: bool,
     #[command(flatten)]
@@ -56,7 +60,8 @@ pub struct Arguments {
     /// With --profanity bleep: the recording with tones, as wav
     #[arg(long, value_name = "OUT.wav", value_parser = given::path())]
     pub sound: Option<PathBuf>,
-    /// Replace captions that were changed since Mynah wrote them, or that it didn't write; of several recordings do those again that were done before
+    /// Replace captions that were changed since Mynah wrote them, or that it didn't write; of several recordings do
+    /// those again that were done before
     #[arg(long)]
     pub force: bool,
     /// Print what came of each recording as JSON, when all is done
@@ -137,7 +142,9 @@ impl From<FormatName> for Format {
 
 fn speaker(text: &str) -> Result<(PathBuf, String), String> {
     match text.rsplit_once('=').map(|(file, name)| (file, name.trim())) {
-        Some((file, name)) if !file.is_empty() && !name.is_empty() => Ok((meant(Path::new(file)).path, name.to_owned())),
+        Some((file, name)) if !file.is_empty() && !name.is_empty() => {
+            Ok((meant(Path::new(file)).path, name.to_owned()))
+        }
         _ => Err("give a recording and a name, such as a.wav=Ada".to_owned()),
     }
 }
@@ -145,7 +152,9 @@ fn speaker(text: &str) -> Result<(PathBuf, String), String> {
 /// An error where a rate of frames was told and no file counts them.
 pub fn check_frames(rate: Option<FrameRate>, formats: impl IntoIterator<Item = Format>) -> Result<(), Failure> {
     if rate.is_some() && !formats.into_iter().any(|f| f == Format::Itt) {
-        return Err(Failure::Usage("--frame-rate is for iTT, which counts frames; name the file .itt or add --format itt".to_owned()));
+        return Err(Failure::Usage(
+            "--frame-rate is for iTT, which counts frames; name the file .itt or add --format itt".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -160,19 +169,30 @@ impl Arguments {
     pub fn check(&self) -> Result<(), Failure> {
         let wrong = |why: &str| Err(Failure::Usage(why.to_owned()));
         if self.words.is_some() && !self.inputs.iter().all(|path| is_read_back(path)) {
-            return wrong("--words goes with captions whose text was corrected; give a .srt, .vtt or .json instead of a recording");
+            return wrong(
+                "--words goes with captions whose text was corrected; give a .srt, .vtt or .json instead of a \
+                 recording",
+            );
         }
         if self.output.is_some() && self.inputs.len() > 1 {
-            return wrong("-o names one file, but several recordings were given; leave it out to write one beside each, or use --merge");
+            return wrong(
+                "-o names one file, but several recordings were given; leave it out to write one beside each, or use \
+                 --merge",
+            );
         }
         if self.sound.is_some() != self.wording.bleeps() {
             return wrong("--profanity bleep and --sound OUT.wav go together: the tones are put into that file");
         }
-        if self.sound.is_some() && (self.inputs.len() > 1 || self.merge.is_some() || (self.jsonl && self.output.is_none())) {
+        if self.sound.is_some()
+            && (self.inputs.len() > 1 || self.merge.is_some() || (self.jsonl && self.output.is_none()))
+        {
             return wrong("--sound takes one recording whose captions are written; give one, without --merge");
         }
         if let Some((file, _)) = self.speaker.iter().find(|(file, _)| !self.inputs.contains(file)) {
-            return wrong(&format!("--speaker names `{}`, which is none of the recordings; write it as it was given", file.display()));
+            return wrong(&format!(
+                "--speaker names `{}`, which is none of the recordings; write it as it was given",
+                file.display()
+            ));
         }
         Ok(())
     }
@@ -186,7 +206,9 @@ impl Arguments {
             (self.live.asked(), "--live"),
         ];
         if let Some((_, option)) = for_sound.iter().find(|(given, _)| *given) {
-            return Err(Failure::Usage(format!("{option} needs the sound of a recording, but captions were given; leave it out")));
+            return Err(Failure::Usage(format!(
+                "{option} needs the sound of a recording, but captions were given; leave it out"
+            )));
         }
         if self.words.is_some() && self.inputs.len() > 1 {
             return Err(Failure::Usage("--words belongs to one file of captions; give one".to_owned()));
@@ -202,7 +224,12 @@ impl Arguments {
     /// How words become a file.
     pub fn writing(&self) -> Result<Writing, Failure> {
         let style = self.style.unwrap_or(StyleName::Netflix).into();
-        Ok(Writing { style, wording: self.wording.wording()?, frame_rate: self.frame_rate.unwrap_or_default(), strict: self.strict })
+        Ok(Writing {
+            style,
+            wording: self.wording.wording()?,
+            frame_rate: self.frame_rate.unwrap_or_default(),
+            strict: self.strict,
+        })
     }
 
     /// Where the captions of a recording go, if into a file of their own.

@@ -1,8 +1,8 @@
-//! What was captioned before: so that a long batch that was stopped goes on where it was, and that nothing is written over what a person changed. Knows files,
-//! not sound.
+//! What was captioned before: so that a long batch that was stopped goes on where it was, and that nothing is written
+//! over what a person changed. Knows files, not sound.
 //!
-//! A small file in the data folder for each written one: what it was made from (size, time of change), with which options and packs, and the hash of what
-//! was written. All must be as they were, or the work is done again.
+//! A small file in the data folder for each written one: what it was made from (size, time of change), with which
+//! options and packs, and the hash of what was written. All must be as they were, or the work is done again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -39,7 +39,10 @@ fn hash(bytes: &[u8]) -> String {
 /// The packs that make words, by the hashes of their `pack.toml`, which hold those of all their files.
 pub fn packs() -> Vec<String> {
     let used = [PackSource::standard().captions_pack(), Store::standard().find(Kind::Vad, None)];
-    used.into_iter().flatten().filter_map(|pack| std::fs::read(pack.folder().join("pack.toml")).ok().map(|text| hash(&text))).collect()
+    used.into_iter()
+        .flatten()
+        .filter_map(|pack| std::fs::read(pack.folder().join("pack.toml")).ok().map(|text| hash(&text)))
+        .collect()
 }
 
 /// The folder of the records.
@@ -68,7 +71,8 @@ fn kept(written: &Path) -> Option<Record> {
     serde_json::from_slice::<Stored>(&text).map(|stored| stored.record).or_else(|_| serde_json::from_slice(&text)).ok()
 }
 
-/// Removes the records of files that are gone, and works that nobody went on with, where they were not written for `OUTLIVES` before `now`.
+/// Removes the records of files that are gone, and works that nobody went on with, where they were not written for
+/// `OUTLIVES` before `now`.
 fn prune(folder: &Path, now: SystemTime) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let changed = entry.metadata().and_then(|about| about.modified());
@@ -98,8 +102,8 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Looks at what stands in the place. An error where a person may have written it: it was changed since Mynah wrote it, or Mynah didn't. `option` is the
-    /// one that gives another name.
+    /// Looks at what stands in the place. An error where a person may have written it: it was changed since Mynah wrote
+    /// it, or Mynah didn't. `option` is the one that gives another name.
     pub fn watch(path: &Path, force: bool, option: &str) -> Result<Guard, Failure> {
         let content = std::fs::read(path).ok();
         let seen = content.as_deref().map(hash);
@@ -113,14 +117,17 @@ impl Guard {
         match whose {
             None => Ok(Guard { path: path.to_owned(), seen, force }),
             Some(whose) => {
-                let what =
-                    format!("`{}` {whose}; nothing was written: give --force to replace it, or another name with {option}", path.display());
+                let what = format!(
+                    "`{}` {whose}; nothing was written: give --force to replace it, or another name with {option}",
+                    path.display()
+                );
                 Err(Failure::Other(what))
             }
         }
     }
 
-    /// Where to write now: the place itself or, where somebody wrote there meanwhile, a free name beside it, which is told.
+    /// Where to write now: the place itself or, where somebody wrote there meanwhile, a free name beside it, which is
+    /// told.
     pub fn place(&self) -> PathBuf {
         let now = std::fs::read(&self.path).ok().as_deref().map(hash);
         if self.force || now == self.seen {
@@ -140,40 +147,53 @@ impl Guard {
 }
 
 impl Record {
-    /// What a file made now from this recording with these options would have; `None` where the recording can't be looked at.
+    /// What a file made now from this recording with these options would have; `None` where the recording can't be
+    /// looked at.
     pub fn now(recording: &Path, options: &str, packs: &[String]) -> Option<Record> {
         let about = std::fs::metadata(recording).ok()?;
         let changed = about.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
-        Some(Record { bytes: about.len(), changed, options: options.to_owned(), packs: packs.to_vec(), written: String::new() })
+        Some(Record {
+            bytes: about.len(),
+            changed,
+            options: options.to_owned(),
+            packs: packs.to_vec(),
+            written: String::new(),
+        })
     }
 
     /// Whether `written` was made from the same, and nobody changed it since.
     pub fn holds(&self, written: &Path) -> bool {
         let content = std::fs::read(written).map(|content| hash(&content));
-        kept(written).zip(content.ok()).is_some_and(|(kept, content)| kept == Record { written: content, ..self.clone() })
+        kept(written)
+            .zip(content.ok())
+            .is_some_and(|(kept, content)| kept == Record { written: content, ..self.clone() })
     }
 
     /// Whether `written` was made from the same, and somebody changed it since.
     pub fn is_edited(&self, written: &Path) -> bool {
         let content = std::fs::read(written).map(|content| hash(&content));
-        let edited = |(kept, content): (Record, String)| kept.written != content && Record { written: String::new(), ..kept } == *self;
+        let edited = |(kept, content): (Record, String)| {
+            kept.written != content && Record { written: String::new(), ..kept } == *self
+        };
         kept(written).zip(content.ok()).is_some_and(edited)
     }
 
-    /// Keeps it for the file that was written. Where that can't be, which is told, the file counts as a person's another time.
+    /// Keeps it for the file that was written. Where that can't be, which is told, the file counts as a person's
+    /// another time.
     pub fn keep(&self, written: &Path) {
         static PRUNED: Once = Once::new();
         PRUNED.call_once(|| folder().iter().for_each(|folder| prune(folder, SystemTime::now())));
         let Some((place, content)) = place(written).zip(std::fs::read(written).ok()) else { return };
         let file = std::path::absolute(written).unwrap_or_default();
         let record = Stored { record: Record { written: hash(&content), ..self.clone() }, file };
-        let kept = place
-            .parent()
-            .map(std::fs::create_dir_all)
-            .transpose()
-            .and_then(|_| mynah::files::write_whole(&place, |file| serde_json::to_writer(file, &record).map_err(std::io::Error::from)));
+        let kept = place.parent().map(std::fs::create_dir_all).transpose().and_then(|_| {
+            mynah::files::write_whole(&place, |file| serde_json::to_writer(file, &record).map_err(std::io::Error::from))
+        });
         if let Err(e) = kept {
-            eprintln!("mynah: `{}` can't be noted as Mynah's own ({e}); to write it again takes --force", written.display());
+            eprintln!(
+                "mynah: `{}` can't be noted as Mynah's own ({e}); to write it again takes --force",
+                written.display()
+            );
         }
     }
 }
@@ -202,7 +222,9 @@ impl Record {
         let Some(place) = half_place(written) else { return };
         let half = Half { record: self.clone(), kept };
         if place.parent().is_some_and(|folder| std::fs::create_dir_all(folder).is_ok()) {
-            let _ = mynah::files::write_whole(&place, |file| serde_json::to_writer(file, &half).map_err(std::io::Error::from));
+            let _ = mynah::files::write_whole(&place, |file| {
+                serde_json::to_writer(file, &half).map_err(std::io::Error::from)
+            });
         }
     }
 
@@ -234,13 +256,16 @@ mod tests {
         std::fs::write(&written, "my words").expect("writes");
         assert!(!record.holds(&written), "somebody wrote in it");
         assert!(record.is_edited(&written) && !Record::now(&recording, "bbc", &[]).expect("there").is_edited(&written));
-        let told = Guard::watch(&written, false, "-o").map_err(|(Failure::Usage(why) | Failure::Other(why))| why).expect_err("edited");
+        let told = Guard::watch(&written, false, "-o")
+            .map_err(|(Failure::Usage(why) | Failure::Other(why))| why)
+            .expect_err("edited");
         assert!(told.contains("a.srt") && told.contains("changed since") && told.contains("--force"), "{told}");
         assert!(Guard::watch(&written, true, "-o").is_ok());
         let foreign = folder.path().join("b.srt");
         std::fs::write(&foreign, "not ours").expect("writes");
         assert!(
-            Guard::watch(&foreign, false, "-o").is_err_and(|(Failure::Usage(why) | Failure::Other(why))| why.contains("didn't write it"))
+            Guard::watch(&foreign, false, "-o")
+                .is_err_and(|(Failure::Usage(why) | Failure::Other(why))| why.contains("didn't write it"))
         );
         std::fs::write(&foreign, "").expect("writes");
         let guard = Guard::watch(&foreign, false, "-o").map_err(|_| ()).expect("an empty file is nothing to lose");
@@ -258,7 +283,8 @@ mod tests {
         let home = tempfile::tempdir().expect("a folder");
         let there = home.path().join("there.srt");
         std::fs::write(&there, "words").expect("writes");
-        let record = Record { bytes: 1, changed: 2, options: String::new(), packs: Vec::new(), written: "3".to_owned() };
+        let record =
+            Record { bytes: 1, changed: 2, options: String::new(), packs: Vec::new(), written: "3".to_owned() };
         let text = serde_json::to_vec(&record).expect("json");
         std::fs::write(home.path().join("nameless.json"), text).expect("writes");
         for (name, file) in [("kept", there), ("gone", home.path().join("gone.srt"))] {

@@ -12,7 +12,8 @@ use crate::terminal::Failure;
 /// Shared by `caption` and `convert`.
 #[derive(Debug, Args)]
 pub struct WordingArguments {
-    /// What becomes of swear words, of which Mynah knows the English ones: kept, masked in the text, or masked and a tone in the written sound
+    /// What becomes of swear words, of which Mynah knows the English ones: kept, masked in the text, or masked and a
+    /// tone in the written sound
     #[arg(long, value_enum, default_value_t = ProfanityName::Keep)]
     pub profanity: ProfanityName,
     /// More words to mask: a text file with one a line
@@ -21,7 +22,8 @@ pub struct WordingArguments {
     /// Numbers as the recogniser gives them, or, in English, one to ten as words and the rest as digits
     #[arg(long, value_enum, default_value_t = NumbersName::Keep)]
     numbers: NumbersName,
-    /// Names and terms in their right spelling, one a line, `Term = sounds like` where it is heard otherwise; they lead the recogniser too
+    /// Names and terms in their right spelling, one a line, `Term = sounds like` where it is heard otherwise; they lead
+    /// the recogniser too
     #[arg(long, value_name = "FILE.txt", value_parser = given::path())]
     glossary: Option<PathBuf>,
 }
@@ -50,7 +52,9 @@ impl WordingArguments {
     /// Reads the files that are named.
     pub fn wording(&self) -> Result<Wording, Failure> {
         if self.profanity == ProfanityName::Keep && self.profanity_words.is_some() {
-            return Err(Failure::Usage("--profanity-words names words to mask; add --profanity mask or --profanity bleep".to_owned()));
+            return Err(Failure::Usage(
+                "--profanity-words names words to mask; add --profanity mask or --profanity bleep".to_owned(),
+            ));
         }
         let profanity = match (self.profanity, &self.profanity_words) {
             (ProfanityName::Keep, _) => None,

@@ -1,4 +1,5 @@
-//! From words to the text of a file: how they are worded, cut and rendered. The same for `caption`, for captions that are read back, and for those of `convert`.
+//! From words to the text of a file: how they are worded, cut and rendered. The same for `caption`, for captions that
+//! are read back, and for those of `convert`.
 
 use std::path::Path;
 

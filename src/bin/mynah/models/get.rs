@@ -48,8 +48,9 @@ pub struct FetchArguments {
 }
 
 fn packs_folder() -> Result<PathBuf, Failure> {
-    let home = user_folder()
-        .ok_or_else(|| Failure::Other("this machine tells no home; set MYNAH_HOME to a folder for packs and voices".to_owned()))?;
+    let home = user_folder().ok_or_else(|| {
+        Failure::Other("this machine tells no home; set MYNAH_HOME to a folder for packs and voices".to_owned())
+    })?;
     Ok(home.join("packs"))
 }
 
@@ -71,7 +72,10 @@ pub fn fetch_wanted(a: &FetchArguments) -> Outcome {
         wanted = wanted.into_iter().map(|m| m.for_target(target)).collect();
         if let Some(none) = wanted.iter().find(|m| m.installed().next().is_none()) {
             let platform = Target::ALL.iter().find(|(_, t)| *t == target).map_or("that platform", |(name, _)| name);
-            return Err(Failure::Other(format!("the pack `{}` has no file for {platform}; choose another pack or platform", &*none.id)));
+            return Err(Failure::Other(format!(
+                "the pack `{}` has no file for {platform}; choose another pack or platform",
+                &*none.id
+            )));
         }
     }
     let mut failed = Vec::new();
@@ -124,7 +128,13 @@ fn published(listing: &Listing, a: &FetchArguments) -> Outcome {
 
 /// Tells of a pack that was made of somebody's files.
 fn had(pack: &Pack, found: &Identified, more: &str) -> Outcome {
-    say(&format!("{}: {} of the family {}, {more}, in {}", pack.id(), found.model, found.family, pack.folder().display()))?;
+    say(&format!(
+        "{}: {} of the family {}, {more}, in {}",
+        pack.id(),
+        found.model,
+        found.family,
+        pack.folder().display()
+    ))?;
     if let Some(note) = &found.note {
         say(note)?;
     }
@@ -232,7 +242,11 @@ fn tell_places(pack: &Pack, replaced: Option<String>) -> Outcome {
 
 /// The folder's name as the id of a pack.
 fn id_of(folder: &Path) -> String {
-    let name = folder.canonicalize().ok().and_then(|f| f.file_name().map(|n| n.to_string_lossy().to_lowercase())).unwrap_or_default();
+    let name = folder
+        .canonicalize()
+        .ok()
+        .and_then(|f| f.file_name().map(|n| n.to_string_lossy().to_lowercase()))
+        .unwrap_or_default();
     let fits = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c) { c } else { '-' };
     name.chars().map(fits).take(64).collect()
 }

@@ -37,7 +37,8 @@ pub enum Command {
     },
     /// Fetch packs that Mynah knows by name: its own parts, or published models from the model hub
     Fetch(get::FetchArguments),
-    /// Take a model of one's own: from a folder with a pack.toml, or from any folder with the files of a family that Mynah knows
+    /// Take a model of one's own: from a folder with a pack.toml, or from any folder with the files of a family that
+    /// Mynah knows
     Add(get::AddArguments),
     /// Choose the pack that captions are made with, that voices are made with, or that computes, from now on
     Use {
@@ -104,13 +105,18 @@ impl Shown {
             bytes: None,
             size: None,
             note: None,
-            files: m.installed().map(|(name, sha256)| ShownFile { name: name.to_string(), sha256: Some(sha256.to_string()) }).collect(),
+            files: m
+                .installed()
+                .map(|(name, sha256)| ShownFile { name: name.to_string(), sha256: Some(sha256.to_string()) })
+                .collect(),
         }
     }
 
     fn published(l: &Listing) -> Self {
-        let file =
-            |f: &packs::listed::ListedFile| ShownFile { name: f.name.to_string(), sha256: f.sha256.as_ref().map(ToString::to_string) };
+        let file = |f: &packs::listed::ListedFile| ShownFile {
+            name: f.name.to_string(),
+            sha256: f.sha256.as_ref().map(ToString::to_string),
+        };
         Self {
             id: l.id.to_string(),
             kind: l.kind.name(),
@@ -173,7 +179,8 @@ impl Known {
                 Err(e) => broken.push(e),
             }
         }
-        let elsewhere = catalogue()?.into_iter().chain(runtimes()?).filter(|m| here.iter().all(|p| p.id() != &*m.id)).collect();
+        let elsewhere =
+            catalogue()?.into_iter().chain(runtimes()?).filter(|m| here.iter().all(|p| p.id() != &*m.id)).collect();
         let published = listings()?.into_iter().filter(|l| here.iter().all(|p| p.id() != &*l.id)).collect();
         Ok(Self { here, broken, elsewhere, published })
     }
@@ -183,8 +190,10 @@ fn list(store: &Store, json: bool) -> Outcome {
     let Known { here, broken, elsewhere, published } = Known::of(store)?;
     broken.iter().for_each(|e| eprintln!("mynah: {e}"));
     let installed = here.iter().map(|p| Shown::new(p.manifest(), Some(p.folder())));
-    let shown: Vec<_> =
-        installed.chain(elsewhere.iter().map(|m| Shown::new(m, None))).chain(published.iter().map(Shown::published)).collect();
+    let shown: Vec<_> = installed
+        .chain(elsewhere.iter().map(|m| Shown::new(m, None)))
+        .chain(published.iter().map(Shown::published))
+        .collect();
     if json {
         return say_json(&Listed { packs: &shown });
     }
@@ -202,7 +211,8 @@ fn info(store: &Store, id: &str, json: bool) -> Outcome {
     let known = || elsewhere.iter().find(|m| &*m.id == id).map(|m| Shown::new(m, None));
     let listed = || published.iter().find(|l| &*l.id == id).map(Shown::published);
     let Some(shown) = installed.or_else(known).or_else(listed) else {
-        let ids = here.iter().map(Pack::id).chain(elsewhere.iter().map(|m| &*m.id)).chain(published.iter().map(|l| &*l.id));
+        let ids =
+            here.iter().map(Pack::id).chain(elsewhere.iter().map(|m| &*m.id)).chain(published.iter().map(|l| &*l.id));
         return Err(unknown(id, ids));
     };
     if json {
@@ -217,7 +227,9 @@ fn info(store: &Store, id: &str, json: bool) -> Outcome {
                 "rate {}, hop {}, look-ahead {}",
                 or_none(shown.rate.map(|r| format!("{r} Hz"))),
                 or_none(shown.hop.map(|h| h.to_string())),
-                or_none(shown.look_ahead.map(|l| format!("{} live, {} balanced, {} studio", l.live, l.balanced, l.studio))),
+                or_none(
+                    shown.look_ahead.map(|l| format!("{} live, {} balanced, {} studio", l.live, l.balanced, l.studio))
+                ),
             ))?;
             if let Some(steps) = shown.painting_steps {
                 say(&format!("paints its frames in {steps} {}", if steps == 1 { "step" } else { "steps" }))?;
@@ -229,7 +241,10 @@ fn info(store: &Store, id: &str, json: bool) -> Outcome {
     if let Some(note) = &shown.note {
         say(note)?;
     }
-    say(&shown.folder.as_ref().map_or_else(|| format!("not here: mynah models fetch {id}"), |f| format!("in {}", f.display())))?;
+    say(&shown
+        .folder
+        .as_ref()
+        .map_or_else(|| format!("not here: mynah models fetch {id}"), |f| format!("in {}", f.display())))?;
     for file in &shown.files {
         say(&format!("{}  {}", file.sha256.as_deref().unwrap_or("unverified"), file.name))?;
     }
@@ -264,7 +279,9 @@ fn verify(store: &Store, id: Option<&str>) -> Outcome {
         (0, 0, Some(id)) => Err(Failure::Other(format!("the pack `{id}` is not here; run `mynah models fetch {id}`"))),
         (0, 0, None) => Err(Failure::Other("no pack is here; run `mynah models fetch --all`".to_owned())),
         (0, _, _) => Ok(()),
-        (bad, seen, _) => Err(Failure::Other(format!("{bad} of {seen} packs are not whole; fetch them again with `mynah models fetch`"))),
+        (bad, seen, _) => Err(Failure::Other(format!(
+            "{bad} of {seen} packs are not whole; fetch them again with `mynah models fetch`"
+        ))),
     }
 }
 
@@ -286,7 +303,13 @@ fn choose(store: &Store, id: Option<&str>, non_commercial: bool) -> Outcome {
     let licence = &pack.manifest().licence;
     may_be_used(licence, non_commercial)?;
     packs::choose(kind, Some(id))?;
-    say(&format!("{} are made with {}: {}; {}", made_with(kind), pack.id(), pack.manifest().title, licence_in_words(licence)))
+    say(&format!(
+        "{} are made with {}: {}; {}",
+        made_with(kind),
+        pack.id(),
+        pack.manifest().title,
+        licence_in_words(licence)
+    ))
 }
 
 /// The kinds of which one may be chosen.
@@ -304,7 +327,10 @@ fn made_with(kind: Kind) -> &'static str {
 /// An error where a licence forbids commerce and nobody said that none is meant.
 fn may_be_used(licence: &str, non_commercial: bool) -> Outcome {
     if forbids_commerce(licence) && !non_commercial {
-        let why = format!("the licence {licence} forbids commercial use; add --non-commercial where what you make with it earns no money");
+        let why = format!(
+            "the licence {licence} forbids commercial use; add --non-commercial where what you make with it earns no \
+             money"
+        );
         return Err(Failure::Other(why));
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! How `mynah serve` is doing, on stderr: a line for each change that matters, and on a terminal one more below them that changes in place.
-//! Knows no engine.
+//! How `mynah serve` is doing, on stderr: a line for each change that matters, and on a terminal one more below them
+//! that changes in place. Knows no engine.
 
 use std::io::IsTerminal;
 
@@ -36,7 +36,9 @@ impl Board {
         if let Some(bar) = &self.bar {
             let readers = open.and_then(OverlayStatus::readers);
             let lost = status.obs.as_ref().and_then(|o| o.lost());
-            bar.set_message([Some(doing.to_owned()), lost, readers].into_iter().flatten().collect::<Vec<_>>().join(" · "));
+            bar.set_message(
+                [Some(doing.to_owned()), lost, readers].into_iter().flatten().collect::<Vec<_>>().join(" · "),
+            );
             bar.tick();
         }
     }

@@ -1,4 +1,5 @@
-//! Where `mynah serve` hears from: a sound input of the system, or a recording at its own pace. Knows the engine's port, no captions.
+//! Where `mynah serve` hears from: a sound input of the system, or a recording at its own pace. Knows the engine's
+//! port, no captions.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +56,9 @@ fn name_of(device: &Device) -> String {
 
 fn devices() -> Result<Vec<Device>, Failure> {
     let host = cpal::default_host();
-    let listed = host.input_devices().map_err(|e| Failure::Other(format!("the sound inputs can't be listed: {e}; run `mynah doctor`")))?;
+    let listed = host
+        .input_devices()
+        .map_err(|e| Failure::Other(format!("the sound inputs can't be listed: {e}; run `mynah doctor`")))?;
     Ok(listed.collect())
 }
 
@@ -66,7 +69,9 @@ pub fn list() -> Outcome {
     let standard_id = standard.as_ref().and_then(id);
     let others: Vec<_> = devices()?.into_iter().filter(|d| id(d) != standard_id).collect();
     if standard.is_none() && others.is_empty() {
-        return Err(Failure::Other("this machine has no sound input; plug in a microphone or start the sound server".to_owned()));
+        return Err(Failure::Other(
+            "this machine has no sound input; plug in a microphone or start the sound server".to_owned(),
+        ));
     }
     if let Some(device) = standard {
         say(&format!("{} (standard)", name_of(&device)))?;
@@ -75,7 +80,8 @@ pub fn list() -> Outcome {
 }
 
 impl Input {
-    /// A recording where there is such a file, else the input whose name is this or holds it; without a name the system's standard input.
+    /// A recording where there is such a file, else the input whose name is this or holds it; without a name the
+    /// system's standard input.
     pub fn find(wanted: Option<&str>) -> Result<Self, Failure> {
         let Some(wanted) = wanted else {
             let standard = cpal::default_host().default_input_device();
@@ -94,17 +100,25 @@ impl Input {
             Meant::One(place) => Self::device(all.swap_remove(place)),
             Meant::None => {
                 let guess = did_you_mean(&names, wanted);
-                let why = format!("there is no file and no sound input `{wanted}`{guess} (`mynah serve --list` lists the inputs)");
+                let why = format!(
+                    "there is no file and no sound input `{wanted}`{guess} (`mynah serve --list` lists the inputs)"
+                );
                 Err(Failure::Other(why))
             }
-            Meant::Several(n) => Err(Failure::Other(format!("{n} sound inputs have `{wanted}` in their names; give one whole name"))),
+            Meant::Several(n) => {
+                Err(Failure::Other(format!("{n} sound inputs have `{wanted}` in their names; give one whole name")))
+            }
         }
     }
 
     fn device(device: Device) -> Result<Self, Failure> {
         let config = device.default_input_config().map_err(|e| trouble(&device, &e))?;
         if !RATES.contains(&config.sample_rate()) {
-            let why = format!("{} records at {} Hz; set it to between 8,000 and 192,000 Hz", name_of(&device), config.sample_rate());
+            let why = format!(
+                "{} records at {} Hz; set it to between 8,000 and 192,000 Hz",
+                name_of(&device),
+                config.sample_rate()
+            );
             return Err(Failure::Other(why));
         }
         Ok(Self::Device(Box::new(device), config))
@@ -113,7 +127,10 @@ impl Input {
     fn file(path: PathBuf, reader: Reader) -> Result<Self, Failure> {
         let rate = reader.rate();
         if !RATES.contains(&rate) {
-            let why = format!("`{}` has a rate of {rate} Hz; resample it to between 8,000 and 192,000 Hz first", path.display());
+            let why = format!(
+                "`{}` has a rate of {rate} Hz; resample it to between 8,000 and 192,000 Hz first",
+                path.display()
+            );
             return Err(Failure::Other(why));
         }
         Ok(Self::File { path, reader: Box::new(reader) })
@@ -131,7 +148,9 @@ impl Input {
     pub fn name(&self) -> String {
         match self {
             Input::Device(device, _) => name_of(device),
-            Input::File { path, .. } => path.file_name().map_or_else(|| path.display(), |n| Path::new(n).display()).to_string(),
+            Input::File { path, .. } => {
+                path.file_name().map_or_else(|| path.display(), |n| Path::new(n).display()).to_string()
+            }
         }
     }
 
@@ -158,7 +177,8 @@ fn trouble(device: &Device, e: &cpal::Error) -> Failure {
     let (name, why) = (name_of(device), e.to_string());
     let why = why.trim_end_matches('.');
     Failure::Other(format!(
-        "the sound input `{name}` can't be heard: {why}; check that no other program holds it, or choose another with --input"
+        "the sound input `{name}` can't be heard: {why}; check that no other program holds it, or choose another with \
+         --input"
     ))
 }
 
@@ -177,7 +197,13 @@ impl Ear {
             *place = x;
             n += 1;
         }
-        let about = Block { controls: Controls::default(), mix: Mix::default(), rendering: Rendering::Live, song: None, captions: true };
+        let about = Block {
+            controls: Controls::default(),
+            mix: Mix::default(),
+            rendering: Rendering::Live,
+            song: None,
+            captions: true,
+        };
         // What comes out is the same sound, later: nobody listens to it here.
         self.port.process(&mut [&mut self.block[..n]], &about);
     }
@@ -247,7 +273,10 @@ where
             return;
         }
         for part in data.chunks(BLOCK * channels) {
-            ear.hear(part.chunks_exact(channels).map(|frame| frame.iter().map(|x| f32::from_sample_(*x)).sum::<f32>() * scale));
+            ear.hear(
+                part.chunks_exact(channels)
+                    .map(|frame| frame.iter().map(|x| f32::from_sample_(*x)).sum::<f32>() * scale),
+            );
         }
     };
     let failed = move |e: cpal::Error| {

@@ -1,5 +1,5 @@
-//! `mynah serve`: the caption overlay and the link to OBS, without a plugin: a microphone, or a recording at its own pace, goes through the
-//! engine, and the words go to the outlets.
+//! `mynah serve`: the caption overlay and the link to OBS, without a plugin: a microphone, or a recording at its own
+//! pace, goes through the engine, and the words go to the outlets.
 
 mod board;
 mod input;
@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use mynah::clock::Mode;
 use mynah::engine::{Engine, PackSource, Picks, Setup};
-use mynah::outlets::{Cursor, OBS_ADDRESS, OVERLAY_PORT, Outlets, OverlayStatus, Password, Settings, Status, Wire, jsonl};
+use mynah::outlets::{
+    Cursor, OBS_ADDRESS, OVERLAY_PORT, Outlets, OverlayStatus, Password, Settings, Status, Wire, jsonl,
+};
 use mynah::recognition::AUTO;
 use mynah::runtime::Provider;
 use mynah::subtitles::cues::Style;
@@ -38,7 +40,8 @@ const LINGER: Duration = Duration::from_secs(2);
 /// What `serve` takes.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A sound input by its name or a part of it, or a recording that is played at its own pace; without it the system's standard input
+    /// A sound input by its name or a part of it, or a recording that is played at its own pace; without it the
+    /// system's standard input
     #[arg(long, value_name = "DEVICE|FILE")]
     input: Option<String>,
     /// List the sound inputs of this machine and end
@@ -79,11 +82,14 @@ fn settings(a: &Arguments) -> Result<Settings, Failure> {
     (settings.overlay.on, settings.overlay.port) = (!a.no_overlay, a.overlay);
     if let Some(address) = &a.obs {
         if a.obs_source.is_none() && !a.obs_captions {
-            return Err(Failure::Usage("--obs needs to know where the words go; add --obs-source NAME, --obs-captions or both".to_owned()));
+            return Err(Failure::Usage(
+                "--obs needs to know where the words go; add --obs-source NAME, --obs-captions or both".to_owned(),
+            ));
         }
         let password = match &a.obs_password_file {
-            Some(file) => text_of(file)
-                .map_err(|why| Failure::Other(format!("the password file `{}` can't be read: {why}; check the path", file.display())))?,
+            Some(file) => text_of(file).map_err(|why| {
+                Failure::Other(format!("the password file `{}` can't be read: {why}; check the path", file.display()))
+            })?,
             None => std::env::var(PASSWORD).unwrap_or_default(),
         };
         settings.obs.on = true;
@@ -93,7 +99,9 @@ fn settings(a: &Arguments) -> Result<Settings, Failure> {
         settings.obs.captions = a.obs_captions;
     }
     if a.no_overlay && a.obs.is_none() && !a.jsonl {
-        return Err(Failure::Usage("nothing would be served; leave out --no-overlay, or add --obs or --jsonl".to_owned()));
+        return Err(Failure::Usage(
+            "nothing would be served; leave out --no-overlay, or add --obs or --jsonl".to_owned(),
+        ));
     }
     Ok(settings)
 }
@@ -132,7 +140,10 @@ pub fn run(a: &Arguments) -> Outcome {
             return Ok(());
         }
         if loading.elapsed() > LOADING {
-            return Err(Failure::Other(format!("the recogniser was not ready after {} s; run `mynah doctor`", LOADING.as_secs())));
+            return Err(Failure::Other(format!(
+                "the recogniser was not ready after {} s; run `mynah doctor`",
+                LOADING.as_secs()
+            )));
         }
         std::thread::sleep(LOOK);
     }
@@ -170,8 +181,10 @@ fn finish(engine: &Engine, running: &Running, print: &mut dyn FnMut() -> Outcome
     match engine.status().caption_problem {
         Some(why) => Err(Failure::Other(why)),
         None if engine.captions_ended() == 0 => {
-            let why =
-                format!("the last words were not ready after {} s; close other programs, or run `mynah doctor`", LAST_WORDS.as_secs());
+            let why = format!(
+                "the last words were not ready after {} s; close other programs, or run `mynah doctor`",
+                LAST_WORDS.as_secs()
+            );
             Err(Failure::Other(why))
         }
         None => Ok(()),

@@ -1,7 +1,8 @@
 //! CTranslate2's `model.bin`, version 6: named variables, then aliases. Knows no network.
 //!
-//! Little endian: u32 version; strings as a u16 length that counts the closing NUL; the spec's name and u32 revision; u32 count; then each
-//! variable as name, u8 rank, u32 sizes, u8 type (0 f32, 1 i8, 2 i16, 3 i32, 4 f16), u32 bytes, data; then u32 aliases as name and target.
+//! Little endian: u32 version; strings as a u16 length that counts the closing NUL; the spec's name and u32 revision;
+//! u32 count; then each variable as name, u8 rank, u32 sizes, u8 type (0 f32, 1 i8, 2 i16, 3 i32, 4 f16), u32 bytes,
+//! data; then u32 aliases as name and target.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -60,15 +61,22 @@ impl Ct2 {
     /// The sizes of a variable of a known rank.
     pub(super) fn shape<const N: usize>(&self, name: &str) -> Result<[usize; N], BuildError> {
         let shape = &self.variable(name)?.shape;
-        shape[..].try_into().map_err(|_| self.network(format!("`{name}` has the shape {shape:?} where {N} sizes are expected")))
+        shape[..]
+            .try_into()
+            .map_err(|_| self.network(format!("`{name}` has the shape {shape:?} where {N} sizes are expected")))
     }
 
-    /// Puts the variables of another file in the place of those with the same names: a network that was trained further.
+    /// Puts the variables of another file in the place of those with the same names: a network that was trained
+    /// further.
     pub(super) fn replace(&mut self, further: Ct2) -> Result<(), BuildError> {
         for (name, new) in further.variables {
             let old = &self.variable(&name)?.shape;
             if *old != new.shape {
-                return Err(self.network(format!("`{name}` has the shape {old:?}, but `{}` has {:?}", further.path.display(), new.shape)));
+                return Err(self.network(format!(
+                    "`{name}` has the shape {old:?}, but `{}` has {:?}",
+                    further.path.display(),
+                    new.shape
+                )));
             }
             let start = self.data.len();
             self.data.extend_from_slice(&further.data[new.start..new.start + new.bytes]);
@@ -89,8 +97,8 @@ impl Ct2 {
         }
     }
 
-    /// The half floats of a variable with this shape, as raw bytes; 32-bit floats are rounded. Weights in 8 bits are what they stand for: each
-    /// row's numbers by the scale of `NAME_scale` that they were multiplied with.
+    /// The half floats of a variable with this shape, as raw bytes; 32-bit floats are rounded. Weights in 8 bits are
+    /// what they stand for: each row's numbers by the scale of `NAME_scale` that they were multiplied with.
     pub(super) fn halves(&self, name: &str, shape: &[usize]) -> Result<Vec<u8>, BuildError> {
         let v = self.variable(name)?;
         if v.shape != shape {
@@ -99,13 +107,15 @@ impl Ct2 {
         let raw = &self.data[v.start..v.start + v.bytes];
         match v.kind {
             F16 => Ok(raw.to_vec()),
-            F32 => {
-                Ok(raw.chunks_exact(4).flat_map(|b| f16::from_f32(f32::from_le_bytes([b[0], b[1], b[2], b[3]])).to_le_bytes()).collect())
-            }
+            F32 => Ok(raw
+                .chunks_exact(4)
+                .flat_map(|b| f16::from_f32(f32::from_le_bytes([b[0], b[1], b[2], b[3]])).to_le_bytes())
+                .collect()),
             I8 if !shape.is_empty() && self.variables.contains_key(&format!("{name}_scale")) => {
                 let scales = self.scales(&format!("{name}_scale"), shape[0])?;
-                let row =
-                    |(row, scale): (&[u8], f32)| row.iter().map(move |&b| f16::from_f32(f32::from(b as i8) / scale)).collect::<Vec<_>>();
+                let row = |(row, scale): (&[u8], f32)| {
+                    row.iter().map(move |&b| f16::from_f32(f32::from(b as i8) / scale)).collect::<Vec<_>>()
+                };
                 let rows = raw.chunks_exact((raw.len() / shape[0].max(1)).max(1)).zip(scales);
                 Ok(rows.flat_map(row).flat_map(f16::to_le_bytes).collect())
             }
@@ -167,7 +177,8 @@ fn parse(data: &[u8], spec: &str) -> Result<HashMap<String, Variable>, String> {
         }
         let kind = bytes.u8()?;
         let stated = bytes.u32()? as usize;
-        let width = *TYPE_BYTES.get(usize::from(kind)).ok_or_else(|| format!("`{name}` has the unknown type {kind}"))?;
+        let width =
+            *TYPE_BYTES.get(usize::from(kind)).ok_or_else(|| format!("`{name}` has the unknown type {kind}"))?;
         let expected = shape.iter().try_fold(width, |n, &d| n.checked_mul(d));
         if expected != Some(stated) {
             return Err(format!("`{name}` has {stated} bytes, which do not fit its shape {shape:?}"));
@@ -178,7 +189,10 @@ fn parse(data: &[u8], spec: &str) -> Result<HashMap<String, Variable>, String> {
     }
     for _ in 0..bytes.u32()? {
         let (name, target) = (string(&mut bytes)?, string(&mut bytes)?);
-        let target = variables.get(&target).cloned().ok_or_else(|| format!("`{name}` stands for `{target}`, which is not there"))?;
+        let target = variables
+            .get(&target)
+            .cloned()
+            .ok_or_else(|| format!("`{name}` stands for `{target}`, which is not there"))?;
         variables.insert(name, target);
     }
     Ok(variables)
@@ -187,7 +201,9 @@ fn parse(data: &[u8], spec: &str) -> Result<HashMap<String, Variable>, String> {
 fn string(bytes: &mut Bytes) -> Result<String, String> {
     let length = usize::from(bytes.u16()?);
     match bytes.take(length)?.split_last() {
-        Some((0, text)) => String::from_utf8(text.to_vec()).map_err(|_| format!("a name before byte {} is not UTF-8", bytes.at)),
+        Some((0, text)) => {
+            String::from_utf8(text.to_vec()).map_err(|_| format!("a name before byte {} is not UTF-8", bytes.at))
+        }
         _ => Err(format!("a name before byte {} does not end in NUL", bytes.at)),
     }
 }
@@ -196,7 +212,9 @@ fn string(bytes: &mut Bytes) -> Result<String, String> {
 #[cfg(test)]
 pub(super) fn synthesise(spec: &str, variables: &[(String, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
     let string = |s: &str| [&(s.len() as u16 + 1).to_le_bytes()[..], s.as_bytes(), &[0]].concat();
-    let mut out = [&VERSION.to_le_bytes()[..], &string(spec), &3_u32.to_le_bytes(), &(variables.len() as u32).to_le_bytes()].concat();
+    let mut out =
+        [&VERSION.to_le_bytes()[..], &string(spec), &3_u32.to_le_bytes(), &(variables.len() as u32).to_le_bytes()]
+            .concat();
     for (name, shape, values) in variables {
         out.extend(string(name));
         out.push(shape.len() as u8);
@@ -253,7 +271,9 @@ mod tests {
         assert!(floats.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-3), "{floats:?}");
         let scales = eight.len() - 12;
         eight[scales..scales + 4].fill(0);
-        assert!(opened(&eight).expect("a file").floats("w", &[2, 2]).expect_err("no scale").to_string().contains("w_scale"));
+        assert!(
+            opened(&eight).expect("a file").floats("w", &[2, 2]).expect_err("no scale").to_string().contains("w_scale")
+        );
     }
 
     #[test]
@@ -272,7 +292,9 @@ mod tests {
     #[test]
     fn variables_of_another_file_stand_in_their_place_or_are_refused() {
         let mut f = opened(&small()).expect("a file");
-        let other = |name: &str, shape: Vec<usize>| opened(&synthesise("Spec", &[(name.into(), shape, vec![4.0, 5.0, 6.0, 7.0])]));
+        let other = |name: &str, shape: Vec<usize>| {
+            opened(&synthesise("Spec", &[(name.into(), shape, vec![4.0, 5.0, 6.0, 7.0])]))
+        };
         assert!(f.replace(other("v", vec![2, 2]).expect("a file")).is_err(), "an unknown name");
         assert!(f.replace(other("w", vec![4]).expect("a file")).is_err(), "another shape");
         f.replace(other("w", vec![2, 2]).expect("a file")).expect("replaces");

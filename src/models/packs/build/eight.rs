@@ -16,8 +16,9 @@ pub(super) struct Blocks {
 pub(super) const BLOCK: usize = 128;
 /// The largest whole number that stands for a weight.
 const MOST: f32 = 127.0;
-/// The byte that stands for 0. Bytes without a sign, since on processors without VNNI ONNX Runtime multiplies bytes with a sign by a way that
-/// adds two products in 16 bits, where 255 × 127 × 2 has no room and is cut off, without a word.
+/// The byte that stands for 0. Bytes without a sign, since on processors without VNNI ONNX Runtime multiplies bytes
+/// with a sign by a way that adds two products in 16 bits, where 255 × 127 × 2 has no room and is cut off, without a
+/// word.
 pub(super) const ZERO: u8 = 128;
 
 /// Blocks of `weights`, which have a row of `inputs` an output; the last block of a row is filled up with zeros.

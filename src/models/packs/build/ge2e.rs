@@ -1,7 +1,7 @@
 //! The GE2E speaker encoder of Resemblyzer as an ONNX graph: `mel` f32 [n, 160, 40] → `embedding` f32 [n, 256].
 //!
-//! Wan et al., "Generalized End-to-End Loss for Speaker Verification" (2018), in the shape that Resemblyzer trained: three LSTM layers of
-//! 256, the last hidden state, a linear layer, ReLU, unit length.
+//! Wan et al., "Generalized End-to-End Loss for Speaker Verification" (2018), in the shape that Resemblyzer trained:
+//! three LSTM layers of 256, the last hidden state, a linear layer, ReLU, unit length.
 
 use std::path::Path;
 
@@ -16,8 +16,8 @@ const LAYERS: usize = 3;
 
 /// Builds the speaker encoder from Resemblyzer's `pretrained.pt` and writes it to `out_onnx`, all or nothing.
 ///
-/// The graph: `mel` f32 [n, 160, 40] (mel power, 10 ms frames) → `embedding` f32 [n, 256], each row without negatives and of unit length.
-/// Takes less than a second; any thread but the audio thread.
+/// The graph: `mel` f32 [n, 160, 40] (mel power, 10 ms frames) → `embedding` f32 [n, 256], each row without negatives
+/// and of unit length. Takes less than a second; any thread but the audio thread.
 pub fn ge2e(pretrained_pt: &Path, out_onnx: &Path) -> Result<(), BuildError> {
     write(out_onnx, &graph(&Torch::open(pretrained_pt)?)?)
 }

@@ -1,6 +1,7 @@
 //! Fetched weights become ONNX graphs: the same input gives the same bytes on every machine.
 //!
-//! Knows file formats and the shapes of networks; knows nothing of sessions, of where packs live or how they are fetched.
+//! Knows file formats and the shapes of networks; knows nothing of sessions, of where packs live or how they are
+//! fetched.
 
 mod ct2;
 mod eight;
@@ -52,7 +53,9 @@ pub enum BuildError {
         why: String,
     },
     /// The graph could not be written.
-    #[error("the graph `{path}` could not be written: {source}; free some space or choose a folder that can be written")]
+    #[error(
+        "the graph `{path}` could not be written: {source}; free some space or choose a folder that can be written"
+    )]
     Write {
         /// The file.
         path: PathBuf,
@@ -61,7 +64,8 @@ pub enum BuildError {
     },
 }
 
-/// The largest file of weights that is read, which has room for the half floats of `large-v3` (3.1 GB); a wrong file must not fill the memory.
+/// The largest file of weights that is read, which has room for the half floats of `large-v3` (3.1 GB); a wrong file
+/// must not fill the memory.
 const LARGEST: u64 = 4 << 30;
 
 /// A whole file of weights.
@@ -105,7 +109,9 @@ impl<'a> Bytes<'a> {
 
     fn take(&mut self, n: usize) -> Result<&'a [u8], String> {
         let end = self.at.checked_add(n).filter(|&e| e <= self.data.len());
-        let end = end.ok_or_else(|| format!("it ends at byte {} where {n} more are needed after byte {}", self.data.len(), self.at))?;
+        let end = end.ok_or_else(|| {
+            format!("it ends at byte {} where {n} more are needed after byte {}", self.data.len(), self.at)
+        })?;
         let taken = &self.data[self.at..end];
         self.at = end;
         Ok(taken)

@@ -247,7 +247,8 @@ impl Graph {
         self.initializer(name, FLOAT, &[], value.to_le_bytes().to_vec())
     }
 
-    /// The model's bytes, at operator set 17, which every runtime from 1.12 on knows; [`MICROSOFT`]'s set only where it is used.
+    /// The model's bytes, at operator set 17, which every runtime from 1.12 on knows; [`MICROSOFT`]'s set only where it
+    /// is used.
     pub(super) fn bytes(self) -> Vec<u8> {
         let set = |domain: &str, version| OperatorSetId { domain: Some(domain.to_owned()), version: Some(version) };
         let own = self.proto.node.iter().any(|n| n.domain == MICROSOFT);

@@ -1,7 +1,9 @@
-//! A reader of Python pickles that executes nothing: it knows the operations that torch's files use and refuses the rest.
+//! A reader of Python pickles that executes nothing: it knows the operations that torch's files use and refuses the
+//! rest.
 //!
-//! Objects lie in an arena and are named by index, so that a pickle that contains itself costs nothing. Memory is bounded by the length
-//! of the file: each operation takes at least a byte and adds at most one object. Knows no tensors.
+//! Objects lie in an arena and are named by index, so that a pickle that contains itself costs nothing. Memory is
+//! bounded by the length of the file: each operation takes at least a byte and adds at most one object. Knows no
+//! tensors.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -46,7 +48,9 @@ impl Pickle {
     /// The members of a tuple, list, dict (keys and values in turn), call (name, arguments) or persistent id.
     pub(super) fn members(&self, value: &Value) -> &[Value] {
         match value {
-            Value::Tuple(i) | Value::List(i) | Value::Dict(i) | Value::Call(i) | Value::Persistent(i) => &self.objects[*i],
+            Value::Tuple(i) | Value::List(i) | Value::Dict(i) | Value::Call(i) | Value::Persistent(i) => {
+                &self.objects[*i]
+            }
             _ => &[],
         }
     }
@@ -54,7 +58,11 @@ impl Pickle {
     /// The value of a text key in a dict; the last one wins.
     pub(super) fn get(&self, dict: &Value, key: &str) -> Option<&Value> {
         let Value::Dict(i) = dict else { return None };
-        self.objects[*i].chunks_exact(2).rev().find(|kv| matches!(&kv[0], Value::Text(t) if &**t == key)).map(|kv| &kv[1])
+        self.objects[*i]
+            .chunks_exact(2)
+            .rev()
+            .find(|kv| matches!(&kv[0], Value::Text(t) if &**t == key))
+            .map(|kv| &kv[1])
     }
 }
 
@@ -69,7 +77,8 @@ struct Machine<'a, 'b> {
 
 /// Reads one pickle and leaves the reader after its STOP.
 pub(super) fn read(bytes: &mut Bytes) -> Result<Pickle, String> {
-    let mut machine = Machine { bytes, stack: Vec::new(), memo: HashMap::new(), objects: Vec::new(), persistents: Vec::new() };
+    let mut machine =
+        Machine { bytes, stack: Vec::new(), memo: HashMap::new(), objects: Vec::new(), persistents: Vec::new() };
     let root = machine.run()?;
     Ok(Pickle { root, objects: machine.objects, persistents: machine.persistents })
 }
@@ -115,8 +124,10 @@ impl Machine<'_, '_> {
                 Value::Tuple(self.object(members))
             }
             0x85..=0x87 => {
-                let from = self.stack.len().checked_sub(usize::from(op - 0x84)).ok_or("a tuple of more than there is")?;
-                let members = self.stack.split_off(from).into_iter().collect::<Option<_>>().ok_or("a tuple across a mark")?;
+                let from =
+                    self.stack.len().checked_sub(usize::from(op - 0x84)).ok_or("a tuple of more than there is")?;
+                let members =
+                    self.stack.split_off(from).into_iter().collect::<Option<_>>().ok_or("a tuple across a mark")?;
                 Value::Tuple(self.object(members))
             }
             b'q' | b'r' => {
@@ -127,7 +138,10 @@ impl Machine<'_, '_> {
             }
             b'h' | b'j' => {
                 let key = if op == b'h' { self.bytes.u8()?.into() } else { self.bytes.u32()? };
-                self.memo.get(&key).cloned().ok_or_else(|| format!("object {key} is used at byte {at} before it is made"))?
+                self.memo
+                    .get(&key)
+                    .cloned()
+                    .ok_or_else(|| format!("object {key} is used at byte {at} before it is made"))?
             }
             b'Q' => {
                 let id = self.pop()?;
@@ -172,7 +186,9 @@ impl Machine<'_, '_> {
     /// Only an ordered dict is made here; what another call would make stays a call.
     fn call(&mut self, called: Value, arguments: Value, at: usize) -> Result<Value, String> {
         match (&called, &arguments) {
-            (Value::Global(module, name), Value::Tuple(i)) if (&**module, &**name) == ("collections", "OrderedDict") => {
+            (Value::Global(module, name), Value::Tuple(i))
+                if (&**module, &**name) == ("collections", "OrderedDict") =>
+            {
                 match self.objects[*i].len() {
                     0 => Ok(Value::Dict(self.object(Vec::new()))),
                     _ => Err(format!("an ordered dict with arguments at byte {at}, which is not known")),
@@ -205,7 +221,10 @@ impl Machine<'_, '_> {
     }
 
     fn top(&self) -> Result<&Value, String> {
-        self.stack.last().and_then(Option::as_ref).ok_or_else(|| format!("the pickle's stack is empty at byte {}", self.bytes.at))
+        self.stack
+            .last()
+            .and_then(Option::as_ref)
+            .ok_or_else(|| format!("the pickle's stack is empty at byte {}", self.bytes.at))
     }
 
     fn since_mark(&mut self) -> Result<Vec<Value>, String> {
@@ -220,7 +239,12 @@ impl Machine<'_, '_> {
         let i = match self.top()? {
             Value::List(i) if !dict => *i,
             Value::Dict(i) if dict && items.len().is_multiple_of(2) => *i,
-            _ => return Err(format!("the pickle adds to something that can't be added to before byte {}", self.bytes.at)),
+            _ => {
+                return Err(format!(
+                    "the pickle adds to something that can't be added to before byte {}",
+                    self.bytes.at
+                ));
+            }
         };
         self.objects[i].extend(items);
         Ok(())
@@ -242,9 +266,13 @@ mod tests {
     #[test]
     fn reads_dicts_tuples_and_shared_objects() {
         // {'a': (1, -2, 2.5), 'b': [None, True]} with the key 'a' remembered and used again.
-        let p = parse(b"\x80\x02}(X\x01\0\0\0aq\0K\x01\x8a\x01\xfeG\x40\x04\0\0\0\0\0\0\x87X\x01\0\0\0b](N\x88eh\0N\x86tbad").map(|_| ());
+        let p = parse(
+            b"\x80\x02}(X\x01\0\0\0aq\0K\x01\x8a\x01\xfeG\x40\x04\0\0\0\0\0\0\x87X\x01\0\0\0b](N\x88eh\0N\x86tbad",
+        )
+        .map(|_| ());
         assert!(p.is_err(), "a tuple inside a dict's items that leaves an odd count is refused");
-        let p = parse(b"\x80\x02}(X\x01\0\0\0aq\0K\x01\x8a\x01\xfeG\x40\x04\0\0\0\0\0\0\x87X\x01\0\0\0b](N\x88h\0eu.").expect("a pickle");
+        let p = parse(b"\x80\x02}(X\x01\0\0\0aq\0K\x01\x8a\x01\xfeG\x40\x04\0\0\0\0\0\0\x87X\x01\0\0\0b](N\x88h\0eu.")
+            .expect("a pickle");
         let a = p.get(&p.root, "a").expect("a");
         assert_eq!(p.members(a), &[Value::Int(1), Value::Int(-2), Value::Float(2.5)]);
         let b = p.get(&p.root, "b").expect("b");

@@ -1,7 +1,8 @@
 //! Torch's legacy file: five pickles, then the storages. Nothing in it is executed.
 //!
-//! The order is that of torch.serialization's `_legacy_save`: magic number, protocol version, system info, the object with persistent ids
-//! for storages, the list of storage keys; then for each key a u64 count and the raw little-endian data. Knows no network.
+//! The order is that of torch.serialization's `_legacy_save`: magic number, protocol version, system info, the object
+//! with persistent ids for storages, the list of storage keys; then for each key a u64 count and the raw little-endian
+//! data. Knows no network.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -47,8 +48,13 @@ impl Torch {
         }
         let [storage, Value::Int(offset), size, stride, ..] = object.members(arguments) else { return Err(odd()) };
         let [_, _, Value::Text(key), ..] = object.members(storage) else { return Err(odd()) };
-        let whole =
-            |v: &Value| object.members(v).iter().map(|m| if let Value::Int(i) = m { usize::try_from(*i).ok() } else { None }).collect();
+        let whole = |v: &Value| {
+            object
+                .members(v)
+                .iter()
+                .map(|m| if let Value::Int(i) = m { usize::try_from(*i).ok() } else { None })
+                .collect()
+        };
         let (size, stride): (Option<Vec<usize>>, Option<Vec<usize>>) = (whole(size), whole(stride));
         let (size, stride) = (size.ok_or_else(odd)?, stride.ok_or_else(odd)?);
         if size != shape {
@@ -61,7 +67,8 @@ impl Torch {
             }
             count = count.checked_mul(n).ok_or_else(odd)?;
         }
-        let &held = self.storages.get(&**key).ok_or_else(|| format!("`{name}` lies in a storage that the file lacks"))?;
+        let &held =
+            self.storages.get(&**key).ok_or_else(|| format!("`{name}` lies in a storage that the file lacks"))?;
         let (start, held) = held.ok_or_else(|| format!("`{name}` is not of 32-bit floats"))?;
         let offset = usize::try_from(*offset).map_err(|_| odd())?;
         if offset.checked_add(count).is_none_or(|end| end > held) {
@@ -148,7 +155,10 @@ pub(super) fn synthesise(tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Vec<u8> 
         let stride: Vec<usize> = (0..shape.len()).map(|d| shape[d + 1..].iter().product()).collect();
         out.extend(text(name));
         out.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
-        out.extend([text("storage"), b"ctorch\nFloatStorage\n".to_vec(), text(&i.to_string()), text("cpu"), int(values.len())].concat());
+        out.extend(
+            [text("storage"), b"ctorch\nFloatStorage\n".to_vec(), text(&i.to_string()), text("cpu"), int(values.len())]
+                .concat(),
+        );
         out.extend(b"NtQ");
         out.extend([int(0), tuple(shape), tuple(&stride), b"\x89NtR".to_vec()].concat());
     }

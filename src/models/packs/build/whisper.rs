@@ -1,7 +1,8 @@
 //! Whisper's encoder and decoder as ONNX graphs, from weights in CTranslate2's layout.
 //!
-//! Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022). The caches are laid out so that no step copies or
-//! transposes what it only reads: one tensor a layer, heads first, keys with time last (what a row of queries multiplies without packing).
+//! Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022). The caches are laid out so that
+//! no step copies or transposes what it only reads: one tensor a layer, heads first, keys with time last (what a row of
+//! queries multiplies without packing).
 
 use std::path::Path;
 
@@ -16,23 +17,32 @@ use super::{BuildError, read, write};
 pub enum Weights {
     /// Half floats, which the runtime widens while it loads: exact, and the slower way on a processor.
     Half,
-    /// 8 bits. In the encoder 7 and a scale an output, and what is multiplied becomes 8 bits with one scale a run; in the decoder a scale for each
-    /// 128 inputs, and what is multiplied becomes 8 bits token by token, so that a token's result doesn't depend on those beside it.
+    /// 8 bits. In the encoder 7 and a scale an output, and what is multiplied becomes 8 bits with one scale a run; in
+    /// the decoder a scale for each 128 inputs, and what is multiplied becomes 8 bits token by token, so that a token's
+    /// result doesn't depend on those beside it.
     Eight,
 }
 
-/// Builds `encoder.onnx` and `decoder.onnx` in `out_folder` from a folder with CTranslate2's `model.bin` and `config.json`. `further`
-/// is a file of the same layout whose variables stand in the place of those with their names: what was trained further.
+/// Builds `encoder.onnx` and `decoder.onnx` in `out_folder` from a folder with CTranslate2's `model.bin` and
+/// `config.json`. `further` is a file of the same layout whose variables stand in the place of those with their names:
+/// what was trained further.
 ///
 /// With L layers, H heads of size S, M mel bins, V words:
-/// - encoder: `mel` f32 [1, M, T], T even and at most 3000 → `cross_k_i` f32 [1, H, S, T/2] and `cross_v_i` f32 [1, H, T/2, S], i < L;
-/// - decoder: `tokens` i64 [1, n], `rows` i64 [r] (places among the n whose logits are wanted), `self_k_i` f32 [1, H, S, p], `self_v_i` f32 [1, H, p, S] (p = 0 at first), `cross_k_i`, `cross_v_i`
-///   → `logits` f32 [r, V], `new_self_k_i`, `new_self_v_i` with p + n positions, and `cross_attention_weights`
-///   f32 [A, n, T/2] of the A alignment heads.
+/// - encoder: `mel` f32 [1, M, T], T even and at most 3000 → `cross_k_i` f32 [1, H, S, T/2] and `cross_v_i` f32 [1, H,
+///   T/2, S], i < L;
+/// - decoder: `tokens` i64 [1, n], `rows` i64 [r] (places among the n whose logits are wanted), `self_k_i` f32 [1, H,
+///   S, p], `self_v_i` f32 [1, H, p, S] (p = 0 at first), `cross_k_i`, `cross_v_i` → `logits` f32 [r, V],
+///   `new_self_k_i`, `new_self_v_i` with p + n positions, and `cross_attention_weights` f32 [A, n, T/2] of the A
+///   alignment heads.
 ///
-/// The decoder's metadata tell n_mels, n_audio_ctx, n_text_ctx, n_text_layer, n_text_head, n_text_state, n_vocab and alignment_heads.
-/// Each file is written all or nothing. Takes about a second; any thread but the audio thread.
-pub fn whisper(ct2_folder: &Path, out_folder: &Path, weights: Weights, further: Option<&Path>) -> Result<(), BuildError> {
+/// The decoder's metadata tell n_mels, n_audio_ctx, n_text_ctx, n_text_layer, n_text_head, n_text_state, n_vocab and
+/// alignment_heads. Each file is written all or nothing. Takes about a second; any thread but the audio thread.
+pub fn whisper(
+    ct2_folder: &Path,
+    out_folder: &Path,
+    weights: Weights,
+    further: Option<&Path>,
+) -> Result<(), BuildError> {
     let mut net = Net::open(ct2_folder)?;
     if let Some(further) = further {
         net.file.replace(Ct2::open(further, SPEC)?)?;
@@ -71,7 +81,8 @@ impl Net {
     fn open(folder: &Path) -> Result<Self, BuildError> {
         let config = folder.join("config.json");
         let parsed: Result<Config, _> = serde_json::from_slice(&read(&config)?);
-        let mut alignment = parsed.map_err(|e| BuildError::Malformed { path: config, why: e.to_string() })?.alignment_heads;
+        let mut alignment =
+            parsed.map_err(|e| BuildError::Malformed { path: config, why: e.to_string() })?.alignment_heads;
         alignment.sort_unstable();
         let file = Ct2::open(&folder.join("model.bin"), SPEC)?;
         let [dim, mels, _] = file.shape("encoder/conv1/weight")?;
@@ -90,7 +101,9 @@ impl Net {
         };
         let (encoder_heads, decoder_heads) = (heads("encoder")?, heads("decoder")?);
         if alignment.is_empty() || alignment.iter().any(|&(l, h)| l >= decoder_layers || h >= decoder_heads) {
-            return Err(file.network(format!("the alignment heads {alignment:?} are not heads of {decoder_layers} layers")));
+            return Err(
+                file.network(format!("the alignment heads {alignment:?} are not heads of {decoder_layers} layers"))
+            );
         }
         Ok(Self {
             mels,
@@ -129,13 +142,15 @@ impl Net {
             let (y, _) = b.attend(&q, &k, &v, None);
             let y = b.linear(&y, &format!("{layer}/self_attention/linear_1"), self.dim, self.dim)?;
             x = b.g.op("Add", &[&x, &y], &[]);
-            // Behind the last layer's activation a few channels are a hundred times larger than the rest, which one scale can't hold.
+            // Behind the last layer's activation a few channels are a hundred times larger than the rest, which one
+            // scale can't hold.
             let second = if i + 1 == self.encoder_layers { Product::Half } else { product };
             x = b.feed_forward(&x, &layer, second)?;
         }
         let x = b.norm(&x, "encoder/layer_norm")?;
         b.heads = self.decoder_heads;
-        let (one, heads, size) = (Dim::Fixed(1), Dim::Fixed(self.decoder_heads), Dim::Fixed(self.dim / self.decoder_heads));
+        let (one, heads, size) =
+            (Dim::Fixed(1), Dim::Fixed(self.decoder_heads), Dim::Fixed(self.dim / self.decoder_heads));
         for i in 0..self.decoder_layers {
             let [k, v] = b.fused(&x, &format!("decoder/layer_{i}/attention/linear_1"))?;
             let (k_name, v_name) = (format!("cross_k_{i}"), format!("cross_v_{i}"));
@@ -153,7 +168,8 @@ impl Net {
             Weights::Eight => Product::Blocks,
         };
         let mut b = Builder::new(self, "whisper_decoder", self.decoder_heads, product);
-        let (one, heads, size) = (Dim::Fixed(1), Dim::Fixed(self.decoder_heads), Dim::Fixed(self.dim / self.decoder_heads));
+        let (one, heads, size) =
+            (Dim::Fixed(1), Dim::Fixed(self.decoder_heads), Dim::Fixed(self.dim / self.decoder_heads));
         let tokens = b.g.input("tokens", INT64, &[Dim::Fixed(1), Dim::Free("n")]);
         let rows = b.g.input("rows", INT64, &[Dim::Free("r")]);
         for i in 0..self.decoder_layers {
@@ -168,8 +184,8 @@ impl Net {
         let n = b.size(&tokens, 1);
         let end = b.g.op("Add", &[&past, &n], &[]);
         let x = b.positions(&x, "decoder", self.text_context, &past, &end)?;
-        // The runtime computes one row in another way than several, and rounds otherwise. With a row of padding there are always several, so a
-        // token's result is the same, bit for bit, whether it goes in alone or with others.
+        // The runtime computes one row in another way than several, and rounds otherwise. With a row of padding there
+        // are always several, so a token's result is the same, bit for bit, whether it goes in alone or with others.
         let mut x = b.pad(&x);
         let one_more = b.g.i64s("one_more", &[1]);
         let padded = b.g.op("Add", &[&end, &one_more], &[]);
@@ -215,7 +231,11 @@ impl Net {
         let aligned = b.g.op("Concat", &aligned, &[("axis", Is::Int(1))]);
         let aligned = b.g.op("Squeeze", &[&aligned, &first], &[]);
         b.first(&aligned, &n, 1, "cross_attention_weights");
-        b.g.output("cross_attention_weights", FLOAT, &[Dim::Fixed(self.alignment.len()), Dim::Free("n"), Dim::Free("positions")]);
+        b.g.output(
+            "cross_attention_weights",
+            FLOAT,
+            &[Dim::Fixed(self.alignment.len()), Dim::Free("n"), Dim::Free("positions")],
+        );
         for i in 0..self.decoder_layers {
             b.g.output(&format!("new_self_k_{i}"), FLOAT, &[one, heads, size, Dim::Free("end")]);
             b.g.output(&format!("new_self_v_{i}"), FLOAT, &[one, heads, Dim::Free("end"), size]);

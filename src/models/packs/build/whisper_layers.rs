@@ -1,4 +1,5 @@
-//! The layers that Whisper's encoder and decoder share, as nodes of a graph. Doesn't know how a product's weights are kept.
+//! The layers that Whisper's encoder and decoder share, as nodes of a graph. Doesn't know how a product's weights are
+//! kept.
 
 use std::collections::HashMap;
 
@@ -25,10 +26,11 @@ impl<'a> Builder<'a> {
         let mut g = Graph::new(name);
         let size = net.dim / heads;
         // In a Reshape a 0 keeps the size that is there.
-        let shapes = [g.i64s("split_heads", &[0, 0, heads as i64, size as i64]), g.i64s("join_heads", &[0, 0, net.dim as i64])];
+        let shapes =
+            [g.i64s("split_heads", &[0, 0, heads as i64, size as i64]), g.i64s("join_heads", &[0, 0, net.dim as i64])];
         let scale = (size as f32).sqrt().recip();
-        let numbers =
-            [("scale", scale), ("root_two", std::f32::consts::SQRT_2), ("one", 1.0), ("half", 0.5)].map(|(n, v)| g.f32_scalar(n, v));
+        let numbers = [("scale", scale), ("root_two", std::f32::consts::SQRT_2), ("one", 1.0), ("half", 0.5)]
+            .map(|(n, v)| g.f32_scalar(n, v));
         Self { net, g, heads, product, bytes: HashMap::new(), shapes, numbers }
     }
 
@@ -52,11 +54,18 @@ impl<'a> Builder<'a> {
         self.g.op("Shape", &[x], &[("start", Is::Int(axis)), ("end", Is::Int(axis + 1))])
     }
 
-    pub(super) fn convolution(&mut self, x: &str, name: &str, inputs: usize, stride: i64) -> Result<String, BuildError> {
+    pub(super) fn convolution(
+        &mut self,
+        x: &str,
+        name: &str,
+        inputs: usize,
+        stride: i64,
+    ) -> Result<String, BuildError> {
         let weight = self.halves(&format!("{name}/weight"), &[self.net.dim, inputs, 3])?;
         let weight = self.widen(&weight);
         let bias = self.floats(&format!("{name}/bias"), &[self.net.dim])?;
-        let attributes = [("pads", Is::Ints(&[1, 1])), ("strides", Is::Ints(&[stride])), ("kernel_shape", Is::Ints(&[3]))];
+        let attributes =
+            [("pads", Is::Ints(&[1, 1])), ("strides", Is::Ints(&[stride])), ("kernel_shape", Is::Ints(&[3]))];
         let y = self.g.op("Conv", &[x, &weight, &bias], &attributes);
         Ok(self.gelu(&y))
     }
@@ -71,7 +80,14 @@ impl<'a> Builder<'a> {
         self.g.op("Mul", &[&y, &half], &[])
     }
 
-    pub(super) fn positions(&mut self, x: &str, side: &str, context: usize, from: &str, to: &str) -> Result<String, BuildError> {
+    pub(super) fn positions(
+        &mut self,
+        x: &str,
+        side: &str,
+        context: usize,
+        from: &str,
+        to: &str,
+    ) -> Result<String, BuildError> {
         let table = self.floats(&format!("{side}/position_encodings/encodings"), &[context, self.net.dim])?;
         let axis = self.g.i64s("time", &[0]);
         let rows = self.g.op("Slice", &[&table, from, to, &axis], &[]);

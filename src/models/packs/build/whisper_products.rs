@@ -1,4 +1,5 @@
-//! Products with Whisper's weights, kept in one way or another, as nodes of a graph. Doesn't know which product is kept how.
+//! Products with Whisper's weights, kept in one way or another, as nodes of a graph. Doesn't know which product is kept
+//! how.
 
 use half::f16;
 
@@ -39,7 +40,14 @@ impl Builder<'_> {
     }
 
     /// The same with a kind of its own.
-    pub(super) fn linear_as(&mut self, product: Product, x: &str, name: &str, inputs: usize, outputs: usize) -> Result<String, BuildError> {
+    pub(super) fn linear_as(
+        &mut self,
+        product: Product,
+        x: &str,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<String, BuildError> {
         let bias = self.floats(&format!("{name}/bias"), &[outputs])?;
         let weight = format!("{name}/weight");
         let raw = self.net.file.halves(&weight, &[outputs, inputs])?;
@@ -82,8 +90,13 @@ impl Builder<'_> {
     fn blocks_product(&mut self, x: &str, bytes: &str, scales: &str, inputs: usize, outputs: usize) -> String {
         let int = |n: usize| Is::Int(n as i64);
         // Level 4: what comes in may become 8 bits too.
-        let attributes =
-            [("K", int(inputs)), ("N", int(outputs)), ("bits", int(8)), ("block_size", int(BLOCK)), ("accuracy_level", int(4))];
+        let attributes = [
+            ("K", int(inputs)),
+            ("N", int(outputs)),
+            ("bits", int(8)),
+            ("block_size", int(BLOCK)),
+            ("accuracy_level", int(4)),
+        ];
         self.g.microsoft("MatMulNBits", &[x, bytes, scales], &attributes)
     }
 

@@ -38,7 +38,11 @@ fn variables() -> Variables {
             ];
             norms.extend([format!("{layer}/self_attention/layer_norm"), format!("{layer}/ffn/layer_norm")]);
             if side == "decoder" {
-                linear.extend([("attention/linear_0", DIM, DIM), ("attention/linear_1", 2 * DIM, DIM), ("attention/linear_2", DIM, DIM)]);
+                linear.extend([
+                    ("attention/linear_0", DIM, DIM),
+                    ("attention/linear_1", 2 * DIM, DIM),
+                    ("attention/linear_2", DIM, DIM),
+                ]);
                 norms.push(format!("{layer}/attention/layer_norm"));
             }
             for (name, outputs, inputs) in linear {
@@ -98,11 +102,15 @@ fn check_contract(weights: Weights) {
     assert_eq!(outputs[..2], ["logits", "cross_attention_weights"]);
     assert_eq!(outputs.len(), 2 + 2 * LAYERS);
     let said = |key: &str| model.metadata.iter().find(|e| e.key == key).map(|e| e.value.as_str());
-    assert_eq!((said("alignment_heads"), said("n_text_head"), said("n_vocab")), (Some("0:1,1:0,1:1"), Some("2"), Some("12")));
+    assert_eq!(
+        (said("alignment_heads"), said("n_text_head"), said("n_vocab")),
+        (Some("0:1,1:0,1:1"), Some("2"), Some("12"))
+    );
     // Every input of every node is made before it is used, and no name is made twice.
     for graph in [&encoder, &decoder] {
         let mut known: std::collections::HashSet<&str> = std::collections::HashSet::new();
-        let given = graph.input.iter().map(|i| i.name.as_str()).chain(graph.initializer.iter().map(|t| t.name.as_str()));
+        let given =
+            graph.input.iter().map(|i| i.name.as_str()).chain(graph.initializer.iter().map(|t| t.name.as_str()));
         assert!(given.into_iter().all(|name| known.insert(name)));
         for node in &graph.node {
             assert!(node.input.iter().all(|i| known.contains(i.as_str())), "{node:?}");
@@ -118,7 +126,8 @@ fn weights_are_turned_so_that_a_row_is_an_input() {
     put(folder.path(), &variables(), CONFIG);
     whisper(folder.path(), folder.path(), Weights::Half, None).expect("builds");
     let (encoder, _) = graph(&folder.path().join("encoder.onnx"));
-    let weight = encoder.initializer.iter().find(|t| t.name == "encoder/layer_0/ffn/linear_0/weight").expect("the weight");
+    let weight =
+        encoder.initializer.iter().find(|t| t.name == "encoder/layer_0/ffn/linear_0/weight").expect("the weight");
     assert_eq!(weight.dims, [8, 16]);
     let raw = weight.raw_data.as_deref().expect("data");
     let half = |i: usize| half::f16::from_le_bytes([raw[2 * i], raw[2 * i + 1]]).to_f32();
@@ -134,13 +143,19 @@ fn eight_bits_are_where_they_pay_and_the_last_layers_second_product_keeps_half_f
     let (encoder, model) = graph(&folder.path().join("encoder.onnx"));
     let count = |g: &GraphProto, op: &str| g.node.iter().filter(|n| n.op_type == op).count();
     // Four products a layer and one for each layer of the decoder, less one; the decoder's read the same value.
-    assert_eq!((count(&encoder, "MatMulInteger"), count(&encoder, "DynamicQuantizeLinear")), (5 * LAYERS - 1, 4 * LAYERS));
+    assert_eq!(
+        (count(&encoder, "MatMulInteger"), count(&encoder, "DynamicQuantizeLinear")),
+        (5 * LAYERS - 1, 4 * LAYERS)
+    );
     let kind = |g: &GraphProto, name: &str| g.initializer.iter().find(|t| t.name == name).map(|t| t.data_type);
     assert_eq!(kind(&encoder, "encoder/layer_0/ffn/linear_1/weight"), Some(2));
     assert_eq!(kind(&encoder, "encoder/layer_1/ffn/linear_1/weight"), Some(10));
     assert_eq!(model.opset_import.len(), 1);
     let (decoder, model) = graph(&folder.path().join("decoder.onnx"));
-    assert_eq!((count(&decoder, "MatMulNBits"), kind(&decoder, "decoder/embeddings/weight")), (6 * LAYERS + 1, Some(2)));
+    assert_eq!(
+        (count(&decoder, "MatMulNBits"), kind(&decoder, "decoder/embeddings/weight")),
+        (6 * LAYERS + 1, Some(2))
+    );
     assert!(model.opset_import.iter().any(|set| set.domain.as_deref() == Some("com.microsoft")));
 }
 
@@ -152,13 +167,15 @@ fn what_was_trained_further_stands_in_its_variables_place() {
         let path = folder.path().join("further.bin");
         // The small file names its first variable once more.
         let first = ("encoder/conv1/weight".into(), vec![DIM, 4, 3], vec![1.0; 12 * DIM]);
-        std::fs::write(&path, synthesise("WhisperSpec", &[first, (name.into(), vec![16, DIM], vec![3.0; 16 * DIM])])).expect("writes");
+        std::fs::write(&path, synthesise("WhisperSpec", &[first, (name.into(), vec![16, DIM], vec![3.0; 16 * DIM])]))
+            .expect("writes");
         whisper(folder.path(), folder.path(), Weights::Half, Some(&path))
     };
     let name = "encoder/layer_0/ffn/linear_0/weight";
     further(name).expect("builds");
     let (encoder, _) = graph(&folder.path().join("encoder.onnx"));
-    let weight = encoder.initializer.iter().find(|t| t.name == name).and_then(|t| t.raw_data.clone()).expect("the weight");
+    let weight =
+        encoder.initializer.iter().find(|t| t.name == name).and_then(|t| t.raw_data.clone()).expect("the weight");
     assert_eq!(weight, half::f16::from_f32(3.0).to_le_bytes().repeat(16 * DIM));
     let message = further("encoder/layer_9/ffn/linear_0/weight").expect_err("must fail").to_string();
     assert!(message.contains("layer_9"), "{message}");
@@ -182,7 +199,13 @@ fn any_missing_part_is_named_and_leaves_no_file() {
 #[test]
 fn a_wrong_config_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
-    for config in ["{", "{}", r#"{"alignment_heads": []}"#, r#"{"alignment_heads": [[2, 0]]}"#, r#"{"alignment_heads": [[0, 2]]}"#] {
+    for config in [
+        "{",
+        "{}",
+        r#"{"alignment_heads": []}"#,
+        r#"{"alignment_heads": [[2, 0]]}"#,
+        r#"{"alignment_heads": [[0, 2]]}"#,
+    ] {
         put(folder.path(), &variables(), config);
         assert!(whisper(folder.path(), folder.path(), Weights::Half, None).is_err(), "{config}");
     }

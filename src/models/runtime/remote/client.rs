@@ -1,4 +1,5 @@
-//! One model on a server, asked over a connection that is kept. Never waits longer than it may, and while the server is away asks only now and then.
+//! One model on a server, asked over a connection that is kept. Never waits longer than it may, and while the server is
+//! away asks only now and then.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,8 @@ use crate::runtime::RuntimeError;
 const LARGEST: u64 = 64 << 20;
 /// How long the questions at the beginning may take, each.
 const OPENING: Duration = Duration::from_secs(2);
-/// Beyond the usual round trip, an answer is waited for so long: as long as the worker takes output for worth computing.
+/// Beyond the usual round trip, an answer is waited for so long: as long as the worker takes output for worth
+/// computing.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How long an answer is waited for while a render waits, and how often it is asked for until then.
 const RENDER_PATIENCE: Duration = Duration::from_secs(10);
@@ -59,7 +61,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Asks a server whether it is ready, what it can do, and whether it has the model. Takes up to some seconds; any thread but the audio thread.
+    /// Asks a server whether it is ready, what it can do, and whether it has the model. Takes up to some seconds; any
+    /// thread but the audio thread.
     pub fn open(server: Server, asked: &Asked) -> Result<Self, RuntimeError> {
         let failed = |why: String| RuntimeError::Server { server, why };
         let agent: ureq::Agent = ureq::Agent::config_builder()
@@ -73,11 +76,14 @@ impl Client {
             .into();
         let base = server.address();
         let told = |path: &str| {
-            get(&agent, &format!("{base}{path}"), OPENING).map_err(|e| failed(format!("{e}; start it, or correct the address")))
+            get(&agent, &format!("{base}{path}"), OPENING)
+                .map_err(|e| failed(format!("{e}; start it, or correct the address")))
         };
         let (status, _) = told("/v2/health/ready")?;
         if status != 200 {
-            return Err(failed(format!("it says that it is not ready (status {status}); wait until its models are loaded")));
+            return Err(failed(format!(
+                "it says that it is not ready (status {status}); wait until its models are loaded"
+            )));
         }
         let extensions = serde_json::from_slice::<ServerTold>(&told("/v2")?.1).unwrap_or_default().extensions;
         let (status, body) = told(&format!("/v2/models/{}", asked.model))?;
@@ -103,7 +109,9 @@ impl Client {
             Form::Json
         };
         if !packed {
-            for (kind, wanted, there) in [("input", &asked.inputs, &model.inputs), ("output", &asked.outputs, &model.outputs)] {
+            for (kind, wanted, there) in
+                [("input", &asked.inputs, &model.inputs), ("output", &asked.outputs, &model.outputs)]
+            {
                 fits(wanted, there).map_err(|e| {
                     failed(format!(
                         "its model `{}` does not fit: the {kind} {e}; give it the graphs of this machine's voice pack",
@@ -114,7 +122,17 @@ impl Client {
         }
         let infer = format!("{base}/v2/models/{}/infer", asked.model);
         let patience = PATIENCE + Duration::from_secs_f64(MOST_ROOM);
-        Ok(Self { server, agent, infer, form, body: Vec::new(), patience, renders: false, away: None, heard: Instant::now() })
+        Ok(Self {
+            server,
+            agent,
+            infer,
+            form,
+            body: Vec::new(),
+            patience,
+            renders: false,
+            away: None,
+            heard: Instant::now(),
+        })
     }
 
     /// Which server it is.
@@ -143,8 +161,8 @@ impl Client {
 
     /// A run of the model: the wanted tensors, in order. Blocks as long as it may.
     ///
-    /// A run leaves nothing behind on the server, so it can be asked for again. After a failure the connection is not used again: its answer may still
-    /// come, and would be taken for another's.
+    /// A run leaves nothing behind on the server, so it can be asked for again. After a failure the connection is not
+    /// used again: its answer may still come, and would be taken for another's.
     pub fn run(&mut self, given: &[Given], wanted: &[&str]) -> Result<Vec<Vec<f32>>, Away> {
         if !self.renders
             && let Some((since, why)) = &self.away
@@ -158,7 +176,9 @@ impl Client {
         let outcome = loop {
             let left = if self.renders { RENDER_PATIENCE.saturating_sub(began.elapsed()) } else { self.patience };
             match self.ask(&body, json, wanted, left) {
-                Err(_) if self.renders && began.elapsed() + RENDER_PAUSE < RENDER_PATIENCE => std::thread::sleep(RENDER_PAUSE),
+                Err(_) if self.renders && began.elapsed() + RENDER_PAUSE < RENDER_PATIENCE => {
+                    std::thread::sleep(RENDER_PAUSE)
+                }
                 outcome => break outcome,
             }
         };
@@ -175,7 +195,8 @@ impl Client {
         }
     }
 
-    /// There is no hop to run at present. Now and then the connection is made sure of, so that the next hop need not wait for a new one.
+    /// There is no hop to run at present. Now and then the connection is made sure of, so that the next hop need not
+    /// wait for a new one.
     pub fn rest(&mut self) {
         if self.heard.elapsed() >= RESTED {
             self.heard = Instant::now();
@@ -222,7 +243,10 @@ fn reason(error: &ureq::Error) -> String {
         ureq::Error::Io(e)
             if matches!(
                 e.kind(),
-                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe
+                ErrorKind::UnexpectedEof
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::BrokenPipe
             ) =>
         {
             "the connection broke off".to_owned()
@@ -239,7 +263,8 @@ fn said(body: &[u8]) -> String {
     if said.is_empty() { said } else { format!(": {said}") }
 }
 
-/// Whether all that is wanted is there as floats of the right sizes. A server that tells of no tensors is believed: its numbers are compared later.
+/// Whether all that is wanted is there as floats of the right sizes. A server that tells of no tensors is believed: its
+/// numbers are compared later.
 fn fits(wanted: &[(String, Shape)], there: &[TensorTold]) -> Result<(), String> {
     if there.is_empty() {
         return Ok(());
@@ -249,7 +274,8 @@ fn fits(wanted: &[(String, Shape)], there: &[TensorTold]) -> Result<(), String> 
             let names: Vec<_> = there.iter().map(|t| t.name.as_str()).take(12).collect();
             return Err(format!("`{name}` is not among {}", names.join(", ")));
         };
-        let same = found.shape.len() == shape.len() && found.shape.iter().zip(shape).all(|(a, b)| a == b || *a < 0 || *b < 0);
+        let same =
+            found.shape.len() == shape.len() && found.shape.iter().zip(shape).all(|(a, b)| a == b || *a < 0 || *b < 0);
         if found.datatype != "FP32" || !same {
             return Err(format!("`{name}` is {} {:?} where FP32 {shape:?} is expected", found.datatype, found.shape));
         }

@@ -1,4 +1,5 @@
-//! A server that speaks the Open Inference Protocol v2 over HTTP (Triton, MLServer, KServe): its address, and what was measured of it.
+//! A server that speaks the Open Inference Protocol v2 over HTTP (Triton, MLServer, KServe): its address, and what was
+//! measured of it.
 //!
 //! `client` asks it, `wire` writes and reads what is sent. Knows no voice: a hop is tensors by name.
 
@@ -14,7 +15,8 @@ pub use wire::{Given, Shape};
 
 use mynah_realtime::clock::Mode;
 
-/// What is known of an address, once for the whole process. Kept for ever: a few bytes for each address that was ever named.
+/// What is known of an address, once for the whole process. Kept for ever: a few bytes for each address that was ever
+/// named.
 #[derive(Debug)]
 struct Known {
     address: String,
@@ -26,7 +28,8 @@ static KNOWN: Mutex<Vec<&'static Known>> = Mutex::new(Vec::new());
 /// Addresses that a process takes, and how long one may be: more are a broken project's, not a person's.
 const MOST_KNOWN: usize = 1000;
 const LONGEST: usize = 300;
-/// The longest round trip that a latency makes room for, in seconds; and the one that it does before anything was measured.
+/// The longest round trip that a latency makes room for, in seconds; and the one that it does before anything was
+/// measured.
 const MOST_ROOM: f64 = 0.5;
 const ASSUMED_ROOM: f64 = 0.01;
 
@@ -42,7 +45,8 @@ impl Server {
         Ok(server)
     }
 
-    /// The server of a saved text: the address, `#`, and the rooms of the modes in microseconds. What this process has measured itself stays.
+    /// The server of a saved text: the address, `#`, and the rooms of the modes in microseconds. What this process has
+    /// measured itself stays.
     pub(super) fn restored(saved: &str) -> Result<Self, String> {
         let (address, rooms) = saved.split_once('#').unwrap_or((saved, ""));
         let server = Self::known(address)?;
@@ -153,9 +157,18 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for wrong in
-            ["", "http://", "https://h:1", "h:8000", "http://:80", "http:///v2", "http://a b", "http://u@h", "http://h?x", "http://ü"]
-        {
+        for wrong in [
+            "",
+            "http://",
+            "https://h:1",
+            "h:8000",
+            "http://:80",
+            "http:///v2",
+            "http://a b",
+            "http://u@h",
+            "http://h?x",
+            "http://ü",
+        ] {
             assert!(Server::chosen(wrong).is_err(), "{wrong}");
         }
         assert!(Server::chosen(&format!("http://{}", "h".repeat(LONGEST))).is_err());

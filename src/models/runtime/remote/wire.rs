@@ -1,5 +1,5 @@
-//! What goes over the wire: requests and answers of the Open Inference Protocol v2 (KServe's "Open Inference Protocol", inference request and
-//! response JSON objects) in three forms. Floats alone; knows no connection.
+//! What goes over the wire: requests and answers of the Open Inference Protocol v2 (KServe's "Open Inference Protocol",
+//! inference request and response JSON objects) in three forms. Floats alone; knows no connection.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -121,7 +121,13 @@ struct Wanted<'a> {
 pub(super) fn request(form: Form, given: &[Given], wanted: &[&str], body: &mut Vec<u8>) -> usize {
     let mut tail = Vec::new();
     let inputs = given.iter().map(|g| match form {
-        Form::Json => Input { name: g.name, shape: g.shape, datatype: "FP32", parameters: None, data: Some(Written::Numbers(g.numbers)) },
+        Form::Json => Input {
+            name: g.name,
+            shape: g.shape,
+            datatype: "FP32",
+            parameters: None,
+            data: Some(Written::Numbers(g.numbers)),
+        },
         Form::Base64 => {
             let text = STANDARD.encode(bytes_of(g.numbers));
             let parameters = Some(Parameters { content_type: Some(BASE64.to_owned()), ..Parameters::default() });
@@ -164,7 +170,8 @@ struct Output {
     data: Read,
 }
 
-/// The numbers of the wanted tensors, in the order in which they were wanted. `json` is the length of the JSON where binary numbers come behind it.
+/// The numbers of the wanted tensors, in the order in which they were wanted. `json` is the length of the JSON where
+/// binary numbers come behind it.
 pub(super) fn answer(body: &[u8], json: Option<usize>, wanted: &[&str]) -> Result<Vec<Vec<f32>>, String> {
     let (head, mut tail) = body.split_at_checked(json.unwrap_or(body.len())).ok_or("it is shorter than it says")?;
     let answer: Answer = serde_json::from_slice(head).map_err(|e| e.to_string())?;
@@ -275,13 +282,17 @@ mod tests {
     fn requests_are_as_the_protocol_has_them() {
         let given = [Given { name: "a", shape: &[1, 2], numbers: &[1.0, -0.25] }];
         let (mut body, wanted) = (Vec::new(), ["b"]);
-        let plain = r#"{"inputs":[{"name":"a","shape":[1,2],"datatype":"FP32","data":[1.0,-0.25]}],"outputs":[{"name":"b"}]}"#;
+        let plain =
+            r#"{"inputs":[{"name":"a","shape":[1,2],"datatype":"FP32","data":[1.0,-0.25]}],"outputs":[{"name":"b"}]}"#;
         assert_eq!((request(Form::Json, &given, &wanted, &mut body), &body[..]), (plain.len(), plain.as_bytes()));
         let packed = r#"{"inputs":[{"name":"a","shape":[1],"datatype":"BYTES","parameters":{"content_type":"base64"},"data":["AACAPwAAgL4="]}],"outputs":[{"name":"b","parameters":{"content_type":"base64"}}]}"#;
         assert_eq!((request(Form::Base64, &given, &wanted, &mut body), &body[..]), (packed.len(), packed.as_bytes()));
         let head = r#"{"inputs":[{"name":"a","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":8}}],"outputs":[{"name":"b","parameters":{"binary_data":true}}]}"#;
         let length = request(Form::Binary, &given, &wanted, &mut body);
-        assert_eq!((length, &body[..length], &body[length..]), (head.len(), head.as_bytes(), &[0, 0, 128, 63, 0, 0, 128, 190][..]));
+        assert_eq!(
+            (length, &body[..length], &body[length..]),
+            (head.len(), head.as_bytes(), &[0, 0, 128, 63, 0, 0, 128, 190][..])
+        );
     }
 
     #[test]
@@ -291,11 +302,9 @@ mod tests {
             answer(&body, json.then_some(text.len()), &["x", "y"])
         };
         let both = Ok(vec![vec![1.0, -0.25], vec![3.0]]);
-        let plain =
-            r#"{"model_name":"m","outputs":[{"name":"y","shape":[1],"datatype":"FP32","data":[3]},{"name":"x","data":[[1.0],[-0.25]]}]}"#;
+        let plain = r#"{"model_name":"m","outputs":[{"name":"y","shape":[1],"datatype":"FP32","data":[3]},{"name":"x","data":[[1.0],[-0.25]]}]}"#;
         assert_eq!(read(plain, &[], false), both);
-        let packed =
-            r#"{"outputs":[{"name":"x","data":["AACAPwAAgL4="]},{"name":"y","datatype":"BYTES","data":["AABAQA=="],"parameters":null}]}"#;
+        let packed = r#"{"outputs":[{"name":"x","data":["AACAPwAAgL4="]},{"name":"y","datatype":"BYTES","data":["AABAQA=="],"parameters":null}]}"#;
         assert_eq!(read(packed, &[], false), both);
         let head = r#"{"outputs":[{"name":"x","parameters":{"binary_data_size":8}},{"name":"y","parameters":{"binary_data_size":4}}]}"#;
         let tail = [0, 0, 128, 63, 0, 0, 128, 190, 0, 0, 64, 64];
@@ -305,7 +314,16 @@ mod tests {
         assert!(read(head, &tail, false).is_err());
         assert!(answer(head.as_bytes(), Some(head.len() + 1), &[]).is_err_and(|e| e.contains("shorter")));
         assert!(read(&plain.replace("\"y\"", "\"z\""), &[], false).is_err_and(|e| e.contains("`y` is missing")));
-        for bad in ["[1,\"AA\"]", "[\"AA\",1]", "[null]", "[\"?\"]", "[\"AAA=\"]", "[\"AACAPw==\",\"AACAPw==\"]", "[true]", "{}"] {
+        for bad in [
+            "[1,\"AA\"]",
+            "[\"AA\",1]",
+            "[null]",
+            "[\"?\"]",
+            "[\"AAA=\"]",
+            "[\"AACAPw==\",\"AACAPw==\"]",
+            "[true]",
+            "{}",
+        ] {
             assert!(read(&plain.replace("[3]", bad), &[], false).is_err(), "{bad}");
         }
     }

@@ -1,5 +1,6 @@
-//! The encoder of a cache-aware FastConformer in the layouts that people export: caches with the batch first (sherpa-onnx's exports, which say all sizes
-//! in their metadata) or with the layers first (NeMo's own, which say nothing), with or without the number of a language. Knows no decoder.
+//! The encoder of a cache-aware FastConformer in the layouts that people export: caches with the batch first
+//! (sherpa-onnx's exports, which say all sizes in their metadata) or with the layers first (NeMo's own, which say
+//! nothing), with or without the number of a language. Knows no decoder.
 
 use std::path::Path;
 
@@ -53,12 +54,17 @@ impl Encoder {
         let bands = match (graph.maybe("feat_dim")?, usize::try_from(bands).ok().filter(|&n| n > 0)) {
             (None, Some(bands)) | (Some(bands), None) => bands,
             (Some(told), Some(bands)) if told == bands => bands,
-            (told, _) => return Err(graph.wrong("a fixed number of bands", format!("{signal:?} and `feat_dim` {}", told.unwrap_or(0)))),
+            (told, _) => {
+                return Err(
+                    graph.wrong("a fixed number of bands", format!("{signal:?} and `feat_dim` {}", told.unwrap_or(0)))
+                );
+            }
         };
         let bands = bands_of(bands as i64).map_err(|found| graph.wrong("bands of a filterbank", found))?;
         let normalize = graph.text("normalize_type");
         if !normalize.is_empty() && normalize != "NA" {
-            return Err(graph.wrong("features that are not normalised, as streaming models have them", format!("`{normalize}`")));
+            return Err(graph
+                .wrong("features that are not normalised, as streaming models have them", format!("`{normalize}`")));
         }
         let size = chunk(&graph, frames)?;
         let sizes = [cache(&graph, 2, "cache_last_channel")?, cache(&graph, 3, "cache_last_time")?];
@@ -109,25 +115,31 @@ impl Encoder {
         let mut outputs = self.graph.run(inputs)?;
         self.caches = outputs.split_off(2);
         let (shape, given) = outputs[0].try_extract_tensor::<f32>().map_err(one_line)?;
-        let [1, a, b] = shape[..] else { return Err(format!("the encoder gave {:?} where three sizes belong", &shape[..])) };
+        let [1, a, b] = shape[..] else {
+            return Err(format!("the encoder gave {:?} where three sizes belong", &shape[..]));
+        };
         Ok(([a.max(0) as usize, b.max(0) as usize], numbers(given)?.to_vec()))
     }
 }
 
-/// The frames of a window and of a chunk: as told, by the time of a chunk, as the window is fixed, or of NeMo's exports.
+/// The frames of a window and of a chunk: as told, by the time of a chunk, as the window is fixed, or of NeMo's
+/// exports.
 fn chunk(graph: &Graph, frames: i64) -> Result<ChunkSize, RuntimeError> {
     let fixed = usize::try_from(frames).ok().filter(|&n| n > BEFORE);
-    let (frames, step) = match (graph.maybe("window_size")?, graph.maybe("chunk_shift")?, graph.maybe("chunk_size_ms")?) {
+    let (frames, step) = match (graph.maybe("window_size")?, graph.maybe("chunk_shift")?, graph.maybe("chunk_size_ms")?)
+    {
         (Some(window), Some(shift), _) => (window, shift),
         (_, _, Some(ms)) => (ms / 10 + BEFORE, ms / 10),
         _ if fixed.is_some() => (fixed.unwrap_or(0), fixed.unwrap_or(0) - BEFORE),
         _ if graph.inputs.first().is_some_and(|name| name == SIGNALS[1]) => (NEMO_CHUNK + BEFORE, NEMO_CHUNK),
         _ => (graph.number("window_size")?, graph.number("chunk_shift")?),
     };
-    ChunkSize::new(frames, step, 0).map_err(|found| graph.wrong("a `chunk_shift` of at most `window_size` frames", found))
+    ChunkSize::new(frames, step, 0)
+        .map_err(|found| graph.wrong("a `chunk_shift` of at most `window_size` frames", found))
 }
 
-/// The shape of a cache: with the layers in front where the graph says so, else with the batch; sizes that it leaves open are in the metadata.
+/// The shape of a cache: with the layers in front where the graph says so, else with the batch; sizes that it leaves
+/// open are in the metadata.
 fn cache(graph: &Graph, input: usize, name: &str) -> Result<[usize; 4], RuntimeError> {
     let shape = graph.sizes(input);
     let [first, second, third, fourth] = shape[..] else {
@@ -139,6 +151,7 @@ fn cache(graph: &Graph, input: usize, name: &str) -> Result<[usize; 4], RuntimeE
         Some(found) => Ok(graph.maybe(&format!("{name}_dim{n}"))?.unwrap_or(found)),
         None => graph.number(&format!("{name}_dim{n}")),
     };
-    let (layers, third, fourth) = (size(1, if layers_first { first } else { second })?, size(2, third)?, size(3, fourth)?);
+    let (layers, third, fourth) =
+        (size(1, if layers_first { first } else { second })?, size(2, third)?, size(3, fourth)?);
     Ok(if layers_first { [layers, 1, third, fourth] } else { [1, layers, third, fourth] })
 }

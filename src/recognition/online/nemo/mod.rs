@@ -1,5 +1,6 @@
-//! NeMo's cache-aware streaming FastConformer: with a CTC head (one graph) or as a transducer (encoder, prediction network, joiner; the last two may be
-//! one graph). The blank is the last token; a frame of the encoder is 80 ms; a transducer says at most ten tokens a frame.
+//! NeMo's cache-aware streaming FastConformer: with a CTC head (one graph) or as a transducer (encoder, prediction
+//! network, joiner; the last two may be one graph). The blank is the last token; a frame of the encoder is 80 ms; a
+//! transducer says at most ten tokens a frame.
 
 mod encoder;
 mod predictor;
@@ -98,7 +99,9 @@ impl Hearing {
         match (&mut self.encoder.prompts, language) {
             (Some(prompts), language) => prompts.speak(language),
             (None, None) => Ok(()),
-            (None, Some(asked)) => Err(RecognizeError::Language { asked: asked.to_owned(), known: "its own alone".to_owned() }),
+            (None, Some(asked)) => {
+                Err(RecognizeError::Language { asked: asked.to_owned(), known: "its own alone".to_owned() })
+            }
         }
     }
 }

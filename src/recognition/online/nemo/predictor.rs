@@ -1,5 +1,5 @@
-//! What a transducer says next, given a frame of the encoder and the tokens so far: a prediction network and a joiner, or both in one graph. Their
-//! tensors' names are the exporter's, their order is not. Knows no encoder.
+//! What a transducer says next, given a frame of the encoder and the tokens so far: a prediction network and a joiner,
+//! or both in one graph. Their tensors' names are the exporter's, their order is not. Knows no encoder.
 
 use std::path::Path;
 
@@ -12,7 +12,8 @@ use mynah_models::runtime::{RuntimeError, SessionOptions};
 enum Graphs {
     /// A token, its length and two states → a vector, its length and the states; then a frame and the vector → scores.
     Split { decoder: Graph, joiner: Graph, decoded: Option<DynValue> },
-    /// A frame, a token, its length and two states → scores, a length and the states. The states count only once a token is said.
+    /// A frame, a token, its length and two states → scores, a length and the states. The states count only once a
+    /// token is said.
     Joint { graph: Graph, next: Vec<DynValue> },
 }
 
@@ -39,11 +40,22 @@ impl Predictor {
         decoder.expect(4, 4, "a token, its length and two states")?;
         joiner.expect(2, 1, "two vectors, and scores out")?;
         let size = state_size(&decoder, 2, size)?;
-        Ok(Self { graphs: Graphs::Split { decoder, joiner, decoded: None }, states: Vec::new(), size, last: blank, blank })
+        Ok(Self {
+            graphs: Graphs::Split { decoder, joiner, decoded: None },
+            states: Vec::new(),
+            size,
+            last: blank,
+            blank,
+        })
     }
 
     /// Of one.
-    pub(super) fn joint(graph: &Path, size: [Option<usize>; 2], blank: usize, options: &SessionOptions) -> Result<Self, RuntimeError> {
+    pub(super) fn joint(
+        graph: &Path,
+        size: [Option<usize>; 2],
+        blank: usize,
+        options: &SessionOptions,
+    ) -> Result<Self, RuntimeError> {
         let graph = Graph::open(graph, options)?;
         graph.expect(5, 4, "a frame, a token, its length and two states; scores, a length and the states out")?;
         let size = state_size(&graph, 3, size)?;

@@ -1,4 +1,5 @@
-//! The languages of a model that is told which one is spoken (Nemotron): each has a number, and so has "hear it yourself". Knows no tensor.
+//! The languages of a model that is told which one is spoken (Nemotron): each has a number, and so has "hear it
+//! yourself". Knows no tensor.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,8 @@ impl Prompts {
     pub(super) fn of(graph: &Graph) -> Result<Self, RuntimeError> {
         let told = graph.text("prompt_dictionary");
         let numbers = if told.is_empty() { Ok(BTreeMap::new()) } else { serde_json::from_str(&told) };
-        let numbers: BTreeMap<String, i64> = numbers.map_err(|e| graph.wrong("numbers of languages `prompt_dictionary`", e.to_string()))?;
+        let numbers: BTreeMap<String, i64> =
+            numbers.map_err(|e| graph.wrong("numbers of languages `prompt_dictionary`", e.to_string()))?;
         // It may be 0.
         let auto = match graph.text("auto_prompt_id").trim() {
             "" => Ok(numbers.get(HEARD).copied().unwrap_or(AUTO)),
@@ -36,7 +38,8 @@ impl Prompts {
         Ok(Self { numbers, auto, spoken: auto })
     }
 
-    /// The least and the highest number, and that which has the model hear the language: where a model knows these it knows all.
+    /// The least and the highest number, and that which has the model hear the language: where a model knows these it
+    /// knows all.
     pub(super) fn all(&self) -> Vec<i64> {
         let of = |number: Option<&i64>| number.copied().unwrap_or(self.auto);
         vec![of(self.numbers.values().min()), of(self.numbers.values().max()), self.auto]
@@ -70,7 +73,8 @@ impl Prompts {
         self.spoken
     }
 
-    /// Sets the language by its code; `None` to hear it. A region that the model doesn't know counts as none, and none as the first that it knows.
+    /// Sets the language by its code; `None` to hear it. A region that the model doesn't know counts as none, and none
+    /// as the first that it knows.
     pub(super) fn speak(&mut self, language: Option<&str>) -> Result<(), RecognizeError> {
         let Some(asked) = language else {
             self.spoken = self.auto;
@@ -80,11 +84,13 @@ impl Prompts {
             code.split('-').next().unwrap_or(code)
         }
         let code = asked.replace('_', "-");
-        let find = |fits: &dyn Fn(&str) -> bool| self.numbers.iter().find(|(known, _)| fits(known)).map(|(_, &number)| number);
+        let find =
+            |fits: &dyn Fn(&str) -> bool| self.numbers.iter().find(|(known, _)| fits(known)).map(|(_, &number)| number);
         let found = find(&|known| known.eq_ignore_ascii_case(&code))
             .or_else(|| find(&|known| known.eq_ignore_ascii_case(base(&code))))
             .or_else(|| find(&|known| base(known).eq_ignore_ascii_case(base(&code))));
-        self.spoken = found.ok_or_else(|| RecognizeError::Language { asked: asked.to_owned(), known: self.languages().join(", ") })?;
+        self.spoken = found
+            .ok_or_else(|| RecognizeError::Language { asked: asked.to_owned(), known: self.languages().join(", ") })?;
         Ok(())
     }
 }
@@ -96,11 +102,18 @@ mod tests {
     #[test]
     fn a_language_is_found_by_its_code_and_its_region() {
         let numbers = [("auto", 101), ("de-DE", 9), ("en", 0), ("en-GB", 1), ("pt-BR", 12), ("pt-PT", 13)];
-        let mut prompts = Prompts { numbers: numbers.map(|(code, n)| (code.to_owned(), n)).into(), auto: 101, spoken: 101 };
-        for (asked, number) in [("de", 9), ("de-AT", 9), ("EN_gb", 1), ("en-AU", 0), ("pt", 12), ("pt-PT", 13), ("auto", 101)] {
+        let mut prompts =
+            Prompts { numbers: numbers.map(|(code, n)| (code.to_owned(), n)).into(), auto: 101, spoken: 101 };
+        for (asked, number) in
+            [("de", 9), ("de-AT", 9), ("EN_gb", 1), ("en-AU", 0), ("pt", 12), ("pt-PT", 13), ("auto", 101)]
+        {
             prompts.speak(Some(asked)).expect("a language");
             assert_eq!(prompts.spoken(), number, "{asked}");
-            assert_eq!(prompts.told().is_some_and(|told| prompts.languages().contains(&told)), asked != HEARD, "{asked}");
+            assert_eq!(
+                prompts.told().is_some_and(|told| prompts.languages().contains(&told)),
+                asked != HEARD,
+                "{asked}"
+            );
         }
         let why = prompts.speak(Some("tlh")).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(why.contains("`tlh`") && why.contains("de-DE"), "{why}");

@@ -1,7 +1,8 @@
-//! The network's curves as polynomials without branches, so that a loop over them becomes vector instructions: the same bits with any vector width, and
-//! with any C library. Knows no network.
+//! The network's curves as polynomials without branches, so that a loop over them becomes vector instructions: the same
+//! bits with any vector width, and with any C library. Knows no network.
 //!
-//! Coefficients are minimax fits (weighted least squares, iterated) in 64-bit floats. The tests hold each curve against 64-bit references over its range.
+//! Coefficients are minimax fits (weighted least squares, iterated) in 64-bit floats. The tests hold each curve against
+//! 64-bit references over its range.
 
 use super::isa::for_every_isa;
 
@@ -68,7 +69,8 @@ pub fn gelu(x: f32) -> f32 {
     half.mul_add(erf(x * std::f32::consts::FRAC_1_SQRT_2), half)
 }
 
-/// The logarithm to base 2 of a positive number, by the series of the inverse hyperbolic tangent: exact to a 32-bit float's last bit, or the one before.
+/// The logarithm to base 2 of a positive number, by the series of the inverse hyperbolic tangent: exact to a 32-bit
+/// float's last bit, or the one before.
 pub fn log2(x: f32) -> f32 {
     if x.is_nan() || x < f32::MIN_POSITIVE || x == f32::INFINITY {
         return f32::NAN;
@@ -133,7 +135,9 @@ mod tests {
     }
 
     fn worst(from: f32, to: f32, ours: fn(f32) -> f32, theirs: fn(f64) -> f64, over: fn(f64) -> f64) -> f64 {
-        range(from, to).map(|x| (f64::from(ours(x)) - theirs(f64::from(x))).abs() / over(f64::from(x))).fold(0.0, f64::max)
+        range(from, to)
+            .map(|x| (f64::from(ours(x)) - theirs(f64::from(x))).abs() / over(f64::from(x)))
+            .fold(0.0, f64::max)
     }
 
     #[test]

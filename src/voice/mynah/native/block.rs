@@ -1,5 +1,5 @@
-//! A residual block: a depthwise convolution in time over a ring of what came before, a norm that the voice may modulate, and a mix of channels.
-//! Knows no order of blocks.
+//! A residual block: a depthwise convolution in time over a ring of what came before, a norm that the voice may
+//! modulate, and a mix of channels. Knows no order of blocks.
 
 use super::activation::gelu_all;
 use super::isa::{Isa, for_every_isa};
@@ -81,7 +81,8 @@ impl Block {
         self.next = 0;
     }
 
-    /// Takes scale and shift from what the voice makes of them, `2 · width` numbers: `norm · (1 + scale) + shift`, folded into the norm.
+    /// Takes scale and shift from what the voice makes of them, `2 · width` numbers: `norm · (1 + scale) + shift`,
+    /// folded into the norm.
     pub fn modulate(&mut self, weights: &BlockWeights, told: &[f32]) {
         let (scale, shift) = told.split_at(self.width);
         for c in 0..self.width {

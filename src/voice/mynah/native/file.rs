@@ -1,7 +1,7 @@
 //! Reading `voice.safetensors`: what it says of itself, and tensors of checked sizes. Knows no network.
 //!
-//! The file's own code (the crate `safetensors`) holds the header to the file's length; here every name and size is held to what is asked for before anything
-//! is allocated.
+//! The file's own code (the crate `safetensors`) holds the header to the file's length; here every name and size is
+//! held to what is asked for before anything is allocated.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -26,7 +26,8 @@ pub struct File<'a> {
 impl<'a> File<'a> {
     /// Reads the header of these bytes of the file at `path`.
     pub fn open(path: &'a Path, bytes: &'a [u8]) -> Result<Self, RuntimeError> {
-        let wrong = |e| RuntimeError::Model { path: path.to_owned(), why: format!("it is no whole safetensors file ({e})") };
+        let wrong =
+            |e| RuntimeError::Model { path: path.to_owned(), why: format!("it is no whole safetensors file ({e})") };
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(wrong)?;
         Ok(Self { path, about: header.metadata().clone().unwrap_or_default(), tensors })
@@ -56,19 +57,30 @@ impl<'a> File<'a> {
     pub fn number(&self, key: &str, range: RangeInclusive<usize>) -> Result<usize, RuntimeError> {
         let text = self.text(key);
         text.parse().ok().filter(|n| range.contains(n)).ok_or_else(|| {
-            self.contract(format!("the metadata `{key}` to be a number from {} to {}", range.start(), range.end()), format!("`{text}`"))
+            self.contract(
+                format!("the metadata `{key}` to be a number from {} to {}", range.start(), range.end()),
+                format!("`{text}`"),
+            )
         })
     }
 
     /// Whole numbers of the metadata, as many as `count` allows.
-    pub fn numbers(&self, key: &str, range: RangeInclusive<usize>, count: RangeInclusive<usize>) -> Result<Vec<usize>, RuntimeError> {
+    pub fn numbers(
+        &self,
+        key: &str,
+        range: RangeInclusive<usize>,
+        count: RangeInclusive<usize>,
+    ) -> Result<Vec<usize>, RuntimeError> {
         let text = self.text(key);
         let parts = text.split(',').filter(|part| !part.is_empty()).take(count.end() + 1);
         let numbers: Option<Vec<usize>> = parts.map(|n| n.parse().ok().filter(|n| range.contains(n))).collect();
         numbers.filter(|n| count.contains(&n.len())).ok_or_else(|| {
             let (few, many) = (count.start(), count.end());
-            let expected =
-                format!("the metadata `{key}` to be {few} to {many} numbers from {} to {} with commas", range.start(), range.end());
+            let expected = format!(
+                "the metadata `{key}` to be {few} to {many} numbers from {} to {} with commas",
+                range.start(),
+                range.end()
+            );
             self.contract(expected, format!("`{}`", text.chars().take(60).collect::<String>()))
         })
     }
@@ -127,8 +139,10 @@ impl<'a> File<'a> {
     /// A convolution in time `[outputs, inputs, taps]` as a matrix over `taps` frames, one after the other.
     pub fn convolution(&self, name: &str, inputs: usize, outputs: usize, taps: usize) -> Result<Matrix, RuntimeError> {
         let codes = self.codes(&format!("{name}.weight"), &[outputs, inputs, taps])?;
-        let (scales, biases) =
-            (self.floats(&format!("{name}.weight{SCALE}"), &[outputs])?, self.floats(&format!("{name}.bias"), &[outputs])?);
+        let (scales, biases) = (
+            self.floats(&format!("{name}.weight{SCALE}"), &[outputs])?,
+            self.floats(&format!("{name}.bias"), &[outputs])?,
+        );
         Ok(Matrix::new(&codes, inputs * taps, &scales, &biases, |o, i| (o * inputs + i % inputs) * taps + i / inputs))
     }
 }

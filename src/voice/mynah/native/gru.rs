@@ -1,4 +1,5 @@
-//! A gated recurrent unit (Cho et al. 2014, with the reset gate behind the product, as PyTorch has it). Knows nothing around it.
+//! A gated recurrent unit (Cho et al. 2014, with the reset gate behind the product, as PyTorch has it). Knows nothing
+//! around it.
 
 use super::activation::{sigmoid, tanh};
 use super::isa::{Isa, for_every_isa};

@@ -1,7 +1,7 @@
 //! Which instructions the network's loops are compiled for, and the one body that all of them share. Knows no network.
 //!
-//! A loop is written once. Every variant does the same operations in the same order on each number (fused multiply-add, addition, division, square root:
-//! each is exact to the last bit in IEEE 754), so vector width changes no bit.
+//! A loop is written once. Every variant does the same operations in the same order on each number (fused multiply-add,
+//! addition, division, square root: each is exact to the last bit in IEEE 754), so vector width changes no bit.
 
 /// A set of instructions that this processor has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,8 @@ impl Isa {
         all
     }
 
-    /// Whether it has a fused multiply-add of its own. Without one each is a call of a function, and the network takes longer than it has.
+    /// Whether it has a fused multiply-add of its own. Without one each is a call of a function, and the network takes
+    /// longer than it has.
     pub fn fuses(self) -> bool {
         self.0 != Set::Plain || cfg!(not(target_arch = "x86_64"))
     }
@@ -61,7 +62,8 @@ impl Isa {
     }
 }
 
-/// Compiles the body of a function for every set of instructions; the function takes an `Isa` first and calls the body of that.
+/// Compiles the body of a function for every set of instructions; the function takes an `Isa` first and calls the body
+/// of that.
 macro_rules! for_every_isa {
     ($(#[$about:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$about])*

@@ -1,8 +1,9 @@
-//! A matrix of eight-bit weights with a scale a row, laid out for products with few rows of activations. Knows no network and no file.
+//! A matrix of eight-bit weights with a scale a row, laid out for products with few rows of activations. Knows no
+//! network and no file.
 //!
-//! Outputs go in blocks of [`LANES`]; a block's weights lie input by input, so a product walks through memory once, in order. Every output is one chain of
-//! fused multiply-adds over the inputs, from the first to the last, whatever the vectors' width and however many frames share the weights of a call: its
-//! bits depend on nothing but the frame.
+//! Outputs go in blocks of [`LANES`]; a block's weights lie input by input, so a product walks through memory once, in
+//! order. Every output is one chain of fused multiply-adds over the inputs, from the first to the last, whatever the
+//! vectors' width and however many frames share the weights of a call: its bits depend on nothing but the frame.
 
 use super::isa::{Isa, Set};
 
@@ -35,7 +36,13 @@ pub fn stride(n: usize) -> usize {
 
 impl Matrix {
     /// Of codes that lie at `place(output, input)`; one scale and one bias an output.
-    pub fn new(codes: &[i8], inputs: usize, scales: &[f32], biases: &[f32], place: impl Fn(usize, usize) -> usize) -> Self {
+    pub fn new(
+        codes: &[i8],
+        inputs: usize,
+        scales: &[f32],
+        biases: &[f32],
+        place: impl Fn(usize, usize) -> usize,
+    ) -> Self {
         let outputs = scales.len();
         assert!(codes.len() == inputs * outputs && biases.len() == outputs, "a matrix of {outputs} times {inputs}");
         let blocks = stride(outputs) / LANES;
@@ -64,7 +71,8 @@ impl Matrix {
         stride(self.outputs)
     }
 
-    /// The product with `frames` rows of `x`, of which one begins each `step` numbers (rows may share numbers); rows of `output` are `stride()` long.
+    /// The product with `frames` rows of `x`, of which one begins each `step` numbers (rows may share numbers); rows of
+    /// `output` are `stride()` long.
     pub fn apply(&self, isa: Isa, x: &[f32], step: usize, frames: usize, output: &mut [f32]) {
         assert!(frames > 0 && x.len() >= (frames - 1) * step + self.inputs && output.len() >= frames * self.stride());
         let (mut x, mut output, mut left) = (x, output, frames);
@@ -96,7 +104,8 @@ impl Matrix {
             match isa.set() {
                 Set::Plain => plain(codes, &rows, scales, biases, &mut made),
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: an `Isa` is only made of instructions that were found on this processor; each row is as long as `codes`.
+                // SAFETY: an `Isa` is only made of instructions that were found on this processor; each row is as long
+                // as `codes`.
                 Set::Avx2 => unsafe { x86::avx2_of(codes, &rows, scales, biases, &mut made) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: as above.
@@ -114,7 +123,13 @@ fn lanes(all: &[f32], at: usize) -> &[f32; LANES] {
 }
 
 /// The product of a block in plain code; what the vectorised ones must equal to the bit.
-fn plain<const T: usize>(codes: &[Codes], x: &[&[f32]; T], scales: &[f32; LANES], biases: &[f32; LANES], made: &mut [[f32; LANES]; T]) {
+fn plain<const T: usize>(
+    codes: &[Codes],
+    x: &[&[f32]; T],
+    scales: &[f32; LANES],
+    biases: &[f32; LANES],
+    made: &mut [[f32; LANES]; T],
+) {
     for (x, made) in x.iter().zip(made) {
         let mut sums = [0.0f32; LANES];
         for (codes, x) in codes.iter().zip(*x) {
@@ -128,7 +143,8 @@ fn plain<const T: usize>(codes: &[Codes], x: &[&[f32]; T], scales: &[f32; LANES]
     }
 }
 
-/// The same with vectors. Written out, since the compiler's own vectors for several frames at a time were up to twenty times slower.
+/// The same with vectors. Written out, since the compiler's own vectors for several frames at a time were up to twenty
+/// times slower.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
@@ -187,7 +203,8 @@ mod x86 {
                     let at = at + 8 * v;
                     // SAFETY: eight numbers from `at` on, of 64.
                     unsafe {
-                        let (scale, bias) = (_mm256_loadu_ps(scales.as_ptr().add(at)), _mm256_loadu_ps(biases.as_ptr().add(at)));
+                        let (scale, bias) =
+                            (_mm256_loadu_ps(scales.as_ptr().add(at)), _mm256_loadu_ps(biases.as_ptr().add(at)));
                         _mm256_storeu_ps(made.as_mut_ptr().add(at), _mm256_fmadd_ps(*sum, scale, bias));
                     }
                 }
@@ -224,7 +241,8 @@ mod x86 {
             for (v, sum) in sums.iter().enumerate() {
                 // SAFETY: sixteen numbers from `16 v` on, of 64.
                 unsafe {
-                    let (scale, bias) = (_mm512_loadu_ps(scales.as_ptr().add(16 * v)), _mm512_loadu_ps(biases.as_ptr().add(16 * v)));
+                    let (scale, bias) =
+                        (_mm512_loadu_ps(scales.as_ptr().add(16 * v)), _mm512_loadu_ps(biases.as_ptr().add(16 * v)));
                     _mm512_storeu_ps(made.as_mut_ptr().add(16 * v), _mm512_fmadd_ps(*sum, scale, bias));
                 }
             }
@@ -243,7 +261,8 @@ mod tests {
     }
 
     proptest! {
-        /// Any sizes: equal to a plain sum in 64 bits but for rounding; equal to the bit in every set of instructions, and for a frame alone.
+        /// Any sizes: equal to a plain sum in 64 bits but for rounding; equal to the bit in every set of instructions,
+        /// and for a frame alone.
         #[test]
         fn products_are_products(inputs in 1usize..150, outputs in 1usize..150, frames in 1usize..12, more in 0usize..9, seed in 0u32..1000) {
             let codes: Vec<i8> = (0..inputs * outputs).map(|i| ((i as u32 * 7919 + seed) % 255) as i8).collect();

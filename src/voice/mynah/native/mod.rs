@@ -1,10 +1,11 @@
-//! The network of the family `mynah` in Rust: floats over weights of eight bits, the same numbers as the pack's graphs give. Knows features and filters, no
-//! sound and no ONNX Runtime.
+//! The network of the family `mynah` in Rust: floats over weights of eight bits, the same numbers as the pack's graphs
+//! give. Knows features and filters, no sound and no ONNX Runtime.
 //!
-//! It works on up to [`FRAMES`] frames at a time, so that these share the work of widening a weight; longer calls are cut. Since every number is made by the
-//! same operations in the same order however many frames share a call, the bits of a frame do not depend on how a stream is cut. The voice is told in
-//! `set_speaker`: what follows from it is the same in every frame and is computed once. Allocation-free after `new` for calls that are no longer than the
-//! longest before.
+//! It works on up to [`FRAMES`] frames at a time, so that these share the work of widening a weight; longer calls are
+//! cut. Since every number is made by the same operations in the same order however many frames share a call, the bits
+//! of a frame do not depend on how a stream is cut. The voice is told in `set_speaker`: what follows from it is the
+//! same in every frame and is computed once. Allocation-free after `new` for calls that are no longer than the longest
+//! before.
 
 mod activation;
 mod bands;
@@ -50,7 +51,8 @@ pub struct Network {
     encoder: Vec<Block>,
     decoder: Vec<Block>,
     recurrent: Gru,
-    /// The last frames that went into the decoder, and those of a call behind them: [`JOINED`] − 1 and up to [`FRAMES`].
+    /// The last frames that went into the decoder, and those of a call behind them: [`JOINED`] − 1 and up to
+    /// [`FRAMES`].
     joined: Vec<f32>,
     /// `1 + scale` and shift before the last layer, and what is added behind it: the voice's.
     last: [Vec<f32>; 2],
@@ -65,7 +67,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// Reads the weights where nobody has them yet, and gives the network with nothing in its past and the voice of zeros. Any thread but the audio thread.
+    /// Reads the weights where nobody has them yet, and gives the network with nothing in its past and the voice of
+    /// zeros. Any thread but the audio thread.
     pub fn open(path: &Path, mode: Mode) -> Result<Self, RuntimeError> {
         Self::open_with(path, mode, Isa::best())
     }
@@ -85,7 +88,13 @@ impl Network {
             isa,
             lookahead: about.lookahead,
             added: about.added.clone(),
-            encoder: w.encoder.blocks.iter().zip(&about.ahead).map(|(b, &ahead)| Block::new(b, w.encoder.width, ahead)).collect(),
+            encoder: w
+                .encoder
+                .blocks
+                .iter()
+                .zip(&about.ahead)
+                .map(|(b, &ahead)| Block::new(b, w.encoder.width, ahead))
+                .collect(),
             decoder: w.decoder.iter().map(|b| Block::new(b, w.width, 0)).collect(),
             recurrent: Gru::new(&w.recurrent),
             joined: vec![0.0; (JOINED - 1 + FRAMES) * (w.encoder.content_width + PITCH)],
@@ -115,7 +124,8 @@ impl Network {
         self.joined.fill(0.0);
     }
 
-    /// Takes another voice from the next frame on: the verifier's vector, then the timbre. Allocates; a million products.
+    /// Takes another voice from the next frame on: the verifier's vector, then the timbre. Allocates; a million
+    /// products.
     pub fn set_speaker(&mut self, speaker: &[f32]) {
         let (w, isa) = (self.weights.clone(), self.isa);
         let (vector, timbre) = speaker.split_at(EMBEDDING);
@@ -138,8 +148,8 @@ impl Network {
         self.tint.copy_from_slice(&whole(isa, &w.tint, &told));
     }
 
-    /// Runs frames: `mel` has `BANDS` numbers of each, `f0` and `energy` are those of the frames that come out; `harmonic` and `noise` get `BINS` numbers of
-    /// each, magnitudes.
+    /// Runs frames: `mel` has `BANDS` numbers of each, `f0` and `energy` are those of the frames that come out;
+    /// `harmonic` and `noise` get `BINS` numbers of each, magnitudes.
     pub fn run(&mut self, mel: &[f32], f0: &[f32], energy: &[f32], harmonic: &mut [f32], noise: &mut [f32]) {
         let inputs = mel.chunks(FRAMES * BANDS).zip(f0.chunks(FRAMES).zip(energy.chunks(FRAMES)));
         let outputs = harmonic.chunks_mut(FRAMES * BINS).zip(noise.chunks_mut(FRAMES * BINS));
@@ -176,7 +186,10 @@ impl Network {
         w.content.apply(isa, &self.x, row, n, &mut self.content);
         if w.norm.is_some() {
             let [gain, shift] = &self.as_it_is;
-            self.content.chunks_exact_mut(w.content.stride()).take(n).for_each(|x| normalise(isa, x, w.content_width, gain, shift));
+            self.content
+                .chunks_exact_mut(w.content.stride())
+                .take(n)
+                .for_each(|x| normalise(isa, x, w.content_width, gain, shift));
         } else {
             tanh_all(isa, &mut self.content[..n * w.content.stride()]);
         }
@@ -188,7 +201,9 @@ impl Network {
         let content_width = w.encoder.content_width;
         let seen = content_width + PITCH;
         let fresh = self.joined[(JOINED - 1) * seen..].chunks_exact_mut(seen);
-        for (t, (fresh, content)) in fresh.zip(self.content.chunks_exact(w.encoder.content.stride())).take(n).enumerate() {
+        for (t, (fresh, content)) in
+            fresh.zip(self.content.chunks_exact(w.encoder.content.stride())).take(n).enumerate()
+        {
             let (content, pitch) = (&content[..content_width], pitch(f0[t], energy[t]));
             let (first, last) = fresh.split_at_mut(content_width);
             first.copy_from_slice(content);

@@ -1,4 +1,5 @@
-//! What the network promises: the graph's numbers, the same bits however a stream is cut and with any instructions, and one sentence for a file that is none.
+//! What the network promises: the graph's numbers, the same bits however a stream is cut and with any instructions, and
+//! one sentence for a file that is none.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -16,7 +17,8 @@ use mynah_models::runtime::SessionOptions;
 const FILE: &str = "voice.safetensors";
 
 fn shipped() -> Arc<Weights> {
-    static HELD: LazyLock<Arc<Weights>> = LazyLock::new(|| Weights::of(&model_file(FILE)).expect("the repository's own pack"));
+    static HELD: LazyLock<Arc<Weights>> =
+        LazyLock::new(|| Weights::of(&model_file(FILE)).expect("the repository's own pack"));
     HELD.clone()
 }
 
@@ -39,7 +41,12 @@ fn run(network: &mut Network, all: &Features, from: usize, to: usize) -> Vec<u32
     let (mel, f0, energy) = (&all.mel[from * BANDS..to * BANDS], &all.f0[from..to], &all.energy[from..to]);
     assert_no_alloc::assert_no_alloc(|| network.run(mel, f0, energy, &mut harmonic, &mut noise));
     assert!(harmonic.iter().chain(&noise).all(|x| x.is_finite() && *x >= 0.0));
-    harmonic.chunks_exact(BINS).zip(noise.chunks_exact(BINS)).flat_map(|(h, z)| h.iter().chain(z)).map(|x| x.to_bits()).collect()
+    harmonic
+        .chunks_exact(BINS)
+        .zip(noise.chunks_exact(BINS))
+        .flat_map(|(h, z)| h.iter().chain(z))
+        .map(|x| x.to_bits())
+        .collect()
 }
 
 fn with(mode: Mode, isa: Isa) -> Network {
@@ -303,7 +310,10 @@ mod other_sizes {
         w.header.insert("__metadata__".to_owned(), about);
         w.layer(&of("enter"), encoder_width, BANDS);
         w.floats(&of("mode.weight"), &[3, encoder_width], 0.0, 1.0);
-        let encoder = [7, 6, 7, 5, 5, 5].into_iter().enumerate().map(|(i, taps)| (format!("{blocks}.{i}"), encoder_width, taps, false));
+        let encoder = [7, 6, 7, 5, 5, 5]
+            .into_iter()
+            .enumerate()
+            .map(|(i, taps)| (format!("{blocks}.{i}"), encoder_width, taps, false));
         let decoder = (0..4).map(|i| (format!("decoder.{i}"), WIDTH, 5, i == 1 || i == 3));
         for (name, width, taps, told) in encoder.chain(decoder).collect::<Vec<_>>() {
             w.floats(&format!("{name}.time.weight"), &[width, 1, taps], 0.0, 0.5);
@@ -360,10 +370,12 @@ mod other_sizes {
             let whole = run(&mut of(Isa::best()), &all, 0, 11);
             for isa in Isa::all() {
                 let mut network = of(isa);
-                let parts: Vec<u32> = [0, 1, 3, 4, 11].windows(2).flat_map(|w| run(&mut network, &all, w[0], w[1])).collect();
+                let parts: Vec<u32> =
+                    [0, 1, 3, 4, 11].windows(2).flat_map(|w| run(&mut network, &all, w[0], w[1])).collect();
                 assert!(parts == whole, "{mode:?}, {}", isa.name());
             }
-            let spread = whole.iter().map(|b| f32::from_bits(*b)).fold((f32::MAX, 0.0f32), |(a, b), x| (a.min(x), b.max(x)));
+            let spread =
+                whole.iter().map(|b| f32::from_bits(*b)).fold((f32::MAX, 0.0f32), |(a, b), x| (a.min(x), b.max(x)));
             assert!(spread.1 > 2.0 * spread.0, "{mode:?}: {spread:?}");
         }
     }

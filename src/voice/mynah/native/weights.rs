@@ -1,4 +1,5 @@
-//! All weights of the network as its loops want them, and its sizes: read once from `voice.safetensors` however many voices and modes use it. Knows no state.
+//! All weights of the network as its loops want them, and its sizes: read once from `voice.safetensors` however many
+//! voices and modes use it. Knows no state.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use mynah_realtime::clock::Mode;
 
 /// No file of weights is larger, in bytes: that of the repository's pack has 7.5 million.
 const MOST_BYTES: u64 = 1 << 28;
-/// Layouts of the file: in the first, that of packs before December 2026, the encoder is as wide as the decoder and its content is squeezed by `tanh`; in the second both are free and the
-/// content is normalised.
+/// Layouts of the file: in the first, that of packs before December 2026, the encoder is as wide as the decoder and its
+/// content is squeezed by `tanh`; in the second both are free and the content is normalised.
 const FORMATS: std::ops::RangeInclusive<usize> = 1..=2;
 /// Numbers that the decoder is told of a frame beside its content: octaves, voiced, energy, squared octaves.
 pub const PITCH: usize = 4;
@@ -48,7 +49,8 @@ pub struct EncoderWeights {
     pub width: usize,
     pub enter: Matrix,
     pub blocks: Vec<BlockWeights>,
-    /// Factor and summand of the norm behind the blocks; with it the content is normalised too. Without it `tanh` squeezes the content.
+    /// Factor and summand of the norm behind the blocks; with it the content is normalised too. Without it `tanh`
+    /// squeezes the content.
     pub norm: Option<[Vec<f32>; 2]>,
     pub content: Matrix,
     /// Numbers of the content.
@@ -83,7 +85,8 @@ impl Weights {
     pub fn of(path: &Path) -> Result<Arc<Self>, RuntimeError> {
         let failed = |why: String| RuntimeError::Model { path: path.to_owned(), why };
         let read = || {
-            let bytes = files::read(path, MOST_BYTES).map_err(|why| RuntimeError::File { path: path.to_owned(), why })?;
+            let bytes =
+                files::read(path, MOST_BYTES).map_err(|why| RuntimeError::File { path: path.to_owned(), why })?;
             Self::read(path, &bytes).map(Arc::new)
         };
         HELD.get(path, |e| failed(e.to_string()), read)
@@ -124,7 +127,9 @@ impl Weights {
             .enumerate()
             .map(|(i, &d)| block(&file, &format!("decoder.{i}"), width, d, kernel, 0, told_at(i)))
             .collect::<Result<_, _>>()?;
-        let gate = |part: &str| file.matrix(&format!("recurrent.weight_{part}_l0"), &format!("recurrent.bias_{part}_l0"), width, 3 * width);
+        let gate = |part: &str| {
+            file.matrix(&format!("recurrent.weight_{part}_l0"), &format!("recurrent.bias_{part}_l0"), width, 3 * width)
+        };
         let matrix = file.floats("bands", &[bands, BINS])?;
         Ok(Self {
             width,
@@ -160,7 +165,8 @@ fn encoder(file: &File, kernel: usize) -> Result<(EncoderWeights, [ModeWeights; 
     let second = file.number("format", FORMATS)? == 2;
     let of = |name: &str| if second { format!("encoder.{name}") } else { name.to_owned() };
     let blocks = if second { "encoder.blocks" } else { "encoder" };
-    let (width, content_width) = (file.number(if second { "encoder_width" } else { "width" }, WIDTHS)?, file.number("content", WIDTHS)?);
+    let (width, content_width) =
+        (file.number(if second { "encoder_width" } else { "width" }, WIDTHS)?, file.number("content", WIDTHS)?);
     let dilations = file.numbers("encoder", DILATIONS, BLOCKS)?;
     let modes = modes(file, &of("mode.weight"), &dilations, width)?;
     let farthest = |i: usize| modes.iter().map(|m| m.ahead[i]).max().unwrap_or(0);
@@ -185,7 +191,8 @@ fn modes(file: &File, name: &str, dilations: &[usize], width: usize) -> Result<[
         ahead.resize(dilations.len(), 0);
         let lookahead = ahead.iter().zip(dilations).map(|(a, d)| a * d).sum();
         if !LOOKAHEADS.contains(&lookahead) {
-            let expected = format!("the metadata `{key}` to look {} to {} frames ahead", LOOKAHEADS.start(), LOOKAHEADS.end());
+            let expected =
+                format!("the metadata `{key}` to look {} to {} frames ahead", LOOKAHEADS.start(), LOOKAHEADS.end());
             return Err(file.contract(expected, format!("{lookahead}")));
         }
         let place = file.place("modes", mode.name(), Mode::ALL.len())?;
