@@ -1,8 +1,7 @@
 //! Mynah: the voice on a track becomes another voice, and is captioned, live, with one exact latency.
 //!
-//! The map of the crate; `docs/architecture.md` has the picture. Imports run downward: `plugin`, `editor`, the binaries
-//! → `engine` → `voice`, `captions` → `vad` → `runtime`, `packs`, `audio` → `dsp`, `clock`. `bridge` stands beside
-//! `engine` and knows neither voice nor captions.
+//! This package is the plugin, its window and the two programs. What they stand on are crates of their own under `src/`;
+//! `docs/architecture.md` has the picture. They are named here so that one path leads to each.
 
 pub mod editor;
 #[doc(hidden)]

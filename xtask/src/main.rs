@@ -7,6 +7,7 @@ mod bundle;
 mod checks;
 mod cross;
 mod demo;
+mod graph;
 mod hosts;
 mod install;
 mod packs;
@@ -73,6 +74,10 @@ enum Command {
         #[arg(long)]
         offline: bool,
     },
+    /// The inner loop: format, lints and every unit test; no hosts, no bundles.
+    Check,
+    /// Draws the rooms and who uses whom into docs/architecture.md.
+    Graph,
     /// Runs the engine for hours over a recording and tells whether it held: late hops, delay, memory, likeness.
     Soak {
         /// What `mynah soak` takes: --hours H, --simulated, --mode, --busy N and more; an hour in real time without.
@@ -131,6 +136,8 @@ fn main() -> ExitCode {
         Command::Install { offline } => install::install(offline),
         Command::Demo { offline } => demo::demo(offline),
         Command::Test { offline } => test::test(offline),
+        Command::Check => test::check(),
+        Command::Graph => graph::graph(),
         Command::Soak { options } => demo::soak(&options),
         Command::Fuzz { target, seconds } => checks::fuzz(target.as_deref(), seconds),
         Command::Loom => checks::loom(),

@@ -21,6 +21,15 @@ impl Tally {
         self.failed += other.failed;
     }
 
+    /// The last line; an error where a check failed.
+    fn tell(self) -> Result<()> {
+        println!("{} passed, {} failed", self.passed, self.failed);
+        if self.failed > 0 {
+            bail!("not every check held; what failed stands above");
+        }
+        Ok(())
+    }
+
     /// Counts a check that is one by itself.
     fn one(&mut self, name: &str, done: Result<()>) {
         match done {
@@ -38,13 +47,11 @@ pub(crate) fn test(offline: bool) -> Result<()> {
     space::say_if_short(space::TEST);
     setup::install_for_tests(offline)?;
     let mut tally = Tally::default();
-    say("format");
-    tally.one("format", checked(cargo().args(["fmt", "--all", "--check"])));
+    format(&mut tally);
     // What the tests in hosts load, and the packs that many tests need: without them the rest says nothing.
     let bundled = bundle::bundle(Profile::Release, offline);
     tally.one("bundle", bundled);
-    say("lints");
-    tally.one("lints", checked(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])));
+    lints(&mut tally);
     hosts::servers(offline);
     say("tests");
     tally.add(counted(cargo().args(["test", "--workspace", "--no-fail-fast"]))?);
@@ -56,11 +63,27 @@ pub(crate) fn test(offline: bool) -> Result<()> {
         }
         Err(e) => tally.one("hosts", Err(e)),
     }
-    println!("{} passed, {} failed", tally.passed, tally.failed);
-    if tally.failed > 0 {
-        bail!("not every check held; what failed stands above");
-    }
-    Ok(())
+    tally.tell()
+}
+
+/// The inner loop: what needs no hosts and no bundles.
+pub(crate) fn check() -> Result<()> {
+    let mut tally = Tally::default();
+    format(&mut tally);
+    lints(&mut tally);
+    say("unit tests");
+    tally.add(counted(cargo().args(["test", "--workspace", "--lib", "--bins", "--no-fail-fast"]))?);
+    tally.tell()
+}
+
+fn format(tally: &mut Tally) {
+    say("format");
+    tally.one("format", checked(cargo().args(["fmt", "--all", "--check"])));
+}
+
+fn lints(tally: &mut Tally) {
+    say("lints");
+    tally.one("lints", checked(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])));
 }
 
 /// Runs a program that tells its counts, shows all it says, and adds the counts up. A failure without a failed test
