@@ -354,8 +354,8 @@ impl Player<'_> {
                 // SAFETY: the plugin lives and this is the main thread.
                 unsafe { self.extension::<clap_plugin_render>(CLAP_EXT_RENDER).set.expect("it")(self.plugin.0, mode) };
             }
-            // SAFETY: the plugin is active and this is the main thread.
             12 if self.active => {
+                // SAFETY: the plugin is active and this is the main thread.
                 _ = unsafe { self.extension::<clap_plugin_latency>(CLAP_EXT_LATENCY).get.expect("it")(self.plugin.0) }
             }
             // SAFETY: the plugin lives.

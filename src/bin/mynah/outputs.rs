@@ -115,7 +115,7 @@ pub fn check_room(path: &Path, bytes: u64) -> Outcome {
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match fs4::available_space(folder) {
         Ok(free) if free < bytes => Err(Failure::Other(format!(
-            "`{}` needs {} and its disk has {} left: free some, or write it to another disk with -o",
+            "`{}` can't be written: it needs {} and its disk has {} left; free some, or choose another disk with -o",
             path.display(),
             megabytes(bytes),
             megabytes(free)
@@ -125,7 +125,7 @@ pub fn check_room(path: &Path, bytes: u64) -> Outcome {
 }
 
 fn megabytes(bytes: u64) -> String {
-    format!("{:.0} MB", (bytes as f64 / 1e6).ceil())
+    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 /// An empty file beside `path` with the same extension.

@@ -281,7 +281,8 @@ mod tests {
     #[test]
     fn records_of_files_that_are_gone_are_removed_after_a_while() {
         let home = tempfile::tempdir().expect("a folder");
-        let there = home.path().join("there.srt");
+        let elsewhere = tempfile::tempdir().expect("a folder");
+        let there = elsewhere.path().join("there.srt");
         std::fs::write(&there, "words").expect("writes");
         let record =
             Record { bytes: 1, changed: 2, options: String::new(), packs: Vec::new(), written: "3".to_owned() };
