@@ -126,11 +126,7 @@ pub struct Library {
 impl Library {
     /// `voices` in the user's data folder: `MYNAH_HOME` if it is set, else the platform's own place.
     pub fn standard() -> Self {
-        let home = match std::env::var_os("MYNAH_HOME").filter(|h| !h.is_empty()) {
-            Some(home) => PathBuf::from(home),
-            None => directories::ProjectDirs::from("", "", "mynah")
-                .map_or_else(|| PathBuf::from("mynah"), |d| d.data_dir().to_owned()),
-        };
+        let home = mynah_files::user_folder().unwrap_or_else(|| PathBuf::from("mynah"));
         Self { folder: home.join("voices") }
     }
 

@@ -5,7 +5,7 @@
 
 #[path = "../common/library.rs"]
 mod library;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "other tests need more of it")]
 #[path = "../common/program.rs"]
 mod program;
 mod world;

@@ -218,6 +218,13 @@ pub fn run(a: &Arguments) -> Outcome {
         Writing { style: a.style.into(), wording, frame_rate: a.frame_rate.unwrap_or_default(), strict: false };
     let source = PackSource::standard();
     let recording = Recording::open(&a.input, &a.recording, &source)?;
+    let mut reader = recording.reader()?;
+    let shape = Shape { rate: reader.rate(), channels: reader.channels() };
+    // What is worked on again afterwards is kept as it is meanwhile.
+    let again = a.loudness.is_some() || a.wording.bleeps();
+    let bytes = |format: FileFormat| format.bytes(shape, reader.promised_seconds().unwrap_or(0.0));
+    let meanwhile = FileFormat::Wav(Depth::Float32);
+    check_room(&output, bytes(file_format) + if again { bytes(meanwhile) } else { 0 })?;
     let voice = find_voice(&given::found(PathBuf::from(&a.voice)).to_string_lossy())?;
     // The words are those of the recording, heard as a whole: before the conversion, which takes longer.
     let heard =
@@ -230,14 +237,7 @@ pub fn run(a: &Arguments) -> Outcome {
         block: a.block as usize,
         captions: false,
     };
-    let mut reader = recording.reader()?;
-    let shape = Shape { rate: reader.rate(), channels: reader.channels() };
     let mut meter = a.loudness.map(|_| Meter::new(shape)).transpose()?;
-    // What is worked on again afterwards is kept as it is meanwhile.
-    let again = meter.is_some() || a.wording.bleeps();
-    let bytes = |format: FileFormat| format.bytes(shape, reader.promised_seconds().unwrap_or(0.0));
-    let meanwhile = FileFormat::Wav(Depth::Float32);
-    check_room(&output, bytes(file_format) + if again { bytes(meanwhile) } else { 0 })?;
     let (mut making, file) = Making::begin(&output)?;
     let mut writer = Writer::new(file, shape, if again { meanwhile } else { file_format })?;
     let bar = sound_bar("converting", reader.promised_seconds().unwrap_or(0.0));

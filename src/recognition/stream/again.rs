@@ -6,7 +6,7 @@
 //! can be believed: the next one begins there. Bounded: [`RUNS_A_SECOND`] of the recogniser, each over no more than
 //! [`WINDOW`].
 
-use super::marks::sure;
+use super::marks::confidence;
 use super::run::was_spoken;
 use crate::{Heard, HeardWord, Hearing, RecognizeError, Recognizer, Word};
 use mynah_models::vad::{FRAME, GO_ON, RATE, START};
@@ -29,6 +29,9 @@ const REST: f64 = 0.25;
 /// So many words in so many seconds are more than anybody says: a decoder that has come to the end of the sound goes on
 /// inventing.
 const HURRY: (usize, f64) = (3, 0.2);
+/// Words count whose mean confidence is this: nobody asked for them, and over what it doesn't understand a recogniser says
+/// something too. English under noise as loud as itself has 0.6.
+const SURE: f32 = 0.6;
 const SECOND: f64 = RATE as f64;
 
 /// A buffer and what the voice activity model makes of its frames.
@@ -194,8 +197,7 @@ fn slide(recognizer: &mut dyn Recognizer, sound: Sound, from: f64, to: f64) -> R
         words.truncate(believed(sound, &words, if whole { f64::INFINITY } else { end - AT_CUT }));
         let last = words.last().map(|w| w.word.end);
         at = match last {
-            // Nobody asked for these words: few of them are no excuse for doubt.
-            Some(last) if sure(words.iter().map(|w| &w.word)) => {
+            Some(last) if confidence(words.iter().map(|w| &w.word)) >= SURE => {
                 let done = whole && words.len() == all && !heard.doubtful;
                 out.append(&mut words);
                 if done { end } else { last.max(at + REST) }

@@ -74,12 +74,17 @@ impl Streamer {
 
 /// Whether the model knows what it says: foreign speech becomes words too, but it is unsure of them.
 pub(super) fn is_clear(words: &[HeardWord]) -> bool {
-    let mean = words.iter().map(|w| w.word.confidence).sum::<f32>() / words.len().max(1) as f32;
-    words.is_empty() || mean >= if words.len() < CLEAR.0 { CLEAR_OF_FEW } else { CLEAR.1 }
+    let least = if words.len() < CLEAR.0 { CLEAR_OF_FEW } else { CLEAR.1 };
+    words.is_empty() || confidence(words.iter().map(|w| &w.word)) >= least
 }
 
 /// The same for words that somebody doubts: few of them are no excuse.
 pub(super) fn sure<'a>(words: impl ExactSizeIterator<Item = &'a Word>) -> bool {
-    let least = CLEAR.1 * words.len() as f32;
-    words.map(|w| w.confidence).sum::<f32>() >= least
+    confidence(words) >= CLEAR.1
+}
+
+/// How sure the model is of words on average; 0 of none.
+pub(super) fn confidence<'a>(words: impl ExactSizeIterator<Item = &'a Word>) -> f32 {
+    let count = words.len().max(1) as f32;
+    words.map(|w| w.confidence).sum::<f32>() / count
 }
